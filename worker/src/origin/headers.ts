@@ -1,0 +1,92 @@
+// Which headers pass between a client and PostgREST. What is not named here passes, both ways.
+
+/** Hop-by-hop fields: RFC 9110, section 7.6.1. They speak of one connection. */
+const HOP_BY_HOP = [
+	"connection",
+	"keep-alive",
+	"proxy-authenticate",
+	"proxy-authorization",
+	"proxy-connection",
+	"te",
+	"trailer",
+	"transfer-encoding",
+	"upgrade",
+];
+
+/**
+ * Fields that a client could use to pose as the gateway, as Cloudflare or as a proxy in between, and its credentials,
+ * which are the gateway's business alone. A function in the database reads `request.headers`: it must be able to trust these.
+ */
+const NOT_FROM_CLIENTS = new Set([
+	...HOP_BY_HOP,
+	"host",
+	"authorization",
+	"apikey",
+	"forwarded",
+	"via",
+	"x-real-ip",
+	"true-client-ip",
+	"cdn-loop",
+]);
+const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
+
+/** Cookies that are credentials of the gateway's own. */
+const NOT_FROM_CLIENTS_COOKIES = /^(cf_|__cf|postern)/i;
+
+/** CORS is the gateway's: PostgREST's default lets every origin in, with credentials. */
+const NOT_FROM_ORIGIN = new Set(HOP_BY_HOP);
+const NOT_FROM_ORIGIN_PREFIXES = ["access-control-"];
+
+/** The client's headers, less what must not reach the origin. */
+export function toOriginHeaders(from: Headers): Headers {
+	const headers = copyExcept(from, (name) =>
+		isListed(name, NOT_FROM_CLIENTS, NOT_FROM_CLIENTS_PREFIXES),
+	);
+	const cookies = headers.get("cookie");
+	if (cookies !== null)
+		setOrDelete(headers, "cookie", withoutOwnCookies(cookies));
+	return headers;
+}
+
+/** The origin's headers, less what is not for the client. */
+export function toClientHeaders(from: Headers): Headers {
+	return copyExcept(from, (name) =>
+		isListed(name, NOT_FROM_ORIGIN, NOT_FROM_ORIGIN_PREFIXES),
+	);
+}
+
+function copyExcept(
+	from: Headers,
+	isLeftOut: (name: string) => boolean,
+): Headers {
+	// RFC 9110, 7.6.1: what Connection names is hop-by-hop, too.
+	const named = new Set(
+		(from.get("connection") ?? "").toLowerCase().split(/\s*,\s*/),
+	);
+	const headers = new Headers(from);
+	for (const name of from.keys()) {
+		if (named.has(name) || isLeftOut(name)) headers.delete(name);
+	}
+	return headers;
+}
+
+function isListed(
+	name: string,
+	names: Set<string>,
+	prefixes: string[],
+): boolean {
+	return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+function withoutOwnCookies(cookies: string): string {
+	return cookies
+		.split(";")
+		.map((cookie) => cookie.trim())
+		.filter((cookie) => !NOT_FROM_CLIENTS_COOKIES.test(cookie))
+		.join("; ");
+}
+
+function setOrDelete(headers: Headers, name: string, value: string) {
+	if (value === "") headers.delete(name);
+	else headers.set(name, value);
+}

@@ -1,0 +1,12 @@
+// The heart: a function shaped like fetch. A PostgREST request and an Identity go in, a Response comes out.
+// Its requests are addressed to PIPELINE_URL, whatever the origin's address is.
+import type { Identity } from "./identity/identity.ts";
+
+/** The address that requests into the pipeline carry: PostgREST's root. Never resolved. */
+export const PIPELINE_URL = "http://postgrest";
+
+/** @throws {Refusal} where the gateway, not PostgREST, has to say no */
+export type Pipeline = (
+	request: Request,
+	identity: Identity,
+) => Promise<Response>;

@@ -1,0 +1,109 @@
+// Every answer that Postern itself refuses with: one table of code, status and public text.
+// Never tells a client why in more detail than it needs; the reason goes to the log through `cause`.
+
+const REFUSALS = {
+	token_malformed: {
+		status: 401,
+		message: "The Authorization header is not one bearer token",
+	},
+	token_rejected: {
+		status: 401,
+		message: "The bearer token was not accepted",
+	},
+	token_expired: { status: 401, message: "The bearer token has expired" },
+	role_refused: {
+		status: 403,
+		message: "The role of the bearer token may not be used here",
+	},
+	unauthenticated: { status: 401, message: "A bearer token is required" },
+	denied: { status: 403, message: "Not allowed for this caller" },
+	route_unknown: { status: 404, message: "No such route" },
+	not_found: { status: 404, message: "Nothing was found under this id" },
+	method_not_allowed: {
+		status: 405,
+		message: "This route does not know this method",
+	},
+	media_type_unsupported: {
+		status: 415,
+		message: "The Content-Type has to be application/json",
+	},
+	body_too_large: { status: 413, message: "The request body is too large" },
+	body_malformed: { status: 400, message: "The request body is not JSON" },
+	body_invalid: { status: 400, message: "The request body is not valid" },
+	parameter_invalid: { status: 400, message: "The URL is not valid" },
+	not_unique: { status: 409, message: "The value is already taken" },
+	quantity_below_zero: {
+		status: 409,
+		message: "The quantity would fall below zero; nothing was changed",
+	},
+	contended: {
+		status: 409,
+		message: "Another request changed the same thing; try again",
+	},
+	origin_not_ready: { status: 503, message: "The database is not ready" },
+	origin_unreachable: {
+		status: 503,
+		message: "The database could not be reached",
+	},
+	origin_timeout: {
+		status: 504,
+		message: "The database did not answer in time",
+	},
+	// Nobody reads this answer; the status keeps the log honest.
+	client_closed: { status: 499, message: "The client went away" },
+	gateway_misconfigured: {
+		status: 500,
+		message: "The gateway is not configured; its log names what is wrong",
+	},
+	internal_error: { status: 500, message: "Something went wrong" },
+} as const;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+/** Every code of the table. */
+export const REFUSAL_CODES = Object.keys(REFUSALS) as RefusalCode[];
+
+interface RefusalOptions extends ErrorOptions {
+	/** What the caller has to mend, such as the names of the fields. Public. */
+	details?: string;
+	/** Response headers that belong to the refusal, such as `Allow`. */
+	headers?: Record<string, string>;
+}
+
+/** Thrown by any step of a request, caught once in gateway.ts. */
+export class Refusal extends Error {
+	override readonly name = "Refusal";
+	readonly code: RefusalCode;
+	readonly status: number;
+	readonly headers: Record<string, string>;
+
+	constructor(code: RefusalCode, options: RefusalOptions = {}) {
+		const { details, headers = {}, ...errorOptions } = options;
+		const { status, message } = REFUSALS[code];
+		super(
+			details === undefined ? message : `${message}: ${details}`,
+			errorOptions,
+		);
+		this.code = code;
+		this.status = status;
+		this.headers = headers;
+	}
+}
+
+/**
+ * The refusal as a response, in PostgREST's error shape, so that a client parses both alike.
+ * A 401 carries `WWW-Authenticate` (RFC 6750, section 3), a 503 `Retry-After` in seconds.
+ */
+export function refusalResponse(refusal: Refusal): Response {
+	const { code, message, status, headers } = refusal;
+	return Response.json(
+		{ code, message, details: null, hint: null },
+		{ status, headers: { ...headersOf(status), ...headers } },
+	);
+}
+
+function headersOf(status: number): Record<string, string> {
+	if (status === 401) return { "WWW-Authenticate": "Bearer" };
+	if (status === 503) return { "Retry-After": "1" };
+	return {};
+}

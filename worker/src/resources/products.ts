@@ -1,0 +1,153 @@
+// Inventory: products and their quantities. The database does the arithmetic and the refusing, in one statement.
+import { createRoute, z } from "@hono/zod-openapi";
+import {
+	answer,
+	body,
+	createRouter,
+	database,
+	fields,
+	jsonBody,
+	number,
+	refusals,
+	text,
+} from "./router.ts";
+
+const product = z
+	.object({
+		productId: z.int(),
+		serialNumber: z.string(),
+		title: z.string(),
+		weightLbs: z.number().openapi({ description: "Weight in pounds (lb)" }),
+		quantity: z.int(),
+		createdAt: z.iso.datetime({ offset: true }),
+		updatedAt: z.iso.datetime({ offset: true }),
+	})
+	.openapi("Product");
+
+type Product = z.infer<typeof product>;
+
+const COLUMNS =
+	"productId:id,serialNumber:serial_number,title,weightLbs:weight_lbs,quantity,createdAt:created_at,updatedAt:updated_at";
+
+const newProduct = fields({
+	serialNumber: text(100),
+	title: text(200),
+	weightLbs: number().positive("has to be above 0"),
+}).openapi("NewProduct");
+
+const INT32_MAX = 2_147_483_647;
+
+const quantityChange = fields({
+	quantity: number()
+		.int("has to be a whole number")
+		.min(-INT32_MAX, `is below -${INT32_MAX}`)
+		.max(INT32_MAX, `is above ${INT32_MAX}`)
+		.openapi({ description: "Added to the quantity; negative to take away" }),
+}).openapi("QuantityChange");
+
+const byId = {
+	params: z.object({
+		// Number.MAX_SAFE_INTEGER has 16 digits; ids start at 1.
+		productId: z
+			.string()
+			.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number"),
+	}),
+};
+
+/** The routes below `/products`. */
+export function products() {
+	const app = createRouter();
+
+	app.openapi(
+		createRoute({
+			method: "post",
+			path: "/",
+			summary: "Creates a product with a quantity of 0",
+			middleware: jsonBody,
+			request: body(newProduct),
+			responses: {
+				201: answer("Created", product.pick({ productId: true })),
+				...refusals,
+			},
+		}),
+		async (context) => {
+			const { serialNumber, title, weightLbs } = context.req.valid("json");
+			const { data } = await database(context)
+				.from("products")
+				.insert({ serial_number: serialNumber, title, weight_lbs: weightLbs })
+				.select("productId:id")
+				.single<Pick<Product, "productId">>()
+				.throwOnError();
+			return context.json(data, 201, {
+				Location: `/products/${data.productId}`,
+			});
+		},
+	);
+
+	app.openapi(
+		createRoute({
+			method: "get",
+			path: "/{productId}",
+			summary: "The product",
+			request: byId,
+			responses: { 200: answer("The product", product), ...refusals },
+		}),
+		async (context) => {
+			const { productId } = context.req.valid("param");
+			const { data } = await database(context)
+				.from("products")
+				.select(COLUMNS)
+				.eq("id", productId)
+				.single<Product>()
+				.throwOnError();
+			return context.json(data, 200);
+		},
+	);
+
+	app.openapi(
+		createRoute({
+			method: "delete",
+			path: "/{productId}",
+			summary: "Deletes the product",
+			request: byId,
+			responses: { 200: answer("The product as it was", product), ...refusals },
+		}),
+		async (context) => {
+			const { productId } = context.req.valid("param");
+			const { data } = await database(context)
+				.from("products")
+				.delete()
+				.eq("id", productId)
+				.select(COLUMNS)
+				.single<Product>()
+				.throwOnError();
+			return context.json(data, 200);
+		},
+	);
+
+	app.openapi(
+		createRoute({
+			method: "patch",
+			path: "/{productId}/add-quantity",
+			summary: "Adds to the quantity in one transaction; below 0 is refused",
+			middleware: jsonBody,
+			request: { ...byId, ...body(quantityChange) },
+			responses: {
+				200: answer("The product as it is now", product),
+				...refusals,
+			},
+		}),
+		async (context) => {
+			const { productId } = context.req.valid("param");
+			const { quantity } = context.req.valid("json");
+			const { data } = await database(context)
+				.rpc("add_quantity", { product_id: Number(productId), quantity })
+				.select(COLUMNS)
+				.single<Product>()
+				.throwOnError();
+			return context.json(data, 200);
+		},
+	);
+
+	return app;
+}

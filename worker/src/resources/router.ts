@@ -1,0 +1,141 @@
+// What the resource routes share: their router, their validation, their client of the pipeline.
+import { OpenAPIHono, z } from "@hono/zod-openapi";
+import { PostgrestClient } from "@supabase/postgrest-js";
+import type { Context, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Identity } from "../identity/identity.ts";
+import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import { Refusal } from "../refusals.ts";
+
+/** What the gateway puts at every route's disposal. */
+export interface GatewayEnv {
+	Variables: { identity: Identity; pipeline: Pipeline };
+}
+
+/** The largest body that a resource route reads, in bytes. */
+const MAX_BODY_BYTES = 65_536;
+
+/** A router that refuses invalid input by naming each field, and ignores a trailing slash. */
+export function createRouter(): OpenAPIHono<GatewayEnv> {
+	return new OpenAPIHono<GatewayEnv>({
+		strict: false,
+		defaultHook(result) {
+			if (result.success) return;
+			const code =
+				result.target === "json" ? "body_invalid" : "parameter_invalid";
+			throw new Refusal(code, { details: describe(result.error.issues) });
+		},
+	});
+}
+
+/** `weightLbs has to be above 0; title is missing`: one fault a field, the first. */
+function describe(issues: z.core.$ZodIssue[]): string {
+	const faults = new Map<string, string>();
+	for (const { path, message } of issues) {
+		const field = path.join(".");
+		if (!faults.has(field)) faults.set(field, `${field} ${message}`.trim());
+	}
+	return [...faults.values()].join("; ");
+}
+
+/** Runs before validation: the body has to be JSON of a bounded size, and an object. */
+export const jsonBody: MiddlewareHandler[] = [
+	async (context, next) => {
+		const type = context.req.header("content-type") ?? "";
+		if (!/^application\/json\s*(;|$)/i.test(type))
+			throw new Refusal("media_type_unsupported");
+		await next();
+	},
+	bodyLimit({
+		maxSize: MAX_BODY_BYTES,
+		onError: () => {
+			throw new Refusal("body_too_large", {
+				details: `${MAX_BODY_BYTES} bytes are the most`,
+			});
+		},
+	}),
+	async (context, next) => {
+		const text = await context.req.text();
+		if (text.trim() === "")
+			throw new Refusal("body_malformed", { details: "it is empty" });
+		try {
+			JSON.parse(text);
+		} catch (cause) {
+			throw new Refusal("body_malformed", { cause });
+		}
+		await next();
+	},
+];
+
+/** A postgrest-js client whose fetch is the pipeline, as this request's caller. Errors are thrown (see postgrest-errors.ts). */
+export function database(context: Context<GatewayEnv>): PostgrestClient {
+	const { identity, pipeline } = context.var;
+	const { signal } = context.req.raw;
+	return new PostgrestClient(PIPELINE_URL, {
+		fetch: (input, init) =>
+			pipeline(new Request(input, { ...init, signal }), identity),
+		retry: false,
+	});
+}
+
+/** Text of 1 to `max` characters. Postgres cannot store U+0000. */
+export function text(max: number) {
+	return z
+		.string({
+			error: (issue) =>
+				issue.input === undefined ? "is missing" : "has to be a string",
+		})
+		.min(1, "is empty")
+		.max(max, `has more than ${max} characters`)
+		.refine((value) => value.trim() !== "", "is blank")
+		.refine((value) => !value.includes("\0"), "has a null character");
+}
+
+/** A JSON object of these fields and no others. */
+export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+	return z.strictObject(shape, {
+		error: (issue) =>
+			issue.code === "unrecognized_keys"
+				? `unknown: ${issue.keys.join(", ")}`
+				: "has to be an object",
+	});
+}
+
+/** A JSON number, checked by `check` for its range. */
+export function number() {
+	return z.number({
+		error: (issue) =>
+			issue.input === undefined ? "is missing" : "has to be a number",
+	});
+}
+
+/** PostgREST's error shape, which the gateway's own refusals share. */
+const errorBody = z
+	.object({
+		code: z.string(),
+		message: z.string(),
+		details: z.string().nullable(),
+		hint: z.string().nullable(),
+	})
+	.openapi("Error");
+
+/** An answer of a route, as its OpenAPI description. */
+export function answer<Schema extends z.ZodType>(
+	description: string,
+	schema: Schema,
+) {
+	return { description, content: { "application/json": { schema } } };
+}
+
+/** The refusals that a route may answer, as its OpenAPI description. */
+export const refusals = {
+	"4XX": answer("Refused; the message names what is wrong", errorBody),
+	"5XX": answer("The database did not answer", errorBody),
+} as const;
+
+/** A JSON body, as a route's OpenAPI description. */
+export function body<Schema extends z.ZodType>(schema: Schema) {
+	return {
+		body: { required: true, content: { "application/json": { schema } } },
+	} as const;
+}
