@@ -1,0 +1,19 @@
+// `npm run schema`: writes db/schema.sql, the dump of a freshly migrated database. See db/README.md for what it needs.
+
+import { writeFile } from "node:fs/promises";
+import { dumpSchema, SCHEMA_FILE } from "./test/support/dump.ts";
+import { startTestDatabase } from "./test/support/server.ts";
+
+const database = await startTestDatabase();
+try {
+	const dump = await dumpSchema(database.ownerUrl);
+	if ("unavailable" in dump) {
+		console.error(`db/schema.sql is not written: ${dump.unavailable}`);
+		process.exitCode = 1;
+	} else {
+		await writeFile(SCHEMA_FILE, dump.schema);
+		console.log("db/schema.sql is written");
+	}
+} finally {
+	await database.stop();
+}

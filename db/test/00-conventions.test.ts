@@ -1,0 +1,304 @@
+// The rules that every migration keeps, asked of the catalog: no question finds an object.
+// Each rule also proves that it can fail: it reports what was made to break it.
+
+import { describe } from "vitest";
+import { it } from "./support/session.ts";
+
+interface Convention {
+	readonly rule: string;
+	/** Selects what breaks the rule, as the text `object`. */
+	readonly question: string;
+	/** What is reported after the statements that break the rule. */
+	readonly violations: Readonly<Record<string, string>>;
+}
+
+/** Two relations of (role, command, object): what policies let the roles of callers do with each table, and what grants do. */
+const allowedAndGranted = `
+	with role as (
+		select oid, rolname as name
+		from pg_roles
+		where rolname in ('anon', 'authenticated', 'postern')
+	),
+	policed as (
+		select oid, oid::regclass::text as name
+		from pg_class
+		where relnamespace = 'api'::regnamespace and relkind in ('r', 'p')
+	),
+	command (name, letter) as (
+		values ('select', 'r'), ('insert', 'a'), ('update', 'w'), ('delete', 'd')
+	),
+	allowed (role, command, object) as (
+		select role.name, command.name, policed.name
+		from pg_policy as policy
+		join policed on policed.oid = policy.polrelid
+		join role on policy.polroles && array[role.oid, 0::oid]
+		join command on policy.polcmd::text in (command.letter, '*')
+		where policy.polpermissive
+	),
+	granted (role, command, object) as (
+		select role.name, command.name, policed.name
+		from role, policed, command
+		where case command.name
+			when 'delete' then has_table_privilege(role.oid, policed.oid, 'delete')
+			else has_any_column_privilege(role.oid, policed.oid, command.name)
+		end
+	)`;
+
+const conventions: readonly Convention[] = [
+	{
+		rule: "every table in api has row level security",
+		// Foreign tables and materialized views cannot have it, so they are never exposed.
+		question: `
+			select class.oid::regclass::text as object
+			from pg_class as class
+			where class.relnamespace = 'api'::regnamespace
+				and class.relkind in ('r', 'p', 'f', 'm')
+				and not class.relrowsecurity`,
+		violations: {
+			"api.bare": "create table api.bare (id bigint)",
+			"api.parts": "create table api.parts (id bigint) partition by range (id)",
+			"api.copied": "create materialized view api.copied as select 1 as one",
+		},
+	},
+	{
+		rule: "every view in api has security_invoker",
+		question: `
+			select class.oid::regclass::text as object
+			from pg_class as class
+			where class.relnamespace = 'api'::regnamespace
+				and class.relkind = 'v'
+				and not exists (
+					select
+					from pg_options_to_table(class.reloptions) as option
+					where option.option_name = 'security_invoker' and option.option_value::boolean
+				)`,
+		violations: {
+			"api.plain": "create view api.plain as select 1 as one",
+			"api.off":
+				"create view api.off with (security_invoker = off) as select 1 as one",
+			"api.other":
+				"create view api.other with (security_barrier) as select 1 as one",
+		},
+	},
+	{
+		rule: "every security definer function has an empty search_path",
+		question: `
+			select function.oid::regprocedure::text as object
+			from pg_proc as function
+			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				and function.prosecdef
+				and not coalesce('search_path=""' = any (function.proconfig), false)`,
+		violations: {
+			"auth.unset()":
+				"create function auth.unset() returns integer language sql immutable security definer return 1",
+			"api.another()":
+				"create function api.another() returns integer language sql immutable security definer set search_path = public return 1",
+		},
+	},
+	{
+		rule: "no function may be executed by PUBLIC",
+		question: `
+			select function.oid::regprocedure::text as object
+			from pg_proc as function
+			cross join aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as privilege
+			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				and privilege.grantee = 0`,
+		violations: {
+			"api.granted()": `
+				create function api.granted() returns integer language sql immutable return 1;
+				grant execute on function api.granted() to public`,
+			"postern.defaulted()": `
+				alter default privileges grant execute on functions to public;
+				create function postern.defaulted() returns integer language sql immutable return 1`,
+		},
+	},
+	{
+		rule: "no schema, relation or column is granted to PUBLIC",
+		question: `
+			with acl (object, item) as (
+				select oid::regnamespace::text, unnest(nspacl) from pg_namespace
+				union all
+				select oid::regclass::text, unnest(relacl) from pg_class
+				union all
+				select attrelid::regclass || '.' || attname, unnest(attacl) from pg_attribute
+			)
+			select acl.object
+			from acl
+			where acl.item::text like '=%'
+				and acl.object !~ '^(pg_|information_schema)'`,
+		violations: {
+			auth: "grant usage on schema auth to public",
+			"api.products": "grant select on api.products to public",
+			"postern.hidden.name": `
+				create table postern.hidden (name text);
+				grant select (name) on postern.hidden to public`,
+			"api.products_id_seq": "grant usage on api.products_id_seq to public",
+		},
+	},
+	{
+		rule: "nothing lives in public but dbmate's own table",
+		question: `
+			select class.oid::regclass::text as object
+			from pg_class as class
+			where class.relnamespace = 'public'::regnamespace
+				and class.relkind in ('r', 'p', 'f', 'm', 'v', 'S')
+				and class.relname <> 'schema_migrations'
+			union all
+			select function.oid::regprocedure::text
+			from pg_proc as function
+			where function.pronamespace = 'public'::regnamespace`,
+		violations: {
+			stray: "create table public.stray (id bigint)",
+			"stray()":
+				"create function public.stray() returns integer language sql immutable return 1",
+		},
+	},
+	{
+		rule: "no role of a caller has a privilege in public",
+		question: `
+			select role.rolname || ' on ' || class.oid::regclass as object
+			from pg_class as class
+			cross join pg_roles as role
+			where class.relnamespace = 'public'::regnamespace
+				and class.relkind in ('r', 'p', 'f', 'm', 'v')
+				and role.rolname in ('anon', 'authenticated', 'postern', 'authenticator')
+				and (
+					has_any_column_privilege(role.oid, class.oid, 'select, insert, update, references')
+					or has_table_privilege(role.oid, class.oid, 'delete, truncate, trigger')
+				)
+			union all
+			select role.rolname || ' on public'
+			from pg_roles as role
+			where role.rolname in ('anon', 'authenticated', 'postern', 'authenticator')
+				and has_schema_privilege(role.oid, 'public', 'usage, create')`,
+		violations: {
+			"anon on schema_migrations":
+				"grant select on public.schema_migrations to anon",
+			"authenticated on schema_migrations":
+				"grant update (version) on public.schema_migrations to authenticated",
+			"anon on public": "grant usage on schema public to anon",
+		},
+	},
+	{
+		// New functions of any other role would be open to PUBLIC.
+		rule: "everything is owned by the role whose default privileges are locked",
+		question: `
+			with owned (object, owner) as (
+				select oid::regclass::text, relowner
+				from pg_class
+				where relnamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				union all
+				select oid::regprocedure::text, proowner
+				from pg_proc
+				where pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				union all
+				select oid::regnamespace::text, nspowner
+				from pg_namespace
+				where nspname in ('api', 'auth', 'postern')
+			)
+			select owned.object
+			from owned
+			where owned.owner not in (
+				select locked.defaclrole
+				from pg_default_acl as locked
+				where locked.defaclnamespace = 0
+					and locked.defaclobjtype = 'f'
+					and not exists (select from aclexplode(locked.defaclacl) as privilege where privilege.grantee = 0)
+			)`,
+		violations: {
+			auth: "alter schema auth owner to authenticator",
+			"api.rescues": "alter table api.rescues owner to authenticator",
+			"api.add_quantity(bigint,integer)":
+				"alter function api.add_quantity owner to authenticator",
+			"api.products":
+				"alter default privileges grant execute on functions to public",
+		},
+	},
+	{
+		rule: "every schema, table, view and function in api has a comment",
+		question: `
+			select class.oid::regclass::text as object
+			from pg_class as class
+			where class.relnamespace = 'api'::regnamespace
+				and class.relkind in ('r', 'p', 'f', 'm', 'v')
+				and obj_description(class.oid, 'pg_class') is null
+			union all
+			select function.oid::regprocedure::text
+			from pg_proc as function
+			where function.pronamespace = 'api'::regnamespace
+				and obj_description(function.oid, 'pg_proc') is null
+			union all
+			select schema.oid::regnamespace::text
+			from pg_namespace as schema
+			where schema.nspname = 'api'
+				and obj_description(schema.oid, 'pg_namespace') is null`,
+		violations: {
+			api: "comment on schema api is null",
+			"api.silent": "create table api.silent (id bigint)",
+			"api.quiet": "create view api.quiet as select 1 as one",
+			"api.mute()":
+				"create function api.mute() returns integer language sql immutable return 1",
+		},
+	},
+	{
+		// Clients read the name of the constraint in the message.
+		rule: "every check and unique constraint in api is named as a fact",
+		question: `
+			select fact.conname::text as object
+			from pg_constraint as fact
+			where fact.connamespace = 'api'::regnamespace
+				and fact.contype in ('c', 'u')
+				and fact.conname ~ '_(check|key)[0-9]*$'`,
+		violations: {
+			rescues_age_check: "alter table api.rescues add check (age < 200)",
+			rescues_name_species_key:
+				"alter table api.rescues add unique (name, species)",
+		},
+	},
+	{
+		rule: "what a policy in api lets a role do, a grant lets it do too",
+		question: `
+			${allowedAndGranted}
+			select role || ' may not ' || command || ' ' || object as object
+			from (table allowed except table granted) as idle`,
+		violations: {
+			"authenticated may not delete api.rescues":
+				"revoke delete on api.rescues from authenticated",
+			"anon may not insert api.products":
+				"create policy anyone_may_insert on api.products for insert to anon with check (true)",
+			"postern may not select api.products":
+				"create policy everyone_may_read on api.products for select using (true)",
+		},
+	},
+	{
+		rule: "what a grant in api lets a role do, a policy lets it do too",
+		question: `
+			${allowedAndGranted}
+			select role || ' may ' || command || ' ' || object as object
+			from (table granted except table allowed) as unpoliced`,
+		violations: {
+			"anon may delete api.products": "grant delete on api.products to anon",
+			"anon may update api.products":
+				"grant update (title) on api.products to anon",
+			"authenticated may select api.rescues":
+				"drop policy anyone_may_read on api.rescues; drop policy authenticated_may_write on api.rescues",
+		},
+	},
+];
+
+for (const { rule, question, violations } of conventions) {
+	describe(rule, () => {
+		it("holds", async ({ db, expect }) => {
+			expect(await db.query(question)).toEqual([]);
+		});
+
+		for (const [object, statements] of Object.entries(violations)) {
+			it(`reports ${object}`, async ({ db, expect }) => {
+				for (const statement of statements.split(";")) {
+					await db.query(statement);
+				}
+				expect(await db.query(question)).toContainEqual({ object });
+			});
+		}
+	});
+}

@@ -1,0 +1,102 @@
+// The migrations go up, down and up again; roles and example rows can be run twice.
+
+import { readFile } from "node:fs/promises";
+import { readCatalog } from "./support/catalog.ts";
+import { it } from "./support/databases.ts";
+
+const rolesSql = await readFile(
+	new URL("../roles.sql", import.meta.url),
+	"utf8",
+);
+const seedSql = await readFile(new URL("../seed.sql", import.meta.url), "utf8");
+
+it("goes down to nothing", async ({ database, expect }) => {
+	const before = await readCatalog(database.client);
+	await database.migrate();
+	expect(await readCatalog(database.client)).not.toEqual(before);
+	await database.unmigrate();
+	expect(await readCatalog(database.client)).toEqual(before);
+});
+
+it("goes up again to the same", async ({ database, expect }) => {
+	await database.migrate();
+	const before = await readCatalog(database.client);
+	await database.unmigrate();
+	await database.migrate();
+	expect(await readCatalog(database.client)).toEqual(before);
+});
+
+it("goes down with rows in its tables", async ({ database, expect }) => {
+	const before = await readCatalog(database.client);
+	await database.migrate();
+	await database.client.query(seedSql);
+	await database.unmigrate();
+	expect(await readCatalog(database.client)).toEqual(before);
+});
+
+it("changes nothing when it goes up twice", async ({ database, expect }) => {
+	await database.migrate();
+	const before = await readCatalog(database.client);
+	await database.migrate();
+	expect(await readCatalog(database.client)).toEqual(before);
+});
+
+it("adds the example rows once", async ({ database, expect }) => {
+	const rows = async () => {
+		const { rows } = await database.client.query(
+			`select to_jsonb(product) as row from api.products as product
+			union all select to_jsonb(rescue) from api.rescues as rescue`,
+		);
+		return rows;
+	};
+	await database.migrate();
+	await database.client.query(seedSql);
+	const before = await rows();
+	expect(before).toHaveLength(15);
+	await database.client.query(seedSql);
+	expect(await rows()).toEqual(before);
+});
+
+it("leaves rows that are there alone", async ({ database, expect }) => {
+	await database.migrate();
+	await database.client.query(
+		"insert into api.products (serial_number, title, weight_lbs) values ('MINE', 'Mine', 1)",
+	);
+	await database.client.query(seedSql);
+	const { rows } = await database.client.query(
+		"select serial_number from api.products",
+	);
+	expect(rows).toEqual([{ serial_number: "MINE" }]);
+});
+
+it("makes the same roles when it runs twice", async ({ db, expect }) => {
+	const roles = () =>
+		// The password is stored with a new salt each time.
+		db.query(`
+			select to_jsonb(role) - 'rolpassword' as role, array(select member::regrole::text from pg_auth_members where roleid = role.oid) as members
+			from pg_authid as role
+			where rolname !~ '^pg_'
+			order by rolname`);
+	const before = await roles();
+	await db.query(
+		"select set_config('postern.authenticator_password', 'another', true)",
+	);
+	await db.query(rolesSql);
+	expect(await roles()).toEqual(before);
+});
+
+it("makes no roles without a password", async ({ db, expect }) => {
+	await expect(db.query(rolesSql)).rejects.toThrow(
+		"the setting postern.authenticator_password is missing",
+	);
+});
+
+it("takes over no role with more power", async ({ db, expect }) => {
+	await db.query("alter role anon bypassrls");
+	await db.query(
+		"select set_config('postern.authenticator_password', 'another', true)",
+	);
+	await expect(db.query(rolesSql)).rejects.toThrow(
+		"these roles exist with more power than Postern gives them: anon",
+	);
+});

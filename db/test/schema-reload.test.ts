@@ -1,0 +1,61 @@
+// A running PostgREST is told to read the schema again exactly when it changed.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { describe } from "vitest";
+import { it as base, type Database } from "./support/databases.ts";
+
+const it = base.extend("notified", async ({ database }) => {
+	await database.migrate();
+	const { client } = database;
+	await client.query(`
+		create table api.notes (id bigint);
+		create materialized view api.copied as select 1 as one`);
+	await client.query("listen pgrst");
+	return (statement: string) => notificationsOf(database, statement);
+});
+
+async function notificationsOf(
+	{ client }: Database,
+	statement: string,
+): Promise<unknown[]> {
+	const received: unknown[] = [];
+	const receive = (message: { payload?: string | undefined }) =>
+		received.push(message.payload);
+	client.on("notification", receive);
+	await client.query(statement);
+	// Notifications to oneself arrive before the answer to the next statement at the latest.
+	await client.query("select");
+	await delay(0);
+	client.off("notification", receive);
+	return received;
+}
+
+describe("PostgREST is told to reload", () => {
+	for (const statement of [
+		"create table api.more (id bigint)",
+		"alter table api.notes add column title text",
+		"comment on table api.notes is 'Notes'",
+		"create view api.seen with (security_invoker) as select id from api.notes",
+		"create function api.one() returns integer language sql immutable return 1",
+		"drop table api.notes",
+		"drop function api.add_quantity(bigint, integer)",
+		"drop schema auth",
+	]) {
+		it(`after ${statement}`, async ({ notified, expect }) => {
+			expect(await notified(statement)).toEqual(["reload schema"]);
+		});
+	}
+});
+
+describe("PostgREST is left alone", () => {
+	for (const statement of [
+		"create temporary table passing (id bigint); drop table pg_temp.passing",
+		"refresh materialized view api.copied",
+		"insert into api.notes (id) values (1)",
+		"truncate api.notes",
+	]) {
+		it(`after ${statement}`, async ({ notified, expect }) => {
+			expect(await notified(statement)).toEqual([]);
+		});
+	}
+});

@@ -1,0 +1,88 @@
+// The `it` of these tests: `db` is a transaction of the test's own, rolled back at its end, in which statements run as an actor.
+
+import pg from "pg";
+import { it as base, inject } from "vitest";
+
+/** Who runs a statement: the role and the claims that PostgREST would set for a request. */
+export interface Actor {
+	readonly name: string;
+	readonly role: string;
+	readonly claims: Readonly<Record<string, string>>;
+}
+
+const ada: Actor = {
+	name: "authenticated (ada)",
+	role: "authenticated",
+	claims: { role: "authenticated", sub: "ada" },
+};
+const grace: Actor = {
+	name: "authenticated (grace)",
+	role: "authenticated",
+	claims: { role: "authenticated", sub: "grace" },
+};
+const anon: Actor = { name: "anon", role: "anon", claims: { role: "anon" } };
+const postern: Actor = {
+	name: "postern",
+	role: "postern",
+	claims: { role: "postern" },
+};
+/** PostgREST itself, before it has taken on a role. */
+const authenticator: Actor = {
+	name: "authenticator",
+	role: "authenticator",
+	claims: {},
+};
+
+export const actors = { ada, grace, anon, postern, authenticator } as const;
+export const everyActor: readonly Actor[] = Object.values(actors);
+
+export type Row = Record<string, unknown>;
+
+export class Session {
+	readonly #client: pg.Client;
+
+	constructor(client: pg.Client) {
+		this.#client = client;
+	}
+
+	/** Runs one statement as the owner of everything. */
+	async query(statement: string, ...values: unknown[]): Promise<Row[]> {
+		const { rows } = await this.#client.query<Row>(statement, values);
+		return rows;
+	}
+
+	/** Runs one statement as an actor. A refusal undoes the statement alone, so the test can go on. */
+	async as(
+		actor: Actor,
+		statement: string,
+		...values: unknown[]
+	): Promise<Row[]> {
+		await this.query("savepoint statement");
+		try {
+			await this.query(
+				"select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)",
+				actor.role,
+				JSON.stringify(actor.claims),
+			);
+			const rows = await this.query(statement, ...values);
+			await this.query("set local role none");
+			return rows;
+		} catch (error) {
+			await this.query("rollback to savepoint statement");
+			throw error;
+		}
+	}
+}
+
+const { ownerUrl, authenticatorUrl } = inject("testDatabase");
+
+export const it = base
+	.extend("ownerUrl", { scope: "worker" }, ownerUrl)
+	.extend("authenticatorUrl", { scope: "worker" }, authenticatorUrl)
+	.extend("db", async ({ ownerUrl }, { onCleanup }) => {
+		const client = new pg.Client({ connectionString: ownerUrl });
+		await client.connect();
+		onCleanup(() => client.end());
+		await client.query("begin"); // never committed: the connection ends with the test
+		return new Session(client);
+	});
