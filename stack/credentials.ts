@@ -80,9 +80,7 @@ async function writeCredentials(
 
 function fromEntries(read: (key: keyof Credentials) => string): Credentials {
 	const keys = Object.keys(NAMES) as (keyof Credentials)[];
-	return Object.fromEntries(
-		keys.map((key) => [key, read(key)]),
-	) as Credentials;
+	return Object.fromEntries(keys.map((key) => [key, read(key)])) as Credentials;
 }
 
 async function makeKey(): Promise<{ signingKey: string; jwks: string }> {

@@ -27,7 +27,8 @@ export async function run(
 		ending.resolve(error instanceof Error ? error.message : String(error)),
 	);
 	const failure = await ending.promise;
-	console.log(failure === undefined ? "\nstopping" : `\n${failure}\nstopping`);
+	if (failure !== undefined) console.error(`\n${failure}`);
+	console.log("\nstopping");
 	for (const service of running.reverse()) await service.stop();
 	// Whatever was just being started ends with this process: see reaper.ts.
 	process.exit(failure === undefined ? 0 : 1);

@@ -70,7 +70,7 @@ Postern answers at ${gatewayUrl()}. Try:
   curl '${gatewayUrl()}/rest/v1/products?select=title,quantity&quantity=gte.10'
 
   curl ${gatewayUrl()}/products -H "Authorization: Bearer $(npm run --silent token -- --sub me)" \\
-    -H 'Content-Type: application/json' -d '{"serialNumber":"H56N33834","title":"Bluetooth Headphones","weightLbs":0.5}'
+    -H 'Content-Type: application/json' -d '{"serialNumber":"'$(date +%s)'","title":"Bluetooth Headphones","weightLbs":0.5}'
 
   curl ${gatewayUrl()}/shared-data
 

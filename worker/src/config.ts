@@ -8,7 +8,11 @@ const RESERVED_ROLES = ["authenticator", "postern", "postgres"];
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-const originUrl = z
+/** As browsers send it in `Origin`: no path, not even a slash. */
+const ORIGIN = /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/]+)$/;
+
+// Over a Workers VPC binding the URL's host and scheme only name the service: cloudflared is at the other end.
+const boundOriginUrl = z
 	.url({ protocol: /^https?$/, error: "is not an http(s) URL" })
 	.transform((text) => new URL(text))
 	.refine(
@@ -19,49 +23,82 @@ const originUrl = z
 		(url) => url.username === "" && url.password === "",
 		"has credentials in it",
 	);
+const originUrl = boundOriginUrl.refine(
+	({ protocol, hostname }) => protocol === "https:" || LOOPBACK.has(hostname),
+	"is plain http to another machine; use https or the ORIGIN binding",
+);
+
+/** 32 bytes in base64url (RFC 7518, section 6.2). */
+const number256 = (error: string) =>
+	z.string(error).regex(/^[\w-]{43}$/, error);
 
 const publicKey = z
-	.looseObject({
-		kty: z.literal("EC", "has a key that is not an EC key"),
-		crv: z.literal("P-256", "has a key that is not on P-256"),
-		kid: z.string("has a key without kid"),
-	})
+	.looseObject(
+		{
+			kty: z.literal("EC", "has a key that is not an EC key"),
+			crv: z.literal("P-256", "has a key that is not on P-256"),
+			kid: z.string("has a key without kid"),
+			x: number256("has a key without a valid x"),
+			y: number256("has a key without a valid y"),
+		},
+		"has a key that is not an object",
+	)
 	.refine((key) => !("d" in key), "holds a private key; give the public one");
-const privateKey = z.looseObject({
-	kty: z.literal("EC", "is not an EC key"),
-	crv: z.literal("P-256", "is not on P-256"),
-	kid: z.string("has no kid"),
-	d: z.string("is not a private key"),
-});
+const privateKey = z.looseObject(
+	{
+		kty: z.literal("EC", "is not an EC key"),
+		crv: z.literal("P-256", "is not on P-256"),
+		kid: z.string("has no kid"),
+		x: number256("has no valid x"),
+		y: number256("has no valid y"),
+		d: number256("is not a private key"),
+	},
+	"is not a key",
+);
+
+const keySet = z.object(
+	{ keys: z.array(publicKey, "has no keys").min(1, "has no key") },
+	"is not a key set",
+);
+
+const word = z.string("is not text").min(1, "is empty");
+
+const callersRole = word.refine(
+	(role) => !RESERVED_ROLES.includes(role),
+	`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
+);
 
 const words = z
-	.string()
+	.string("is not text")
 	.transform((text) => text.split(",").map((word) => word.trim()))
 	.refine((list) => list.every((word) => word !== ""), "has an empty entry");
 
 const environment = z.object({
 	ORIGIN_URL: originUrl,
 	ORIGIN_SIGNING_KEY: json(privateKey),
-	ORIGIN_ACCESS_CLIENT_ID: z.string().min(1).optional(),
-	ORIGIN_ACCESS_CLIENT_SECRET: z.string().min(1).optional(),
+	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
+	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
 	ORIGIN_TIMEOUT_MS: z.coerce
 		.number("is not a number")
 		.int("is not a whole number")
 		.min(1, "is below 1")
 		.max(600_000, "is above 600000")
 		.default(30_000),
-	TOKEN_JWKS: json(z.object({ keys: z.array(publicKey).min(1, "has no key") })),
-	TOKEN_ISSUER: z.string().min(1, "is empty").default("postern"),
-	TOKEN_AUDIENCE: z.string().min(1, "is empty").default("authenticated"),
+	TOKEN_JWKS: json(keySet),
+	TOKEN_ISSUER: word.default("postern"),
+	TOKEN_AUDIENCE: word.default("authenticated"),
 	TOKEN_ROLES: words
-		.refine(
-			(roles) => !roles.some((role) => RESERVED_ROLES.includes(role)),
-			`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
-		)
+		.pipe(z.array(callersRole))
 		.default(["anon", "authenticated"]),
-	ANON_ROLE: z.string().min(1, "is empty").default("anon"),
-	CORS_ORIGINS: words.default(["*"]),
+	ANON_ROLE: callersRole.default("anon"),
+	CORS_ORIGINS: words
+		.refine(
+			(list) => list.every((origin) => ORIGIN.test(origin)),
+			"has an entry that is not an origin like https://app.example.com",
+		)
+		.default(["*"]),
 });
+const boundEnvironment = environment.extend({ ORIGIN_URL: boundOriginUrl });
 
 export interface Config {
 	origin: {
@@ -108,35 +145,24 @@ export class ConfigError extends Error {
  * @throws {ConfigError} naming every bad variable
  */
 export function readConfig(env: object): Readonly<Config> {
-	const { data, error } = environment.safeParse(env, { jitless: true });
+	const variables = "ORIGIN" in env ? boundEnvironment : environment;
+	const { data, error } = variables.safeParse(env, { jitless: true });
 	const faults: Record<string, string> = {};
 	for (const issue of error?.issues ?? []) {
 		const name = String(issue.path[0]);
 		const isMissing = issue.path.length === 1 && !(name in env);
 		faults[name] ??= isMissing ? "is missing" : issue.message;
 	}
-	if (data === undefined) throw new ConfigError(faults);
-	const clientId = data.ORIGIN_ACCESS_CLIENT_ID;
-	const clientSecret = data.ORIGIN_ACCESS_CLIENT_SECRET;
-	if ((clientId === undefined) !== (clientSecret === undefined)) {
-		const name =
-			clientId === undefined
-				? "ORIGIN_ACCESS_CLIENT_ID"
-				: "ORIGIN_ACCESS_CLIENT_SECRET";
-		faults[name] =
+	const halves = ["ORIGIN_ACCESS_CLIENT_ID", "ORIGIN_ACCESS_CLIENT_SECRET"];
+	const missing = halves.filter((half) => !(half in env));
+	if (missing.length === 1 && missing[0] !== undefined) {
+		faults[missing[0]] =
 			"is missing, the other half of the Access service token is there";
 	}
-	// Over a Workers VPC binding the URL's host and scheme only name the service: cloudflared is at the other end.
-	const isBound = "ORIGIN" in env;
-	if (
-		!isBound &&
-		data.ORIGIN_URL.protocol === "http:" &&
-		!LOOPBACK.has(data.ORIGIN_URL.hostname)
-	) {
-		faults.ORIGIN_URL =
-			"is plain http to another machine; use https or the ORIGIN binding";
-	}
-	if (Object.keys(faults).length > 0) throw new ConfigError(faults);
+	if (data === undefined || Object.keys(faults).length > 0)
+		throw new ConfigError(faults);
+	const clientId = data.ORIGIN_ACCESS_CLIENT_ID;
+	const clientSecret = data.ORIGIN_ACCESS_CLIENT_SECRET;
 	return Object.freeze({
 		origin: {
 			url: data.ORIGIN_URL,

@@ -15,6 +15,7 @@ import { rescues, shared } from "./resources/rescues.ts";
 import { createRouter, type GatewayEnv } from "./resources/router.ts";
 
 const REST = "/rest/v1";
+const MOUNT_SEGMENTS = REST.split("/").length;
 
 /** Headers of PostgREST's that a browser's script may read. */
 const EXPOSED_HEADERS = [
@@ -91,7 +92,8 @@ export function createGateway({
 	});
 	app.all(`${REST}/*`, (context) => {
 		const { pathname, search } = new URL(context.req.url);
-		const path = pathname.slice(REST.length) || "/";
+		// By segments: the route also matches where a client percent-encodes `rest` or `v1`.
+		const path = `/${pathname.split("/").slice(MOUNT_SEGMENTS).join("/")}`;
 		return pipeline(
 			new Request(PIPELINE_URL + path + search, context.req.raw),
 			context.get("identity"),

@@ -30,8 +30,11 @@ const NOT_FROM_CLIENTS = new Set([
 ]);
 const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
 
-/** Cookies that are credentials of the gateway's own. */
-const NOT_FROM_CLIENTS_COOKIES = /^(cf_|__cf|postern)/i;
+/**
+ * Cookies that are credentials of the gateway's own. They do not come back, either: Access answers the gateway's service
+ * token with a CF_Authorization cookie, which would let its holder past Access.
+ */
+const OWN_COOKIES = /^(cf_|__cf|postern)/i;
 
 /** CORS is the gateway's: PostgREST's default lets every origin in, with credentials. */
 const NOT_FROM_ORIGIN = new Set(HOP_BY_HOP);
@@ -50,9 +53,15 @@ export function toOriginHeaders(from: Headers): Headers {
 
 /** The origin's headers, less what is not for the client. */
 export function toClientHeaders(from: Headers): Headers {
-	return copyExcept(from, (name) =>
+	const headers = copyExcept(from, (name) =>
 		isListed(name, NOT_FROM_ORIGIN, NOT_FROM_ORIGIN_PREFIXES),
 	);
+	const cookies = headers.getSetCookie();
+	headers.delete("set-cookie");
+	for (const cookie of cookies) {
+		if (!OWN_COOKIES.test(cookie)) headers.append("set-cookie", cookie);
+	}
+	return headers;
 }
 
 function copyExcept(
@@ -82,7 +91,7 @@ function withoutOwnCookies(cookies: string): string {
 	return cookies
 		.split(";")
 		.map((cookie) => cookie.trim())
-		.filter((cookie) => !NOT_FROM_CLIENTS_COOKIES.test(cookie))
+		.filter((cookie) => !OWN_COOKIES.test(cookie))
 		.join("; ");
 }
 

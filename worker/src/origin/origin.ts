@@ -23,7 +23,7 @@ export function createOrigin(
 		const url = originUrl(request.url, config.origin.url);
 		const answer = fromOrigin(await send(request, url, headers), mount);
 		return identity.role === config.anonRole
-			? asUnauthenticated(answer)
+			? asUnauthenticated(answer, request.method)
 			: answer;
 	};
 
@@ -84,10 +84,16 @@ function fromOrigin(response: Response, mount: string): Response {
  * PostgREST answers 401 to its anonymous role where it answers 403 to others (SQLSTATE 42501). The origin has no anonymous
  * role, because it takes nothing but signed tokens, so that distinction is made here.
  */
-async function asUnauthenticated(response: Response): Promise<Response> {
+async function asUnauthenticated(
+	response: Response,
+	method: string,
+): Promise<Response> {
 	if (response.status !== 403) return response;
-	const body = await response.text();
-	if (sqlState(body) !== "42501") return new Response(body, response);
+	// As bytes: what is not PostgREST's error, whatever it is, passes as it is.
+	const body = await response.arrayBuffer();
+	const code =
+		method === "HEAD" ? codeInHead(response.headers) : codeInBody(body);
+	if (code !== "42501") return new Response(body, response);
 	const headers = new Headers(response.headers);
 	headers.set("WWW-Authenticate", "Bearer");
 	return new Response(body, {
@@ -97,10 +103,16 @@ async function asUnauthenticated(response: Response): Promise<Response> {
 	});
 }
 
+/** The error's code from `Proxy-Status` (PostgREST 13). Without it (12) a 403 is taken for what it nearly always is. */
+function codeInHead(headers: Headers): string | undefined {
+	const status = headers.get("proxy-status") ?? "error=42501";
+	return /\berror=(\w+)/.exec(status)?.[1];
+}
+
 /** `code` of PostgREST's error body, where the body is one. */
-function sqlState(body: string): unknown {
+function codeInBody(body: ArrayBuffer): unknown {
 	try {
-		return JSON.parse(body)?.code;
+		return JSON.parse(new TextDecoder().decode(body))?.code;
 	} catch {
 		return undefined;
 	}

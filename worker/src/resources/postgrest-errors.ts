@@ -47,32 +47,31 @@ export function toRefusal(
 			cause: error,
 		});
 	}
-	if (error.code === "23514") return brokenConstraint(error);
+	const constraint = /constraint "([^"]+)"/.exec(error.message)?.[1] ?? "";
 	const code =
-		BY_CODE[error.code] ?? BY_CLASS[error.code.slice(0, 2)] ?? "internal_error";
-	return new Refusal(code, { ...describe(code, error), cause: error });
-}
-
-function brokenConstraint(cause: PostgrestError): Refusal {
-	const name = /constraint "([^"]+)"/.exec(cause.message)?.[1] ?? "";
-	const state = STATE_CONSTRAINTS[name];
-	if (state !== undefined) return new Refusal(state, { cause });
-	return new Refusal("body_invalid", {
-		details: name.replaceAll("_", " "),
-		cause,
+		STATE_CONSTRAINTS[constraint] ??
+		BY_CODE[error.code] ??
+		BY_CLASS[error.code.slice(0, 2)] ??
+		"internal_error";
+	return new Refusal(code, {
+		...describe(code, constraint, error),
+		cause: error,
 	});
 }
 
+/** Constraints are named as the facts that they keep: `serial_number_is_unique`, `title_has_1_to_200_characters`. */
 function describe(
 	code: RefusalCode,
-	{ message, details }: PostgrestError,
+	constraint: string,
+	{ message }: PostgrestError,
 ): { details?: string } {
-	// `Key (serial_number)=(H56) already exists.`: the client knows the value, the name of the field is what it needs.
-	if (code === "not_unique") {
-		const column = /^Key \(([^)]+)\)/.exec(details ?? "")?.[1];
-		return column === undefined ? {} : { details: toCamelCase(column) };
+	// Postgres itself names the column only to who may read the whole table (row level security).
+	const unique = /^(.+)_is_unique$/.exec(constraint)?.[1];
+	if (code === "not_unique" && unique !== undefined) {
+		return { details: toCamelCase(unique) };
 	}
-	return code === "body_invalid" ? { details: message } : {};
+	if (code !== "body_invalid") return {};
+	return { details: constraint.replaceAll("_", " ") || message };
 }
 
 /** The routes' JSON is camelCase, the database's columns are snake_case. */

@@ -39,9 +39,9 @@ const INT32_MAX = 2_147_483_647;
 
 const quantityChange = fields({
 	quantity: number()
-		.int("has to be a whole number")
 		.min(-INT32_MAX, `is below -${INT32_MAX}`)
 		.max(INT32_MAX, `is above ${INT32_MAX}`)
+		.int("has to be a whole number")
 		.openapi({ description: "Added to the quantity; negative to take away" }),
 }).openapi("QuantityChange");
 

@@ -28,9 +28,9 @@ const COLUMNS = "id,name,age,species";
 const rescueFields = fields({
 	name: text(100),
 	age: number()
-		.int("has to be a whole number")
 		.min(0, "is below 0")
-		.max(150, "is above 150"),
+		.max(150, "is above 150")
+		.int("has to be a whole number"),
 	species: text(100),
 }).openapi("RescueFields");
 

@@ -28,21 +28,24 @@ export function createRouter(): OpenAPIHono<GatewayEnv> {
 	});
 }
 
-/** `weightLbs has to be above 0; title is missing`: one fault a field, the first. */
+/** `weightLbs has to be above 0; title is missing`: one fault a field, the first. The body as a whole is "it". */
 function describe(issues: z.core.$ZodIssue[]): string {
 	const faults = new Map<string, string>();
 	for (const { path, message } of issues) {
-		const field = path.join(".");
-		if (!faults.has(field)) faults.set(field, `${field} ${message}`.trim());
+		const field = path.join(".") || "it";
+		if (!faults.has(field)) faults.set(field, `${field} ${message}`);
 	}
 	return [...faults.values()].join("; ");
 }
 
-/** Runs before validation: the body has to be JSON of a bounded size, and an object. */
+/** The media type and its parameters, no wider than what the validation behind it takes. */
+const JSON_MEDIA_TYPE = /^application\/json(;\s*[a-z\d-]+=[^;]+)*$/i;
+
+/** Runs before validation: the body has to be JSON of a bounded size. */
 export const jsonBody: MiddlewareHandler[] = [
 	async (context, next) => {
 		const type = context.req.header("content-type") ?? "";
-		if (!/^application\/json\s*(;|$)/i.test(type))
+		if (!JSON_MEDIA_TYPE.test(type))
 			throw new Refusal("media_type_unsupported");
 		await next();
 	},
@@ -72,13 +75,27 @@ export function database(context: Context<GatewayEnv>): PostgrestClient {
 	const { identity, pipeline } = context.var;
 	const { signal } = context.req.raw;
 	return new PostgrestClient(PIPELINE_URL, {
-		fetch: (input, init) =>
-			pipeline(new Request(input, { ...init, signal }), identity),
+		fetch: async (input, init) =>
+			fromPostgrest(
+				await pipeline(new Request(input, { ...init, signal }), identity),
+			),
 		retry: false,
 	});
 }
 
-/** Text of 1 to `max` characters. Postgres cannot store U+0000. */
+/**
+ * Something between the gateway and PostgREST (the tunnel, Access) refuses in HTML or in silence, PostgREST in JSON.
+ * postgrest-js would take an empty 404 for a success.
+ */
+function fromPostgrest(response: Response): Response {
+	const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
+	if (response.ok || isJson) return response;
+	throw new Refusal("origin_unreachable", {
+		cause: new Error(`The origin answers ${response.status} without JSON`),
+	});
+}
+
+/** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
 export function text(max: number) {
 	return z
 		.string({
@@ -86,9 +103,15 @@ export function text(max: number) {
 				issue.input === undefined ? "is missing" : "has to be a string",
 		})
 		.min(1, "is empty")
-		.max(max, `has more than ${max} characters`)
+		.refine(
+			// Postgres counts code points, not UTF-16 units.
+			(value) => [...value].length <= max,
+			`has more than ${max} characters`,
+		)
 		.refine((value) => value.trim() !== "", "is blank")
-		.refine((value) => !value.includes("\0"), "has a null character");
+		.refine((value) => !value.includes("\0"), "has a null character")
+		.refine((value) => value.isWellFormed(), "is not well-formed Unicode")
+		.openapi({ maxLength: max });
 }
 
 /** A JSON object of these fields and no others. */
@@ -96,7 +119,7 @@ export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 	return z.strictObject(shape, {
 		error: (issue) =>
 			issue.code === "unrecognized_keys"
-				? `unknown: ${issue.keys.join(", ")}`
+				? `has unknown fields: ${issue.keys.join(", ")}`
 				: "has to be an object",
 	});
 }

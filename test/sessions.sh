@@ -1,0 +1,64 @@
+#!/bin/sh
+# The inventory and the rescues as a person would try them with curl, each answer checked.
+# Usage: sh test/sessions.sh http://localhost:8787 "$(npm run --silent token -- --sub me)"
+set -eu
+gateway=$1
+token=$2
+serial=$(date +%s)-$$
+body=
+
+# ask METHOD PATH WANTED_STATUS WANTED_TEXT [JSON [nobody]]: sends it, shows it, and stops where the answer is another.
+ask() {
+	set -- "$1" "$2" "$3" "$4" "${5-}" "${6-me}"
+	answer=$(
+		if [ "$6" = me ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi |
+			curl --silent --show-error --config - --request "$1" "$gateway$2" --write-out '\n%{http_code}' \
+				${5:+--header 'Content-Type: application/json' --data "$5"}
+	)
+	status=${answer##*
+}
+	body=${answer%
+*}
+	printf '%s %s %s\n  %s %s\n' "$1" "$2" "$5" "$status" "$body"
+	if [ "$status" != "$3" ]; then
+		echo "  expected status $3" >&2
+		exit 1
+	fi
+	case $body in
+	*"$4"*) ;;
+	*)
+		echo "  expected to find: $4" >&2
+		exit 1
+		;;
+	esac
+}
+
+# field NAME: a field of the last answer, without quotes.
+field() {
+	printf '%s' "$body" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"
+}
+
+echo '# Inventory'
+ask POST /products 201 '"productId":' "{\"serialNumber\":\"$serial\",\"title\":\"Bluetooth Headphones\",\"weightLbs\":0.5}"
+product=$(field productId)
+ask GET "/products/$product" 200 '"title":"Bluetooth Headphones","weightLbs":0.5,"quantity":0'
+ask PATCH "/products/$product/add-quantity" 200 '"quantity":5' '{"quantity":5}'
+ask PATCH "/products/$product/add-quantity" 409 quantity_below_zero '{"quantity":-6}'
+ask PATCH "/products/$product/add-quantity/" 200 '"quantity":3' '{"quantity":-2}'
+ask POST /products 409 serialNumber "{\"serialNumber\":\"$serial\",\"title\":\"Another\",\"weightLbs\":1}"
+ask POST /products 400 'weightLbs has to be above 0' '{"serialNumber":"x","title":"Feather","weightLbs":-1}'
+ask POST /products 401 unauthenticated "{\"serialNumber\":\"$serial-2\",\"title\":\"Nobody's\",\"weightLbs\":1}" nobody
+ask DELETE "/products/$product" 200 "\"productId\":$product"
+ask GET "/products/$product" 404 not_found
+ask DELETE "/products/$product" 404 not_found
+
+echo '# Rescues'
+ask POST /rescues 201 '"name":"Pepper","age":4,"species":"dog"' '{"name":"Pepper","age":4,"species":"dog"}'
+rescue=$(field id)
+ask GET /rescues 200 "$rescue" '' nobody
+ask GET "/rescues/$rescue" 200 '"age":4'
+ask PUT "/rescues/$rescue" 200 '"age":5' '{"name":"Pepper","age":5,"species":"dog"}'
+ask PUT "/rescues/$rescue" 400 'species is missing' '{"name":"Pepper","age":5}'
+ask GET /shared-data 200 '"species":"dog"'
+ask DELETE "/rescues/$rescue" 204 ''
+ask GET "/rescues/$rescue/" 404 not_found

@@ -1,0 +1,319 @@
+// `npm start` as a person runs it: it comes up, its curls work as pasted, and nothing of it is left however it ends.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+	chmod,
+	cp,
+	mkdtemp,
+	readdir,
+	readFile,
+	rm,
+	symlink,
+	writeFile,
+} from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { freePort, LOOPBACK } from "../stack/ports.ts";
+import { PROJECT } from "../stack/state.ts";
+
+const execute = promisify(execFile);
+
+/** A copy of the project, as a clone is after `npm ci`. */
+let clone: string;
+let environment: NodeJS.ProcessEnv;
+let started: ChildProcess | undefined;
+
+beforeAll(async () => {
+	clone = await mkdtemp(join(tmpdir(), "postern-clone-"));
+	// Where root runs this, Postgres's own user has to be able to enter.
+	await chmod(clone, 0o755);
+	for (const name of ["package.json", "stack", "db", "worker", "test"]) {
+		await cp(join(PROJECT, name), join(clone, name), {
+			recursive: true,
+			filter: (path) => !path.includes(".wrangler"),
+		});
+	}
+	await symlink(join(PROJECT, "node_modules"), join(clone, "node_modules"));
+	environment = {
+		...process.env,
+		POSTERN_PORT: String(await freePort()),
+		POSTGREST_PORT: String(await freePort()),
+		POSTGRES_PORT: String(await freePort()),
+	};
+});
+
+afterEach(() => {
+	if (isRunning()) kill("SIGKILL");
+});
+
+afterAll(() => rm(clone, { recursive: true, force: true }));
+
+/** The README asks for nothing but Node and npm. */
+const hasCurl = await execute("curl", ["--version"]).then(
+	() => true,
+	() => {
+		console.log("What is tried with curl is skipped: this machine has none.");
+		return false;
+	},
+);
+
+it.runIf(hasCurl)("answers the three curls it prints", async () => {
+	const output = await start();
+	const curls = curlsIn(output);
+	expect(curls).toHaveLength(3);
+	const answers = [];
+	for (const curl of curls) answers.push(await pasted(curl));
+	expect(answers).toEqual([
+		expect.arrayContaining([expect.objectContaining({ title: "Desk lamp" })]),
+		{ productId: expect.any(Number) },
+		expect.objectContaining({ rescues: 8 }),
+	]);
+	await ctrlC();
+});
+
+it.runIf(hasCurl)("goes through the sessions of the resources", async () => {
+	await start();
+	const session = `sh test/sessions.sh http://localhost:$POSTERN_PORT "$(npm run --silent token -- --sub me)"`;
+	const { stdout } = await shell(session);
+	expect(stdout).toMatch(/GET \/rescues\/.*\n {2}404 .*\n$/);
+	await ctrlC();
+});
+
+it("leaves no process behind after Ctrl-C", async () => {
+	await start();
+	expect(await ctrlC()).toMatch(/\n\nstopping\n$/);
+	await nothingIsLeft();
+});
+
+it("leaves no process behind when it is killed", async () => {
+	await start();
+	const starter = (await processesOfClone()).find(({ command }) =>
+		command.startsWith("node stack/start.ts"),
+	);
+	process.kill(Number(starter?.pid), "SIGKILL");
+	await nothingIsLeft();
+});
+
+it("stops everything and says why when a part of it dies", async () => {
+	await start();
+	const postgres = (await processesOfClone()).find(({ command }) =>
+		command.includes("/bin/postgres -D"),
+	);
+	process.kill(Number(postgres?.pid), "SIGKILL");
+	const { code, output } = await ended();
+	expect(output).toContain("postgres ended (SIGKILL)");
+	expect(code).toBe(1);
+	await nothingIsLeft();
+});
+
+it("keeps the data over a restart, and deletes it with --fresh", async () => {
+	await start();
+	const rescue = await createRescue();
+	await ctrlC();
+	await start();
+	expect(await statusOf(rescue)).toBe(200);
+	await ctrlC();
+	await start("--fresh");
+	expect(await statusOf(rescue)).toBe(404);
+	await ctrlC();
+});
+
+it("says which port is taken", async () => {
+	const port = Number(environment.POSTGREST_PORT);
+	const server = createServer().listen(port, LOOPBACK);
+	await once(server, "listening");
+	const said = await failure();
+	server.close();
+	expect(said).toBe(
+		`Port ${port} is taken by another program: stop that one, or set POSTGREST_PORT to a free port.`,
+	);
+});
+
+it("says which setting is not a port", async () => {
+	expect(await failure({ POSTERN_PORT: "http" })).toBe(
+		'POSTERN_PORT is "http"; it has to be a port, 1 to 65535.',
+	);
+});
+
+it("says that there is no PostgREST", async () => {
+	expect(await failure({ POSTGREST_BIN: "/nowhere/postgrest" })).toBe(
+		"POSTGREST_BIN names /nowhere/postgrest, and there is nothing.",
+	);
+});
+
+it("says that the data is of another version of Postgres", async () => {
+	const file = join(clone, ".postern", "postgres", "PG_VERSION");
+	const version = await readFile(file, "utf8");
+	await writeFile(file, "9.6\n");
+	expect(await failure()).toMatch(
+		/^The data in .* is of Postgres 9\.6, this is Postgres \d+: `npm start -- --fresh` deletes it and begins anew\.$/,
+	);
+	await writeFile(file, version);
+});
+
+it("says that the data was made with another password", async () => {
+	const file = join(clone, ".env");
+	const before = await readFile(file, "utf8");
+	await writeFile(
+		file,
+		before.replace(/(POSTGRES_PASSWORD=').*(')/, "$1other$2"),
+	);
+	expect(await failure()).toBe(
+		"The database was made with another POSTGRES_PASSWORD than the one in .env: put that back, or `npm start -- --fresh`.",
+	);
+	await writeFile(file, before);
+});
+
+it("says what .env lacks", async () => {
+	const file = join(clone, ".env");
+	const before = await readFile(file, "utf8");
+	await writeFile(file, before.replace(/TOKEN_JWKS=.*/, ""));
+	expect(await failure()).toContain("lacks TOKEN_JWKS.");
+	await writeFile(file, before);
+});
+
+/** Runs `npm start` in a terminal's way, until it says that it is up; returns what it printed. */
+async function start(...args: string[]): Promise<string> {
+	const output = launch(args);
+	const child = started;
+	await expect
+		.poll(() => output() + (child?.exitCode ?? ""), { timeout: 60_000 })
+		.toMatch(/Ctrl-C stops everything|^.*\n\d$/s);
+	return output();
+}
+
+/** What a start that cannot succeed prints as its reason. */
+async function failure(overrides: NodeJS.ProcessEnv = {}): Promise<string> {
+	launch([], overrides);
+	const { code } = await ended();
+	expect(code).toBe(1);
+	await nothingIsLeft();
+	return complaints.replaceAll(/^npm .*$/gm, "").trim();
+}
+
+/** What the last start printed, and the part of it that went to standard error. */
+let printed = "";
+let complaints = "";
+
+function launch(
+	args: string[],
+	overrides: NodeJS.ProcessEnv = {},
+): () => string {
+	printed = "";
+	complaints = "";
+	const child = spawn("npm", ["start", "--", ...args], {
+		cwd: clone,
+		env: { ...environment, ...overrides },
+		// A process group of its own, as a shell gives to what it runs in the foreground.
+		detached: true,
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	child.stdout.on("data", (chunk) => {
+		printed += chunk;
+	});
+	child.stderr.on("data", (chunk) => {
+		printed += chunk;
+		complaints += chunk;
+	});
+	started = child;
+	return () => printed;
+}
+
+/** What a terminal does on Ctrl-C: SIGINT to everything in the foreground. Returns what was printed in all. */
+async function ctrlC(): Promise<string> {
+	kill("SIGINT");
+	return (await ended()).output;
+}
+
+async function ended(): Promise<{ code: number | null; output: string }> {
+	if (started !== undefined && isRunning()) await once(started, "close");
+	return { code: started?.exitCode ?? null, output: printed };
+}
+
+function isRunning(): boolean {
+	return started?.exitCode === null && started.signalCode === null;
+}
+
+function kill(signal: NodeJS.Signals) {
+	if (started?.pid !== undefined) process.kill(-started.pid, signal);
+}
+
+/** The last of them may take a moment to notice that it is not needed any more. */
+async function nothingIsLeft(): Promise<void> {
+	await expect.poll(processesOfClone, { timeout: 15_000 }).toEqual([]);
+}
+
+/** Every process that has the clone, or one of its ports, in its command or its environment. */
+async function processesOfClone(): Promise<{ pid: string; command: string }[]> {
+	const marks = [
+		clone,
+		`POSTERN_PORT=${environment.POSTERN_PORT}`,
+		`PGRST_SERVER_PORT=${environment.POSTGREST_PORT}`,
+	];
+	return (await allProcesses()).filter(
+		({ pid, command }) =>
+			marks.some((mark) => command.includes(mark)) &&
+			pid !== String(process.pid),
+	);
+}
+
+/** Each with its environment behind its command. */
+async function allProcesses(): Promise<{ pid: string; command: string }[]> {
+	if (process.platform !== "linux") {
+		const { stdout } = await execute("ps", ["axeww", "-o", "pid=,command="]);
+		return stdout.split("\n").map((line) => {
+			const [pid = "", ...words] = line.trim().split(/\s+/);
+			return { pid, command: words.join(" ") };
+		});
+	}
+	// A small Linux has no ps.
+	const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+	return Promise.all(
+		pids.map(async (pid) => {
+			const texts = ["cmdline", "environ"].map((name) =>
+				// It may have ended by now, or be somebody else's.
+				readFile(join("/proc", pid, name), "utf8").catch(() => ""),
+			);
+			const command = (await Promise.all(texts)).join(" ");
+			return { pid, command: command.replaceAll("\0", " ") };
+		}),
+	);
+}
+
+/** The curl commands of the printed help, each as one line of shell. */
+function curlsIn(output: string): string[] {
+	return output.match(/^ {2}curl (?:.*\\\n)*.*$/gm) ?? [];
+}
+
+async function pasted(command: string): Promise<unknown> {
+	return JSON.parse((await shell(command)).stdout);
+}
+
+function shell(command: string): Promise<{ stdout: string }> {
+	return execute("sh", ["-c", command], { cwd: clone, env: environment });
+}
+
+/** Returns where it is. */
+async function createRescue(): Promise<string> {
+	const { stdout } = await shell("npm run --silent token -- --sub me");
+	const response = await fetch(`${gateway()}/rescues`, {
+		method: "POST",
+		headers: {
+			authorization: `Bearer ${stdout.trim()}`,
+			"content-type": "application/json",
+		},
+		body: JSON.stringify({ name: "Pepper", age: 4, species: "dog" }),
+	});
+	return response.headers.get("location") ?? "";
+}
+
+function gateway(): string {
+	return `http://${LOOPBACK}:${environment.POSTERN_PORT}`;
+}
+
+async function statusOf(path: string): Promise<number> {
+	return (await fetch(gateway() + path)).status;
+}

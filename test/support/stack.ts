@@ -1,0 +1,212 @@
+// One whole stack for all tests of a project, made before the first and gone after the last.
+// POSTERN_TEST_ORIGIN=compose takes the one that `docker compose up` and `npm run worker` are running.
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import {
+	type Credentials,
+	makeCredentials,
+	readCredentials,
+} from "../../stack/credentials.ts";
+import { prepareDatabase } from "../../stack/database.ts";
+import { freePort, LOOPBACK } from "../../stack/ports.ts";
+import { startPostgres } from "../../stack/postgres.ts";
+import { startPostgrest } from "../../stack/postgrest.ts";
+import { asAuthenticator, port, postgrestUrl } from "../../stack/settings.ts";
+import { ENV_FILE } from "../../stack/state.ts";
+import {
+	bundleWorker,
+	startWorkerd,
+	workerVariables,
+} from "../../stack/worker.ts";
+import {
+	composeNetwork,
+	startPostgresContainer,
+	startPostgrestContainer,
+} from "./containers.ts";
+
+/** What every test of the whole stack is given. */
+export interface TestStack {
+	/** The Worker. */
+	readonly gatewayUrl: string;
+	/** PostgREST behind the Worker: takes only tokens that the Worker signed. */
+	readonly postgrestUrl: string;
+	/** A second PostgREST on the same database, with the anonymous role `anon`: what clients had before there was a gateway. */
+	readonly openPostgrestUrl: string;
+	/** The database, as superuser. */
+	readonly databaseUrl: string;
+	readonly credentials: Credentials;
+	/** The Worker as one file, for tests that run it in front of something else. */
+	readonly bundle: string;
+}
+
+declare module "vitest" {
+	export interface ProvidedContext {
+		stack: TestStack;
+	}
+}
+
+/** The database and the two PostgRESTs. */
+type Origin = Pick<
+	TestStack,
+	"postgrestUrl" | "openPostgrestUrl" | "databaseUrl"
+>;
+
+/** Called in reverse order when the tests are over. */
+type Cleanup = (() => Promise<unknown>)[];
+
+const ANON_ROLE = "anon";
+const PUBLIC_URL = "http://localhost:8787/rest/v1";
+const silent = () => {};
+
+export default async function setup(
+	project: TestProject,
+): Promise<() => Promise<void>> {
+	const cleanup: Cleanup = [];
+	const stop = async () => {
+		for (const end of cleanup.reverse()) await end();
+	};
+	try {
+		const start = startOf(project.name);
+		project.provide("stack", await start(cleanup));
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+	return stop;
+}
+
+function startOf(projectName: string) {
+	if (process.env.POSTERN_TEST_ORIGIN === "compose") return compose;
+	return projectName === "containers" ? containers : embedded;
+}
+
+async function compose(cleanup: Cleanup): Promise<TestStack> {
+	const credentials = await readCredentials(ENV_FILE);
+	const open = await startPostgrestContainer({
+		network: composeNetwork(),
+		authenticatorPassword: credentials.authenticatorPassword,
+		jwks: credentials.originJwks,
+		anonRole: ANON_ROLE,
+	});
+	cleanup.push(open.stop);
+	const database = `${LOOPBACK}:${port("POSTGRES_PORT")}/postern`;
+	return {
+		gatewayUrl: `http://${LOOPBACK}:${port("POSTERN_PORT")}`,
+		postgrestUrl: postgrestUrl(),
+		openPostgrestUrl: open.url,
+		databaseUrl: `postgres://postgres:${credentials.postgresPassword}@${database}`,
+		credentials,
+		bundle: await bundleWorker(),
+	};
+}
+
+async function embedded(cleanup: Cleanup): Promise<TestStack> {
+	const credentials = await makeCredentials();
+	return withWorker(
+		credentials,
+		await embeddedOrigin(credentials, cleanup),
+		cleanup,
+	);
+}
+
+async function containers(cleanup: Cleanup): Promise<TestStack> {
+	const credentials = await makeCredentials();
+	return withWorker(
+		credentials,
+		await containersOrigin(credentials, cleanup),
+		cleanup,
+	);
+}
+
+async function withWorker(
+	credentials: Credentials,
+	origin: Origin,
+	cleanup: Cleanup,
+): Promise<TestStack> {
+	const bundle = await bundleWorker();
+	const worker = await startWorkerd({
+		bundle,
+		port: await freePort(),
+		variables: workerVariables(origin.postgrestUrl, credentials),
+		log: silent,
+	});
+	cleanup.push(worker.stop);
+	return { ...origin, gatewayUrl: worker.url, credentials, bundle };
+}
+
+async function embeddedOrigin(
+	{ postgresPassword, authenticatorPassword, originJwks }: Credentials,
+	cleanup: Cleanup,
+): Promise<Origin> {
+	const directory = await mkdtemp(join(tmpdir(), "postern-test-"));
+	cleanup.push(() => rm(directory, { recursive: true }));
+	await chmod(directory, 0o755);
+	const postgres = await startPostgres({
+		dataDirectory: join(directory, "postgres"),
+		port: await freePort(),
+		password: postgresPassword,
+		log: silent,
+	});
+	cleanup.push(postgres.stop);
+	await prepareDatabase({
+		url: postgres.url,
+		authenticatorPassword,
+		log: silent,
+	});
+	const common = {
+		databaseUrl: asAuthenticator(postgres.url, authenticatorPassword),
+		jwks: originJwks,
+		publicUrl: PUBLIC_URL,
+		log: silent,
+	};
+	const closed = await startPostgrest({
+		...common,
+		port: await freePort(),
+		adminPort: await freePort(),
+	});
+	cleanup.push(closed.stop);
+	const open = await startPostgrest({
+		...common,
+		anonRole: ANON_ROLE,
+		port: await freePort(),
+		adminPort: await freePort(),
+	});
+	cleanup.push(open.stop);
+	return {
+		databaseUrl: postgres.url,
+		postgrestUrl: closed.url,
+		openPostgrestUrl: open.url,
+	};
+}
+
+async function containersOrigin(
+	{ postgresPassword, authenticatorPassword, originJwks }: Credentials,
+	cleanup: Cleanup,
+): Promise<Origin> {
+	const postgres = await startPostgresContainer({ password: postgresPassword });
+	cleanup.push(postgres.stop);
+	await prepareDatabase({
+		url: postgres.url,
+		authenticatorPassword,
+		log: silent,
+	});
+	const common = {
+		network: postgres.network,
+		authenticatorPassword,
+		jwks: originJwks,
+	};
+	const closed = await startPostgrestContainer(common);
+	cleanup.push(closed.stop);
+	const open = await startPostgrestContainer({
+		...common,
+		anonRole: ANON_ROLE,
+	});
+	cleanup.push(open.stop);
+	return {
+		databaseUrl: postgres.url,
+		postgrestUrl: closed.url,
+		openPostgrestUrl: open.url,
+	};
+}
