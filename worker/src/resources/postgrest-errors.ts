@@ -48,10 +48,12 @@ export function toRefusal(
 		});
 	}
 	const constraint = /constraint "([^"]+)"/.exec(error.message)?.[1] ?? "";
+	// JSON that is not PostgREST's may have no code, or a number.
+	const sqlState = String(error.code ?? "");
 	const code =
 		STATE_CONSTRAINTS[constraint] ??
-		BY_CODE[error.code] ??
-		BY_CLASS[error.code.slice(0, 2)] ??
+		BY_CODE[sqlState] ??
+		BY_CLASS[sqlState.slice(0, 2)] ??
 		"internal_error";
 	return new Refusal(code, {
 		...describe(code, constraint, error),

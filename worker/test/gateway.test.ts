@@ -1,0 +1,525 @@
+// What the gateway does for every request: its routes, and what browsers need.
+import { describe, expect, it } from "vitest";
+import {
+	ADA_TOKEN,
+	type RequestOptions,
+	refusal,
+	refusalInWords,
+	startGateway,
+} from "./support/gateway.ts";
+import { type Answer, postgrestError, silence } from "./support/origin.ts";
+
+const RESCUE_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+
+describe("/health", () => {
+	it("answers", async () => {
+		const response = await startGateway().request("/health");
+		expect([response.status, await response.json()]).toEqual([
+			200,
+			{ status: "ok" },
+		]);
+	});
+
+	it("does not ask the origin", async () => {
+		const { request, origin } = startGateway();
+		await request("/health");
+		expect(origin.received).toEqual([]);
+	});
+
+	it("answers whatever token comes with it", async () => {
+		const response = await startGateway().request("/health", {
+			token: "abc.def.ghi",
+		});
+		expect(response.status).toBe(200);
+	});
+});
+
+describe("/ready", () => {
+	const head =
+		(status: number): Answer =>
+		() =>
+			new Response(null, { status });
+
+	it.each([
+		[200, "answers"],
+		[404, "answers, with its OpenAPI document turned off"],
+	])("is ready where the origin says %i: it %s", async (status) => {
+		const { request } = startGateway({ answer: head(status) });
+		const response = await request("/ready");
+		expect([response.status, await response.json()]).toEqual([
+			200,
+			{ status: "ok" },
+		]);
+	});
+
+	it("asks for the head of PostgREST's root as nobody", async () => {
+		const { request, origin } = startGateway();
+		await request("/ready", { token: ADA_TOKEN });
+		expect([origin.only().method, origin.only().target]).toEqual(["HEAD", "/"]);
+	});
+
+	it.each([
+		[401, "does not take the gateway's token"],
+		[403, "is behind Access, without a service token"],
+		[503, "has no database"],
+		[500, "fails"],
+	])("is not ready where the origin says %i: it %s", async (status) => {
+		const { request } = startGateway({ answer: head(status) });
+		expect(await refusal(await request("/ready"))).toEqual({
+			status: 503,
+			code: "origin_not_ready",
+		});
+	});
+
+	it("is not ready where the origin cannot be reached", async () => {
+		const { request } = startGateway({
+			fetch: () => Promise.reject(new TypeError("connection refused")),
+		});
+		expect(await refusal(await request("/ready"))).toEqual({
+			status: 503,
+			code: "origin_unreachable",
+		});
+	});
+
+	it("is not ready where the origin is silent", async () => {
+		const { request } = startGateway({
+			answer: silence,
+			env: { ORIGIN_TIMEOUT_MS: "20" },
+		});
+		expect(await refusal(await request("/ready"))).toEqual({
+			status: 504,
+			code: "origin_timeout",
+		});
+	});
+});
+
+describe("a route that there is not", () => {
+	it.each([
+		"/",
+		"/rest",
+		"/rest/v2/notes",
+		"/product",
+		"/products/1/quantity",
+		"/products/1/add-quantity/2",
+		"/Products/1",
+		"/rescues/1/2",
+		"/shared-data/1",
+		"/health/1",
+	])("is refused: %s", async (path) => {
+		const { request, origin } = startGateway();
+		expect([await refusal(await request(path)), origin.received]).toEqual([
+			{ status: 404, code: "route_unknown" },
+			[],
+		]);
+	});
+});
+
+describe("a method that a route does not know", () => {
+	it.each([
+		["POST", "/health", "GET, HEAD"],
+		["OPTIONS", "/health", "GET, HEAD"],
+		["DELETE", "/ready", "GET, HEAD"],
+		["POST", "/openapi.json", "GET, HEAD"],
+		["GET", "/products", "POST"],
+		["HEAD", "/products", "POST"],
+		["DELETE", "/products", "POST"],
+		["OPTIONS", "/products", "POST"],
+		["PUT", "/products/1", "GET, HEAD, DELETE"],
+		["PATCH", "/products/1", "GET, HEAD, DELETE"],
+		["QUERY", "/products/1", "GET, HEAD, DELETE"],
+		["GET", "/products/1/add-quantity", "PATCH"],
+		["POST", "/products/1/add-quantity", "PATCH"],
+		["DELETE", "/rescues", "POST, GET, HEAD"],
+		["PATCH", `/rescues/${RESCUE_ID}`, "GET, HEAD, PUT, DELETE"],
+		["POST", "/shared-data", "GET, HEAD"],
+	])("is refused, with those it knows: %s %s", async (method, path, allow) => {
+		const { request, origin } = startGateway();
+		const response = await request(path, { method });
+		expect([
+			response.status,
+			response.headers.get("allow"),
+			origin.received,
+		]).toEqual([405, allow, []]);
+	});
+
+	it("has the code method_not_allowed", async () => {
+		const response = await startGateway().request("/products");
+		expect(await refusal(response)).toEqual({
+			status: 405,
+			code: "method_not_allowed",
+		});
+	});
+
+	it("is refused with a trailing slash, too", async () => {
+		const response = await startGateway().request("/products/");
+		expect([response.status, response.headers.get("allow")]).toEqual([
+			405,
+			"POST",
+		]);
+	});
+
+	it("is not what a missing thing is", async () => {
+		const { request } = startGateway({
+			answer: postgrestError(406, "PGRST116"),
+		});
+		const response = await request("/products/1");
+		expect([response.status, response.headers.get("allow")]).toEqual([
+			404,
+			null,
+		]);
+	});
+
+	it("is the origin's business under /rest/v1", async () => {
+		const { request } = startGateway({
+			answer: postgrestError(404, "PGRST205"),
+		});
+		const response = await request("/rest/v1/notes", { method: "PATCH" });
+		expect([response.status, response.headers.get("allow")]).toEqual([
+			404,
+			null,
+		]);
+	});
+});
+
+describe("a trailing slash", () => {
+	it.each([
+		"/health/",
+		"/ready/",
+		"/rescues/",
+		"/shared-data/",
+		"/products/1/",
+	])("is tolerated: %s", async (path) => {
+		const response = await startGateway().request(path);
+		expect(response.status).toBe(200);
+	});
+
+	it("is tolerated where something is created", async () => {
+		const { request } = startGateway({
+			answer: () => Response.json({ productId: 1 }, { status: 201 }),
+		});
+		const response = await request("/products/", {
+			method: "POST",
+			json: { serialNumber: "H56", title: "Tower", weightLbs: 1 },
+		});
+		expect(response.status).toBe(201);
+	});
+});
+
+describe("HEAD", () => {
+	it.each([
+		"/products/1",
+		"/rescues",
+		`/rescues/${RESCUE_ID}`,
+		"/shared-data",
+		"/health",
+	])("answers as GET does, without a body: %s", async (path) => {
+		const { request } = startGateway();
+		const response = await request(path, { method: "HEAD" });
+		expect([
+			response.status,
+			response.headers.get("content-type"),
+			response.body,
+		]).toEqual([200, "application/json", null]);
+	});
+
+	it("refuses without a body", async () => {
+		const response = await startGateway().request("/nowhere", {
+			method: "HEAD",
+		});
+		expect([response.status, response.body]).toEqual([404, null]);
+	});
+});
+
+describe("a browser's page", () => {
+	const PAGE = "https://app.example.com";
+	const OTHER = "https://evil.example";
+
+	async function corsFor(
+		from: string | undefined,
+		{ origins, ...init }: RequestOptions & { origins?: string } = {},
+		path = "/rest/v1/notes",
+	) {
+		const { request } = startGateway({
+			env: origins === undefined ? {} : { CORS_ORIGINS: origins },
+			answer: () =>
+				new Response("[]", {
+					headers: {
+						"Access-Control-Allow-Origin": OTHER,
+						"Access-Control-Allow-Credentials": "true",
+						Vary: "Accept, Prefer, Range",
+					},
+				}),
+		});
+		const headers = new Headers(init.headers);
+		if (from !== undefined) headers.set("Origin", from);
+		const response = await request(path, { ...init, headers });
+		return {
+			status: response.status,
+			allowOrigin: response.headers.get("access-control-allow-origin"),
+			vary: response.headers.get("vary"),
+			headers: response.headers,
+		};
+	}
+
+	it("may read answers from anywhere by default", async () => {
+		const { allowOrigin } = await corsFor(PAGE);
+		expect(allowOrigin).toBe("*");
+	});
+
+	it("may not send cookies", async () => {
+		const { headers } = await corsFor(PAGE);
+		expect(headers.has("access-control-allow-credentials")).toBe(false);
+	});
+
+	it("may read PostgREST's headers", async () => {
+		const { headers } = await corsFor(PAGE);
+		expect(headers.get("access-control-expose-headers")).toBe(
+			"Content-Location,Content-Profile,Content-Range,Location,Preference-Applied,Proxy-Status,Range-Unit,Server-Timing,WWW-Authenticate",
+		);
+	});
+
+	it("does not change Vary where every page may read", async () => {
+		const { vary } = await corsFor(PAGE);
+		expect(vary).toBe("Accept, Prefer, Range");
+	});
+
+	describe("of CORS_ORIGINS", () => {
+		const origins = `https://first.example,${PAGE}`;
+
+		it("may read answers", async () => {
+			const { allowOrigin } = await corsFor(PAGE, { origins });
+			expect(allowOrigin).toBe(PAGE);
+		});
+
+		it.each([
+			OTHER,
+			"https://app.example.com.evil.example",
+			"http://app.example.com",
+			"https://app.example.com:8443",
+			"null",
+			"*",
+			origins,
+		])("is none other: %s", async (from) => {
+			const { allowOrigin } = await corsFor(from, { origins });
+			expect(allowOrigin).toBeNull();
+		});
+
+		it.each([
+			["of the list", PAGE],
+			["of no list", OTHER],
+			["that sends no Origin", undefined],
+		])("makes the answer to a page %s vary by Origin", async (_, from) => {
+			const { vary } = await corsFor(from, { origins });
+			expect(vary).toBe("Accept, Prefer, Range, Origin");
+		});
+	});
+
+	it.each([
+		["a token that is refused", 401, "/rest/v1/notes", { token: "a.b.c" }],
+		["a route that there is not", 404, "/nowhere", {}],
+		["a method that a route does not know", 405, "/products", {}],
+		["an id that is none", 400, "/products/x", {}],
+		[
+			"a body of another type",
+			415,
+			"/products",
+			{ method: "POST", body: "{}" },
+		],
+		[
+			"a body that is too large",
+			413,
+			"/products",
+			{ method: "POST", json: "x".repeat(65_536) },
+		],
+	])("may read the refusal of %s", async (_, expected, path, init) => {
+		const { status, allowOrigin } = await corsFor(
+			PAGE,
+			{ origins: PAGE, ...init },
+			path,
+		);
+		expect([status, allowOrigin]).toEqual([expected, PAGE]);
+	});
+
+	it("may read the refusal of an origin that cannot be reached", async () => {
+		const { request } = startGateway({
+			fetch: () => Promise.reject(new TypeError("connection refused")),
+		});
+		const response = await request("/rest/v1/notes");
+		expect(response.headers.get("access-control-allow-origin")).toBe("*");
+	});
+
+	describe("that asks first", () => {
+		const preflight = {
+			method: "OPTIONS",
+			headers: {
+				"Access-Control-Request-Method": "PATCH",
+				"Access-Control-Request-Headers": "authorization, prefer,x-client-info",
+			},
+		};
+
+		it("is answered without the origin", async () => {
+			const { request, origin } = startGateway();
+			const response = await request("/rest/v1/notes", preflight);
+			expect([response.status, origin.received]).toEqual([204, []]);
+		});
+
+		it.each([
+			"/rest/v1/notes",
+			"/products",
+			"/products/1/add-quantity",
+			"/nowhere",
+		])("is answered on every route: %s", async (path) => {
+			const { status } = await corsFor(PAGE, preflight, path);
+			expect(status).toBe(204);
+		});
+
+		it.each(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])(
+			"may use the method %s",
+			async (method) => {
+				const { headers } = await corsFor(PAGE, preflight);
+				expect(
+					headers.get("access-control-allow-methods")?.split(","),
+				).toContain(method);
+			},
+		);
+
+		it("may use the headers that it asks for", async () => {
+			const { headers } = await corsFor(PAGE, preflight);
+			expect(headers.get("access-control-allow-headers")).toBe(
+				"authorization,prefer,x-client-info",
+			);
+		});
+
+		it("need not ask again for a day", async () => {
+			const { headers } = await corsFor(PAGE, preflight);
+			expect(headers.get("access-control-max-age")).toBe("86400");
+		});
+
+		it("is told so where it may not", async () => {
+			const { allowOrigin } = await corsFor(OTHER, {
+				origins: PAGE,
+				...preflight,
+			});
+			expect(allowOrigin).toBeNull();
+		});
+	});
+
+	it("asks PostgREST where its OPTIONS is no preflight", async () => {
+		const { request, origin } = startGateway({
+			answer: () =>
+				new Response(null, { headers: { Allow: "OPTIONS,GET,HEAD,POST" } }),
+		});
+		const response = await request("/rest/v1/notes", {
+			method: "OPTIONS",
+			headers: { Origin: PAGE },
+		});
+		expect([origin.only().method, response.headers.get("allow")]).toEqual([
+			"OPTIONS",
+			"OPTIONS,GET,HEAD,POST",
+		]);
+	});
+});
+
+interface OpenApi {
+	openapi: string;
+	info: { title: string; version: string };
+	paths: Record<
+		string,
+		Record<
+			string,
+			{ summary?: string; responses: Record<string, { description?: string }> }
+		>
+	>;
+	components: { schemas: Record<string, { properties?: object }> };
+}
+
+describe("/openapi.json", () => {
+	async function openApi(): Promise<OpenApi> {
+		return (await startGateway().request("/openapi.json")).json();
+	}
+
+	it("is a document of OpenAPI 3.1", async () => {
+		const { openapi, info } = await openApi();
+		expect([openapi, info.title, typeof info.version]).toEqual([
+			"3.1.0",
+			"Postern",
+			"string",
+		]);
+	});
+
+	it("lists every resource route", async () => {
+		const { paths } = await openApi();
+		const routes = Object.entries(paths).flatMap(([path, item]) =>
+			Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+		);
+		expect(routes.sort()).toEqual([
+			"DELETE /products/{productId}",
+			"DELETE /rescues/{id}",
+			"GET /products/{productId}",
+			"GET /rescues",
+			"GET /rescues/{id}",
+			"GET /shared-data",
+			"PATCH /products/{productId}/add-quantity",
+			"POST /products",
+			"POST /rescues",
+			"PUT /rescues/{id}",
+		]);
+	});
+
+	it("describes every route and each of its answers", async () => {
+		const { paths } = await openApi();
+		const operations = Object.values(paths).flatMap((item) =>
+			Object.values(item),
+		);
+		const nameless = operations.filter(
+			({ summary, responses }) =>
+				!summary ||
+				Object.values(responses).some(({ description }) => !description),
+		);
+		expect(nameless).toEqual([]);
+	});
+
+	it("refers to no schema that it does not have", async () => {
+		const document = await openApi();
+		const references = JSON.stringify(document).matchAll(
+			/"\$ref":"#\/components\/schemas\/([^"]+)"/g,
+		);
+		const names = new Set([...references].map(([, name]) => name));
+		const missing = [...names].filter(
+			(name = "") => !(name in document.components.schemas),
+		);
+		expect([names.size > 0, missing]).toEqual([true, []]);
+	});
+
+	it("has the bounds of a field", async () => {
+		const { components } = await openApi();
+		expect(components.schemas.NewProduct?.properties).toMatchObject({
+			serialNumber: { type: "string", minLength: 1, maxLength: 100 },
+			weightLbs: { type: "number", exclusiveMinimum: 0 },
+		});
+	});
+
+	it("is the same for everybody, without the origin", async () => {
+		const { request, origin } = startGateway();
+		await request("/openapi.json", { token: "abc.def.ghi" });
+		expect(origin.received).toEqual([]);
+	});
+});
+
+describe("/rest/v1", () => {
+	it("passes PostgREST's own refusals as they are", async () => {
+		const { request } = startGateway({
+			answer: postgrestError(409, "23505", { message: "duplicate key" }),
+		});
+		const response = await request("/rest/v1/notes", {
+			method: "POST",
+			json: {},
+			token: ADA_TOKEN,
+		});
+		expect(await refusalInWords(response)).toEqual({
+			status: 409,
+			code: "23505",
+			message: "duplicate key",
+		});
+	});
+});

@@ -1,0 +1,485 @@
+// The road to the origin and back, seen through the gateway.
+import { describe, expect, it } from "vitest";
+import {
+	ADA_TOKEN,
+	type GatewayOptions,
+	refusal,
+	startGateway,
+} from "../support/gateway.ts";
+import { type Answer, postgrestError, silence } from "../support/origin.ts";
+
+/** Path and query of the request that the origin receives. */
+async function targetFor(path: string, env = {}): Promise<string> {
+	const { request, origin } = startGateway({ env });
+	await request(path);
+	return origin.only().target;
+}
+
+describe("path and query", () => {
+	it.each([
+		["/rest/v1", "/"],
+		["/rest/v1/", "/"],
+		["/rest/v1/notes", "/notes"],
+		["/rest/v1/notes/", "/notes/"],
+		["/rest/v1//notes", "//notes"],
+		["/rest/v1/rpc/add_quantity", "/rpc/add_quantity"],
+		["/rest/v1/rest/v1/notes", "/rest/v1/notes"],
+		["/rest/v1/a%20b", "/a%20b"],
+		["/rest/v1/a%2Fb", "/a%2Fb"],
+		["/rest/v1/%C3%BC", "/%C3%BC"],
+		["/rest/v1/%E0%A4%A", "/%E0%A4%A"],
+		["/rest/v1/a+b", "/a+b"],
+		["/rest/v1/notes?select=*", "/notes?select=*"],
+		["/rest/v1/notes?a=%2B+%20b", "/notes?a=%2B+%20b"],
+		["/rest/v1/notes?a=&b&=c", "/notes?a=&b&=c"],
+		["/rest/v1/notes?a=1&b=2&a=3", "/notes?a=1&b=2&a=3"],
+		[
+			"/rest/v1/notes?id=in.(1,2)&or=(a.eq.1,b.is.null)",
+			"/notes?id=in.(1,2)&or=(a.eq.1,b.is.null)",
+		],
+		["/rest/v1/notes?a->>b=eq.%22x%22", "/notes?a-%3E%3Eb=eq.%22x%22"],
+		["/rest/v1/notes?a=%", "/notes?a=%"],
+		[
+			"/rest/v1/notes?url=https://x.example/?a=b",
+			"/notes?url=https://x.example/?a=b",
+		],
+		["/rest/v1/notes#part", "/notes"],
+	])("%s reaches the origin as %s", async (path, target) => {
+		expect(await targetFor(path)).toBe(target);
+	});
+
+	it("of 8,000 characters reach the origin", async () => {
+		const query = `?id=in.(${"1234567,".repeat(1_000)}1)`;
+		expect(await targetFor(`/rest/v1/notes${query}`)).toBe(`/notes${query}`);
+	});
+
+	it("come after the path of ORIGIN_URL", async () => {
+		expect(
+			await targetFor("/rest/v1/notes?a=1", {
+				ORIGIN_URL: "https://db.example/deep/postgrest",
+			}),
+		).toBe("/deep/postgrest/notes?a=1");
+	});
+
+	it("come after the path of ORIGIN_URL with a slash at its end", async () => {
+		expect(
+			await targetFor("/rest/v1/notes", {
+				ORIGIN_URL: "https://db.example/postgrest/",
+			}),
+		).toBe("/postgrest/notes");
+	});
+
+	it.each(["/%72est/v1/notes", "/%72%65%73%74/%76%31/notes"])(
+		"are those behind the mount where it comes as %s",
+		async (path) => {
+			expect(await targetFor(path)).toBe("/notes");
+		},
+	);
+});
+
+describe("the origin's address", () => {
+	it.each([
+		"/rest/v1//evil.example/notes",
+		"/rest/v1///evil.example",
+		"/rest/v1/\\evil.example",
+		"/rest/v1/@evil.example",
+		"/rest/v1/:80@evil.example",
+		"/rest/v1/https://evil.example/",
+		"/rest/v1/.evil.example",
+		"/%72%65st/v1/@evil.example",
+		"/rest/v1/?//evil.example",
+	])("stays the origin's for %s", async (path) => {
+		const { request, origin } = startGateway();
+		await request(path);
+		expect(origin.only().url.host).toBe("127.0.0.1:3000");
+	});
+
+	it.each([
+		"/rest/v1/../x",
+		"/rest/v1/%2e%2e/x",
+		"/rest/v1/..",
+		"/rest/v1/a/../../x",
+	])("is not asked for %s, which is no path under the mount", async (path) => {
+		const { request, origin } = startGateway();
+		await request(path);
+		expect(origin.received).toEqual([]);
+	});
+
+	it.each([
+		"/rest/v1x/notes",
+		"/rest/v1%2Fnotes",
+		"/REST/V1/notes",
+		"/rest//v1/notes",
+	])("is not asked for %s, which is another mount", async (path) => {
+		const { request, origin } = startGateway();
+		await request(path);
+		expect(origin.received).toEqual([]);
+	});
+});
+
+describe("a request", () => {
+	it.each([
+		"GET",
+		"HEAD",
+		"POST",
+		"PUT",
+		"PATCH",
+		"DELETE",
+		"OPTIONS",
+		"QUERY",
+	])("keeps its method %s", async (method) => {
+		const { request, origin } = startGateway();
+		await request("/rest/v1/notes", { method });
+		expect(origin.only().method).toBe(method);
+	});
+
+	it("keeps its body, byte for byte", async () => {
+		let received = new Uint8Array();
+		const { request } = startGateway({
+			async fetch(request) {
+				received = new Uint8Array(await request.arrayBuffer());
+				return new Response();
+			},
+		});
+		const body = Uint8Array.from({ length: 1_024 }, (_, n) => n % 256);
+		await request("/rest/v1/rpc/upload", { method: "POST", body });
+		expect(received).toEqual(body);
+	});
+
+	it("reaches the origin before its body has ended", async () => {
+		const { readable, writable } = new TransformStream();
+		const writer = writable.getWriter();
+		const { request } = startGateway({
+			async fetch({ body }) {
+				const { value } = (await body?.getReader().read()) ?? {};
+				return new Response(value);
+			},
+		});
+		const response = request("/rest/v1/notes", {
+			method: "POST",
+			body: readable,
+		});
+		await writer.write(new TextEncoder().encode("the first part"));
+		expect(await (await response).text()).toBe("the first part");
+	});
+
+	it("that the client gives up is given up at the origin", async () => {
+		const client = new AbortController();
+		let stopped: AbortSignal | undefined;
+		const { request } = startGateway({
+			answer(received) {
+				stopped = received.signal;
+				queueMicrotask(() => client.abort());
+				return silence(received);
+			},
+		});
+		await request("/rest/v1/notes", { signal: client.signal });
+		expect(stopped?.aborted).toBe(true);
+	});
+
+	it("that the client gives up during the answer is given up at the origin", async () => {
+		const client = new AbortController();
+		const { request, origin } = startGateway({
+			answer: () => new Response(new ReadableStream()),
+		});
+		await request("/rest/v1/notes", { signal: client.signal });
+		client.abort();
+		expect(origin.only().signal.aborted).toBe(true);
+	});
+
+	it("asks not to follow a redirect", async () => {
+		const { request, origin } = startGateway();
+		await request("/rest/v1/notes");
+		expect(origin.only().redirect).toBe("manual");
+	});
+
+	it("is sent once, whatever happens", async () => {
+		const { request, origin } = startGateway({
+			answer: () => new Response("{}", { status: 503 }),
+		});
+		await request("/rest/v1/notes");
+		expect(origin.received).toHaveLength(1);
+	});
+});
+
+describe("an answer", () => {
+	async function answerOf(answer: Answer, method = "GET") {
+		return startGateway({ answer }).request("/rest/v1/notes", { method });
+	}
+
+	it.each([200, 201, 206, 300, 400, 404, 406, 409, 416, 500, 503])(
+		"keeps its status %i",
+		async (status) => {
+			const response = await answerOf(() => new Response("[]", { status }));
+			expect(response.status).toBe(status);
+		},
+	);
+
+	it("keeps its reason phrase", async () => {
+		const response = await answerOf(
+			() => new Response("[]", { status: 206, statusText: "Some of it" }),
+		);
+		expect(response.statusText).toBe("Some of it");
+	});
+
+	it("keeps its body, byte for byte", async () => {
+		const body = Uint8Array.from({ length: 1_024 }, (_, n) => n % 256);
+		const response = await answerOf(() => new Response(body));
+		expect(new Uint8Array(await response.arrayBuffer())).toEqual(body);
+	});
+
+	it("reaches the client before its body has ended", async () => {
+		const { readable, writable } = new TransformStream();
+		const response = await answerOf(() => new Response(readable));
+		const first = response.body?.getReader().read();
+		await writable.getWriter().write(new TextEncoder().encode("one"));
+		expect(new TextDecoder().decode((await first)?.value)).toBe("one");
+	});
+
+	it.each([204, 304])(
+		"without a body stays without one: %i",
+		async (status) => {
+			const response = await answerOf(() => new Response(null, { status }));
+			expect([response.status, response.body]).toEqual([status, null]);
+		},
+	);
+
+	it.each([201, 204])(
+		"without a type stays without one: %i",
+		async (status) => {
+			const response = await answerOf(() => new Response(null, { status }));
+			expect(response.headers.get("content-type")).toBeNull();
+		},
+	);
+
+	it("to HEAD has the headers and no body", async () => {
+		const response = await answerOf(
+			() => new Response(null, { headers: { "Content-Range": "0-2/3" } }),
+			"HEAD",
+		);
+		expect([response.headers.get("content-range"), response.body]).toEqual([
+			"0-2/3",
+			null,
+		]);
+	});
+
+	it("that redirects is passed on", async () => {
+		const response = await answerOf(
+			() =>
+				new Response(null, {
+					status: 302,
+					headers: { Location: "https://elsewhere.example/" },
+				}),
+		);
+		expect([response.status, response.headers.get("location")]).toEqual([
+			302,
+			"https://elsewhere.example/",
+		]);
+	});
+
+	it("of something else than PostgREST is passed on", async () => {
+		const response = await answerOf(
+			() => new Response("<html>", { status: 530 }),
+		);
+		expect([response.status, await response.text()]).toEqual([530, "<html>"]);
+	});
+});
+
+describe("an origin that does not answer", () => {
+	it("is refused when the deadline is over", async () => {
+		const { request } = startGateway({
+			answer: silence,
+			env: { ORIGIN_TIMEOUT_MS: "20" },
+		});
+		expect(await refusal(await request("/rest/v1/notes"))).toEqual({
+			status: 504,
+			code: "origin_timeout",
+		});
+	});
+
+	it("is told when the deadline is over", async () => {
+		const { request, origin } = startGateway({
+			answer: silence,
+			env: { ORIGIN_TIMEOUT_MS: "20" },
+		});
+		await request("/rest/v1/notes");
+		expect(origin.only().signal.aborted).toBe(true);
+	});
+
+	it("is refused at once where it cannot be reached", async () => {
+		const { request } = startGateway({
+			fetch: () => Promise.reject(new TypeError("connection refused")),
+		});
+		expect(await refusal(await request("/rest/v1/notes"))).toEqual({
+			status: 503,
+			code: "origin_unreachable",
+		});
+	});
+
+	it("is refused where its fetch throws something that is no error", async () => {
+		const { request } = startGateway({ fetch: () => Promise.reject("no") });
+		expect(await refusal(await request("/rest/v1/notes"))).toEqual({
+			status: 503,
+			code: "origin_unreachable",
+		});
+	});
+
+	it("has the deadline for the head of the answer alone", async () => {
+		const { request } = startGateway({
+			answer: ({ signal }) => {
+				const { readable, writable } = new TransformStream();
+				const writer = writable.getWriter();
+				signal.addEventListener("abort", () => writer.abort(signal.reason));
+				setTimeout(async () => {
+					await writer.write(new TextEncoder().encode("late"));
+					await writer.close();
+				}, 60);
+				return new Response(readable);
+			},
+			env: { ORIGIN_TIMEOUT_MS: "20" },
+		});
+		const response = await request("/rest/v1/notes");
+		expect(await response.text()).toBe("late");
+	});
+});
+
+describe("the Access service token", () => {
+	const ACCESS = {
+		ORIGIN_ACCESS_CLIENT_ID: "gateway.access",
+		ORIGIN_ACCESS_CLIENT_SECRET: "gateway-secret",
+	};
+
+	async function accessAtOrigin(
+		options: GatewayOptions,
+		headers: Record<string, string> = {},
+	) {
+		const { request, origin } = startGateway(options);
+		await request("/rest/v1/notes", { headers });
+		const received = origin.only().headers;
+		return [
+			received.get("cf-access-client-id"),
+			received.get("cf-access-client-secret"),
+		];
+	}
+
+	it("is sent where it is configured", async () => {
+		expect(await accessAtOrigin({ env: ACCESS })).toEqual([
+			"gateway.access",
+			"gateway-secret",
+		]);
+	});
+
+	it("is not sent where it is not", async () => {
+		expect(await accessAtOrigin({})).toEqual([null, null]);
+	});
+
+	const POSED = {
+		"CF-Access-Client-Id": "client.access",
+		"CF-Access-Client-Secret": "client-secret",
+	};
+
+	it("is never the client's where one is configured", async () => {
+		expect(await accessAtOrigin({ env: ACCESS }, POSED)).toEqual([
+			"gateway.access",
+			"gateway-secret",
+		]);
+	});
+
+	it("is never the client's where none is", async () => {
+		expect(await accessAtOrigin({}, POSED)).toEqual([null, null]);
+	});
+});
+
+describe("a 403 of the database", () => {
+	const denied = postgrestError(403, "42501", {
+		message: "permission denied for table notes",
+		hint: "Grant the required privileges",
+	});
+
+	async function answerTo(
+		answer: Answer,
+		{ token, method = "GET" }: { token?: string; method?: string } = {},
+	) {
+		return startGateway({ answer }).request("/rest/v1/notes", {
+			method,
+			...(token === undefined ? {} : { token }),
+		});
+	}
+
+	it("is a 401 for nobody, as PostgREST has it for its anonymous role", async () => {
+		const response = await answerTo(denied);
+		expect([
+			response.status,
+			response.statusText,
+			response.headers.get("www-authenticate"),
+		]).toEqual([401, "Unauthorized", "Bearer"]);
+	});
+
+	it("keeps PostgREST's body as a 401", async () => {
+		expect(await (await answerTo(denied)).json()).toEqual({
+			code: "42501",
+			message: "permission denied for table notes",
+			details: null,
+			hint: "Grant the required privileges",
+		});
+	});
+
+	it("stays a 403 for a caller with a role", async () => {
+		const response = await answerTo(denied, { token: ADA_TOKEN });
+		expect([response.status, response.headers.get("www-authenticate")]).toEqual(
+			[403, null],
+		);
+	});
+
+	it.each([
+		["another code", postgrestError(403, "PT403")],
+		["no code", () => Response.json({ message: "no" }, { status: 403 })],
+		["a list", () => Response.json([{ code: "42501" }], { status: 403 })],
+		["null", () => Response.json(null, { status: 403 })],
+		["no JSON", () => new Response("<html>", { status: 403 })],
+		["no body", () => new Response(null, { status: 403 })],
+	])("stays a 403 for nobody where it has %s", async (_, answer) => {
+		expect((await answerTo(answer)).status).toBe(403);
+	});
+
+	it("keeps its body, byte for byte, where it stays a 403", async () => {
+		const body = Uint8Array.from([0xef, 0xbb, 0xbf, 0xff, 0x00, 0xfe]);
+		const response = await answerTo(() => new Response(body, { status: 403 }));
+		expect(new Uint8Array(await response.arrayBuffer())).toEqual(body);
+	});
+
+	const inHead =
+		(headers: Record<string, string>): Answer =>
+		() =>
+			new Response(null, { status: 403, headers });
+
+	it.each([
+		[
+			401,
+			"names 42501 in Proxy-Status",
+			{ "Proxy-Status": "PostgREST; error=42501" },
+		],
+		[401, "has no Proxy-Status", {}],
+		[
+			403,
+			"names another code in Proxy-Status",
+			{ "Proxy-Status": "PostgREST; error=PT403" },
+		],
+	])("to HEAD is a %i for nobody where it %s", async (status, _, headers) => {
+		const response = await answerTo(inHead(headers), { method: "HEAD" });
+		expect(response.status).toBe(status);
+	});
+
+	it("to HEAD stays a 403 for a caller with a role", async () => {
+		const response = await answerTo(inHead({}), {
+			method: "HEAD",
+			token: ADA_TOKEN,
+		});
+		expect(response.status).toBe(403);
+	});
+
+	it("is the only answer that becomes a 401", async () => {
+		const response = await answerTo(postgrestError(400, "42501"));
+		expect(response.status).toBe(400);
+	});
+});

@@ -1,0 +1,183 @@
+import {
+	createLocalJWKSet,
+	decodeJwt,
+	decodeProtectedHeader,
+	jwtVerify,
+} from "jose";
+import { describe, expect, it } from "vitest";
+import { type GatewayOptions, startGateway } from "../support/gateway.ts";
+import {
+	ADA,
+	NOW,
+	NOW_SECONDS,
+	ORIGIN_KEY,
+	tokenFor,
+} from "../support/tokens.ts";
+
+/** A gateway with a clock that the test moves, and the token that it sends to the origin for a caller. */
+function startSigner(options: GatewayOptions = {}) {
+	const clock = { seconds: NOW_SECONDS };
+	const gateway = startGateway({
+		...options,
+		now: () => clock.seconds * 1_000,
+	});
+	return {
+		...gateway,
+		clock,
+		async originToken(token?: string): Promise<string> {
+			gateway.origin.received.length = 0;
+			await gateway.request(
+				"/rest/v1/notes",
+				token === undefined ? {} : { token },
+			);
+			const header = gateway.origin.only().headers.get("authorization") ?? "";
+			return header.replace("Bearer ", "");
+		},
+	};
+}
+
+describe("the origin's token", () => {
+	it("is signed with the origin's key", async () => {
+		const token = await startSigner().originToken();
+		const keys = createLocalJWKSet({ keys: [ORIGIN_KEY.publicJwk] });
+		const { payload } = await jwtVerify(token, keys, {
+			audience: "postgrest",
+			currentDate: new Date(NOW),
+		});
+		expect(payload.role).toBe("anon");
+	});
+
+	it("names its algorithm, key and type", async () => {
+		const token = await startSigner().originToken();
+		expect(decodeProtectedHeader(token)).toEqual({
+			alg: "ES256",
+			kid: "origin-1",
+			typ: "JWT",
+		});
+	});
+
+	it("says of nobody only the role", async () => {
+		const token = await startSigner().originToken();
+		expect(decodeJwt(token)).toEqual({
+			role: "anon",
+			aud: "postgrest",
+			iat: NOW_SECONDS,
+			exp: NOW_SECONDS + 300,
+		});
+	});
+
+	it("keeps the caller's claims, and none that speak of the caller's token", async () => {
+		const token = await startSigner().originToken(
+			await tokenFor({
+				aud: ["authenticated", "other"],
+				jti: "token-1",
+				nbf: NOW_SECONDS - 60,
+				iat: NOW_SECONDS - 60,
+				tenant: { id: 7, tags: ["a", "b"] },
+				email: "ada@example.com",
+			}),
+		);
+		expect(decodeJwt(token)).toEqual({
+			iss: ADA.iss,
+			sub: ADA.sub,
+			tenant: { id: 7, tags: ["a", "b"] },
+			email: "ada@example.com",
+			role: "authenticated",
+			aud: "postgrest",
+			iat: NOW_SECONDS,
+			exp: NOW_SECONDS + 300,
+		});
+	});
+
+	it("counts whole seconds", async () => {
+		const { originToken, clock } = startSigner();
+		clock.seconds += 0.999;
+		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS);
+	});
+
+	it("has nothing of the caller's token in it", async () => {
+		const token = await tokenFor();
+		const { originToken, origin } = startSigner();
+		await originToken(token);
+		const received = JSON.stringify([
+			origin.only().target,
+			[...origin.only().headers],
+		]);
+		const parts = token.split(".").filter((part) => received.includes(part));
+		expect(parts).toEqual([]);
+	});
+});
+
+describe("the origin's token of one caller", () => {
+	it("is the same for the next request", async () => {
+		const { originToken } = startSigner();
+		const token = await tokenFor();
+		expect(await originToken(token)).toBe(await originToken(token));
+	});
+
+	it("is the same for another token of the same claims", async () => {
+		const { originToken } = startSigner();
+		const first = await originToken(await tokenFor({ jti: "1" }));
+		expect(await originToken(await tokenFor({ jti: "2" }))).toBe(first);
+	});
+
+	it("is the same a second before 240 seconds are over", async () => {
+		const { originToken, clock } = startSigner();
+		const first = await originToken();
+		clock.seconds += 239;
+		expect(await originToken()).toBe(first);
+	});
+
+	it("is a new one after 240 seconds", async () => {
+		const { originToken, clock } = startSigner();
+		await originToken();
+		clock.seconds += 240;
+		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS + 240);
+	});
+
+	it("is reused anew after it was renewed", async () => {
+		const { originToken, clock } = startSigner();
+		await originToken();
+		clock.seconds += 240;
+		const renewed = await originToken();
+		clock.seconds += 239;
+		expect(await originToken()).toBe(renewed);
+	});
+});
+
+describe("the origin's tokens of two callers", () => {
+	it.each([
+		["subjects", { sub: "ada" }, { sub: "eve" }],
+		["roles", { role: "authenticated" }, { role: "anon" }],
+		["claims", { tenant: 1 }, { tenant: 2 }],
+		["types of a claim", { tenant: 1 }, { tenant: "1" }],
+	])("differ for different %s", async (_, one, other) => {
+		const { originToken } = startSigner();
+		const first = await originToken(await tokenFor(one));
+		expect(await originToken(await tokenFor(other))).not.toBe(first);
+	});
+
+	it("differ for nobody and a caller with the anonymous role", async () => {
+		const { originToken } = startSigner();
+		const nobody = await originToken();
+		expect(await originToken(await tokenFor({ role: "anon" }))).not.toBe(
+			nobody,
+		);
+	});
+});
+
+describe("a thousand callers", () => {
+	it("are remembered, and the oldest forgotten for the next", async () => {
+		const { originToken, request } = startSigner();
+		const tokens = await Promise.all(
+			Array.from({ length: 1_001 }, (_, n) => tokenFor({ sub: `caller-${n}` })),
+		);
+		const [oldest = "", second = ""] = tokens;
+		const before = [await originToken(oldest), await originToken(second)];
+		for (const token of tokens.slice(2))
+			await request("/rest/v1/notes", { token });
+		// Asking for the oldest again would push out the second: that one first.
+		const after = [await originToken(second), await originToken(oldest)];
+		expect(after.map((token) => before.includes(token))).toEqual([true, false]);
+	});
+});

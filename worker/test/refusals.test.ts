@@ -1,0 +1,351 @@
+// Every refusal, provoked; and what all of them have in common.
+import { describe, expect, it, vi } from "vitest";
+import { REFUSAL_CODES, type RefusalCode } from "../src/refusals.ts";
+import {
+	ADA_TOKEN,
+	ENV,
+	type GatewayOptions,
+	type RequestOptions,
+	startGateway,
+} from "./support/gateway.ts";
+import { postgrestError, silence } from "./support/origin.ts";
+import { NOW_SECONDS, ORIGIN_KEY, tokenFor } from "./support/tokens.ts";
+
+/** What provokes a refusal: a request, and what the gateway is like. */
+interface Provocation extends GatewayOptions {
+	status: number;
+	path: string;
+	request?: RequestOptions;
+}
+
+const TOWER = { serialNumber: "H56", title: "Tower", weightLbs: 2_400 };
+const newProduct = { method: "POST", json: TOWER, token: ADA_TOKEN };
+
+/** A secret of the database's, which no answer may show. */
+const SECRET = "correct horse battery staple";
+
+const PROVOKED: Record<
+	Exclude<RefusalCode, "gateway_misconfigured">,
+	Provocation
+> = {
+	token_malformed: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { headers: { Authorization: "Basic YTpi" } },
+	},
+	token_rejected: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ iss: "someone" }) },
+	},
+	token_expired: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ exp: NOW_SECONDS - 60 }) },
+	},
+	role_refused: {
+		status: 403,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ role: "postgres" }) },
+	},
+	unauthenticated: {
+		status: 401,
+		path: "/products",
+		request: { method: "POST", json: TOWER },
+		answer: postgrestError(403, "42501", { message: SECRET }),
+	},
+	denied: {
+		status: 403,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(403, "42501", { message: SECRET }),
+	},
+	route_unknown: { status: 404, path: "/nowhere" },
+	not_found: {
+		status: 404,
+		path: "/products/1",
+		answer: postgrestError(406, "PGRST116", { message: SECRET }),
+	},
+	method_not_allowed: { status: 405, path: "/products" },
+	media_type_unsupported: {
+		status: 415,
+		path: "/products",
+		request: { method: "POST", body: "a=1" },
+	},
+	body_too_large: {
+		status: 413,
+		path: "/products",
+		request: { method: "POST", json: "x".repeat(65_536) },
+	},
+	body_malformed: {
+		status: 400,
+		path: "/products",
+		request: {
+			method: "POST",
+			body: "{",
+			headers: { "Content-Type": "application/json" },
+		},
+	},
+	body_invalid: {
+		status: 400,
+		path: "/products",
+		request: { method: "POST", json: {} },
+	},
+	parameter_invalid: { status: 400, path: "/products/x" },
+	not_unique: {
+		status: 409,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(409, "23505", { message: SECRET }),
+	},
+	quantity_below_zero: {
+		status: 409,
+		path: "/products/1/add-quantity",
+		request: { method: "PATCH", json: { quantity: -1 }, token: ADA_TOKEN },
+		answer: postgrestError(400, "23514", {
+			message:
+				'new row for relation "products" violates check constraint "quantity_is_not_negative"',
+			details: SECRET,
+		}),
+	},
+	contended: {
+		status: 409,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(500, "40001", { message: SECRET }),
+	},
+	origin_not_ready: {
+		status: 503,
+		path: "/ready",
+		answer: () => new Response(null, { status: 401 }),
+	},
+	origin_unreachable: {
+		status: 503,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		fetch: () => Promise.reject(new TypeError(SECRET)),
+	},
+	origin_timeout: {
+		status: 504,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		answer: silence,
+		env: { ORIGIN_TIMEOUT_MS: "20" },
+	},
+	client_closed: {
+		status: 499,
+		path: "/rest/v1/notes",
+		answer: silence,
+		request: { signal: AbortSignal.abort() },
+	},
+	internal_error: {
+		status: 500,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		fetch: () => {
+			// A Response whose parts throw stands for any bug behind the gateway.
+			const broken = new Response();
+			Object.defineProperty(broken, "headers", {
+				get() {
+					throw new Error(SECRET);
+				},
+			});
+			return Promise.resolve(broken);
+		},
+	},
+};
+
+type Provoked = keyof typeof PROVOKED;
+
+// Object.entries forgets the type of the keys.
+const provocations = Object.entries(PROVOKED) as [Provoked, Provocation][];
+
+async function provoke({ status: _, path, request, ...options }: Provocation) {
+	const gateway = startGateway(options);
+	const response = await gateway.request(path, request);
+	return { ...gateway, response };
+}
+
+/** The Worker itself, in an environment that lacks something. */
+async function provokeMisconfigured(): Promise<Response> {
+	const { default: worker } = await import("../src/index.ts");
+	const log = vi.spyOn(console, "error").mockImplementation(() => {});
+	const request = new Request("https://gateway.example/health");
+	// The runtime hands over whatever is configured, whether or not it is what Env promises.
+	const response = worker.fetch(
+		request as Parameters<typeof worker.fetch>[0],
+		{ ...ENV, TOKEN_JWKS: "" } as unknown as Env,
+	);
+	log.mockRestore();
+	return response;
+}
+
+describe("the table of refusals", () => {
+	it("is provoked row by row", () => {
+		expect([...Object.keys(PROVOKED), "gateway_misconfigured"].sort()).toEqual(
+			[...REFUSAL_CODES].sort(),
+		);
+	});
+
+	it.each(provocations)("has %s", async (code, provocation) => {
+		const { response } = await provoke(provocation);
+		expect([response.status, await response.json()]).toEqual([
+			provocation.status,
+			{ code, message: expect.any(String), details: null, hint: null },
+		]);
+	});
+
+	it("has gateway_misconfigured", async () => {
+		const response = await provokeMisconfigured();
+		expect([response.status, await response.json()]).toEqual([
+			500,
+			{
+				code: "gateway_misconfigured",
+				message: expect.any(String),
+				details: null,
+				hint: null,
+			},
+		]);
+	});
+});
+
+describe("a refusal", () => {
+	it.each(provocations)("is JSON: %s", async (_, provocation) => {
+		const { response } = await provoke(provocation);
+		expect(response.headers.get("content-type")).toBe("application/json");
+	});
+
+	it.each(provocations)(
+		"can be read by a browser's page: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("access-control-allow-origin")).toBe("*");
+		},
+	);
+
+	it.each(provocations)(
+		"asks for a token if it is a 401: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("www-authenticate")).toBe(
+				provocation.status === 401 ? "Bearer" : null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"says when to come back if it is a 503: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("retry-after")).toBe(
+				provocation.status === 503 ? "1" : null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"says what is allowed if it is a 405: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("allow")).toBe(
+				provocation.status === 405 ? "POST" : null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"is logged if it is a 5xx: %s",
+		async (_, provocation) => {
+			const { logged } = await provoke(provocation);
+			expect(logged).toHaveLength(provocation.status >= 500 ? 1 : 0);
+		},
+	);
+
+	it.each(provocations)(
+		"shows nothing of what the database said: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(await response.text()).not.toContain(SECRET);
+		},
+	);
+
+	it.each(provocations)(
+		"shows no token and no key: %s",
+		async (_, provocation) => {
+			const { response, logged, origin } = await provoke(provocation);
+			const shown = [
+				await response.text(),
+				...[...response.headers].flat(),
+				...logged.map(inFull),
+			].join("\n");
+			const token = provocation.request?.token;
+			const originToken = origin.received[0]?.headers
+				.get("authorization")
+				?.replace("Bearer ", "");
+			const secrets = [token, originToken, ORIGIN_KEY.privateJwk.d].filter(
+				(secret) => secret !== undefined,
+			);
+			expect(secrets.filter((secret) => shown.includes(secret))).toEqual([]);
+		},
+	);
+});
+
+describe("the log", () => {
+	it("has the cause of an origin that cannot be reached", async () => {
+		const { logged } = await provoke(PROVOKED.origin_unreachable);
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+
+	it("has the cause of an internal error", async () => {
+		const { logged } = await provoke(PROVOKED.internal_error);
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+
+	it("has what PostgREST said where a resource route does not know it", async () => {
+		const { logged } = await provoke({
+			...PROVOKED.internal_error,
+			path: "/products/1",
+			fetch: async () =>
+				Response.json({ code: "XX000", message: SECRET }, { status: 500 }),
+		});
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+});
+
+describe("a client that goes away", () => {
+	it("is told apart from an origin that is silent", async () => {
+		const client = new AbortController();
+		const { request } = startGateway({
+			answer(received) {
+				queueMicrotask(() => client.abort());
+				return silence(received);
+			},
+		});
+		const { status } = await request("/rest/v1/notes", {
+			signal: client.signal,
+		});
+		expect(status).toBe(499);
+	});
+
+	it("is told apart on a resource route, too", async () => {
+		const client = new AbortController();
+		const { request } = startGateway({
+			answer(received) {
+				queueMicrotask(() => client.abort());
+				return silence(received);
+			},
+		});
+		const { status } = await request("/products", {
+			...newProduct,
+			signal: client.signal,
+		});
+		expect(status).toBe(499);
+	});
+});
+
+/** All that an error says, with what caused it. */
+function inFull(problem: unknown): string {
+	if (!(problem instanceof Error)) return JSON.stringify(problem);
+	const { stack, cause, ...others } = problem;
+	return `${stack}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
+}

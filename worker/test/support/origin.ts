@@ -1,0 +1,85 @@
+// An origin that records what it receives and answers as told. A plain function, handed to the gateway as its fetch.
+import type { Fetch } from "../../src/origin/origin.ts";
+
+export interface Received {
+	method: string;
+	/** Path and query, as received. */
+	target: string;
+	url: URL;
+	headers: Headers;
+	body: string;
+	redirect: string;
+	signal: AbortSignal;
+}
+
+/** What the origin answers: one response's making, so that each request gets its own. */
+export type Answer = (request: Received) => Response | Promise<Response>;
+
+export interface RecordingOrigin {
+	fetch: Fetch;
+	received: Received[];
+	/** The one request that was received; fails where there was none or another. */
+	only(): Received;
+}
+
+export function recordingOrigin(
+	answer: Answer = () => Response.json([]),
+): RecordingOrigin {
+	const received: Received[] = [];
+	return {
+		received,
+		async fetch(request) {
+			const { method, headers, redirect, signal } = request;
+			const url = new URL(request.url);
+			const body = await request.text();
+			const target = url.pathname + url.search;
+			const entry = { method, target, url, headers, body, redirect, signal };
+			received.push(entry);
+			return answer(entry);
+		},
+		only() {
+			const [first, ...others] = received;
+			if (first === undefined || others.length > 0)
+				throw new Error(`the origin received ${received.length} requests`);
+			return first;
+		},
+	};
+}
+
+/** Never answers, and rejects when the request is aborted, as the runtime's fetch does. */
+export const silence: Answer = ({ signal }) =>
+	new Promise((_, reject) => {
+		const stop = () => reject(signal.reason);
+		if (signal.aborted) stop();
+		signal.addEventListener("abort", stop);
+	});
+
+/** PostgREST's error body. */
+export function postgrestError(
+	status: number,
+	code: string,
+	{
+		message = "message of the database",
+		details = null,
+		hint = null,
+	}: {
+		message?: string;
+		details?: string | null;
+		hint?: string | null;
+	} = {},
+): Answer {
+	return () => Response.json({ code, message, details, hint }, { status });
+}
+
+/** What PostgREST is asked, in the parts that it reads. */
+export function asked({ method, url, headers, body }: Received) {
+	return {
+		method,
+		path: url.pathname,
+		// postgrest-js encodes more than it has to.
+		query: decodeURIComponent(url.search.slice(1)),
+		accept: headers.get("accept"),
+		prefer: headers.get("prefer"),
+		body: body === "" ? null : (JSON.parse(body) as unknown),
+	};
+}
