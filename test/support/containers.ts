@@ -114,7 +114,7 @@ export async function startPostgrestContainer(
 		.withNetworkMode(options.network)
 		.withEnvironment({
 			PGRST_DB_URI: `postgres://authenticator:${password}@${POSTGRES_HOST}:5432/postern`,
-			PGRST_DB_SCHEMAS: "api",
+			PGRST_DB_SCHEMAS: "api,postern",
 			...(options.anonRole && { PGRST_DB_ANON_ROLE: options.anonRole }),
 			PGRST_JWT_SECRET: options.jwks,
 			PGRST_JWT_AUD: "postgrest",

@@ -32,10 +32,16 @@ export function createOrigin(
 		url: URL,
 		headers: Headers,
 	): Promise<Response> {
-		// The deadline is for the head of the answer: a body may stream for as long as it takes.
+		// The deadline is for the head of the answer, from when the origin has the whole request: bodies may stream for as
+		// long as they take, both ways.
 		const deadline = new AbortController();
-		const timer = setTimeout(() => deadline.abort(), config.origin.timeoutMs);
-		const { method, body } = request;
+		let timer: number | null = null;
+		let isOver = false;
+		const body = passing(request, () => {
+			if (isOver) return;
+			timer = setTimeout(() => deadline.abort(), config.origin.timeoutMs);
+		});
+		const { method } = request;
 		const signal = AbortSignal.any([request.signal, deadline.signal]);
 		try {
 			return await fetch(
@@ -47,9 +53,29 @@ export function createOrigin(
 				throw new Refusal("origin_timeout", { cause });
 			throw new Refusal("origin_unreachable", { cause });
 		} finally {
+			isOver = true;
 			clearTimeout(timer);
 		}
 	}
+}
+
+/** The request's body, of the same length if that is known, and a call when the last of it has been taken. */
+function passing(
+	{ body, headers }: Request,
+	onSent: () => void,
+): ReadableStream | null {
+	if (body === null) {
+		onSent();
+		return null;
+	}
+	const length = headers.get("content-length");
+	const { readable, writable } =
+		length === null
+			? new IdentityTransformStream()
+			: new FixedLengthStream(Number(length));
+	// Where it fails, the request does, too, and says why.
+	body.pipeTo(writable).then(onSent, () => {});
+	return readable;
 }
 
 /** Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path looks like. */

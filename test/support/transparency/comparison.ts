@@ -1,0 +1,104 @@
+// Sends one request both ways, to the PostgREST that clients had before and to the gateway, and keeps of the two answers
+// what promise 1 (transparency) says is equal.
+import { isUtf8 } from "node:buffer";
+import type { OutgoingHttpHeaders } from "node:http";
+import { callerToken, originToken, stack } from "../client.ts";
+import { type RawAnswer, type RawRequest, sendRaw } from "../raw-http.ts";
+
+const MOUNT = "/rest/v1";
+
+/** A request to PostgREST; `ada` brings a token of role `authenticated`, `nobody` none. */
+export interface Question extends Omit<RawRequest, "headers"> {
+	headers?: OutgoingHttpHeaders;
+	as: "ada" | "nobody";
+}
+
+/** Response headers that may differ between PostgREST and the gateway, each with the reason why. All others are equal. */
+export const MAY_DIFFER: Readonly<Record<string, string>> = {
+	date: "is the second in which each answer was made",
+	connection: "is about one connection (RFC 9110, 7.6.1)",
+	"keep-alive": "is about one connection",
+	"transfer-encoding": "is about one connection: how it marks a body's end",
+	"content-length": "is the other way to mark a body's end",
+	"access-control-allow-origin": "CORS is the gateway's own",
+	"access-control-allow-credentials": "CORS is the gateway's own",
+	"access-control-expose-headers": "CORS is the gateway's own",
+};
+
+/** Where PostgREST names its own resources by path, the gateway puts the path before it that it is mounted at. */
+const ADDRESSES = ["location", "content-location"];
+
+/** An answer less what may differ. */
+export interface ComparableAnswer {
+	status: number;
+	statusText: string;
+	/** By lower-case name. Repeated ones are joined, which means the same (RFC 9110, 5.3) but for Set-Cookie. */
+	headers: Record<string, string | string[]>;
+	/** Text; bytes that are none, in hexadecimal. */
+	body: string;
+}
+
+export async function askPostgrest(
+	question: Question,
+): Promise<ComparableAnswer> {
+	const answer = await sendRaw(
+		stack.openPostgrestUrl,
+		await withToken(question, originTokenOfAda),
+	);
+	return comparable({ ...answer, headers: answer.headers.map(mounted) });
+}
+
+export async function askGateway(
+	question: Question,
+): Promise<ComparableAnswer> {
+	const request = await withToken(question, callerTokenOfAda);
+	return comparable(
+		await sendRaw(stack.gatewayUrl, {
+			...request,
+			path: MOUNT + request.path,
+		}),
+	);
+}
+
+const callerTokenOfAda = once(() => callerToken());
+const originTokenOfAda = once(() =>
+	// What the Worker makes of the caller's token.
+	originToken({ iss: "postern", role: "authenticated", sub: "ada" }),
+);
+
+function once(make: () => Promise<string>): () => Promise<string> {
+	let made: Promise<string> | undefined;
+	return () => {
+		made ??= make();
+		return made;
+	};
+}
+
+async function withToken(
+	{ as, ...request }: Question,
+	token: () => Promise<string>,
+): Promise<RawRequest> {
+	if (as === "nobody") return request;
+	const authorization = `Bearer ${await token()}`;
+	return { ...request, headers: { ...request.headers, authorization } };
+}
+
+function mounted([name, value]: [string, string]): [string, string] {
+	const isPath = value.startsWith("/") && !value.startsWith("//");
+	return ADDRESSES.includes(name.toLowerCase()) && isPath
+		? [name, MOUNT + value]
+		: [name, value];
+}
+
+function comparable(answer: RawAnswer): ComparableAnswer {
+	const { status, statusText, body } = answer;
+	const headers: ComparableAnswer["headers"] = {};
+	const byName = Map.groupBy(answer.headers, ([name]) => name.toLowerCase());
+	for (const [name, fields] of byName) {
+		if (name in MAY_DIFFER) continue;
+		const values = fields.map(([, value]) => value);
+		headers[name] = name === "set-cookie" ? values : values.join(", ");
+	}
+	const text = body.toString(isUtf8(body) ? "utf8" : "hex");
+	return { status, statusText, headers, body: text };
+}

@@ -1,0 +1,185 @@
+// Promise 1, transparent: a request that PostgREST answers gets the same status, body and PostgREST headers through Postern.
+// The other half: what a client says of itself, but may not, does not reach PostgREST.
+import fc from "fast-check";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { callerToken, stack } from "./support/client.ts";
+import { startGateway, startOrigin } from "./support/origin.ts";
+import {
+	askGateway,
+	askPostgrest,
+	type ComparableAnswer,
+	type Question,
+} from "./support/transparency/comparison.ts";
+import { type Fixture, makeFixture } from "./support/transparency/fixture.ts";
+import { randomRead } from "./support/transparency/random-requests.ts";
+import { READS, type Row, WRITES } from "./support/transparency/requests.ts";
+
+let fixture: Fixture;
+beforeAll(async () => {
+	fixture = await makeFixture();
+	return fixture.drop;
+});
+
+describe("answers a read as PostgREST does", () => {
+	for (const [subject, rows] of Object.entries(READS)) {
+		describe(subject, () => {
+			for (const { status, ...question } of rows) {
+				it(inWords(question), async () => {
+					const answer = await askPostgrest(question);
+					expectOfPostgrest12(answer, status);
+					expect(await askGateway(question)).toEqual(answer);
+				});
+			}
+		});
+	}
+
+	it.each(["ada", "nobody"] as const)(
+		"describes the schema to %s in the same OpenAPI document",
+		async (as) => {
+			const question: Question = { method: "GET", path: "/", as };
+			// Both describe the schema as of their last look at it, and other tests may just have changed it.
+			await vi.waitFor(
+				async () =>
+					expect(await askGateway(question)).toEqual(
+						await askPostgrest(question),
+					),
+				{ timeout: 10_000 },
+			);
+		},
+	);
+
+	it("whatever is asked", async () => {
+		await fc.assert(
+			fc.asyncProperty(randomRead, async (question) => {
+				expect(await askGateway(question)).toEqual(
+					await askPostgrest(question),
+				);
+			}),
+			{ numRuns: 200 },
+		);
+	});
+});
+
+describe("answers a write as PostgREST does, and the same is in the database after", () => {
+	for (const [subject, rows] of Object.entries(WRITES)) {
+		describe(subject, () => {
+			for (const { status, ...question } of rows) {
+				it(inWords(question), async () => {
+					const outcome = await outcomeOf(question, askPostgrest);
+					expectOfPostgrest12(outcome.answer, status);
+					expect(await outcomeOf(question, askGateway)).toEqual(outcome);
+				});
+			}
+		});
+	}
+
+	async function outcomeOf(
+		question: Question,
+		ask: (question: Question) => Promise<ComparableAnswer>,
+	) {
+		await fixture.reset();
+		const answer = await ask(question);
+		return { answer, contents: await fixture.contents() };
+	}
+});
+
+describe("keeps from PostgREST what a client may not say", () => {
+	it.each([
+		"cdn-loop",
+		"cf-access-client-secret",
+		"cf-access-jwt-assertion",
+		"cf-connecting-ip",
+		"cf-ipcountry",
+		"cf-ray",
+		"forwarded",
+		"postern-token",
+		"proxy-authorization",
+		"true-client-ip",
+		"via",
+		"x-forwarded-for",
+		"x-forwarded-host",
+		"x-forwarded-proto",
+		"x-real-ip",
+	])("the header %s", async (name) => {
+		const headers = await headersSeen({ [name]: "forged", "x-other": "kept" });
+		expect(JSON.stringify(headers)).not.toContain("forged");
+		expect(headers).toMatchObject({ "x-other": "kept" });
+	});
+
+	it("the host that it was called by", async () => {
+		const { host } = await headersSeen({ host: "forged" });
+		expect(host).toBe(new URL(stack.postgrestUrl).host);
+	});
+
+	it("cookies of Cloudflare's and its own", async () => {
+		const answer = await askGateway({
+			method: "GET",
+			path: "/rpc/request_cookies",
+			headers: {
+				cookie: "CF_Authorization=forged; a=1; __cf_bm=forged; postern=forged",
+			},
+			as: "nobody",
+		});
+		expect(JSON.parse(answer.body)).toEqual({ a: "1" });
+	});
+
+	it("the caller's token", async () => {
+		const origin = await startOrigin();
+		onTestFinished(origin.stop);
+		const gateway = await startGateway(origin.url);
+		onTestFinished(gateway.stop);
+		const token = await callerToken();
+		await fetch(`${gateway.url}/rest/v1/films`, {
+			headers: {
+				authorization: `Bearer ${token}`,
+				apikey: token,
+				cookie: `CF_Authorization=${token}`,
+			},
+		});
+		expect(origin.received).toHaveLength(1);
+		expect(origin.received[0]?.rawHeaders.join()).toContain("Bearer ");
+		expect(origin.received[0]?.rawHeaders.join()).not.toContain(token);
+	});
+
+	async function headersSeen(
+		headers: Record<string, string>,
+	): Promise<Record<string, string>> {
+		const answer = await askGateway({
+			method: "GET",
+			path: "/rpc/request_headers",
+			headers,
+			as: "nobody",
+		});
+		return JSON.parse(answer.body);
+	}
+});
+
+describe("is the only way to PostgREST, which refuses", () => {
+	it("a caller's token", async () => {
+		const authorization = `Bearer ${await callerToken()}`;
+		const response = await fetch(`${stack.postgrestUrl}/films`, {
+			headers: { authorization },
+		});
+		expect(response.status).toBe(401);
+	});
+
+	it("whoever brings none", async () => {
+		const response = await fetch(`${stack.postgrestUrl}/films`);
+		expect(response.status).toBe(401);
+	});
+});
+
+/** A row that no longer asks what it seems to shows on the version that its status is of. */
+function expectOfPostgrest12(answer: ComparableAnswer, status: Row["status"]) {
+	const isPostgrest12 = /^postgrest\/12\./.test(String(answer.headers.server));
+	if (isPostgrest12) expect(answer.status).toBe(status);
+}
+
+/** `POST /books?columns=isbn (ada; prefer: return=minimal) {"isbn":"1"}`, not longer than a line. */
+function inWords({ method, path, headers = {}, body = "", as }: Question) {
+	const fields = Object.entries(headers).map((field) => field.join(": "));
+	return `${method} ${path} (${[as, ...fields].join("; ")}) ${body}`
+		.trim()
+		.replaceAll("\n", "\\n")
+		.slice(0, 160);
+}
