@@ -1,4 +1,4 @@
--- The four roles. Roles belong to the server, not to a database, so they are not a migration: run this first, as often as you like.
+-- The five roles. Roles belong to the server, not to a database, so they are not a migration: run this first, as often as you like.
 -- The password of authenticator comes from the session setting postern.authenticator_password and is written nowhere.
 
 do $$
@@ -18,14 +18,14 @@ begin
   select string_agg(rolname, ', ' order by rolname)
   into powerful
   from pg_catalog.pg_roles
-  where rolname in ('authenticator', 'anon', 'authenticated', 'postern')
+  where rolname in ('authenticator', 'anon', 'authenticated', 'service', 'postern')
     and (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls);
   if powerful is not null then
     raise exception 'these roles exist with more power than Postern gives them: %', powerful
       using hint = 'They must not be superuser, createrole, createdb, replication or bypassrls.';
   end if;
 
-  -- PostgREST logs in as this role. By itself it may do nothing; it switches to one of the three below.
+  -- PostgREST logs in as this role. By itself it may do nothing; it switches to one of the four below.
   if to_regrole('authenticator') is null then
     create role authenticator;
   end if;
@@ -44,12 +44,18 @@ begin
   end if;
   alter role authenticated nologin noinherit;
 
-  -- the gateway itself, when it asks about changes
+  -- a trusted program, by secret API key
+  if to_regrole('service') is null then
+    create role service;
+  end if;
+  alter role service nologin noinherit;
+
+  -- the gateway itself, when it asks about users, keys and changes
   if to_regrole('postern') is null then
     create role postern;
   end if;
   alter role postern nologin noinherit;
 
-  grant anon, authenticated, postern to authenticator;
+  grant anon, authenticated, service, postern to authenticator;
 end
 $$;

@@ -17,7 +17,7 @@ const allowedAndGranted = `
 	with role as (
 		select oid, rolname as name
 		from pg_roles
-		where rolname in ('anon', 'authenticated', 'postern')
+		where rolname in ('anon', 'authenticated', 'service', 'postern')
 	),
 	policed as (
 		select oid, oid::regclass::text as name
@@ -101,7 +101,7 @@ const conventions: readonly Convention[] = [
 			select function.oid::regprocedure::text as object
 			from pg_proc as function
 			cross join aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as privilege
-			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and privilege.grantee = 0`,
 		violations: {
 			"api.granted()": `
@@ -110,6 +110,60 @@ const conventions: readonly Convention[] = [
 			"postern.defaulted()": `
 				alter default privileges grant execute on functions to public;
 				create function postern.defaulted() returns integer language sql immutable return 1`,
+			"extensions.crypt(text,text)":
+				"grant execute on function extensions.crypt(text, text) to public",
+		},
+	},
+	{
+		// Each one here is a decision.
+		rule: "private functions are executed by the roles they are for",
+		question: `
+			select role.rolname || ' may execute ' || function.oid::regprocedure as object
+			from pg_proc as function
+			cross join pg_roles as role
+			where function.pronamespace in ('auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
+				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
+				and has_function_privilege(role.oid, function.oid, 'execute')
+				and not (function.oid = 'auth.user_id()'::regprocedure and role.rolname in ('anon', 'authenticated', 'service'))
+				and not (
+					role.rolname = 'postern'
+					and function.oid::regprocedure::text in (
+						'postern.sign_up(text,text,text,jsonb,integer,text)',
+						'postern.sign_in(text,text,integer,text)',
+						'postern.refresh_session(text,text)',
+						'postern.sign_out(uuid,uuid,text)',
+						'postern.get_user(uuid,uuid)',
+						'postern.update_user(uuid,uuid,jsonb,integer)',
+						'postern.find_api_key(text)'
+					)
+				)`,
+		violations: {
+			"anon may execute postern.get_user(uuid,uuid)":
+				"grant execute on function postern.get_user to anon",
+			"postern may execute postern.create_api_key(text,text,name)":
+				"grant execute on function postern.create_api_key to postern",
+			"service may execute auth.new_secret()":
+				"grant execute on function auth.new_secret to service",
+		},
+	},
+	{
+		rule: "private tables and views are granted to nobody",
+		question: `
+			select role.rolname || ' on ' || class.oid::regclass as object
+			from pg_class as class
+			cross join pg_roles as role
+			where class.relnamespace in ('auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
+				and class.relkind in ('r', 'p', 'f', 'm', 'v')
+				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
+				and (
+					has_any_column_privilege(role.oid, class.oid, 'select, insert, update, references')
+					or has_table_privilege(role.oid, class.oid, 'delete, truncate, trigger')
+				)`,
+		violations: {
+			"service on auth.users": "grant select on auth.users to service",
+			"postern on postern.api_keys":
+				"grant select (name) on postern.api_keys to postern",
+			"anon on auth.sessions": "grant truncate on auth.sessions to anon",
 		},
 	},
 	{
@@ -161,7 +215,7 @@ const conventions: readonly Convention[] = [
 			cross join pg_roles as role
 			where class.relnamespace = 'public'::regnamespace
 				and class.relkind in ('r', 'p', 'f', 'm', 'v')
-				and role.rolname in ('anon', 'authenticated', 'postern', 'authenticator')
+				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and (
 					has_any_column_privilege(role.oid, class.oid, 'select, insert, update, references')
 					or has_table_privilege(role.oid, class.oid, 'delete, truncate, trigger')
@@ -169,7 +223,7 @@ const conventions: readonly Convention[] = [
 			union all
 			select role.rolname || ' on public'
 			from pg_roles as role
-			where role.rolname in ('anon', 'authenticated', 'postern', 'authenticator')
+			where role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and has_schema_privilege(role.oid, 'public', 'usage, create')`,
 		violations: {
 			"anon on schema_migrations":

@@ -15,9 +15,9 @@ import {
 	permissionDenied,
 } from "./support/sqlstates.ts";
 
-const { ada, grace, anon } = actors;
-const anyone: readonly Actor[] = [ada, grace, anon];
-const withToken: readonly Actor[] = [ada, grace];
+const { ada, grace, anon, service } = actors;
+const anyone: readonly Actor[] = [ada, grace, anon, service];
+const writers: readonly Actor[] = [ada, grace, service];
 
 /** A rescue that ada made, the only gecko. */
 async function addRescue(db: Session): Promise<Row> {
@@ -48,31 +48,31 @@ const operations: readonly Operation[] = [
 		statement: `
 			insert into api.rescues (name, age, species)
 			values ('New', 1, 'dog') returning *`,
-		permitted: withToken,
+		permitted: writers,
 	},
 	...["name = 'New'", "age = 3", "species = 'newt'"].map((assignment) => ({
 		name: `set ${assignment}`,
 		statement: `update api.rescues set ${assignment} where id = $1 returning *`,
-		permitted: withToken,
+		permitted: writers,
 	})),
 	{
 		name: "delete a rescue",
 		statement: "delete from api.rescues where id = $1 returning *",
-		permitted: withToken,
+		permitted: writers,
 	},
 	...["id = gen_random_uuid()", "created_at = now()", "updated_at = now()"].map(
 		(assignment) => ({
 			name: `set ${assignment}`,
-			statement: `update api.rescues set ${assignment} where id = $1`,
-			permitted: [],
+			statement: `update api.rescues set ${assignment} where id = $1 returning *`,
+			permitted: [service],
 		}),
 	),
 	...["id", "created_at", "updated_at"].map((column) => ({
 		name: `choose ${column} of a new rescue`,
 		statement: `
 			insert into api.rescues (name, age, species, ${column})
-			values ('New', 1, 'dog', default)`,
-		permitted: [],
+			values ('New', 1, 'dog', default) returning *`,
+		permitted: [service],
 	})),
 	{
 		name: "truncate the table",

@@ -1,4 +1,4 @@
-// The four roles: what they are, and that authenticator can do nothing but become one of the others.
+// The five roles: what they are, and that authenticator can do nothing but become one of the others.
 
 import pg from "pg";
 import { describe } from "vitest";
@@ -10,7 +10,7 @@ describe("roles", () => {
 		const roles = await db.query(`
 			select rolname, rolcanlogin
 			from pg_roles
-			where rolname in ('authenticator', 'anon', 'authenticated', 'postern')
+			where rolname in ('authenticator', 'anon', 'authenticated', 'service', 'postern')
 				and not (rolsuper or rolinherit or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls)
 			order by rolname`);
 		expect(roles).toEqual([
@@ -18,6 +18,7 @@ describe("roles", () => {
 			{ rolname: "authenticated", rolcanlogin: false },
 			{ rolname: "authenticator", rolcanlogin: true },
 			{ rolname: "postern", rolcanlogin: false },
+			{ rolname: "service", rolcanlogin: false },
 		]);
 	});
 
@@ -25,27 +26,36 @@ describe("roles", () => {
 		const memberships = await db.query(`
 			select roleid::regrole::text as role, member::regrole::text as member
 			from pg_auth_members
-			where roleid in ('authenticator'::regrole, 'anon'::regrole, 'authenticated'::regrole, 'postern'::regrole)
-				or member in ('authenticator'::regrole, 'anon'::regrole, 'authenticated'::regrole, 'postern'::regrole)
+			where roleid = any ('{authenticator,anon,authenticated,service,postern}'::regrole[])
+				or member = any ('{authenticator,anon,authenticated,service,postern}'::regrole[])
 			order by 1`);
 		expect(memberships).toEqual([
 			{ role: "anon", member: "authenticator" },
 			{ role: "authenticated", member: "authenticator" },
 			{ role: "postern", member: "authenticator" },
+			{ role: "service", member: "authenticator" },
 		]);
 	});
 
-	it("may not use the private schemas", async ({ db, expect }) => {
+	it("may use the schemas they need, and make nothing in them", async ({
+		db,
+		expect,
+	}) => {
 		const usable = await db.query(`
-			select role.rolname as role, schema.nspname as schema
+			select role.rolname as role, schema.nspname as schema, has_schema_privilege(role.oid, schema.oid, 'create') as may_create
 			from pg_roles as role, pg_namespace as schema
-			where role.rolname in ('authenticator', 'anon', 'authenticated', 'postern')
-				and schema.nspname in ('api', 'auth', 'postern', 'public')
+			where role.rolname in ('authenticator', 'anon', 'authenticated', 'service', 'postern')
+				and schema.nspname in ('api', 'auth', 'extensions', 'postern', 'public')
 				and has_schema_privilege(role.oid, schema.oid, 'usage, create')
-			order by 1`);
+			order by 1, 2`);
 		expect(usable).toEqual([
-			{ role: "anon", schema: "api" },
-			{ role: "authenticated", schema: "api" },
+			{ role: "anon", schema: "api", may_create: false },
+			{ role: "anon", schema: "auth", may_create: false },
+			{ role: "authenticated", schema: "api", may_create: false },
+			{ role: "authenticated", schema: "auth", may_create: false },
+			{ role: "postern", schema: "postern", may_create: false },
+			{ role: "service", schema: "api", may_create: false },
+			{ role: "service", schema: "auth", may_create: false },
 		]);
 	});
 });
@@ -61,7 +71,12 @@ describe("authenticator", () => {
 		},
 	);
 
-	for (const { role } of [actors.ada, actors.anon, actors.postern]) {
+	for (const { role } of [
+		actors.ada,
+		actors.anon,
+		actors.service,
+		actors.postern,
+	]) {
 		login(`may become ${role}`, async ({ authenticator, expect }) => {
 			await authenticator.query(`set role ${role}`);
 			const { rows } = await authenticator.query("select current_user");
@@ -89,11 +104,14 @@ describe("authenticator", () => {
 	});
 });
 
-describe("anon", () => {
-	it("may not become authenticated", async ({ db, expect }) => {
-		const [row] = await db.query(
-			"select pg_has_role('anon', 'authenticated', 'member') as member",
-		);
-		expect(row).toEqual({ member: false });
+for (const { role } of [actors.anon, actors.service, actors.postern]) {
+	describe(role, () => {
+		it("may not become authenticated", async ({ db, expect }) => {
+			const [row] = await db.query(
+				"select pg_has_role($1, 'authenticated', 'member') as member",
+				role,
+			);
+			expect(row).toEqual({ member: false });
+		});
 	});
-});
+}

@@ -39,7 +39,7 @@ describe("PostgREST is told to reload", () => {
 		"create function api.one() returns integer language sql immutable return 1",
 		"drop table api.notes",
 		"drop function api.add_quantity(bigint, integer)",
-		"drop schema auth",
+		"drop schema extensions cascade",
 	]) {
 		it(`after ${statement}`, async ({ notified, expect }) => {
 			expect(await notified(statement)).toEqual(["reload schema"]);

@@ -29,16 +29,17 @@ export const it = base.extend(
 
 export class Database {
 	readonly client: pg.Client;
-	readonly #url: string;
+	/** Where its owner logs in. */
+	readonly url: string;
 
 	constructor(url: string, client: pg.Client) {
-		this.#url = url;
+		this.url = url;
 		this.client = client;
 	}
 
 	/** Runs all pending migrations. */
 	async migrate(): Promise<void> {
-		await migrate(this.#url, () => {});
+		await migrate(this.url, () => {});
 	}
 
 	/** Undoes all migrations, newest first. */
@@ -47,7 +48,7 @@ export class Database {
 			"select from public.schema_migrations",
 		);
 		for (const _ of rows) {
-			await migrate(this.#url, () => {}, ["rollback"]);
+			await migrate(this.url, () => {}, ["rollback"]);
 		}
 	}
 }

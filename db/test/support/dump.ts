@@ -63,6 +63,8 @@ export function normalise(dump: string): string {
 			// owners
 			.replaceAll(/^ALTER .* OWNER TO .*;\n/gm, "")
 			.replaceAll(/^(ALTER DEFAULT PRIVILEGES) FOR ROLE \S+/gm, "$1")
+			// which functions an extension has
+			.replaceAll(/^REVOKE ALL ON FUNCTION extensions\..*;\n\n/gm, "")
 			// 15 writes two spaces
 			.replaceAll(/^(ALTER DEFAULT PRIVILEGES .*) {2}(FROM|TO)/gm, "$1 $2")
 			.replaceAll(/^CREATE VIEW [^;]*;/gm, unqualifyColumns)

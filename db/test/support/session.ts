@@ -10,17 +10,21 @@ export interface Actor {
 	readonly claims: Readonly<Record<string, string>>;
 }
 
-const ada: Actor = {
-	name: "authenticated (ada)",
-	role: "authenticated",
-	claims: { role: "authenticated", sub: "ada" },
-};
-const grace: Actor = {
-	name: "authenticated (grace)",
-	role: "authenticated",
-	claims: { role: "authenticated", sub: "grace" },
-};
+/** A caller with a user's token. That there is such a user is up to the test: see `addUsers`. */
+export interface User extends Actor {
+	readonly id: string;
+}
+
+const ada = user("ada", "0b5c6a52-5d0a-4f0e-9d43-00000000000a");
+const grace = user("grace", "0b5c6a52-5d0a-4f0e-9d43-00000000000b");
 const anon: Actor = { name: "anon", role: "anon", claims: { role: "anon" } };
+/** A trusted program, with a secret key. */
+const service: Actor = {
+	name: "service",
+	role: "service",
+	claims: { role: "service" },
+};
+/** The gateway itself. */
 const postern: Actor = {
 	name: "postern",
 	role: "postern",
@@ -33,8 +37,24 @@ const authenticator: Actor = {
 	claims: {},
 };
 
-export const actors = { ada, grace, anon, postern, authenticator } as const;
+export const actors = {
+	ada,
+	grace,
+	anon,
+	service,
+	postern,
+	authenticator,
+} as const;
 export const everyActor: readonly Actor[] = Object.values(actors);
+
+export function user(name: string, id: string): User {
+	return {
+		name: `authenticated (${name})`,
+		role: "authenticated",
+		claims: { role: "authenticated", sub: id },
+		id,
+	};
+}
 
 export type Row = Record<string, unknown>;
 

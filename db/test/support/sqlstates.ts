@@ -10,4 +10,10 @@ export const checkFailed = (constraint: string) => ({
 	code: "23514",
 	constraint,
 });
+/** A value that only a mistake of the caller's can bring about. */
+export const invalidParameter = { code: "22023" };
+export const noSuchRow = (constraint: string) => ({
+	code: "23503",
+	constraint,
+});
 export const outOfRange = { code: "22003" };

@@ -1,0 +1,236 @@
+// API keys: made and revoked by the operator, found by the gateway, kept as hashes only.
+
+import { createHash } from "node:crypto";
+import { describe } from "vitest";
+import { call } from "./support/accounts.ts";
+import { actors, everyActor, it, type Session } from "./support/session.ts";
+import {
+	checkFailed,
+	invalidParameter,
+	missingValue,
+	permissionDenied,
+} from "./support/sqlstates.ts";
+
+const unknown = { outcome: "unknown" };
+
+async function create(
+	db: Session,
+	kind: string | null,
+	role: string | null,
+	name: string | null = "A program",
+): Promise<string> {
+	const [row] = await db.query(
+		"select postern.create_api_key(name => $1, kind => $2, role => $3) as key",
+		name,
+		kind,
+		role,
+	);
+	return String(row?.key);
+}
+
+function find(db: Session, key: string) {
+	return call(db, "find_api_key", { key_hash: sha256(key) });
+}
+
+describe("a publishable key", () => {
+	it("is found as anon's", async ({ db, expect }) => {
+		const key = await create(db, "publishable", "anon");
+		expect(key).toMatch(/^postern_publishable_[A-Za-z0-9_-]{43}$/);
+		expect(await find(db, key)).toEqual({
+			outcome: "ok",
+			kind: "publishable",
+			role: "anon",
+		});
+	});
+
+	it("is never another role's", async ({ db, expect }) => {
+		await expect(create(db, "publishable", "service")).rejects.toMatchObject(
+			checkFailed("publishable_is_anonymous"),
+		);
+	});
+});
+
+describe("a secret key", () => {
+	for (const role of ["service", "authenticated", "anon"]) {
+		it(`is found as ${role}'s`, async ({ db, expect }) => {
+			const key = await create(db, "secret", role);
+			expect(key).toMatch(/^postern_secret_[A-Za-z0-9_-]{43}$/);
+			expect(await find(db, key)).toEqual({
+				outcome: "ok",
+				kind: "secret",
+				role,
+			});
+		});
+	}
+
+	it("may be that of a role of the operator's own", async ({ db, expect }) => {
+		await db.query("create role reports nologin");
+		await db.query("grant reports to authenticator");
+		const key = await create(db, "secret", "reports");
+		expect(await find(db, key)).toMatchObject({ role: "reports" });
+	});
+
+	for (const role of ["postern", "authenticator", "postgres", "nobody", ""]) {
+		it(`is never that of ${JSON.stringify(role)}`, async ({ db, expect }) => {
+			await expect(create(db, "secret", role)).rejects.toMatchObject(
+				invalidParameter,
+			);
+		});
+	}
+
+	it("is never that of a role that passes policies by", async ({
+		db,
+		expect,
+	}) => {
+		await db.query("create role almighty nologin bypassrls");
+		await db.query("grant almighty to authenticator");
+		await expect(create(db, "secret", "almighty")).rejects.toMatchObject(
+			invalidParameter,
+		);
+	});
+});
+
+describe("a key", () => {
+	it("is of a kind", async ({ db, expect }) => {
+		await expect(create(db, "master", "service")).rejects.toMatchObject(
+			checkFailed("kind_is_publishable_or_secret"),
+		);
+	});
+
+	it("has a name of at least a character", async ({ db, expect }) => {
+		await expect(create(db, "secret", "service", "")).rejects.toMatchObject(
+			checkFailed("name_has_1_to_100_characters"),
+		);
+	});
+
+	it("has a name", async ({ db, expect }) => {
+		await expect(create(db, "secret", "service", null)).rejects.toMatchObject(
+			missingValue("name"),
+		);
+	});
+
+	it("is kept as a hash and a hint only", async ({ db, expect }) => {
+		const key = await create(db, "secret", "service");
+		expect(await db.query("select key_hash, hint from auth.api_keys")).toEqual([
+			{
+				key_hash: Buffer.from(sha256(key), "hex"),
+				hint: key.slice(0, "postern_secret_1234".length),
+			},
+		]);
+	});
+
+	it("is unlike any other", async ({ db, expect }) => {
+		const keys = [
+			await create(db, "secret", "service"),
+			await create(db, "secret", "service"),
+		];
+		expect(keys[0]).not.toBe(keys[1]);
+	});
+
+	it("is not found any more when it is revoked", async ({ db, expect }) => {
+		const revoked = await create(db, "secret", "service");
+		const other = await create(db, "secret", "service");
+		const [row] = await db.query(
+			"select id from auth.api_keys where key_hash = decode($1, 'hex')",
+			sha256(revoked),
+		);
+		await db.query("select postern.revoke_api_key($1)", row?.id);
+		expect(await find(db, revoked)).toEqual(unknown);
+		expect(await find(db, other)).toMatchObject({ outcome: "ok" });
+	});
+
+	it("keeps the time at which it was revoked first", async ({ db, expect }) => {
+		await create(db, "secret", "service");
+		await db.query("update auth.api_keys set revoked_at = '2026-01-01T00:00Z'");
+		await db.query("select postern.revoke_api_key(id) from auth.api_keys");
+		expect(await db.query("select revoked_at from auth.api_keys")).toEqual([
+			{ revoked_at: new Date("2026-01-01T00:00Z") },
+		]);
+	});
+
+	it("has to exist to be revoked", async ({ db, expect }) => {
+		await expect(
+			db.query("select postern.revoke_api_key(-1)"),
+		).rejects.toMatchObject(invalidParameter);
+	});
+});
+
+describe("find_api_key", () => {
+	it("takes the hash in lower-case hex and nothing else", async ({
+		db,
+		expect,
+	}) => {
+		const key = await create(db, "secret", "service");
+		for (const key_hash of [
+			key,
+			sha256(key).toUpperCase(),
+			`\\x${sha256(key)}`,
+			sha256(key).slice(1),
+			`${sha256(key)}0`,
+			`${sha256(key)}\n`,
+			"",
+			null,
+		]) {
+			expect(await call(db, "find_api_key", { key_hash })).toEqual(unknown);
+		}
+	});
+
+	it("changes nothing, so that PostgREST runs it read-only", async ({
+		db,
+		expect,
+	}) => {
+		await db.query("set local transaction_read_only = on");
+		expect(await find(db, "x")).toEqual(unknown);
+	});
+});
+
+describe("the list of keys", () => {
+	it("shows everything but the hash", async ({ db, expect }) => {
+		const key = await create(db, "publishable", "anon", "Website");
+		const [row] = await db.query("select * from postern.api_keys");
+		expect(row).toEqual({
+			id: expect.any(String),
+			name: "Website",
+			hint: key.slice(0, 24),
+			kind: "publishable",
+			role: "anon",
+			created_at: expect.any(Date),
+			revoked_at: null,
+		});
+	});
+});
+
+for (const actor of everyActor) {
+	describe(actor.name, () => {
+		for (const statement of [
+			"select postern.create_api_key('x', 'secret', 'service')",
+			"select postern.revoke_api_key(1)",
+			"select * from postern.api_keys",
+			"select * from auth.api_keys",
+			"select * from auth.users",
+			"select * from auth.sessions",
+			"select * from auth.refresh_tokens",
+			"select * from auth.throttles",
+			"update auth.limits set attempts = 1000",
+			"select auth.new_secret()",
+			"select extensions.crypt('x', 'x')",
+		]) {
+			it(`may not ${statement}`, async ({ db, expect }) => {
+				await expect(db.as(actor, statement)).rejects.toMatchObject(
+					permissionDenied,
+				);
+			});
+		}
+
+		if (actor === actors.postern) return;
+		it("may not find a key", async ({ db, expect }) => {
+			await expect(
+				db.as(actor, "select postern.find_api_key('x')"),
+			).rejects.toMatchObject(permissionDenied);
+		});
+	});
+}
+
+function sha256(text: string): string {
+	return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,250 @@
+// api.profiles, api.follows and api.users: every operation as every actor, then what the constraints refuse.
+
+import { describe } from "vitest";
+import { addUsers } from "./support/accounts.ts";
+import {
+	type Actor,
+	actors,
+	it as base,
+	everyActor,
+	user,
+} from "./support/session.ts";
+import {
+	checkFailed,
+	missingValue,
+	noSuchRow,
+	notUnique,
+	permissionDenied,
+} from "./support/sqlstates.ts";
+
+const { ada, grace, anon, service } = actors;
+const hedy = user("hedy", "0b5c6a52-5d0a-4f0e-9d43-00000000000d");
+const anyone: readonly Actor[] = [ada, grace, anon, service];
+
+/** ada follows grace. hedy is there, too. */
+const it = base.extend("users", { auto: true }, async ({ db }) => {
+	await addUsers(db, ada, grace, hedy);
+	await db.as(ada, "insert into api.follows (followed) values ($1)", grace.id);
+});
+
+interface Operation {
+	readonly name: string;
+	readonly statement: string;
+	readonly reaches: readonly Actor[];
+	/** Who is not denied it, though it may reach no row. */
+	readonly permitted: readonly Actor[];
+}
+
+const operations: readonly Operation[] = [
+	...["api.follows", "api.users", "api.profiles"].map((relation) => ({
+		name: `read ${relation}`,
+		statement: `select * from ${relation} limit 1`,
+		reaches: anyone,
+		permitted: anyone,
+	})),
+	{
+		name: "follow hedy",
+		statement: `insert into api.follows (followed) values ('${hedy.id}') returning *`,
+		reaches: [ada, grace],
+		permitted: [ada, grace],
+	},
+	{
+		name: "make grace follow hedy",
+		statement: `insert into api.follows (follower, followed) values ('${grace.id}', '${hedy.id}') returning *`,
+		reaches: [service],
+		permitted: [service],
+	},
+	{
+		name: "unfollow grace for ada",
+		statement: `delete from api.follows where follower = '${ada.id}' returning *`,
+		reaches: [ada, service],
+		permitted: [ada, grace, service],
+	},
+	{
+		name: "change a follow",
+		statement: `update api.follows set followed = '${hedy.id}' returning *`,
+		reaches: [service],
+		permitted: [service],
+	},
+	{
+		name: "choose since when",
+		statement: `insert into api.follows (followed, created_at) values ('${hedy.id}', '2020-01-01')`,
+		reaches: [],
+		permitted: [],
+	},
+	{
+		name: "change a profile",
+		statement: `update api.profiles set fullname = 'New' where id = '${ada.id}' returning *`,
+		reaches: [],
+		permitted: [],
+	},
+	{
+		name: "make a profile",
+		statement: `insert into api.profiles (id, fullname) values ('${ada.id}', 'New') on conflict do nothing returning *`,
+		reaches: [],
+		permitted: [],
+	},
+	{
+		name: "delete a profile",
+		statement: `delete from api.profiles where id = '${ada.id}' returning *`,
+		reaches: [],
+		permitted: [],
+	},
+	{
+		name: "truncate follows",
+		statement: "truncate api.follows",
+		reaches: [],
+		permitted: [],
+	},
+];
+
+for (const actor of everyActor) {
+	describe(actor.name, () => {
+		for (const { name, statement, reaches, permitted } of operations) {
+			// It has no user id: see below.
+			if (actor === service && name === "choose since when") continue;
+			if (actor === service && name === "follow hedy") continue;
+			const does = reaches.includes(actor)
+				? "may"
+				: permitted.includes(actor)
+					? "does not find to"
+					: "may not";
+			it(`${does} ${name}`, async ({ db, expect }) => {
+				const result = db.as(actor, statement);
+				if (permitted.includes(actor)) {
+					expect(await result).toHaveLength(reaches.includes(actor) ? 1 : 0);
+				} else {
+					await expect(result).rejects.toMatchObject(permissionDenied);
+				}
+			});
+		}
+
+		it("may not change the view", async ({ db, expect }) => {
+			const [row] = await db.query(
+				"select has_table_privilege($1, 'api.users', 'insert, update, delete, truncate') as may_change",
+				actor.role,
+			);
+			expect(row).toEqual({ may_change: false });
+		});
+	});
+}
+
+describe("a follow", () => {
+	const follow = "insert into api.follows (followed) values ($1)";
+
+	it("is the caller's, since now", async ({ db, expect }) => {
+		expect(
+			await db.as(
+				grace,
+				`${follow} returning follower, followed, created_at = now() as is_dated_now`,
+				hedy.id,
+			),
+		).toEqual([{ follower: grace.id, followed: hedy.id, is_dated_now: true }]);
+	});
+
+	it("may be mutual", async ({ db, expect }) => {
+		expect(await db.as(grace, `${follow} returning *`, ada.id)).toHaveLength(1);
+	});
+
+	it("is not of oneself", async ({ db, expect }) => {
+		await expect(db.as(ada, follow, ada.id)).rejects.toMatchObject(
+			checkFailed("nobody_follows_themselves"),
+		);
+	});
+
+	it("happens once", async ({ db, expect }) => {
+		await expect(db.as(ada, follow, grace.id)).rejects.toMatchObject(
+			notUnique("follows_pkey"),
+		);
+		expect(
+			await db.as(
+				ada,
+				`${follow} on conflict do nothing returning *`,
+				grace.id,
+			),
+		).toEqual([]);
+	});
+
+	it("is of a user", async ({ db, expect }) => {
+		await expect(
+			db.as(ada, follow, "0b5c6a52-5d0a-4f0e-9d43-00000000000e"),
+		).rejects.toMatchObject(noSuchRow("follows_followed_fkey"));
+		await expect(db.as(ada, follow, null)).rejects.toMatchObject(
+			missingValue("followed"),
+		);
+	});
+
+	it("needs someone who follows", async ({ db, expect }) => {
+		await expect(db.as(service, follow, hedy.id)).rejects.toMatchObject(
+			missingValue("follower"),
+		);
+	});
+
+	for (const [whose, { id }] of [
+		["who follows", ada],
+		["who is followed", grace],
+	] as const) {
+		it(`goes with ${whose}`, async ({ db, expect }) => {
+			await db.query("delete from auth.users where id = $1", id);
+			expect(await db.query("select from api.follows")).toEqual([]);
+		});
+	}
+});
+
+describe("users", () => {
+	const read = "select id, fullname, followers::integer from api.users";
+
+	it("are shown with the number of their followers", async ({ db, expect }) => {
+		await db.as(
+			hedy,
+			"insert into api.follows (followed) values ($1)",
+			grace.id,
+		);
+		await db.as(hedy, "insert into api.follows (followed) values ($1)", ada.id);
+		expect(await db.as(anon, `${read} order by followers`)).toEqual([
+			{ id: hedy.id, fullname: hedy.name, followers: 0 },
+			{ id: ada.id, fullname: ada.name, followers: 1 },
+			{ id: grace.id, fullname: grace.name, followers: 2 },
+		]);
+	});
+
+	it("are found by that number", async ({ db, expect }) => {
+		await db.query(`
+			insert into auth.users (email, password_hash, fullname)
+			select 'fan' || n || '@example.test', '$2a$04$' || repeat('.', 53), 'Fan ' || n
+			from generate_series(1, 100) as n`);
+		await db.query(
+			"insert into api.follows (follower, followed) select id, $1 from api.profiles where fullname like 'Fan %'",
+			hedy.id,
+		);
+		expect(await db.as(anon, `${read} where followers >= 100`)).toEqual([
+			{ id: hedy.id, fullname: hedy.name, followers: 100 },
+		]);
+	});
+
+	it("are shown as their reader may see them", async ({ db, expect }) => {
+		await db.query("drop policy anyone_may_read on api.follows");
+		expect(await db.as(anon, `${read} where id = $1`, grace.id)).toEqual([
+			{ id: grace.id, fullname: grace.name, followers: 0 },
+		]);
+		await db.query("drop policy anyone_may_read on api.profiles");
+		expect(await db.as(anon, read)).toEqual([]);
+	});
+
+	it("are never shown with an e-mail", async ({ db, expect }) => {
+		const rows = await db.query(`
+			select column_name
+			from information_schema.columns
+			where table_schema = 'api' and table_name in ('users', 'profiles', 'follows')`);
+		expect(new Set(rows.map((row) => row.column_name))).toEqual(
+			new Set([
+				"id",
+				"fullname",
+				"followers",
+				"follower",
+				"followed",
+				"created_at",
+			]),
+		);
+	});
+});

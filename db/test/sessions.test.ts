@@ -1,0 +1,430 @@
+// Sessions and their refresh tokens: each is used once, and who uses one twice ends the session.
+
+import fc from "fast-check";
+import { describe } from "vitest";
+import {
+	type Answer,
+	CHEAP,
+	call,
+	isAlive,
+	PASSWORD,
+	pass,
+	refresh,
+	sessionOf,
+	signIn,
+	signUp,
+} from "./support/accounts.ts";
+import { it, type Session } from "./support/session.ts";
+import { invalidParameter } from "./support/sqlstates.ts";
+
+const ok = { outcome: "ok" };
+const unknown = { outcome: "refresh_token_unknown" };
+const reused = { outcome: "refresh_token_reused" };
+const ended = { outcome: "session_ended" };
+const notFound = { outcome: "session_not_found" };
+
+const tokenOf = ({ session }: Answer) => session?.refresh_token;
+
+function signOut(db: Session, begun: Answer, scope: string | null) {
+	return call(db, "sign_out", { ...sessionOf(begun), scope });
+}
+
+describe("a refresh token", () => {
+	it("gives the user, the same session and another token", async ({
+		db,
+		expect,
+	}) => {
+		const begun = await signUp(db);
+		const next = await refresh(db, tokenOf(begun));
+		expect(next).toEqual({
+			outcome: "ok",
+			user: begun.user,
+			session: {
+				id: begun.session?.id,
+				refresh_token: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
+			},
+		});
+		expect(tokenOf(next)).not.toBe(tokenOf(begun));
+		expect(await refresh(db, tokenOf(next))).toMatchObject(ok);
+	});
+
+	it("ends the session when it is used twice", async ({ db, expect }) => {
+		const first = await signUp(db);
+		const second = await refresh(db, tokenOf(first));
+		await pass(db, "10 seconds");
+		expect(await refresh(db, tokenOf(first))).toEqual(reused);
+		expect(await isAlive(db, first)).toBe(false);
+		expect(await refresh(db, tokenOf(second))).toEqual(ended);
+		expect(await refresh(db, tokenOf(first))).toEqual(ended);
+		expect(await db.query("select end_reason from auth.sessions")).toEqual([
+			{ end_reason: "token_reused" },
+		]);
+	});
+
+	it("ends no other session of the user", async ({ db, expect }) => {
+		const other = await signUp(db);
+		const first = await signIn(db);
+		await refresh(db, tokenOf(first));
+		await pass(db, "1 minute");
+		expect(await refresh(db, tokenOf(first))).toEqual(reused);
+		expect(await isAlive(db, other)).toBe(true);
+		expect(await refresh(db, tokenOf(other))).toMatchObject(ok);
+	});
+
+	it("may be asked again within 10 seconds by who lost the answer", async ({
+		db,
+		expect,
+	}) => {
+		const first = await signUp(db);
+		await refresh(db, tokenOf(first));
+		await pass(db, "9 seconds");
+		const again = await refresh(db, tokenOf(first));
+		expect(again).toMatchObject(ok);
+		expect(await refresh(db, tokenOf(again))).toMatchObject(ok);
+	});
+
+	it("may be asked again several times, but within 10 seconds of the first", async ({
+		db,
+		expect,
+	}) => {
+		const first = await signUp(db);
+		await refresh(db, tokenOf(first));
+		await pass(db, "6 seconds");
+		expect(await refresh(db, tokenOf(first))).toMatchObject(ok);
+		await pass(db, "6 seconds");
+		expect(await refresh(db, tokenOf(first))).toEqual(reused);
+	});
+
+	it("ends the session when the answer that was thought lost is used as well", async ({
+		db,
+		expect,
+	}) => {
+		const first = await signUp(db);
+		const lost = await refresh(db, tokenOf(first));
+		const again = await refresh(db, tokenOf(first));
+		expect(await refresh(db, tokenOf(lost))).toEqual(reused);
+		expect(await refresh(db, tokenOf(again))).toEqual(ended);
+	});
+
+	it("may not be asked again once its answer was used", async ({
+		db,
+		expect,
+	}) => {
+		const first = await signUp(db);
+		const second = await refresh(db, tokenOf(first));
+		await refresh(db, tokenOf(second));
+		expect(await refresh(db, tokenOf(first))).toEqual(reused);
+	});
+
+	it("is found out even when it is shown weeks later", async ({
+		db,
+		expect,
+	}) => {
+		const first = await signUp(db);
+		let thief = await refresh(db, tokenOf(first));
+		for (let week = 0; week < 4; week++) {
+			await pass(db, "1 week");
+			thief = await refresh(db, tokenOf(thief));
+		}
+		expect(await refresh(db, tokenOf(first))).toEqual(reused);
+		expect(await refresh(db, tokenOf(thief))).toEqual(ended);
+	});
+
+	it("is good for 30 days", async ({ db, expect }) => {
+		const first = await signUp(db);
+		await pass(db, "29 days 23 hours");
+		const second = await refresh(db, tokenOf(first));
+		expect(second).toMatchObject(ok);
+		await pass(db, "30 days");
+		expect(await isAlive(db, second)).toBe(false);
+		expect(await refresh(db, tokenOf(second))).toEqual(ended);
+	});
+
+	for (const token of [null, "", "x", "x".repeat(100_000)]) {
+		it(`is not ${JSON.stringify(token)?.slice(0, 10)}`, async ({
+			db,
+			expect,
+		}) => {
+			await signUp(db);
+			expect(await refresh(db, token)).toEqual(unknown);
+		});
+	}
+
+	it("is not its own hash", async ({ db, expect }) => {
+		await signUp(db);
+		const [row] = await db.query(
+			"select token_hash::text as hash from auth.refresh_tokens",
+		);
+		expect(await refresh(db, row?.hash)).toEqual(unknown);
+	});
+});
+
+describe("sign_out", () => {
+	async function three(db: Session) {
+		const own = await signUp(db);
+		const other = await signIn(db);
+		const stranger = await signUp(db, { email: "grace@example.test" });
+		return [own, other, stranger] as const;
+	}
+
+	for (const [scope, alive] of [
+		["local", [false, true, true]],
+		["global", [false, false, true]],
+		["others", [true, false, true]],
+	] as const) {
+		it(`${scope} leaves [own, other, stranger's] alive as ${alive}`, async ({
+			db,
+			expect,
+		}) => {
+			const sessions = await three(db);
+			expect(await signOut(db, sessions[0], scope)).toEqual(ok);
+			for (const [index, session] of sessions.entries()) {
+				expect(await isAlive(db, session)).toBe(alive[index]);
+				expect(await refresh(db, tokenOf(session))).toMatchObject(
+					alive[index] ? ok : ended,
+				);
+			}
+		});
+
+		it(`${scope} needs a session that is alive`, async ({ db, expect }) => {
+			const [own, other] = await three(db);
+			await signOut(db, own, "local");
+			expect(await signOut(db, own, scope)).toEqual(notFound);
+			expect(await isAlive(db, other)).toBe(true);
+		});
+
+		it(`${scope} does not take another's session`, async ({ db, expect }) => {
+			const [own, , stranger] = await three(db);
+			expect(
+				await call(db, "sign_out", {
+					user_id: stranger.user?.id,
+					session_id: own.session?.id,
+					scope,
+				}),
+			).toEqual(notFound);
+			expect(await isAlive(db, own)).toBe(true);
+			expect(await isAlive(db, stranger)).toBe(true);
+		});
+	}
+
+	for (const scope of [null, "", "everything"]) {
+		it(`fails with the scope ${JSON.stringify(scope)}`, async ({
+			db,
+			expect,
+		}) => {
+			await expect(signOut(db, await signUp(db), scope)).rejects.toMatchObject(
+				invalidParameter,
+			);
+		});
+	}
+});
+
+describe("what is over", () => {
+	it("is pruned after 30 days", async ({ db, expect }) => {
+		await signUp(db);
+		await pass(db, "31 days");
+		await signIn(db);
+		expect(
+			await db.query(
+				"select (select count(*) from auth.sessions)::integer as sessions, (select count(*) from auth.refresh_tokens)::integer as tokens",
+			),
+		).toEqual([{ sessions: 1, tokens: 1 }]);
+	});
+
+	it("is pruned a bounded number at a time", async ({ db, expect }) => {
+		const { user } = await signUp(db);
+		await db.query(
+			"insert into auth.sessions (user_id, refreshed_at) select $1, now() - interval '31 days' from generate_series(1, 120)",
+			user?.id,
+		);
+		await db.query(`
+			insert into auth.refresh_tokens (token_hash, session_id, issued_at, used_at)
+			select auth.sha256(n::text), (select id from auth.sessions limit 1), now() - interval '31 days', now()
+			from generate_series(1, 120) as n`);
+		const left = async () => {
+			await signIn(db);
+			const [row] = await db.query(`
+				select
+					(select count(*) from auth.sessions where refreshed_at < now())::integer as sessions,
+					(select count(*) from auth.refresh_tokens where issued_at < now())::integer as tokens`);
+			return [row?.sessions, row?.tokens];
+		};
+		expect(await left()).toEqual([70, 70]);
+		expect(await left()).toEqual([20, 20]);
+		expect(await left()).toEqual([0, 0]);
+	});
+
+	it("does not include a session that goes on", async ({ db, expect }) => {
+		let session = await signUp(db);
+		for (let month = 0; month < 4; month++) {
+			await pass(db, "29 days");
+			session = await refresh(db, tokenOf(session));
+		}
+		expect(await isAlive(db, session)).toBe(true);
+		const [row] = await db.query(
+			"select count(*)::integer as tokens from auth.refresh_tokens",
+		);
+		expect(row).toEqual({ tokens: 2 });
+	});
+});
+
+// The same rules once more, as a program of a few lines, against which long stories are compared.
+
+interface ModelToken {
+	readonly session: ModelSession;
+	usedAt: number | undefined;
+	successor: ModelToken | undefined;
+}
+
+interface ModelSession {
+	isAlive: boolean;
+	refreshedAt: number;
+}
+
+class Model {
+	now = 0;
+	readonly sessions: ModelSession[] = [];
+	readonly tokens: ModelToken[] = [];
+
+	begin(): void {
+		const session = { isAlive: true, refreshedAt: this.now };
+		this.sessions.push(session);
+		this.#issue(session);
+	}
+
+	refresh(token: ModelToken): string {
+		const { session } = token;
+		if (!this.isAlive(session)) return "session_ended";
+		if (token.usedAt !== undefined) {
+			const { successor } = token;
+			const isLostAnswer =
+				successor !== undefined &&
+				successor.usedAt === undefined &&
+				this.now - token.usedAt < 10;
+			if (!isLostAnswer) {
+				session.isAlive = false;
+				return "refresh_token_reused";
+			}
+			successor.usedAt = this.now;
+		}
+		token.usedAt ??= this.now;
+		session.refreshedAt = this.now;
+		token.successor = this.#issue(session);
+		return "ok";
+	}
+
+	isAlive(session: ModelSession): boolean {
+		return session.isAlive && this.now - session.refreshedAt < 30 * DAY;
+	}
+
+	#issue(session: ModelSession): ModelToken {
+		const token = { session, usedAt: undefined, successor: undefined };
+		this.tokens.push(token);
+		return token;
+	}
+}
+
+const DAY = 86_400;
+
+const step = fc.oneof(
+	{ weight: 2, arbitrary: fc.constant({ kind: "sign in" } as const) },
+	{
+		weight: 8,
+		// Counted from the newest, so that there is always one.
+		arbitrary: fc.record({ kind: fc.constant("refresh"), token: fc.nat(6) }),
+	},
+	{
+		weight: 3,
+		arbitrary: fc.record({
+			kind: fc.constant("wait"),
+			seconds: fc.constantFrom(3, 5, 9, 10, 600, 29 * DAY),
+		}),
+	},
+	{
+		weight: 1,
+		arbitrary: fc.record({
+			kind: fc.constant("sign out"),
+			session: fc.nat(4),
+			scope: fc.constantFrom("local", "global", "others"),
+		}),
+	},
+	{
+		weight: 1,
+		arbitrary: fc.record({
+			kind: fc.constant("change password"),
+			session: fc.nat(4),
+		}),
+	},
+);
+
+describe("any story of sign-ins, refreshes, sign-outs and changed passwords", () => {
+	it("goes as the rules say", async ({ db, expect }) => {
+		// What is pruned answers differently; that has tests of its own.
+		await db.query(
+			"create or replace function auth.prune() returns void language sql as 'select'",
+		);
+		await db.query("delete from auth.limits");
+		await fc.assert(
+			fc.asyncProperty(
+				fc.array(step, { minLength: 3, maxLength: 40 }),
+				async (steps) => {
+					await db.query("delete from auth.users");
+					const model = new Model();
+					model.begin();
+					const begun = [await signUp(db)];
+					const issued = begun.map(tokenOf);
+
+					for (const step of steps) {
+						if (step.kind === "sign in") {
+							model.begin();
+							const answer = await signIn(db);
+							begun.push(answer);
+							issued.push(tokenOf(answer));
+						} else if (step.kind === "refresh") {
+							const index = Math.max(0, issued.length - 1 - step.token);
+							const token = model.tokens[index];
+							if (token === undefined) continue;
+							const answer = await refresh(db, issued[index]);
+							expect(answer.outcome).toBe(model.refresh(token));
+							if (answer.outcome === "ok") issued.push(tokenOf(answer));
+						} else if (step.kind === "wait") {
+							model.now += step.seconds;
+							await pass(db, `${step.seconds} seconds`);
+						} else {
+							const index = step.session % begun.length;
+							const session = model.sessions[index];
+							const answer = begun[index];
+							if (session === undefined || answer === undefined) continue;
+							const expected = model.isAlive(session) ? ok : notFound;
+							const scope = "scope" in step ? step.scope : "others";
+							if (expected === ok) {
+								for (const each of model.sessions) {
+									const isOwn = each === session;
+									if (scope === "local" && !isOwn) continue;
+									if (scope === "others" && isOwn) continue;
+									each.isAlive = false;
+								}
+							}
+							expect(
+								step.kind === "sign out"
+									? await signOut(db, answer, scope)
+									: await call(db, "update_user", {
+											...sessionOf(answer),
+											changes: { password: PASSWORD },
+											bcrypt_cost: CHEAP,
+										}),
+							).toMatchObject(expected);
+						}
+						for (const [index, session] of model.sessions.entries()) {
+							const answer = begun[index];
+							expect(answer && (await isAlive(db, answer))).toBe(
+								model.isAlive(session),
+							);
+						}
+					}
+				},
+			),
+			{ numRuns: 40 },
+		);
+	});
+});

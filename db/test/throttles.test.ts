@@ -1,0 +1,398 @@
+// How often somebody may try: what is counted, for whom, and until when.
+
+import { describe } from "vitest";
+import {
+	CHEAP,
+	call,
+	pass,
+	refresh,
+	sessionOf,
+	signIn,
+	signUp,
+} from "./support/accounts.ts";
+import { it as base, type Session } from "./support/session.ts";
+
+const LIMIT = 3;
+
+/** Here three attempts in ten minutes are allowed, of whatever is named. */
+const it = base.extend(
+	"limit",
+	({ db }) =>
+		async (action: string, scope: string) => {
+			await db.query("delete from auth.limits");
+			await db.query(
+				"insert into auth.limits (action, scope, attempts, per) values ($1, $2, $3, '10 minutes')",
+				action,
+				scope,
+				LIMIT,
+			);
+		},
+);
+
+const wrong = { password: "wrong horse" };
+const invalid = { outcome: "invalid_credentials" };
+const throttled = { outcome: "throttled", retryAfter: 600 };
+const ok = { outcome: "ok" };
+
+/** Does something until one more is too many. */
+async function exhaust(action: () => Promise<unknown>): Promise<void> {
+	for (let attempt = 0; attempt < LIMIT; attempt++) await action();
+}
+
+describe("wrong passwords for an account", () => {
+	for (const [name, email] of [
+		["with", "ada@example.test"],
+		["without", "nobody@example.test"],
+	] as const) {
+		it(`are refused beyond the limit ${name} a user`, async ({
+			db,
+			limit,
+			expect,
+		}) => {
+			await limit("sign_in", "account");
+			await signUp(db);
+			for (let attempt = 0; attempt < LIMIT; attempt++) {
+				expect(await signIn(db, { email, ...wrong })).toEqual(invalid);
+			}
+			expect(await signIn(db, { email, ...wrong })).toEqual(throttled);
+		});
+	}
+
+	it("are counted whatever the spelling of the e-mail", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		for (const email of [
+			"ada@example.test",
+			"ADA@example.test",
+			" ada@EXAMPLE.test",
+		]) {
+			expect(await signIn(db, { email, ...wrong })).toEqual(invalid);
+		}
+		expect(await signIn(db)).toEqual(throttled);
+	});
+
+	it("keep out the right password, too", async ({ db, limit, expect }) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		await exhaust(() => signIn(db, wrong));
+		expect(await signIn(db)).toEqual(throttled);
+	});
+
+	it("keep out no other account", async ({ db, limit, expect }) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		await exhaust(() => signIn(db, { email: "grace@example.test" }));
+		expect(await signIn(db)).toMatchObject(ok);
+	});
+
+	it("end no session", async ({ db, limit, expect }) => {
+		await limit("sign_in", "account");
+		const { session } = await signUp(db);
+		await exhaust(() => signIn(db, wrong));
+		expect(await refresh(db, session?.refresh_token)).toMatchObject(ok);
+	});
+
+	it("are forgiven by the right one", async ({ db, limit, expect }) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		for (let round = 0; round < 3; round++) {
+			await signIn(db, wrong);
+			await signIn(db, wrong);
+			expect(await signIn(db)).toMatchObject(ok);
+		}
+	});
+
+	it("are forgotten after the time of the limit", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		await exhaust(() => signIn(db, wrong));
+		await pass(db, "4 minutes 0.5 seconds");
+		expect(await signIn(db)).toEqual({ ...throttled, retryAfter: 360 });
+		await pass(db, "5 minutes 59 seconds");
+		expect(await signIn(db)).toEqual({ ...throttled, retryAfter: 1 });
+		await pass(db, "0.5 seconds");
+		expect(await signIn(db, wrong)).toEqual(invalid);
+		await exhaust(() => signIn(db, wrong));
+		expect(await signIn(db)).toEqual(throttled);
+	});
+
+	it("are not waited for longer by asking again", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "account");
+		await signUp(db);
+		for (let minute = 0; minute < 10; minute++) {
+			await signIn(db, wrong);
+			await pass(db, "1 minute");
+		}
+		expect(await signIn(db)).toMatchObject(ok);
+	});
+});
+
+describe("wrong passwords from an address", () => {
+	it("are refused beyond the limit, whoever is meant", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "address");
+		await signUp(db);
+		const address = "192.0.2.1";
+		for (let attempt = 0; attempt < LIMIT; attempt++) {
+			const email = `user${attempt}@example.test`;
+			expect(await signIn(db, { email, address })).toEqual(invalid);
+		}
+		expect(await signIn(db, { address })).toEqual(throttled);
+		expect(await signIn(db, { address: "192.0.2.2" })).toMatchObject(ok);
+	});
+
+	it("are not forgiven by a right one", async ({ db, limit, expect }) => {
+		await limit("sign_in", "address");
+		await signUp(db);
+		const address = "192.0.2.1";
+		await signIn(db, { ...wrong, address });
+		await signIn(db, { ...wrong, address });
+		expect(await signIn(db, { address })).toMatchObject(ok);
+		expect(await signIn(db, { ...wrong, address })).toEqual(invalid);
+		expect(await signIn(db, { address })).toEqual(throttled);
+	});
+
+	it("do not count the right ones", async ({ db, limit, expect }) => {
+		await limit("sign_in", "address");
+		await signUp(db);
+		for (let attempt = 0; attempt < 3 * LIMIT; attempt++) {
+			expect(await signIn(db, { address: "192.0.2.1" })).toMatchObject(ok);
+		}
+	});
+
+	const same = [
+		["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"],
+		["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff:ffff:ffff:ffff"],
+	];
+	for (const addresses of same) {
+		it(`are counted together for ${addresses.join(" and ")}`, async ({
+			db,
+			limit,
+			expect,
+		}) => {
+			await limit("sign_in", "address");
+			for (const address of addresses) {
+				expect(await signIn(db, { address })).toEqual(invalid);
+			}
+			expect(await signIn(db, { address: addresses[0] })).toEqual(throttled);
+		});
+	}
+
+	const different = [
+		["192.0.2.1", "192.0.2.2"],
+		["2001:db8::1", "2001:db8:0:1::1"],
+		["192.0.2.1", "::192.0.2.1"],
+	] as const;
+	for (const [one, other] of different) {
+		it(`are counted apart for ${one} and ${other}`, async ({
+			db,
+			limit,
+			expect,
+		}) => {
+			await limit("sign_in", "address");
+			await exhaust(() => signIn(db, { address: one }));
+			expect(await signIn(db, { address: other })).toEqual(invalid);
+			expect(await signIn(db, { address: one })).toEqual(throttled);
+		});
+	}
+
+	for (const address of [null, "", "unknown", "192.0.2.1, 192.0.2.2", "1"]) {
+		it(`are not counted for ${JSON.stringify(address)}, which is none`, async ({
+			db,
+			limit,
+			expect,
+		}) => {
+			await limit("sign_in", "address");
+			await exhaust(() => signIn(db, { address }));
+			expect(await signIn(db, { address })).toEqual(invalid);
+			expect(await db.query("select from auth.throttles")).toEqual([]);
+		});
+	}
+});
+
+describe("sign-ups", () => {
+	it("are refused beyond the limit of an address", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_up", "address");
+		const address = "2001:db8::1";
+		for (let attempt = 0; attempt < LIMIT; attempt++) {
+			const email = `user${attempt}@example.test`;
+			expect(await signUp(db, { email, address })).toMatchObject(ok);
+		}
+		expect(await signUp(db, { address })).toEqual(throttled);
+		expect(await signUp(db, { address: "192.0.2.1" })).toMatchObject(ok);
+	});
+
+	it("are refused beyond the limit of an e-mail", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_up", "account");
+		await exhaust(() => signUp(db));
+		expect(await signUp(db)).toEqual(throttled);
+		expect(await signUp(db, { email: "grace@example.test" })).toMatchObject(ok);
+	});
+
+	it("are not counted while the form is not filled in right", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_up", "account");
+		await exhaust(() => signUp(db, { password: "short" }));
+		expect(await signUp(db)).toMatchObject(ok);
+	});
+});
+
+describe("refreshes", () => {
+	it("are refused beyond the limit of an account", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("refresh", "account");
+		const one = await signUp(db);
+		const other = await signIn(db);
+		let token = one.session?.refresh_token;
+		for (let attempt = 0; attempt < LIMIT; attempt++) {
+			const answer = await refresh(db, token);
+			expect(answer).toMatchObject(ok);
+			token = answer.session?.refresh_token;
+		}
+		expect(await refresh(db, token)).toEqual(throttled);
+		expect(await refresh(db, other.session?.refresh_token)).toEqual(throttled);
+	});
+
+	it("are good once more after the time", async ({ db, limit, expect }) => {
+		await limit("refresh", "account");
+		const { session } = await signUp(db);
+		await exhaust(() => refresh(db, session?.refresh_token));
+		expect(await refresh(db, session?.refresh_token)).toEqual(throttled);
+		await pass(db, "10 minutes");
+		// The token had been used: its answers were thrown away here.
+		expect(await refresh(db, session?.refresh_token)).toEqual({
+			outcome: "refresh_token_reused",
+		});
+	});
+
+	it("are refused beyond the limit of an address, even of unknown tokens", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("refresh", "address");
+		const { session } = await signUp(db);
+		await exhaust(() => refresh(db, "guessed", "192.0.2.1"));
+		expect(await refresh(db, session?.refresh_token, "192.0.2.1")).toEqual(
+			throttled,
+		);
+		expect(
+			await refresh(db, session?.refresh_token, "192.0.2.2"),
+		).toMatchObject(ok);
+	});
+});
+
+describe("changes of the password", () => {
+	const change = async (db: Session, begun: object, changes: object) =>
+		call(db, "update_user", { ...begun, changes, bcrypt_cost: CHEAP });
+
+	it("are refused beyond the limit of an account", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("change_password", "account");
+		const begun = sessionOf(await signUp(db));
+		await exhaust(() => change(db, begun, { password: "another horse" }));
+		expect(await change(db, begun, { password: "third horse" })).toEqual(
+			throttled,
+		);
+		expect(await change(db, begun, { fullname: "Ada L." })).toMatchObject(ok);
+	});
+
+	it("are counted when another change of the same call is refused", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("change_password", "account");
+		await signUp(db, { email: "grace@example.test" });
+		const begun = sessionOf(await signUp(db));
+		const changes = { password: "another horse", email: "grace@example.test" };
+		for (let attempt = 0; attempt < LIMIT; attempt++) {
+			expect(await change(db, begun, changes)).toEqual({
+				outcome: "email_taken",
+			});
+		}
+		expect(await change(db, begun, changes)).toEqual(throttled);
+	});
+});
+
+describe("limits", () => {
+	it("have a row for everything that is counted", async ({ db, expect }) => {
+		expect(
+			await db.query("select action, scope from auth.limits order by 1, 2"),
+		).toEqual([
+			{ action: "change_password", scope: "account" },
+			{ action: "refresh", scope: "account" },
+			{ action: "refresh", scope: "address" },
+			{ action: "sign_in", scope: "account" },
+			{ action: "sign_in", scope: "address" },
+			{ action: "sign_up", scope: "account" },
+			{ action: "sign_up", scope: "address" },
+		]);
+	});
+
+	it("may be taken away", async ({ db, expect }) => {
+		await db.query("delete from auth.limits");
+		for (let attempt = 0; attempt < 150; attempt++) {
+			expect(await signIn(db, { address: "192.0.2.1" })).toEqual(invalid);
+		}
+		expect(await db.query("select from auth.throttles")).toEqual([]);
+	});
+
+	it("keep no e-mail address", async ({ db, expect }) => {
+		await signIn(db, { email: "my password, typed into the wrong field" });
+		expect(await db.query("select subject from auth.throttles")).toEqual([
+			{ subject: expect.stringMatching(/^[0-9a-f]{64}$/) },
+		]);
+	});
+});
+
+describe("what is over", () => {
+	it("is pruned, a bounded number at a time", async ({ db, expect }) => {
+		await db.query(
+			`insert into auth.throttles (action, scope, subject, attempts, until)
+			select 'sign_in', 'account', 'old ' || n, 1, now() - interval '1 minute' from generate_series(1, 120) as n`,
+		);
+		const left = async () => {
+			await signIn(db);
+			const [row] = await db.query(
+				"select count(*)::integer as old from auth.throttles where subject like 'old%'",
+			);
+			return row?.old;
+		};
+		expect(await left()).toBe(70);
+		expect(await left()).toBe(20);
+		expect(await left()).toBe(0);
+	});
+});
