@@ -31,6 +31,9 @@ begin
   end if;
   alter role authenticator login noinherit;
   execute format('alter role authenticator password %L', password);
+  -- Passwords and tokens of users pass through it as parameters: whatever the server logs of statements, it logs none of these.
+  alter role authenticator set log_parameter_max_length = 0;
+  alter role authenticator set log_parameter_max_length_on_error = 0;
 
   -- whoever brings no token
   if to_regrole('anon') is null then

@@ -261,6 +261,33 @@ describe("a sign-in", () => {
 	});
 });
 
+describe("a change of the password", () => {
+	it("cannot be changed back by a session that it ends", async ({
+		pool,
+		owner,
+		begin,
+		expect,
+	}) => {
+		const own = await signUp(pool);
+		const other = await signIn(pool);
+		const change = (password: string) => ({
+			changes: { password },
+			bcrypt_cost: CHEAP,
+		});
+		const first = await begin("update_user", {
+			...sessionOf(own),
+			...change("another horse"),
+		});
+		const second = call(pool, "update_user", {
+			...sessionOf(other),
+			...change("third horse"),
+		});
+		await untilWaiting(owner);
+		await first.commit();
+		expect(await second).toEqual({ outcome: "session_not_found" });
+	});
+});
+
 describe("a user's devices", () => {
 	it("sign each other out and change the password without a deadlock", async ({
 		pool,

@@ -96,6 +96,16 @@ describe("authenticator", () => {
 		).rejects.toMatchObject(permissionDenied);
 	});
 
+	login("has no parameters logged", async ({ authenticator, expect }) => {
+		const { rows } = await authenticator.query(
+			"select name, setting from pg_settings where name like 'log_parameter_max_length%' order by 1",
+		);
+		expect(rows).toEqual([
+			{ name: "log_parameter_max_length", setting: "0" },
+			{ name: "log_parameter_max_length_on_error", setting: "0" },
+		]);
+	});
+
 	it("needs its password", async ({ authenticatorUrl, expect }) => {
 		const url = new URL(authenticatorUrl);
 		url.password = "wrong";
