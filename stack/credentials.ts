@@ -1,7 +1,7 @@
 // The passwords and keys of one stack, made once and kept in one file that only its owner may read (.env, never in git).
 // Nothing here prints a value.
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
 import {
 	calculateJwkThumbprint,
@@ -76,6 +76,64 @@ async function writeCredentials(
 	// wx: a file that came to be in the meantime is not overwritten.
 	await writeFile(path, lines.join(""), { mode: 0o600, flag: "wx" });
 	return credentials;
+}
+
+/** The keys that can be replaced while the old one is still accepted. */
+export const KEYS = {
+	token: { signingKey: "tokenSigningKey", jwks: "tokenJwks" },
+	origin: { signingKey: "originSigningKey", jwks: "originJwks" },
+} as const;
+
+/**
+ * Makes a new signing key in the file, and accepts the old ones beside it.
+ * Everything else in the file stays as it is.
+ */
+export async function rotateKey(
+	path: string,
+	which: keyof typeof KEYS,
+): Promise<void> {
+	const { signingKey, jwks } = KEYS[which];
+	const before = await readCredentials(path);
+	const made = await makeKey();
+	await replaceIn(path, {
+		[signingKey]: made.signingKey,
+		[jwks]: JSON.stringify({
+			keys: [...keysOf(made.jwks), ...keysOf(before[jwks])],
+		}),
+	});
+}
+
+/** Accepts nothing but the current signing key any more. */
+export async function retireKeys(
+	path: string,
+	which: keyof typeof KEYS,
+): Promise<void> {
+	const { signingKey, jwks } = KEYS[which];
+	const before = await readCredentials(path);
+	const { kid } = JSON.parse(before[signingKey]);
+	const keys = keysOf(before[jwks]).filter((key) => key.kid === kid);
+	await replaceIn(path, { [jwks]: JSON.stringify({ keys }) });
+}
+
+function keysOf(jwks: string): JWK[] {
+	return JSON.parse(jwks).keys;
+}
+
+async function replaceIn(
+	path: string,
+	changes: Partial<Credentials>,
+): Promise<void> {
+	let text = await readFile(path, "utf8");
+	for (const [key, value] of Object.entries(changes)) {
+		const name = NAMES[key as keyof Credentials];
+		text = text.replace(
+			new RegExp(`^${name}=.*$`, "m"),
+			() => `${name}='${value}'`,
+		);
+	}
+	// Renamed into place: an interrupted write leaves the old file.
+	await writeFile(`${path}.new`, text, { mode: 0o600 });
+	await rename(`${path}.new`, path);
 }
 
 function fromEntries(read: (key: keyof Credentials) => string): Credentials {

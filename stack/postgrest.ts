@@ -55,7 +55,7 @@ function postgrestSettings({
 }: PostgrestOptions) {
 	return {
 		PGRST_DB_URI: databaseUrl,
-		PGRST_DB_SCHEMAS: "api",
+		PGRST_DB_SCHEMAS: "api,postern",
 		...(anonRole === undefined ? {} : { PGRST_DB_ANON_ROLE: anonRole }),
 		PGRST_JWT_SECRET: jwks,
 		PGRST_JWT_AUD: AUDIENCE,

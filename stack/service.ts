@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 
 /** A running part of the stack. */
 export interface Service {
+	/** Process id; undefined when it could not be started. */
+	readonly pid: number | undefined;
 	/** Resolves when the process has ended, for whatever reason, with what it said last. */
 	readonly exited: Promise<Exit>;
 	/** Ends the process and all that it started. May be called again. */
@@ -80,6 +82,7 @@ export function startService(options: ServiceOptions): Service {
 	});
 
 	return {
+		pid: child.pid,
 		exited,
 		async stop() {
 			signalGroup(child, stopSignal);

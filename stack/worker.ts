@@ -30,6 +30,7 @@ export function workerVariables(
 		ORIGIN_URL: originUrl,
 		ORIGIN_SIGNING_KEY: credentials.originSigningKey,
 		TOKEN_JWKS: credentials.tokenJwks,
+		TOKEN_SIGNING_KEY: credentials.tokenSigningKey,
 	};
 }
 
@@ -116,14 +117,16 @@ export async function startWorkerd({
 }: WorkerdOptions): Promise<Service & { url: string }> {
 	const directory = await mkdtemp(join(tmpdir(), "postern-workerd-"));
 	await writeFile(join(directory, "worker.js"), bundle);
+	const { settings, vars } = await wranglerConfig();
+	const all = { ...vars, ...variables };
 	await writeFile(
 		join(directory, "config.capnp"),
-		await workerdConfig(port, Object.keys(variables)),
+		workerdConfig(port, settings, Object.keys(all)),
 	);
 	const service = startService({
 		command: workerdBinary(),
 		args: ["serve", join(directory, "config.capnp")],
-		env: { ...process.env, ...variables },
+		env: { ...process.env, ...all },
 		stopSignal: "SIGTERM",
 		log,
 	});
@@ -133,15 +136,32 @@ export async function startWorkerd({
 	return { ...service, url };
 }
 
-/** The configuration of workerd (its workerd.capnp describes it), with the compatibility settings of wrangler.jsonc. */
-async function workerdConfig(
-	port: number,
-	variableNames: readonly string[],
-): Promise<string> {
-	const { unstable_readConfig: readWranglerConfig } = await import("wrangler");
-	const { compatibility_date, compatibility_flags } = readWranglerConfig({
+/** What wrangler.jsonc says of the Worker and workerd has to know. */
+async function wranglerConfig(): Promise<{
+	settings: CompatibilitySettings;
+	vars: WorkerVariables;
+}> {
+	const { unstable_readConfig: readConfig } = await import("wrangler");
+	const { compatibility_date, compatibility_flags, vars } = readConfig({
 		config: CONFIG,
 	});
+	return {
+		settings: { date: String(compatibility_date), flags: compatibility_flags },
+		vars: vars as WorkerVariables,
+	};
+}
+
+interface CompatibilitySettings {
+	date: string;
+	flags: readonly string[];
+}
+
+/** The configuration of workerd; its workerd.capnp describes it. */
+function workerdConfig(
+	port: number,
+	settings: CompatibilitySettings,
+	variableNames: readonly string[],
+): string {
 	const bindings = variableNames.map(
 		(name) => `(name = "${name}", fromEnvironment = "${name}")`,
 	);
@@ -155,8 +175,8 @@ const config :Workerd.Config = (
 );
 const postern :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
-  compatibilityDate = "${compatibility_date}",
-  compatibilityFlags = ${JSON.stringify(compatibility_flags)},
+  compatibilityDate = "${settings.date}",
+  compatibilityFlags = ${JSON.stringify(settings.flags)},
   bindings = [${bindings.join(", ")}],
   globalOutbound = "internet",
 );

@@ -2,11 +2,21 @@
 // Never reads a variable anywhere else; never repeats the value of a secret in an error.
 import type { JWK } from "jose";
 import { z } from "zod";
+import {
+	callersRole,
+	isEncryptedOrLocal,
+	issuerList,
+	word,
+} from "./config-issuers.ts";
+import type { Issuer } from "./identity/issuers.ts";
 
-/** Roles that no caller's token may name: they are the database's own. */
-const RESERVED_ROLES = ["authenticator", "postern", "postgres"];
+/** One schema's name in place of another's. */
+const ALIAS = /^[^=]+=[^=]+$/;
 
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+function toPair(text: string): [string, string] {
+	const [name = "", schema = ""] = text.split("=");
+	return [name, schema];
+}
 
 /** As browsers send it in `Origin`: no path, not even a slash. */
 const ORIGIN = /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/]+)$/;
@@ -24,7 +34,7 @@ const boundOriginUrl = z
 		"has credentials in it",
 	);
 const originUrl = boundOriginUrl.refine(
-	({ protocol, hostname }) => protocol === "https:" || LOOPBACK.has(hostname),
+	isEncryptedOrLocal,
 	"is plain http to another machine; use https or the ORIGIN binding",
 );
 
@@ -61,36 +71,57 @@ const keySet = z.object(
 	"is not a key set",
 );
 
-const word = z.string("is not text").min(1, "is empty");
-
-const callersRole = word.refine(
-	(role) => !RESERVED_ROLES.includes(role),
-	`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
-);
-
 const words = z
 	.string("is not text")
 	.transform((text) => text.split(",").map((word) => word.trim()))
 	.refine((list) => list.every((word) => word !== ""), "has an empty entry");
+
+const teamUrl = z
+	.url({ protocol: /^https?$/, error: "is not an http(s) URL" })
+	.transform((text) => new URL(text))
+	.refine(isEncryptedOrLocal, "is plain http to another machine")
+	.refine(
+		({ pathname, search }) => pathname === "/" && search === "",
+		"has more than a host",
+	);
+
+function wholeNumber(min: number, max: number) {
+	return z.coerce
+		.number("is not a number")
+		.int("is not a whole number")
+		.min(min, `is below ${min}`)
+		.max(max, `is above ${max}`);
+}
 
 const environment = z.object({
 	ORIGIN_URL: originUrl,
 	ORIGIN_SIGNING_KEY: json(privateKey),
 	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
 	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
-	ORIGIN_TIMEOUT_MS: z.coerce
-		.number("is not a number")
-		.int("is not a whole number")
-		.min(1, "is below 1")
-		.max(600_000, "is above 600000")
-		.default(30_000),
+	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
 	TOKEN_JWKS: json(keySet),
 	TOKEN_ISSUER: word.default("postern"),
 	TOKEN_AUDIENCE: word.default("authenticated"),
 	TOKEN_ROLES: words
 		.pipe(z.array(callersRole))
 		.default(["anon", "authenticated"]),
+	TOKEN_SIGNING_KEY: json(privateKey).optional(),
+	TOKEN_LIFETIME_SECONDS: wholeNumber(60, 86_400).default(600),
+	// bcrypt's own bounds are 4 and 31; beyond 15 a sign-in takes seconds.
+	BCRYPT_COST: wholeNumber(4, 15).default(10),
+	ISSUERS: json(issuerList).default([]),
+	ACCESS_TEAM_URL: teamUrl.optional(),
+	ACCESS_AUDIENCE: word.optional(),
+	ACCESS_ROLE: callersRole.default("authenticated"),
 	ANON_ROLE: callersRole.default("anon"),
+	PROFILE_ALIASES: words
+		.pipe(
+			z.array(
+				z.string().regex(ALIAS, "has an entry that is not like public=api"),
+			),
+		)
+		.transform((pairs) => new Map(pairs.map(toPair)))
+		.default(new Map()),
 	CORS_ORIGINS: words
 		.refine(
 			(list) => list.every((origin) => ORIGIN.test(origin)),
@@ -118,9 +149,21 @@ export interface Config {
 		audience: string;
 		/** Roles that a caller's token may name. */
 		roles: readonly string[];
+		/** Private ES256 key that Postern signs its users' tokens with. Without it nobody can sign up or in. */
+		signingKey: (JWK & { kid: string }) | undefined;
+		/** How long an access token is good for. */
+		lifetimeSeconds: number;
 	};
+	/** Work factor of password hashes: the logarithm of bcrypt's rounds. */
+	bcryptCost: number;
+	/** Whose bearer tokens are accepted: Postern's own first. */
+	issuers: readonly Issuer[];
+	/** Cloudflare Access, where it says who a caller is. */
+	access: Issuer | undefined;
 	/** Role of a caller without a token. */
 	anonRole: string;
+	/** Schemas by the other names that clients ask for them under. */
+	profileAliases: ReadonlyMap<string, string>;
 	/** Origins that browsers may call from; `*` is any. */
 	corsOrigins: readonly string[];
 }
@@ -151,16 +194,36 @@ export function readConfig(env: object): Readonly<Config> {
 	for (const issue of error?.issues ?? []) {
 		const name = String(issue.path[0]);
 		const isMissing = issue.path.length === 1 && !(name in env);
-		faults[name] ??= isMissing ? "is missing" : issue.message;
+		const field = issue.path.slice(1).join(".");
+		const isInList = name === "ISSUERS" && field !== "";
+		const fault = isInList ? `${field} ${issue.message}` : issue.message;
+		faults[name] ??= isMissing ? "is missing" : fault;
 	}
-	const halves = ["ORIGIN_ACCESS_CLIENT_ID", "ORIGIN_ACCESS_CLIENT_SECRET"];
-	const missing = halves.filter((half) => !(half in env));
-	if (missing.length === 1 && missing[0] !== undefined) {
-		faults[missing[0]] =
-			"is missing, the other half of the Access service token is there";
+	const pairs = [
+		["ORIGIN_ACCESS_CLIENT_ID", "ORIGIN_ACCESS_CLIENT_SECRET"],
+		["ACCESS_TEAM_URL", "ACCESS_AUDIENCE"],
+	];
+	for (const pair of pairs) {
+		const [missing, ...others] = pair.filter((name) => !(name in env));
+		if (missing === undefined || others.length > 0) continue;
+		const present = pair.find((name) => name !== missing);
+		faults[missing] = `is missing, while ${present} is there`;
 	}
-	if (data === undefined || Object.keys(faults).length > 0)
+	if (data?.TOKEN_SIGNING_KEY !== undefined) {
+		const { kid, x, y } = data.TOKEN_SIGNING_KEY;
+		const isPublished = data.TOKEN_JWKS.keys.some(
+			(key) => key.kid === kid && key.x === x && key.y === y,
+		);
+		if (!isPublished) {
+			faults.TOKEN_SIGNING_KEY = "has its public half not in TOKEN_JWKS";
+		}
+	}
+	if (data?.ISSUERS.some(({ issuer }) => issuer === data.TOKEN_ISSUER)) {
+		faults.ISSUERS = "names TOKEN_ISSUER, which is Postern itself";
+	}
+	if (data === undefined || Object.keys(faults).length > 0) {
 		throw new ConfigError(faults);
+	}
 	const clientId = data.ORIGIN_ACCESS_CLIENT_ID;
 	const clientSecret = data.ORIGIN_ACCESS_CLIENT_SECRET;
 	return Object.freeze({
@@ -178,10 +241,45 @@ export function readConfig(env: object): Readonly<Config> {
 			issuer: data.TOKEN_ISSUER,
 			audience: data.TOKEN_AUDIENCE,
 			roles: data.TOKEN_ROLES,
+			signingKey: data.TOKEN_SIGNING_KEY,
+			lifetimeSeconds: data.TOKEN_LIFETIME_SECONDS,
 		},
+		bcryptCost: data.BCRYPT_COST,
+		issuers: [
+			// Postern itself
+			{
+				issuer: data.TOKEN_ISSUER,
+				audience: [data.TOKEN_AUDIENCE],
+				algorithms: ["ES256"],
+				keys: { kind: "jwks", jwks: data.TOKEN_JWKS },
+				role: { claim: ["role"] },
+				roles: data.TOKEN_ROLES,
+			} satisfies Issuer,
+			...data.ISSUERS,
+		],
+		access: accessIssuer(data),
 		anonRole: data.ANON_ROLE,
+		profileAliases: data.PROFILE_ALIASES,
 		corsOrigins: data.CORS_ORIGINS,
 	});
+}
+
+/** Cloudflare Access signs with RS256 and publishes its keys below the team's own host. */
+function accessIssuer(variables: {
+	ACCESS_TEAM_URL?: URL | undefined;
+	ACCESS_AUDIENCE?: string | undefined;
+	ACCESS_ROLE: string;
+}): Issuer | undefined {
+	const { ACCESS_TEAM_URL: team, ACCESS_AUDIENCE: audience } = variables;
+	if (team === undefined || audience === undefined) return undefined;
+	return {
+		issuer: team.origin,
+		audience: [audience],
+		algorithms: ["RS256"],
+		keys: { kind: "url", url: new URL("/cdn-cgi/access/certs", team) },
+		role: { fixed: variables.ACCESS_ROLE },
+		roles: [variables.ACCESS_ROLE],
+	};
 }
 
 /** A schema for a variable that holds JSON. */

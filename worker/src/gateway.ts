@@ -4,53 +4,70 @@ import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Config } from "./config.ts";
+import { docs } from "./docs.ts";
+import { createAccounts } from "./identity/accounts.ts";
+import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
+import { createIssue } from "./identity/issue.ts";
+import { createVerify, type VerifyDeps } from "./identity/issuers.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import { PIPELINE_URL } from "./pipeline.ts";
 import { Refusal, refusalResponse } from "./refusals.ts";
+import { auth } from "./resources/auth.ts";
+import { describe } from "./resources/openapi.ts";
 import { toRefusal } from "./resources/postgrest-errors.ts";
 import { products } from "./resources/products.ts";
 import { rescues, shared } from "./resources/rescues.ts";
 import { createRouter, type GatewayEnv } from "./resources/router.ts";
+import { users } from "./resources/users.ts";
 
 const REST = "/rest/v1";
+const AUTH = "/auth/v1";
+const KEYS = "/.well-known/jwks.json";
 const MOUNT_SEGMENTS = REST.split("/").length;
 
-/** Headers of PostgREST's that a browser's script may read. */
+/** Headers of PostgREST's and GoTrue's that a browser's script may read. */
 const EXPOSED_HEADERS = [
+	"Content-Encoding",
 	"Content-Location",
 	"Content-Profile",
 	"Content-Range",
+	"Date",
 	"Location",
 	"Preference-Applied",
 	"Proxy-Status",
 	"Range-Unit",
+	"Retry-After",
+	"Server",
 	"Server-Timing",
 	"WWW-Authenticate",
+	"X-Supabase-Api-Version",
 ];
 
 /** What comes from outside. Tests hand in plain functions. */
-export interface Deps {
+export interface Deps extends VerifyDeps {
 	config: Config;
-	/** The clock, in milliseconds since the epoch. */
-	now: () => number;
 	/** Reaches the origin. */
 	fetch: Fetch;
+	/** The files in worker/assets, where the runtime has them: workerd by itself does not, and then there is no /docs. */
+	assets: Fetch | undefined;
 	/** Takes what went wrong, for the operator; never shown to a client. */
 	log: (problem: unknown) => void;
 }
 
 /** Builds the gateway; everything that configuration decides is decided here, once. */
-export function createGateway({
-	config,
-	now,
-	fetch,
-	log,
-}: Deps): OpenAPIHono<GatewayEnv> {
-	const identify = createIdentify(config, now);
+export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
+	const { config, now, fetch, assets, log } = deps;
 	const pipeline = createOrigin(config, createSign(config, now), fetch, REST);
 	const nobody = { role: config.anonRole, claims: {} };
+	const accounts = createAccounts(pipeline, config.bcryptCost);
+	const identify = createIdentify({
+		verifyToken: createVerify(config.issuers, deps),
+		verifyAssertion: config.access && createVerify([config.access], deps),
+		findApiKey: createApiKeys(accounts.findApiKey, now),
+		anonRole: config.anonRole,
+	});
 
 	const app = createRouter();
 	app.use(crossOrigin(config));
@@ -80,11 +97,17 @@ export function createGateway({
 		return context.json({ status: "ok" });
 	});
 
-	app.doc31("/openapi.json", {
-		openapi: "3.1.0",
-		info: { title: "Postern", version: "1" },
-	});
+	describe(app, "/openapi.json");
+	if (assets !== undefined) app.route("/docs", docs(assets));
 
+	app.get(KEYS, (context) => context.json(config.tokens.jwks));
+
+	app.use(`${AUTH}/*`, async (context, next) => {
+		await next();
+		// supabase-js reads the code of an error only beside this header.
+		context.header("X-Supabase-Api-Version", "2024-01-01");
+		context.header("Cache-Control", "no-store");
+	});
 	app.use(async (context, next) => {
 		context.set("identity", await identify(context.req.raw));
 		context.set("pipeline", pipeline);
@@ -94,14 +117,26 @@ export function createGateway({
 		const { pathname, search } = new URL(context.req.url);
 		// By segments: the route also matches where a client percent-encodes `rest` or `v1`.
 		const path = `/${pathname.split("/").slice(MOUNT_SEGMENTS).join("/")}`;
-		return pipeline(
-			new Request(PIPELINE_URL + path + search, context.req.raw),
-			context.get("identity"),
-		);
+		const request = new Request(PIPELINE_URL + path + search, context.req.raw);
+		renameProfile(request.headers, config.profileAliases);
+		return pipeline(request, context.get("identity"));
 	});
 	app.route("/products", products());
 	app.route("/rescues", rescues());
 	app.route("/shared-data", shared());
+	const { signingKey, issuer, jwks } = config.tokens;
+	if (signingKey === undefined) {
+		for (const path of [`${AUTH}/*`, "/users/*"]) {
+			app.all(path, () => {
+				throw new Refusal("issuing_off");
+			});
+		}
+	} else {
+		const issue = createIssue({ ...config.tokens, signingKey, now });
+		const authentication = { accounts, issue, issuer, jwks };
+		app.route(AUTH, auth(authentication));
+		app.route("/users", users(authentication));
+	}
 
 	app.notFound(() => refusalResponse(new Refusal("route_unknown")));
 	app.onError((error, context) => {
@@ -110,6 +145,17 @@ export function createGateway({
 		return refusalResponse(refusal);
 	});
 	return app;
+}
+
+/** supabase-js asks for the schema `public`, unless it is told otherwise. */
+function renameProfile(
+	headers: Headers,
+	aliases: ReadonlyMap<string, string>,
+): void {
+	for (const name of ["accept-profile", "content-profile"]) {
+		const schema = aliases.get(headers.get(name) ?? "");
+		if (schema !== undefined) headers.set(name, schema);
+	}
 }
 
 /** Cross-origin requests (the Fetch standard's CORS protocol): with a token in a header, never with cookies. */

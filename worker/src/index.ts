@@ -20,6 +20,9 @@ function build(env: Env): Gateway {
 			config: readConfig(env),
 			now: Date.now,
 			fetch: (request) => (env.ORIGIN ?? globalThis).fetch(request),
+			assets: env.ASSETS && ((request) => env.ASSETS.fetch(request)),
+			fetchKeys: (request) => globalThis.fetch(request),
+			keyStore: env.CACHE,
 			log: (problem) => console.error(problem),
 		});
 		return (request) => app.fetch(request);

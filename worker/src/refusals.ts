@@ -15,6 +15,43 @@ const REFUSALS = {
 		status: 403,
 		message: "The role of the bearer token may not be used here",
 	},
+	key_rejected: { status: 401, message: "The API key was not accepted" },
+	credentials_conflict: {
+		status: 400,
+		message: "The request's credentials stand for different callers",
+	},
+	invalid_credentials: {
+		status: 400,
+		message: "The e-mail address or the password is wrong",
+	},
+	user_already_exists: {
+		status: 409,
+		message: "There is a user with this e-mail address already",
+	},
+	weak_password: {
+		status: 422,
+		message: "The password cannot be used",
+	},
+	session_not_found: {
+		status: 403,
+		message: "The session has ended; sign in again",
+	},
+	refresh_token_not_found: {
+		status: 400,
+		message: "The refresh token is not known",
+	},
+	refresh_token_already_used: {
+		status: 400,
+		message: "The refresh token was used before; its session has ended",
+	},
+	over_request_rate_limit: {
+		status: 429,
+		message: "Too many attempts; try again later",
+	},
+	issuing_off: {
+		status: 404,
+		message: "This gateway issues no tokens",
+	},
 	unauthenticated: { status: 401, message: "A bearer token is required" },
 	denied: { status: 403, message: "Not allowed for this caller" },
 	route_unknown: { status: 404, message: "No such route" },
@@ -41,6 +78,10 @@ const REFUSALS = {
 		message: "Another request changed the same thing; try again",
 	},
 	origin_not_ready: { status: 503, message: "The database is not ready" },
+	issuer_unreachable: {
+		status: 503,
+		message: "The issuer of the token could not be reached",
+	},
 	origin_unreachable: {
 		status: 503,
 		message: "The database could not be reached",

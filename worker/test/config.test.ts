@@ -22,28 +22,37 @@ function jwksWith(changes: Record<string, unknown>): string {
 	return JSON.stringify({ keys: [{ ...ISSUER_KEY.publicJwk, ...changes }] });
 }
 
+const TOKEN_SIGNING_KEY = JSON.stringify(ISSUER_KEY.privateJwk);
+
 describe("the least environment", () => {
 	it("is enough", () => {
 		expect(faultsOf({})).toEqual({});
 	});
 
 	it("gets the documented defaults", () => {
-		const { origin, tokens, ...others } = readConfig(ENV);
+		const { origin, tokens, issuers, ...others } = readConfig(ENV);
+		const { url: _, signingKey: __, ...originDefaults } = origin;
+		const { jwks: ___, ...tokenDefaults } = tokens;
 		expect({
-			timeoutMs: origin.timeoutMs,
-			access: origin.access,
-			issuer: tokens.issuer,
-			audience: tokens.audience,
-			roles: tokens.roles,
+			origin: originDefaults,
+			tokens: tokenDefaults,
+			issuers: issuers.map(({ issuer }) => issuer),
 			...others,
 		}).toEqual({
-			timeoutMs: 30_000,
+			origin: { timeoutMs: 30_000, access: undefined },
+			tokens: {
+				issuer: "postern",
+				audience: "authenticated",
+				roles: ["anon", "authenticated"],
+				signingKey: undefined,
+				lifetimeSeconds: 600,
+			},
+			bcryptCost: 10,
+			issuers: ["postern"],
 			access: undefined,
-			issuer: "postern",
-			audience: "authenticated",
-			roles: ["anon", "authenticated"],
 			anonRole: "anon",
 			corsOrigins: ["*"],
+			profileAliases: new Map(),
 		});
 	});
 
@@ -118,6 +127,35 @@ describe("a variable that is set", () => {
 		});
 	});
 
+	it("takes a TOKEN_SIGNING_KEY whose public half is published", () => {
+		const { tokens } = readConfig({ ...ENV, TOKEN_SIGNING_KEY });
+		expect(tokens.signingKey).toEqual(ISSUER_KEY.privateJwk);
+	});
+
+	it("takes a TOKEN_SIGNING_KEY that is published beside the next one", () => {
+		const TOKEN_JWKS = JSON.stringify({
+			keys: [ORIGIN_KEY.publicJwk, ISSUER_KEY.publicJwk],
+		});
+		expect(faultsOf({ TOKEN_SIGNING_KEY, TOKEN_JWKS })).toEqual({});
+	});
+
+	it.each([
+		["60", 60],
+		["86400", 86_400],
+		[120, 120],
+	])("TOKEN_LIFETIME_SECONDS: %j is %j seconds", (given, expected) => {
+		const { tokens } = readConfig({ ...ENV, TOKEN_LIFETIME_SECONDS: given });
+		expect(tokens.lifetimeSeconds).toBe(expected);
+	});
+
+	it.each([
+		["4", 4],
+		[12, 12],
+		["15", 15],
+	])("BCRYPT_COST: %j is %j", (BCRYPT_COST, expected) => {
+		expect(readConfig({ ...ENV, BCRYPT_COST }).bcryptCost).toBe(expected);
+	});
+
 	it("keeps the path of ORIGIN_URL", () => {
 		const { origin } = readConfig({
 			...ENV,
@@ -166,6 +204,7 @@ describe("plain http", () => {
 describe("a variable that is wrong", () => {
 	const NO_CALLER =
 		"names a role that no caller may have (authenticator, postern, postgres)";
+	const NOT_PUBLISHED = "has its public half not in TOKEN_JWKS";
 	const NO_ORIGIN =
 		"has an entry that is not an origin like https://app.example.com";
 
@@ -235,6 +274,39 @@ describe("a variable that is wrong", () => {
 		["ANON_ROLE", "authenticator", NO_CALLER],
 		["ANON_ROLE", "postern", NO_CALLER],
 		["ANON_ROLE", "postgres", NO_CALLER],
+		["TOKEN_SIGNING_KEY", 5, "is not text"],
+		["TOKEN_SIGNING_KEY", "", "is not JSON"],
+		["TOKEN_SIGNING_KEY", "[]", "is not a key"],
+		["TOKEN_SIGNING_KEY", signingKeyWith({ kty: "oct" }), "is not an EC key"],
+		["TOKEN_SIGNING_KEY", signingKeyWith({ crv: "P-384" }), "is not on P-256"],
+		["TOKEN_SIGNING_KEY", signingKeyWith({ kid: undefined }), "has no kid"],
+		["TOKEN_SIGNING_KEY", signingKeyWith({ x: "" }), "has no valid x"],
+		["TOKEN_SIGNING_KEY", signingKeyWith({ y: 1 }), "has no valid y"],
+		[
+			"TOKEN_SIGNING_KEY",
+			JSON.stringify(ISSUER_KEY.publicJwk),
+			"is not a private key",
+		],
+		["TOKEN_SIGNING_KEY", signingKeyWith({}), NOT_PUBLISHED],
+		[
+			"TOKEN_SIGNING_KEY",
+			signingKeyWith({ kid: ISSUER_KEY.kid }),
+			NOT_PUBLISHED,
+		],
+		[
+			"TOKEN_SIGNING_KEY",
+			JSON.stringify({ ...ISSUER_KEY.privateJwk, kid: "other" }),
+			NOT_PUBLISHED,
+		],
+		["TOKEN_LIFETIME_SECONDS", "59", "is below 60"],
+		["TOKEN_LIFETIME_SECONDS", "", "is below 60"],
+		["TOKEN_LIFETIME_SECONDS", "86401", "is above 86400"],
+		["TOKEN_LIFETIME_SECONDS", "90.5", "is not a whole number"],
+		["TOKEN_LIFETIME_SECONDS", "10m", "is not a number"],
+		["BCRYPT_COST", "3", "is below 4"],
+		["BCRYPT_COST", "16", "is above 15"],
+		["BCRYPT_COST", "10.5", "is not a whole number"],
+		["BCRYPT_COST", "ten", "is not a number"],
 		["CORS_ORIGINS", "", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example,", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example/", NO_ORIGIN],
@@ -257,8 +329,7 @@ describe("a variable that is wrong", () => {
 		["ORIGIN_ACCESS_CLIENT_SECRET", "ORIGIN_ACCESS_CLIENT_ID"],
 	])("%s needs %s", (given, missing) => {
 		expect(faultsOf({ [given]: "half" })).toEqual({
-			[missing]:
-				"is missing, the other half of the Access service token is there",
+			[missing]: `is missing, while ${given} is there`,
 		});
 	});
 
@@ -274,6 +345,322 @@ describe("a variable that is wrong", () => {
 	);
 });
 
+const NO_FIELD = "0 is not an object of known fields";
+
+/** The least entry of ISSUERS. */
+const LOGIN = {
+	issuer: "https://login.example",
+	audience: "notes",
+	jwksUrl: "https://login.example/keys",
+};
+const LOGIN_JWKS = { keys: [ISSUER_KEY.publicJwk] };
+const LOGIN_SECRET = "a secret of thirty-two characters";
+
+/** ISSUERS with one entry: LOGIN with these fields beside or instead of its own. */
+function issuersWith(changes: Record<string, unknown>): string {
+	return JSON.stringify([{ ...LOGIN, ...changes }]);
+}
+
+describe("ISSUERS", () => {
+	/** The second issuer: the first is Postern itself. */
+	function read(changes: Record<string, unknown>) {
+		const [, issuer] = readConfig({
+			...ENV,
+			ISSUERS: issuersWith(changes),
+		}).issuers;
+		return issuer;
+	}
+
+	it("has the documented defaults", () => {
+		expect(read({})).toEqual({
+			issuer: "https://login.example",
+			audience: ["notes"],
+			algorithms: ["ES256", "RS256"],
+			keys: { kind: "url", url: new URL("https://login.example/keys") },
+			role: { claim: ["role"] },
+			roles: ["anon", "authenticated"],
+		});
+	});
+
+	it("takes keys", () => {
+		const { keys } = read({ jwksUrl: undefined, jwks: LOGIN_JWKS }) ?? {};
+		expect(keys).toEqual({ kind: "jwks", jwks: LOGIN_JWKS });
+	});
+
+	it("takes a secret, which is for HS256 alone", () => {
+		const issuer = read({ jwksUrl: undefined, secret: LOGIN_SECRET });
+		expect([issuer?.keys, issuer?.algorithms]).toEqual([
+			{ kind: "secret", secret: new TextEncoder().encode(LOGIN_SECRET) },
+			["HS256"],
+		]);
+	});
+
+	it("takes a secret of 32 characters", () => {
+		const ISSUERS = issuersWith({
+			jwksUrl: undefined,
+			secret: "x".repeat(32),
+		});
+		expect(faultsOf({ ISSUERS })).toEqual({});
+	});
+
+	it.each(["ES256", "ES384", "RS256", "PS256", "EdDSA"])(
+		"takes the algorithm %s",
+		(algorithm) => {
+			expect(read({ algorithms: [algorithm] })?.algorithms).toEqual([
+				algorithm,
+			]);
+		},
+	);
+
+	it("takes several audiences", () => {
+		expect(read({ audience: ["a", "b"] })?.audience).toEqual(["a", "b"]);
+	});
+
+	it("takes a claim by its name", () => {
+		expect(read({ roleClaim: "https://app.example/role" })?.role).toEqual({
+			claim: ["https://app.example/role"],
+		});
+	});
+
+	it("takes a claim by its path", () => {
+		expect(read({ roleClaim: ["app_metadata", "role"] })?.role).toEqual({
+			claim: ["app_metadata", "role"],
+		});
+	});
+
+	it("takes one role for all callers", () => {
+		expect(read({ role: "clerk" })?.role).toEqual({ fixed: "clerk" });
+	});
+
+	it("takes the roles that a token may name", () => {
+		expect(read({ roles: ["clerk", "service"] })?.roles).toEqual([
+			"clerk",
+			"service",
+		]);
+	});
+
+	it("may be plain http on this machine", () => {
+		const ISSUERS = issuersWith({ jwksUrl: "http://127.0.0.1:9000/keys" });
+		expect(faultsOf({ ISSUERS })).toEqual({});
+	});
+
+	it("may have several entries, after Postern itself", () => {
+		const ISSUERS = JSON.stringify([LOGIN, { ...LOGIN, issuer: "second" }]);
+		const { issuers } = readConfig({ ...ENV, ISSUERS });
+		expect(issuers.map(({ issuer }) => issuer)).toEqual([
+			"postern",
+			"https://login.example",
+			"second",
+		]);
+	});
+
+	const NO_LIST = "is neither a text nor a list of texts";
+	const NO_CALLER =
+		"names a role that no caller may have (authenticator, postern, postgres)";
+	const NO_ALGORITHM = "is not an algorithm that Postern accepts";
+	const NOT_FOR_KIND = "has an algorithm that is not for its kind of key";
+	const ONE_OF = "needs one of jwksUrl, jwks and secret";
+	const NO_URL = "is not an http(s) URL";
+	const ROLE_TWICE = "has role beside roleClaim or roles";
+	const secret = { jwksUrl: undefined, secret: LOGIN_SECRET };
+	const jwks = (keys: unknown) => ({ jwksUrl: undefined, jwks: { keys } });
+
+	it.each<[string, Record<string, unknown>, string]>([
+		["issuer", { issuer: undefined }, "0.issuer is not text"],
+		["issuer", { issuer: "" }, "0.issuer is empty"],
+		["issuer", { issuer: ["a"] }, "0.issuer is not text"],
+		["audience", { audience: undefined }, `0.audience ${NO_LIST}`],
+		["audience", { audience: "" }, `0.audience ${NO_LIST}`],
+		["audience", { audience: [] }, "0.audience is an empty list"],
+		["audience", { audience: ["a", 1] }, `0.audience ${NO_LIST}`],
+		["jwksUrl", { jwksUrl: "keys" }, `0.jwksUrl ${NO_URL}`],
+		["jwksUrl", { jwksUrl: 1 }, `0.jwksUrl ${NO_URL}`],
+		["jwksUrl", { jwksUrl: "file:///keys" }, `0.jwksUrl ${NO_URL}`],
+		[
+			"jwksUrl",
+			{ jwksUrl: "http://login.example/keys" },
+			"0.jwksUrl is plain http to another machine",
+		],
+		["jwks", { jwksUrl: undefined, jwks: [] }, "0.jwks is not a key set"],
+		["jwks", jwks({}), "0.jwks.keys is not a list"],
+		["jwks", jwks([]), "0.jwks.keys is an empty list"],
+		["jwks", jwks([1]), "0.jwks.keys.0 is not a key"],
+		["jwks", jwks([{}]), "0.jwks.keys.0.kty is not text"],
+		[
+			"jwks",
+			jwks([ISSUER_KEY.privateJwk]),
+			"0.jwks.keys.0 holds a private key; give the public one",
+		],
+		[
+			"jwks",
+			jwks([{ kty: "oct", k: "c2VjcmV0" }]),
+			"0.jwks.keys.0 holds a private key; give the public one",
+		],
+		[
+			"secret",
+			{ ...secret, secret: "x".repeat(31) },
+			"0.secret is shorter than 32 characters",
+		],
+		["secret", { ...secret, secret: 1 }, "0.secret is not text"],
+		["no key", { jwksUrl: undefined }, `0 ${ONE_OF}`],
+		["two kinds of key", { jwks: LOGIN_JWKS }, `0 ${ONE_OF}`],
+		["two kinds of key", { secret: LOGIN_SECRET }, `0 ${ONE_OF}`],
+		[
+			"three kinds of key",
+			{ jwks: LOGIN_JWKS, secret: LOGIN_SECRET },
+			`0 ${ONE_OF}`,
+		],
+		["algorithms", { algorithms: "ES256" }, "0.algorithms is not a list"],
+		["algorithms", { algorithms: [] }, "0.algorithms is an empty list"],
+		...["none", "HS384", "HS512", "ES512", "es256", "RS1", 1].map(
+			(algorithm): [string, Record<string, unknown>, string] => [
+				`algorithm ${algorithm}`,
+				{ algorithms: ["ES256", algorithm] },
+				`0.algorithms.1 ${NO_ALGORITHM}`,
+			],
+		),
+		["HS256 for a URL", { algorithms: ["HS256"] }, `0 ${NOT_FOR_KIND}`],
+		[
+			"HS256 beside another",
+			{ algorithms: ["RS256", "HS256"] },
+			`0 ${NOT_FOR_KIND}`,
+		],
+		[
+			"HS256 for keys",
+			{ ...jwks(LOGIN_JWKS.keys), algorithms: ["HS256"] },
+			`0 ${NOT_FOR_KIND}`,
+		],
+		[
+			"ES256 for a secret",
+			{ ...secret, algorithms: ["ES256"] },
+			`0 ${NOT_FOR_KIND}`,
+		],
+		[
+			"HS256 and ES256 for a secret",
+			{ ...secret, algorithms: ["HS256", "ES256"] },
+			`0 ${NOT_FOR_KIND}`,
+		],
+		["roleClaim", { roleClaim: "" }, `0.roleClaim ${NO_LIST}`],
+		["roleClaim", { roleClaim: [] }, "0.roleClaim is an empty list"],
+		["roleClaim", { roleClaim: [1] }, `0.roleClaim ${NO_LIST}`],
+		["role", { role: "" }, "0.role is empty"],
+		["role", { role: "postgres" }, `0.role ${NO_CALLER}`],
+		["role and roles", { role: "a", roles: ["a"] }, `0 ${ROLE_TWICE}`],
+		["role and roleClaim", { role: "a", roleClaim: "r" }, `0 ${ROLE_TWICE}`],
+		["roles", { roles: "clerk" }, "0.roles is not a list"],
+		["roles", { roles: [] }, "0.roles is an empty list"],
+		["roles", { roles: ["a", "postern"] }, `0.roles.1 ${NO_CALLER}`],
+		["roles", { roles: ["authenticator"] }, `0.roles.0 ${NO_CALLER}`],
+		["a field that there is not", { keys: [] }, NO_FIELD],
+		["a field in other letters", { jwksurl: LOGIN.jwksUrl }, NO_FIELD],
+		[
+			"itself",
+			{ issuer: "postern" },
+			"names TOKEN_ISSUER, which is Postern itself",
+		],
+	])("is wrong in %s, row %#", (_, changes, fault) => {
+		expect(faultsOf({ ISSUERS: issuersWith(changes) })).toEqual({
+			ISSUERS: fault,
+		});
+	});
+
+	it.each([
+		[5, "is not text"],
+		["", "is not JSON"],
+		["{}", "is not a list"],
+		["[]", "is an empty list"],
+		["[1]", NO_FIELD],
+		[JSON.stringify([LOGIN, { ...LOGIN }]), "names an issuer twice"],
+	])("is wrong as %j", (ISSUERS, fault) => {
+		expect(faultsOf({ ISSUERS })).toEqual({ ISSUERS: fault });
+	});
+
+	it("names the entry that is wrong", () => {
+		const ISSUERS = JSON.stringify([LOGIN, { ...LOGIN, issuer: "" }]);
+		expect(faultsOf({ ISSUERS })).toEqual({ ISSUERS: "1.issuer is empty" });
+	});
+});
+
+describe("Cloudflare Access", () => {
+	const TEAM = {
+		ACCESS_TEAM_URL: "https://team.cloudflareaccess.example",
+		ACCESS_AUDIENCE: "4714c1358e65fe4b",
+	};
+
+	it("is an issuer of RS256 tokens with the keys of the team", () => {
+		expect(readConfig({ ...ENV, ...TEAM }).access).toEqual({
+			issuer: "https://team.cloudflareaccess.example",
+			audience: ["4714c1358e65fe4b"],
+			algorithms: ["RS256"],
+			keys: {
+				kind: "url",
+				url: new URL(
+					"https://team.cloudflareaccess.example/cdn-cgi/access/certs",
+				),
+			},
+			role: { fixed: "authenticated" },
+			roles: ["authenticated"],
+		});
+	});
+
+	it("is no issuer of bearer tokens", () => {
+		expect(readConfig({ ...ENV, ...TEAM }).issuers).toHaveLength(1);
+	});
+
+	it("gives its callers ACCESS_ROLE", () => {
+		const { access } = readConfig({ ...ENV, ...TEAM, ACCESS_ROLE: "clerk" });
+		expect(access?.role).toEqual({ fixed: "clerk" });
+	});
+
+	it("is not there where only ACCESS_ROLE is", () => {
+		expect(readConfig({ ...ENV, ACCESS_ROLE: "clerk" }).access).toBeUndefined();
+	});
+
+	it.each([
+		["ACCESS_TEAM_URL", "ACCESS_AUDIENCE"],
+		["ACCESS_AUDIENCE", "ACCESS_TEAM_URL"],
+	] as const)("%s needs %s", (given, missing) => {
+		expect(faultsOf({ [given]: TEAM[given] })).toEqual({
+			[missing]: `is missing, while ${given} is there`,
+		});
+	});
+
+	it.each([
+		["ACCESS_TEAM_URL", "", "is not an http(s) URL"],
+		[
+			"ACCESS_TEAM_URL",
+			"team.cloudflareaccess.example",
+			"is not an http(s) URL",
+		],
+		["ACCESS_TEAM_URL", 5, "is not an http(s) URL"],
+		[
+			"ACCESS_TEAM_URL",
+			"http://team.cloudflareaccess.example",
+			"is plain http to another machine",
+		],
+		[
+			"ACCESS_TEAM_URL",
+			"https://team.cloudflareaccess.example/cdn-cgi/access/certs",
+			"has more than a host",
+		],
+		[
+			"ACCESS_TEAM_URL",
+			"https://team.cloudflareaccess.example/?a=1",
+			"has more than a host",
+		],
+		["ACCESS_AUDIENCE", "", "is empty"],
+		["ACCESS_AUDIENCE", 5, "is not text"],
+		["ACCESS_ROLE", "", "is empty"],
+		[
+			"ACCESS_ROLE",
+			"postgres",
+			"names a role that no caller may have (authenticator, postern, postgres)",
+		],
+	])("%s: %j is wrong", (name, given, fault) => {
+		expect(faultsOf({ ...TEAM, [name]: given })).toEqual({ [name]: fault });
+	});
+});
+
 describe("the error", () => {
 	const secret = "s3cr3t-s3cr3t-s3cr3t";
 	const everythingWrong = {
@@ -285,6 +672,13 @@ describe("the error", () => {
 		TOKEN_ISSUER: "",
 		TOKEN_AUDIENCE: "",
 		TOKEN_ROLES: "postgres",
+		TOKEN_SIGNING_KEY: `{"d":"${secret}"`,
+		TOKEN_LIFETIME_SECONDS: "soon",
+		BCRYPT_COST: "much",
+		ISSUERS: issuersWith({ secret }),
+		ACCESS_TEAM_URL: "https://team.example/a?b",
+		ACCESS_AUDIENCE: "",
+		ACCESS_ROLE: "postgres",
 		ANON_ROLE: "postgres",
 		CORS_ORIGINS: "",
 	};
@@ -308,5 +702,31 @@ describe("the error", () => {
 
 	it("never repeats a value", () => {
 		expect(JSON.stringify(faultsOf(everythingWrong))).not.toContain(secret);
+	});
+
+	it.each([
+		["a short secret", issuersWith({ jwksUrl: undefined, secret })],
+		["a secret too many", issuersWith({ secret: secret + secret })],
+		["a secret as a field", issuersWith({ [secret]: 1 })],
+		[
+			"a secret as a name",
+			issuersWith({
+				issuer: "postern",
+				jwksUrl: undefined,
+				secret: secret + secret,
+			}),
+		],
+		["a secret as an algorithm", issuersWith({ algorithms: [secret] })],
+		[
+			"a private key",
+			issuersWith({
+				jwksUrl: undefined,
+				jwks: { keys: [{ kty: "EC", d: secret }] },
+			}),
+		],
+		["broken JSON", `[{"secret":"${secret}"`],
+	])("never repeats a secret of ISSUERS: %s", (_, ISSUERS) => {
+		expect(() => readConfig({ ...ENV, ISSUERS })).toThrow("ISSUERS");
+		expect(JSON.stringify(faultsOf({ ISSUERS }))).not.toContain(secret);
 	});
 });

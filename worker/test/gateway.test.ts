@@ -1,5 +1,6 @@
 // What the gateway does for every request: its routes, and what browsers need.
 import { describe, expect, it } from "vitest";
+import { ISSUING } from "./support/accounts.ts";
 import {
 	ADA_TOKEN,
 	type RequestOptions,
@@ -132,6 +133,7 @@ describe("a method that a route does not know", () => {
 		["DELETE", "/rescues", "POST, GET, HEAD"],
 		["PATCH", `/rescues/${RESCUE_ID}`, "GET, HEAD, PUT, DELETE"],
 		["POST", "/shared-data", "GET, HEAD"],
+		["POST", "/.well-known/jwks.json", "GET, HEAD"],
 	])("is refused, with those it knows: %s %s", async (method, path, allow) => {
 		const { request, origin } = startGateway();
 		const response = await request(path, { method });
@@ -271,10 +273,10 @@ describe("a browser's page", () => {
 		expect(headers.has("access-control-allow-credentials")).toBe(false);
 	});
 
-	it("may read PostgREST's headers", async () => {
+	it("may read PostgREST's headers and GoTrue's", async () => {
 		const { headers } = await corsFor(PAGE);
 		expect(headers.get("access-control-expose-headers")).toBe(
-			"Content-Location,Content-Profile,Content-Range,Location,Preference-Applied,Proxy-Status,Range-Unit,Server-Timing,WWW-Authenticate",
+			"Content-Encoding,Content-Location,Content-Profile,Content-Range,Date,Location,Preference-Applied,Proxy-Status,Range-Unit,Retry-After,Server,Server-Timing,WWW-Authenticate,X-Supabase-Api-Version",
 		);
 	});
 
@@ -434,8 +436,14 @@ interface OpenApi {
 }
 
 describe("/openapi.json", () => {
-	async function openApi(): Promise<OpenApi> {
-		return (await startGateway().request("/openapi.json")).json();
+	async function openApi(env = {}): Promise<OpenApi> {
+		return (await startGateway({ env }).request("/openapi.json")).json();
+	}
+
+	function routesOf({ paths }: OpenApi): string[] {
+		return Object.entries(paths).flatMap(([path, item]) =>
+			Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+		);
 	}
 
 	it("is a document of OpenAPI 3.1", async () => {
@@ -448,11 +456,7 @@ describe("/openapi.json", () => {
 	});
 
 	it("lists every resource route", async () => {
-		const { paths } = await openApi();
-		const routes = Object.entries(paths).flatMap(([path, item]) =>
-			Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
-		);
-		expect(routes.sort()).toEqual([
+		expect(routesOf(await openApi()).sort()).toEqual([
 			"DELETE /products/{productId}",
 			"DELETE /rescues/{id}",
 			"GET /products/{productId}",
@@ -466,8 +470,21 @@ describe("/openapi.json", () => {
 		]);
 	});
 
+	it("lists the routes of users where the gateway issues tokens", async () => {
+		const routes = routesOf(await openApi(ISSUING));
+		expect(routes.filter((route) => route.includes("/users")).sort()).toEqual([
+			"DELETE /users/todos/{id}",
+			"GET /users/todos",
+			"GET /users/todos/{id}",
+			"POST /users/create",
+			"POST /users/todos",
+			"POST /users/token",
+			"PUT /users/todos/{id}",
+		]);
+	});
+
 	it("describes every route and each of its answers", async () => {
-		const { paths } = await openApi();
+		const { paths } = await openApi(ISSUING);
 		const operations = Object.values(paths).flatMap((item) =>
 			Object.values(item),
 		);
@@ -480,7 +497,7 @@ describe("/openapi.json", () => {
 	});
 
 	it("refers to no schema that it does not have", async () => {
-		const document = await openApi();
+		const document = await openApi(ISSUING);
 		const references = JSON.stringify(document).matchAll(
 			/"\$ref":"#\/components\/schemas\/([^"]+)"/g,
 		);

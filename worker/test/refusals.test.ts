@@ -1,6 +1,7 @@
 // Every refusal, provoked; and what all of them have in common.
 import { describe, expect, it, vi } from "vitest";
 import { REFUSAL_CODES, type RefusalCode } from "../src/refusals.ts";
+import { answering, ISSUING, SESSION_CLAIMS } from "./support/accounts.ts";
 import {
 	ADA_TOKEN,
 	ENV,
@@ -9,7 +10,12 @@ import {
 	startGateway,
 } from "./support/gateway.ts";
 import { postgrestError, silence } from "./support/origin.ts";
-import { NOW_SECONDS, ORIGIN_KEY, tokenFor } from "./support/tokens.ts";
+import {
+	ISSUER_KEY,
+	NOW_SECONDS,
+	ORIGIN_KEY,
+	tokenFor,
+} from "./support/tokens.ts";
 
 /** What provokes a refusal: a request, and what the gateway is like. */
 interface Provocation extends GatewayOptions {
@@ -23,6 +29,15 @@ const newProduct = { method: "POST", json: TOWER, token: ADA_TOKEN };
 
 /** A secret of the database's, which no answer may show. */
 const SECRET = "correct horse battery staple";
+
+const ADA_SIGNS_IN: RequestOptions = {
+	method: "POST",
+	json: { email: "ada@example.com", password: SECRET },
+};
+const REFRESH: RequestOptions = {
+	method: "POST",
+	json: { refresh_token: SECRET },
+};
 
 const PROVOKED: Record<
 	Exclude<RefusalCode, "gateway_misconfigured">,
@@ -47,6 +62,91 @@ const PROVOKED: Record<
 		status: 403,
 		path: "/rest/v1/notes",
 		request: { token: await tokenFor({ role: "postgres" }) },
+	},
+	key_rejected: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { headers: { apikey: "postern_secret_short" } },
+	},
+	credentials_conflict: {
+		status: 400,
+		path: "/rest/v1/notes",
+		request: {
+			token: ADA_TOKEN,
+			headers: { apikey: await tokenFor({ sub: "eve" }) },
+		},
+	},
+	invalid_credentials: {
+		status: 400,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_in: { outcome: "invalid_credentials" } }),
+	},
+	user_already_exists: {
+		status: 409,
+		path: "/auth/v1/signup",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_up: { outcome: "email_taken" } }),
+	},
+	weak_password: {
+		status: 422,
+		path: "/auth/v1/signup",
+		request: { method: "POST", json: { email: "a@b.example", password: "x" } },
+		env: ISSUING,
+	},
+	session_not_found: {
+		status: 403,
+		path: "/auth/v1/user",
+		request: { token: await tokenFor(SESSION_CLAIMS) },
+		env: ISSUING,
+		answer: answering({ get_user: { outcome: "session_not_found" } }),
+	},
+	refresh_token_not_found: {
+		status: 400,
+		path: "/auth/v1/token?grant_type=refresh_token",
+		request: REFRESH,
+		env: ISSUING,
+		answer: answering({
+			refresh_session: { outcome: "refresh_token_unknown" },
+		}),
+	},
+	refresh_token_already_used: {
+		status: 400,
+		path: "/auth/v1/token?grant_type=refresh_token",
+		request: REFRESH,
+		env: ISSUING,
+		answer: answering({ refresh_session: { outcome: "refresh_token_reused" } }),
+	},
+	over_request_rate_limit: {
+		status: 429,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_in: { outcome: "throttled", retryAfter: 17 } }),
+	},
+	issuing_off: {
+		status: 404,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+	},
+	issuer_unreachable: {
+		status: 503,
+		path: "/rest/v1/notes",
+		request: {
+			token: await tokenFor({ iss: "https://login.example", aud: "notes" }),
+		},
+		env: {
+			ISSUERS: JSON.stringify([
+				{
+					issuer: "https://login.example",
+					audience: "notes",
+					jwksUrl: "https://login.example/keys",
+				},
+			]),
+		},
+		fetchKeys: () => Promise.reject(new TypeError(SECRET)),
 	},
 	unauthenticated: {
 		status: 401,
@@ -234,11 +334,15 @@ describe("a refusal", () => {
 	);
 
 	it.each(provocations)(
-		"says when to come back if it is a 503: %s",
+		"says when to come back if it is a 503 or a 429: %s",
 		async (_, provocation) => {
 			const { response } = await provoke(provocation);
+			const seconds = new Map([
+				[503, "1"],
+				[429, "17"],
+			]);
 			expect(response.headers.get("retry-after")).toBe(
-				provocation.status === 503 ? "1" : null,
+				seconds.get(provocation.status) ?? null,
 			);
 		},
 	);
@@ -273,6 +377,7 @@ describe("a refusal", () => {
 		"shows no token and no key: %s",
 		async (_, provocation) => {
 			const { response, logged, origin } = await provoke(provocation);
+			const given = new Headers(provocation.request?.headers);
 			const shown = [
 				await response.text(),
 				...[...response.headers].flat(),
@@ -282,9 +387,13 @@ describe("a refusal", () => {
 			const originToken = origin.received[0]?.headers
 				.get("authorization")
 				?.replace("Bearer ", "");
-			const secrets = [token, originToken, ORIGIN_KEY.privateJwk.d].filter(
-				(secret) => secret !== undefined,
-			);
+			const secrets = [
+				token,
+				given.get("apikey") ?? undefined,
+				originToken,
+				ORIGIN_KEY.privateJwk.d,
+				ISSUER_KEY.privateJwk.d,
+			].filter((secret) => secret !== undefined);
 			expect(secrets.filter((secret) => shown.includes(secret))).toEqual([]);
 		},
 	);

@@ -1,79 +1,75 @@
-// The one maker of an Identity: the request's bearer token, verified, or nobody.
-// Never trusts another header, and never hands the token on.
-import {
-	createLocalJWKSet,
-	errors,
-	type JWTVerifyOptions,
-	jwtVerify,
-} from "jose";
-import type { Config } from "../config.ts";
+// The one maker of an Identity: from the request's credentials, all of which have to agree, or nobody.
+// Never trusts another header, and never hands a credential on.
 import { Refusal } from "../refusals.ts";
-import type { Claims, Identity } from "./identity.ts";
+import { type ApiKey, isApiKey } from "./api-keys.ts";
+import type { Identity } from "./identity.ts";
+import type { Verify } from "./issuers.ts";
 
 /** RFC 6750, section 2.1: the scheme, one space, one b64token. Schemes ignore case (RFC 9110, 11.1). */
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
-/** Longer tokens are refused before any of their bytes are decoded. */
-const MAX_TOKEN_CHARACTERS = 8_192;
+/** Cloudflare Access puts its own JWT about the caller here. */
+const ACCESS_HEADER = "cf-access-jwt-assertion";
 
-/** Claims that speak of the token, not of the caller. The origin token has its own. */
-const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf", "role"]);
-
+/** @throws {Refusal} for credentials that are malformed, rejected, or at odds with each other */
 export type Identify = (request: Request) => Promise<Identity>;
 
-/**
- * Builds the identifier for a configuration.
- * @param now the clock, in milliseconds since the epoch
- * @returns a function that refuses with `token_malformed`, `token_rejected`, `token_expired` or `role_refused`
- */
-export function createIdentify(config: Config, now: () => number): Identify {
-	const { jwks, issuer, audience, roles } = config.tokens;
-	const keys = createLocalJWKSet(jwks);
-	const options: JWTVerifyOptions = {
-		algorithms: ["ES256"],
-		issuer,
-		audience,
-		requiredClaims: ["exp"],
-		clockTolerance: "5s",
-	};
-	const nobody: Identity = Object.freeze({ role: config.anonRole, claims: {} });
+interface IdentifyDeps {
+	/** Verifies a bearer token. */
+	verifyToken: Verify;
+	/** Verifies an Access assertion, where Access is in front. Without it the header means nothing. */
+	verifyAssertion: Verify | undefined;
+	findApiKey: (key: string) => Promise<ApiKey | undefined>;
+	/** Role of nobody in particular. */
+	anonRole: string;
+}
+
+/** Builds the identifier. */
+export function createIdentify(deps: IdentifyDeps): Identify {
+	const { verifyToken, verifyAssertion, findApiKey, anonRole } = deps;
+	const nobody: Identity = Object.freeze({ role: anonRole, claims: {} });
 
 	return async function identify(request) {
-		const header = request.headers.get("authorization");
-		if (header === null) return nobody;
-		const token = BEARER.exec(header)?.[1];
-		if (token === undefined) throw new Refusal("token_malformed");
-		if (token.length > MAX_TOKEN_CHARACTERS)
-			throw new Refusal("token_rejected");
-		const claims = await verify(token, {
-			...options,
-			currentDate: new Date(now()),
-		});
-		const { role, sub } = claims;
-		if (sub !== undefined && typeof sub !== "string")
-			throw new Refusal("token_rejected");
-		if (typeof role !== "string" || !roles.includes(role))
-			throw new Refusal("role_refused");
-		return { role, claims: aboutCaller(claims) };
+		const { headers } = request;
+		// supabase-js sends its key as both, until somebody has signed in.
+		const texts = new Set([...bearer(headers), ...apiKeyHeader(headers)]);
+		const identities: Identity[] = [];
+		for (const text of texts) identities.push(await resolve(text));
+		const assertion = headers.get(ACCESS_HEADER);
+		if (verifyAssertion !== undefined && assertion !== null) {
+			identities.push(await verifyAssertion(assertion));
+		}
+		return agreed(identities);
 	};
 
-	async function verify(
-		token: string,
-		verifyOptions: JWTVerifyOptions,
-	): Promise<Claims> {
-		try {
-			return (await jwtVerify(token, keys, verifyOptions)).payload;
-		} catch (cause) {
-			const isExpired = cause instanceof errors.JWTExpired;
-			throw new Refusal(isExpired ? "token_expired" : "token_rejected", {
-				cause,
-			});
-		}
+	async function resolve(text: string): Promise<Identity> {
+		if (!isApiKey(text)) return verifyToken(text);
+		const key = await findApiKey(text);
+		if (key === undefined) throw new Refusal("key_rejected");
+		return key.kind === "secret" ? { role: key.role, claims: {} } : nobody;
+	}
+
+	/** An anonymous credential, such as the key of an app, agrees with that of the app's user. */
+	function agreed(identities: readonly Identity[]): Identity {
+		const somebody = identities.filter(({ role }) => role !== anonRole);
+		const anonymous = identities.filter(
+			({ role, claims }) => role === anonRole && Object.keys(claims).length > 0,
+		);
+		const candidates = somebody.length > 0 ? somebody : anonymous;
+		if (candidates.length > 1) throw new Refusal("credentials_conflict");
+		return candidates[0] ?? nobody;
 	}
 }
 
-function aboutCaller(claims: Claims): Claims {
-	return Object.fromEntries(
-		Object.entries(claims).filter(([name]) => !TOKEN_CLAIMS.has(name)),
-	);
+function bearer(headers: Headers): string[] {
+	const header = headers.get("authorization");
+	if (header === null) return [];
+	const token = BEARER.exec(header)?.[1];
+	if (token === undefined) throw new Refusal("token_malformed");
+	return [token];
+}
+
+function apiKeyHeader(headers: Headers): string[] {
+	const key = headers.get("apikey");
+	return key === null ? [] : [key];
 }

@@ -1,5 +1,6 @@
 // Signs the token that PostgREST accepts: short-lived, ES256, for one audience. Nothing else may sign for it.
 import { importJWK, SignJWT } from "jose";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Config } from "../config.ts";
 import type { Identity } from "../identity/identity.ts";
 
@@ -21,7 +22,9 @@ export type Sign = (identity: Identity) => Promise<string>;
  */
 export function createSign(config: Config, now: () => number): Sign {
 	const { signingKey } = config.origin;
-	const remembered = new Map<string, { token: string; reuseUntil: number }>();
+	const remembered = new BoundedMap<{ token: string; reuseUntil: number }>(
+		MAX_REMEMBERED,
+	);
 	let key: Awaited<ReturnType<typeof importJWK>> | undefined;
 
 	return async function sign({ role, claims }) {
@@ -36,21 +39,7 @@ export function createSign(config: Config, now: () => number): Sign {
 			.setIssuedAt(seconds)
 			.setExpirationTime(seconds + LIFETIME_SECONDS)
 			.sign(key);
-		remember(name, { token, reuseUntil: seconds + REUSE_SECONDS });
+		remembered.set(name, { token, reuseUntil: seconds + REUSE_SECONDS });
 		return token;
 	};
-
-	function remember(
-		name: string,
-		entry: { token: string; reuseUntil: number },
-	) {
-		remembered.delete(name);
-		remembered.set(name, entry);
-		if (remembered.size <= MAX_REMEMBERED) return;
-		// A Map keeps the order of insertion: the first is the oldest.
-		for (const oldest of remembered.keys()) {
-			remembered.delete(oldest);
-			return;
-		}
-	}
 }

@@ -3,12 +3,19 @@ import { createRoute, z } from "@hono/zod-openapi";
 import {
 	answer,
 	body,
+	callers,
+	created,
+	OF_BODIES,
+	OF_CALLERS,
+	OF_IDS,
+	refusals,
+} from "./openapi.ts";
+import {
 	createRouter,
 	database,
 	fields,
 	jsonBody,
 	number,
-	refusals,
 	text,
 } from "./router.ts";
 
@@ -33,7 +40,11 @@ const newProduct = fields({
 	serialNumber: text(100),
 	title: text(200),
 	weightLbs: number().positive("has to be above 0"),
-}).openapi("NewProduct");
+}).openapi("NewProduct", {
+	examples: [
+		{ serialNumber: "H56N", title: "Bluetooth Headphones", weightLbs: 0.5 },
+	],
+});
 
 const INT32_MAX = 2_147_483_647;
 
@@ -43,7 +54,7 @@ const quantityChange = fields({
 		.max(INT32_MAX, `is above ${INT32_MAX}`)
 		.int("has to be a whole number")
 		.openapi({ description: "Added to the quantity; negative to take away" }),
-}).openapi("QuantityChange");
+}).openapi("QuantityChange", { examples: [{ quantity: 5 }] });
 
 const byId = {
 	params: z.object({
@@ -62,12 +73,15 @@ export function products() {
 		createRoute({
 			method: "post",
 			path: "/",
+			operationId: "createProduct",
+			tags: ["Products"],
+			security: callers.writers,
 			summary: "Creates a product with a quantity of 0",
 			middleware: jsonBody,
 			request: body(newProduct),
 			responses: {
-				201: answer("Created", product.pick({ productId: true })),
-				...refusals,
+				201: created(product.pick({ productId: true })),
+				...refusals(...OF_BODIES, ...OF_CALLERS, "not_unique"),
 			},
 		}),
 		async (context) => {
@@ -88,9 +102,15 @@ export function products() {
 		createRoute({
 			method: "get",
 			path: "/{productId}",
+			operationId: "getProduct",
+			tags: ["Products"],
+			security: callers.anyone,
 			summary: "The product",
 			request: byId,
-			responses: { 200: answer("The product", product), ...refusals },
+			responses: {
+				200: answer("The product", product),
+				...refusals(...OF_IDS),
+			},
 		}),
 		async (context) => {
 			const { productId } = context.req.valid("param");
@@ -108,9 +128,15 @@ export function products() {
 		createRoute({
 			method: "delete",
 			path: "/{productId}",
+			operationId: "deleteProduct",
+			tags: ["Products"],
+			security: callers.writers,
 			summary: "Deletes the product",
 			request: byId,
-			responses: { 200: answer("The product as it was", product), ...refusals },
+			responses: {
+				200: answer("The product as it was", product),
+				...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
+			},
 		}),
 		async (context) => {
 			const { productId } = context.req.valid("param");
@@ -129,12 +155,21 @@ export function products() {
 		createRoute({
 			method: "patch",
 			path: "/{productId}/add-quantity",
+			operationId: "addQuantity",
+			tags: ["Products"],
+			security: callers.writers,
 			summary: "Adds to the quantity in one transaction; below 0 is refused",
 			middleware: jsonBody,
 			request: { ...byId, ...body(quantityChange) },
 			responses: {
 				200: answer("The product as it is now", product),
-				...refusals,
+				...refusals(
+					...OF_IDS,
+					...OF_BODIES,
+					...OF_CALLERS,
+					"quantity_below_zero",
+					"contended",
+				),
 			},
 		}),
 		async (context) => {

@@ -3,12 +3,19 @@ import { createRoute, z } from "@hono/zod-openapi";
 import {
 	answer,
 	body,
+	callers,
+	created,
+	OF_BODIES,
+	OF_CALLERS,
+	OF_IDS,
+	refusals,
+} from "./openapi.ts";
+import {
 	createRouter,
 	database,
 	fields,
 	jsonBody,
 	number,
-	refusals,
 	text,
 } from "./router.ts";
 
@@ -32,7 +39,9 @@ const rescueFields = fields({
 		.max(150, "is above 150")
 		.int("has to be a whole number"),
 	species: text(100),
-}).openapi("RescueFields");
+}).openapi("RescueFields", {
+	examples: [{ name: "Pepper", age: 4, species: "dog" }],
+});
 
 const sharedData = z
 	.object({
@@ -51,10 +60,16 @@ export function rescues() {
 		createRoute({
 			method: "post",
 			path: "/",
+			operationId: "createRescue",
+			tags: ["Rescues"],
+			security: callers.writers,
 			summary: "Creates a rescue",
 			middleware: jsonBody,
 			request: body(rescueFields),
-			responses: { 201: answer("Created", rescue), ...refusals },
+			responses: {
+				201: created(rescue),
+				...refusals(...OF_BODIES, ...OF_CALLERS),
+			},
 		}),
 		async (context) => {
 			const { data } = await database(context)
@@ -71,8 +86,11 @@ export function rescues() {
 		createRoute({
 			method: "get",
 			path: "/",
+			operationId: "listRescues",
+			tags: ["Rescues"],
+			security: callers.anyone,
 			summary: "All rescues, by name",
-			responses: { 200: answer("The rescues", z.array(rescue)), ...refusals },
+			responses: { 200: answer("The rescues", z.array(rescue)), ...refusals() },
 		}),
 		async (context) => {
 			const { data } = await database(context)
@@ -90,9 +108,12 @@ export function rescues() {
 		createRoute({
 			method: "get",
 			path: "/{id}",
+			operationId: "getRescue",
+			tags: ["Rescues"],
+			security: callers.anyone,
 			summary: "The rescue",
 			request: byId,
-			responses: { 200: answer("The rescue", rescue), ...refusals },
+			responses: { 200: answer("The rescue", rescue), ...refusals(...OF_IDS) },
 		}),
 		async (context) => {
 			const { id } = context.req.valid("param");
@@ -110,12 +131,15 @@ export function rescues() {
 		createRoute({
 			method: "put",
 			path: "/{id}",
+			operationId: "replaceRescue",
+			tags: ["Rescues"],
+			security: callers.writers,
 			summary: "Replaces the rescue's fields",
 			middleware: jsonBody,
 			request: { ...byId, ...body(rescueFields) },
 			responses: {
 				200: answer("The rescue as it is now", rescue),
-				...refusals,
+				...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
 			},
 		}),
 		async (context) => {
@@ -135,9 +159,15 @@ export function rescues() {
 		createRoute({
 			method: "delete",
 			path: "/{id}",
+			operationId: "deleteRescue",
+			tags: ["Rescues"],
+			security: callers.writers,
 			summary: "Deletes the rescue",
 			request: byId,
-			responses: { 204: { description: "Deleted" }, ...refusals },
+			responses: {
+				204: { description: "Deleted" },
+				...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
+			},
 		}),
 		async (context) => {
 			const { id } = context.req.valid("param");
@@ -162,9 +192,12 @@ export function shared() {
 		createRoute({
 			method: "get",
 			path: "/",
+			operationId: "getSharedData",
+			tags: ["Rescues"],
+			security: callers.anyone,
 			summary:
 				"How many rescues there are, by species: one document for every caller",
-			responses: { 200: answer("The counts", sharedData), ...refusals },
+			responses: { 200: answer("The counts", sharedData), ...refusals() },
 		}),
 		async (context) => {
 			const { data } = await database(context)

@@ -3,6 +3,7 @@ import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { PostgrestClient } from "@supabase/postgrest-js";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { every } from "hono/combine";
 import type { Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { Refusal } from "../refusals.ts";
@@ -28,6 +29,18 @@ export function createRouter(): OpenAPIHono<GatewayEnv> {
 	});
 }
 
+/** The body, behind `jsonBody`, for routes that are not described in OpenAPI. */
+export async function parse<Schema extends z.ZodType>(
+	schema: Schema,
+	context: Context,
+): Promise<z.infer<Schema>> {
+	const result = schema.safeParse(await context.req.json());
+	if (result.success) return result.data;
+	throw new Refusal("body_invalid", {
+		details: describe(result.error.issues),
+	});
+}
+
 /** `weightLbs has to be above 0; title is missing`: one fault a field, the first. The body as a whole is "it". */
 function describe(issues: z.core.$ZodIssue[]): string {
 	const faults = new Map<string, string>();
@@ -42,7 +55,7 @@ function describe(issues: z.core.$ZodIssue[]): string {
 const JSON_MEDIA_TYPE = /^application\/json(;\s*[a-z\d-]+=[^;]+)*$/i;
 
 /** Runs before validation: the body has to be JSON of a bounded size. */
-export const jsonBody: MiddlewareHandler[] = [
+export const jsonBody: MiddlewareHandler = every(
 	async (context, next) => {
 		const type = context.req.header("content-type") ?? "";
 		if (!JSON_MEDIA_TYPE.test(type))
@@ -68,7 +81,7 @@ export const jsonBody: MiddlewareHandler[] = [
 		}
 		await next();
 	},
-];
+);
 
 /** A postgrest-js client whose fetch is the pipeline, as this request's caller. Errors are thrown (see postgrest-errors.ts). */
 export function database(context: Context<GatewayEnv>): PostgrestClient {
@@ -130,35 +143,4 @@ export function number() {
 		error: (issue) =>
 			issue.input === undefined ? "is missing" : "has to be a number",
 	});
-}
-
-/** PostgREST's error shape, which the gateway's own refusals share. */
-const errorBody = z
-	.object({
-		code: z.string(),
-		message: z.string(),
-		details: z.string().nullable(),
-		hint: z.string().nullable(),
-	})
-	.openapi("Error");
-
-/** An answer of a route, as its OpenAPI description. */
-export function answer<Schema extends z.ZodType>(
-	description: string,
-	schema: Schema,
-) {
-	return { description, content: { "application/json": { schema } } };
-}
-
-/** The refusals that a route may answer, as its OpenAPI description. */
-export const refusals = {
-	"4XX": answer("Refused; the message names what is wrong", errorBody),
-	"5XX": answer("The database did not answer", errorBody),
-} as const;
-
-/** A JSON body, as a route's OpenAPI description. */
-export function body<Schema extends z.ZodType>(schema: Schema) {
-	return {
-		body: { required: true, content: { "application/json": { schema } } },
-	} as const;
 }

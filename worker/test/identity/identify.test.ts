@@ -84,10 +84,6 @@ describe("nobody", () => {
 		expect(await roleFor({ Cookie: `access_token=${token}` })).toBe("anon");
 	});
 
-	it("is who sends a token as apikey", async () => {
-		expect(await roleFor({ apikey: await tokenFor() })).toBe("anon");
-	});
-
 	it("is who only names a role", async () => {
 		expect(await roleFor({ Role: "authenticated", "X-Role": "postgres" })).toBe(
 			"anon",
@@ -100,6 +96,17 @@ describe("a token of the issuer's", () => {
 		expect(await roleFor({ Authorization: `Bearer ${await tokenFor()}` })).toBe(
 			"authenticated",
 		);
+	});
+
+	it("gives it as apikey, too", async () => {
+		expect(await roleFor({ apikey: await tokenFor() })).toBe("authenticated");
+	});
+
+	it("gives it in both headers, too", async () => {
+		const token = await tokenFor();
+		expect(
+			await roleFor({ apikey: token, Authorization: `Bearer ${token}` }),
+		).toBe("authenticated");
 	});
 
 	it("may name the anonymous role", async () => {

@@ -57,7 +57,7 @@ describe("a client's header", () => {
 		["Transfer-Encoding", "chunked"],
 		["Upgrade", "h2c"],
 		["Host", "evil.example"],
-		["apikey", "secret"],
+		["apikey", ADA_TOKEN],
 		["Forwarded", "for=1.2.3.4"],
 		["Via", "1.1 proxy"],
 		["X-Real-IP", "1.2.3.4"],

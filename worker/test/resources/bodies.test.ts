@@ -1,6 +1,7 @@
 // What every resource route with a body does with it, before and beside its fields.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ISSUING } from "../support/accounts.ts";
 import {
 	ADA_TOKEN,
 	type RequestOptions,
@@ -12,6 +13,7 @@ import { postgrestError } from "../support/origin.ts";
 
 const RESCUE_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 const REX = { name: "Rex", age: 3, species: "dog" };
+const MILK = { name: "Buy milk", is_completed: true };
 const MAX_BYTES = 65_536;
 
 const ROUTES = [
@@ -27,6 +29,8 @@ const ROUTES = [
 	},
 	{ method: "POST", path: "/rescues", valid: REX },
 	{ method: "PUT", path: `/rescues/${RESCUE_ID}`, valid: REX },
+	{ method: "POST", path: "/users/todos", valid: MILK },
+	{ method: "PUT", path: "/users/todos/7", valid: MILK },
 ];
 
 describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
@@ -34,6 +38,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 
 	async function send(init: RequestOptions, token: string | null = ADA_TOKEN) {
 		const { request, origin } = startGateway({
+			env: ISSUING,
 			answer: () => Response.json({ productId: 1, id: RESCUE_ID }),
 		});
 		const response = await request(path, {
@@ -210,7 +215,10 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 	});
 
 	it("asks the database whether nobody may", async () => {
-		const { request } = startGateway({ answer: postgrestError(403, "42501") });
+		const { request } = startGateway({
+			env: ISSUING,
+			answer: postgrestError(403, "42501"),
+		});
 		const response = await request(path, { method, json: valid });
 		expect([
 			await refusal(response),
@@ -220,6 +228,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 
 	it("answers any JSON with success or with the names of the fields", async () => {
 		const { request, origin, logged } = startGateway({
+			env: ISSUING,
 			answer: () => Response.json({ productId: 1, id: RESCUE_ID }),
 		});
 		const names = Object.keys(valid);

@@ -1,6 +1,7 @@
 // A gateway over a recording origin, and how a test asks it something.
 import { readConfig } from "../../src/config.ts";
 import { createGateway } from "../../src/gateway.ts";
+import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { type Answer, recordingOrigin } from "./origin.ts";
 import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
@@ -28,6 +29,11 @@ export interface GatewayOptions {
 	/** Variables beside or instead of ENV's. */
 	env?: Record<string, unknown>;
 	now?: () => number;
+	/** Answers for the static assets. */
+	assets?: Fetch;
+	/** Answers for issuers that publish their keys. */
+	fetchKeys?: Fetch;
+	keyStore?: KeyStore;
 }
 
 /** A gateway with its origin, its log, and `request` to ask it. */
@@ -36,6 +42,9 @@ export function startGateway({
 	fetch,
 	env = {},
 	now = () => NOW,
+	assets,
+	fetchKeys = async () => new Response(null, { status: 404 }),
+	keyStore,
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
@@ -43,6 +52,9 @@ export function startGateway({
 		config: readConfig({ ...ENV, ...env }),
 		now,
 		fetch: fetch ?? origin.fetch,
+		assets,
+		fetchKeys,
+		keyStore,
 		log: (problem) => logged.push(problem),
 	});
 	return {

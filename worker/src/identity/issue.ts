@@ -1,0 +1,52 @@
+// Signs the access tokens of Postern's own users: ES256 with `kid`, so that supabase-js, jose and PostgREST alike verify them.
+import { importJWK, type JWK, SignJWT } from "jose";
+import type { User } from "./accounts.ts";
+
+interface IssueOptions {
+	/** Private ES256 JWK with `kid`. */
+	signingKey: JWK & { kid: string };
+	issuer: string;
+	audience: string;
+	lifetimeSeconds: number;
+	/** The clock, in milliseconds since the epoch. */
+	now: () => number;
+}
+
+export interface AccessToken {
+	readonly token: string;
+	/** Seconds since the epoch. */
+	readonly expiresAt: number;
+	readonly lifetimeSeconds: number;
+}
+
+export type Issue = (user: User, sessionId: string) => Promise<AccessToken>;
+
+/** The claims are those that supabase-js and policies written for Supabase expect. */
+export function createIssue(options: IssueOptions): Issue {
+	const { signingKey, issuer, audience, lifetimeSeconds, now } = options;
+	let key: Awaited<ReturnType<typeof importJWK>> | undefined;
+	return async function issue(user, sessionId) {
+		key ??= await importJWK(signingKey, "ES256");
+		const issuedAt = Math.floor(now() / 1000);
+		const expiresAt = issuedAt + lifetimeSeconds;
+		const token = await new SignJWT({
+			role: "authenticated",
+			session_id: sessionId,
+			email: user.email,
+			phone: "",
+			aal: "aal1",
+			amr: [{ method: "password", timestamp: issuedAt }],
+			app_metadata: { provider: "email", providers: ["email"] },
+			user_metadata: user.user_metadata,
+			is_anonymous: false,
+		})
+			.setProtectedHeader({ alg: "ES256", kid: signingKey.kid, typ: "JWT" })
+			.setIssuer(issuer)
+			.setSubject(user.id)
+			.setAudience(audience)
+			.setIssuedAt(issuedAt)
+			.setExpirationTime(expiresAt)
+			.sign(key);
+		return { token, expiresAt, lifetimeSeconds };
+	};
+}

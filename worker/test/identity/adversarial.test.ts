@@ -1,0 +1,1016 @@
+// Who tries to be somebody else: each attempt is refused by its own code, and the database never hears of it.
+import fc from "fast-check";
+import { decodeJwt } from "jose";
+import { describe, expect, it } from "vitest";
+import { SESSION_CLAIMS } from "../support/accounts.ts";
+import {
+	answeringKeys,
+	keyOf,
+	knownKeys,
+	OTHER_SECRET_KEY,
+	PUBLISHABLE,
+	SECRET_KEY,
+} from "../support/api-keys.ts";
+import { attemptsOn } from "../support/attempts.ts";
+import {
+	base64url,
+	fromBase64url,
+	headerOf,
+	makeTestKey,
+	mirrored,
+	seal,
+	withSignature,
+} from "../support/forging.ts";
+import {
+	type RequestOptions,
+	refusal,
+	startGateway,
+} from "../support/gateway.ts";
+import {
+	ACCESS,
+	claimsOf,
+	ISSUERS,
+	KNOWING_ALL,
+	POSTERN,
+	REMOTE,
+	RS256,
+	sending,
+	tokenOf,
+} from "../support/issuers.ts";
+import { NOW_SECONDS, ORIGIN_KEY, tokenFor } from "../support/tokens.ts";
+
+const MAX_TOKEN_CHARACTERS = 8_192;
+
+/** URLs that the gateway fetched keys from. */
+const fetched: string[] = [];
+
+const gateway = startGateway({
+	...KNOWING_ALL,
+	answer: answeringKeys(knownKeys()),
+	async fetchKeys(request) {
+		fetched.push(request.url);
+		return KNOWING_ALL.fetchKeys?.(request) ?? new Response();
+	},
+});
+
+/** What came of a request: the refusal, and all that the origin was asked. */
+async function outcome(
+	headers: HeadersInit,
+	path = "/rest/v1/notes",
+	init: RequestOptions = {},
+) {
+	gateway.origin.received.length = 0;
+	const response = await gateway.request(path, { ...init, headers });
+	return {
+		...(await refusal(response)),
+		asked: gateway.origin.received.map(({ target }) => target),
+	};
+}
+
+/** The claims that the origin is told of a caller who is let in. */
+async function claimsAtOrigin(
+	headers: HeadersInit,
+	path = "/rest/v1/notes",
+	init: RequestOptions = {},
+	{ request, origin } = gateway,
+) {
+	origin.received.length = 0;
+	const response = await request(path, { ...init, headers });
+	const last = origin.received.at(-1);
+	if (last === undefined) throw new Error(`refused: ${await response.text()}`);
+	const token = last.headers.get("authorization") ?? "";
+	const { aud: _, iat: __, exp: ___, ...claims } = decodeJwt(token.slice(7));
+	return claims;
+}
+
+async function roleOf(headers: HeadersInit) {
+	return (await claimsAtOrigin(headers)).role;
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+const refused = (status: number, code: string) => ({
+	status,
+	code,
+	asked: [] as string[],
+});
+const MALFORMED = refused(401, "token_malformed");
+const REJECTED = refused(401, "token_rejected");
+const KEY_REJECTED = refused(401, "key_rejected");
+const CONFLICT = refused(400, "credentials_conflict");
+const LOOKED_UP = "/rpc/find_api_key";
+
+describe.each(ISSUERS)("a token of $name", (issuer) => {
+	const { key } = issuer;
+
+	it(`is accepted: ${key.algorithm}`, async () => {
+		expect(
+			await claimsAtOrigin(sending(issuer, await tokenOf(issuer))),
+		).toMatchObject({ iss: issuer.iss, sub: "ada", role: "authenticated" });
+	});
+
+	it("is accepted for several audiences", async () => {
+		const token = await tokenOf(issuer, { aud: ["other", issuer.aud] });
+		expect(await roleOf(sending(issuer, token))).toBe("authenticated");
+	});
+
+	it("is accepted however far away its end is", async () => {
+		const token = await tokenOf(issuer, { exp: 1e300 });
+		expect(await roleOf(sending(issuer, token))).toBe("authenticated");
+	});
+
+	it("brings no other claim of the token itself along", async () => {
+		const claims = await claimsAtOrigin(
+			sending(
+				issuer,
+				await tokenOf(issuer, { jti: "1", nbf: 0, role: "authenticated" }),
+			),
+		);
+		expect([claims.jti, claims.nbf]).toEqual([undefined, undefined]);
+	});
+
+	it.each(attemptsOn(issuer))(
+		"is refused with $name",
+		async ({ token, code = "token_rejected" }) => {
+			const status = code === "role_refused" ? 403 : 401;
+			expect(await outcome(sending(issuer, await token()))).toEqual(
+				refused(status, code),
+			);
+		},
+	);
+
+	it("is refused with any bit of it turned", async () => {
+		const parts = (await tokenOf(issuer)).split(".").map(fromBase64url);
+		const bits = parts.map(({ length }) => length * 8);
+		await fc.assert(
+			fc.asyncProperty(
+				fc
+					.nat(2)
+					.chain((part) =>
+						fc.tuple(fc.constant(part), fc.nat((bits[part] ?? 1) - 1)),
+					),
+				async ([part, bit]) => {
+					const token = parts
+						.map((content, index) =>
+							base64url(
+								Uint8Array.from(content, (byte, at) =>
+									index === part && at === bit >> 3
+										? byte ^ (1 << (bit & 7))
+										: byte,
+								),
+							),
+						)
+						.join(".");
+					expect(await outcome(sending(issuer, token))).toEqual(REJECTED);
+				},
+			),
+			{ numRuns: 150 },
+		);
+	});
+});
+
+/** A token of the issuer's with something in it that a lenient decoder of base64url would pass over. */
+describe.each(ISSUERS)("a token of $name, encoded otherwise,", (issuer) => {
+	/** Until a signature has the characters in which the alphabets differ. */
+	async function tokenWith(characters: RegExp): Promise<string> {
+		for (let sub = 0; ; sub++) {
+			const token = await tokenOf(issuer, { sub: `ada-${sub}` });
+			if (characters.test(token.split(".")[2] ?? "")) return token;
+		}
+	}
+
+	/** Neither as a bearer nor as an assertion; the header's own grammar may be the first to refuse it. */
+	async function refusal401(token: string) {
+		const { status, code, asked } = await outcome(sending(issuer, token));
+		return [status, /^token_(rejected|malformed)$/.test(code), asked];
+	}
+
+	it.each([
+		[
+			"+ and /",
+			(part: string) => part.replaceAll("-", "+").replaceAll("_", "/"),
+		],
+		["padding", (part: string) => `${part}${"=".repeat(-part.length & 3)}`],
+		["too much padding", (part: string) => `${part}====`],
+		["a space", (part: string) => `${part.slice(0, 9)} ${part.slice(9)}`],
+		["a tab", (part: string) => `${part.slice(0, 9)}\t${part.slice(9)}`],
+		["a percent sign", (part: string) => part.replace(/[-_]/, "%2D")],
+		["a tilde", (part: string) => `~${part}`],
+	])("is refused with %s", async (_, change) => {
+		const parts = (await tokenWith(/-.*_|_.*-/)).split(".");
+		const answers = [];
+		for (const index of parts.keys()) {
+			const changed = parts.map((part, at) =>
+				at === index ? change(part) : part,
+			);
+			if (changed.join() === parts.join()) continue;
+			answers.push(await refusal401(changed.join(".")));
+		}
+		expect(answers).toEqual(answers.map(() => [401, true, []]));
+		expect(answers).not.toEqual([]);
+	});
+});
+
+const BEARERS = ISSUERS.filter(({ header }) => header === "authorization");
+
+describe("a token that is good enough", () => {
+	it("may have as many characters as a token may have", async () => {
+		const padded = (length: number) =>
+			tokenOf(POSTERN, { padding: "x".repeat(length) });
+		let padding = 5_000;
+		while ((await padded(padding + 1)).length <= MAX_TOKEN_CHARACTERS)
+			padding++;
+		const longest = await padded(padding);
+		expect([
+			longest.length > MAX_TOKEN_CHARACTERS - 2,
+			await roleOf(bearer(longest)),
+			await outcome(bearer(await padded(padding + 1))),
+		]).toEqual([true, "authenticated", REJECTED]);
+	});
+
+	it.each(["[", '{"a":'])(
+		"may nest its claims as deeply as its length allows: %s",
+		async (opening) => {
+			const depth = Math.floor(5_400 / (opening.length + 1));
+			const closing = opening === "[" ? "]" : "}";
+			const deep = `${opening.repeat(depth)}1${closing.repeat(depth)}`;
+			const claims = JSON.stringify(claimsOf(POSTERN)).slice(0, -1);
+			const token = await seal(
+				headerOf(POSTERN.key),
+				`${claims},"deep":${deep}}`,
+				POSTERN.key,
+			);
+			expect(await roleOf(bearer(token))).toBe("authenticated");
+		},
+	);
+
+	// Whoever sees an ECDSA signature can make this other one: nothing may take a token's text for its identity.
+	it("has two signatures, as ECDSA has", async () => {
+		const token = await tokenOf(POSTERN);
+		const other = withSignature(token, mirrored);
+		const [claims, otherClaims] = [
+			await claimsAtOrigin(bearer(token)),
+			await claimsAtOrigin(bearer(other)),
+		];
+		expect([other === token, otherClaims]).toEqual([false, claims]);
+	});
+
+	it.each(BEARERS)(
+		"need not name a key where its issuer has one: $name",
+		async (issuer) => {
+			const token = await tokenOf(issuer, {}, { kid: undefined });
+			expect(await roleOf(bearer(token))).toBe("authenticated");
+		},
+	);
+
+	it("may name a role that its issuer alone may give", async () => {
+		const token = await tokenOf(REMOTE, { role: "service" });
+		expect(await roleOf(bearer(token))).toBe("service");
+	});
+
+	it("cannot set what the gateway says to the origin", async () => {
+		const token = await tokenOf(ACCESS, {
+			role: "service",
+			app_metadata: { role: "postgres" },
+		});
+		expect(await claimsAtOrigin(sending(ACCESS, token))).toMatchObject({
+			role: "authenticated",
+		});
+	});
+
+	it("cannot change the prototype of the claims", async () => {
+		const claims = JSON.stringify(claimsOf(POSTERN)).slice(0, -1);
+		const token = await seal(
+			headerOf(POSTERN.key),
+			`${claims},"__proto__":{"role":"service","polluted":true}}`,
+			POSTERN.key,
+		);
+		const { role, polluted } = await claimsAtOrigin(bearer(token));
+		expect([role, polluted, "polluted" in {}]).toEqual([
+			"authenticated",
+			undefined,
+			false,
+		]);
+	});
+});
+
+describe("an issuer with the same kid twice", () => {
+	const twins = async () => [
+		await makeTestKey("ES256", "twin"),
+		await makeTestKey("ES256", "twin"),
+	];
+
+	it.each([0, 1])("has no token accepted, signed by key %i", async (index) => {
+		const keys = await twins();
+		const { request, origin } = startGateway({
+			env: {
+				ISSUERS: JSON.stringify([
+					{
+						issuer: "https://twins.example",
+						audience: "notes",
+						jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
+					},
+				]),
+			},
+		});
+		const key = keys[index] ?? POSTERN.key;
+		const twin = {
+			...POSTERN,
+			iss: "https://twins.example",
+			aud: "notes",
+			key,
+		};
+		const response = await request("/rest/v1/notes", {
+			token: await tokenOf(twin),
+		});
+		expect([await refusal(response), origin.received]).toEqual([
+			{ status: 401, code: "token_rejected" },
+			[],
+		]);
+	});
+});
+
+describe("an issuer with several keys", () => {
+	it("has no token accepted that does not name one", async () => {
+		const keys = [
+			await makeTestKey("ES256", "one"),
+			await makeTestKey("ES256", "two"),
+		];
+		const { request } = startGateway({
+			env: {
+				ISSUERS: JSON.stringify([
+					{
+						issuer: "https://several.example",
+						audience: "notes",
+						jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
+					},
+				]),
+			},
+		});
+		const [key = POSTERN.key] = keys;
+		const one = {
+			...POSTERN,
+			iss: "https://several.example",
+			aud: "notes",
+			key,
+		};
+		const response = await request("/rest/v1/notes", {
+			token: await tokenOf(one, {}, { kid: undefined }),
+		});
+		expect(await refusal(response)).toEqual({
+			status: 401,
+			code: "token_rejected",
+		});
+	});
+});
+
+describe("a token from elsewhere", () => {
+	it("is refused where the gateway made it for the origin", async () => {
+		const { origin, request } = startGateway();
+		await request("/rest/v1/notes", { token: await tokenFor() });
+		const { headers } = origin.only();
+		expect(
+			await outcome({ authorization: headers.get("authorization") ?? "" }),
+		).toEqual(REJECTED);
+	});
+
+	it("is refused where the gateway's key for the origin signed it", async () => {
+		const token = await tokenFor({}, { key: ORIGIN_KEY });
+		expect(await outcome(bearer(token))).toEqual(REJECTED);
+	});
+
+	it("is refused where it is for the origin", async () => {
+		const token = await tokenFor({ aud: "postgrest", role: "authenticated" });
+		expect(await outcome(bearer(token))).toEqual(REJECTED);
+	});
+
+	it("never makes the gateway ask another address for keys", () => {
+		const known = [
+			"https://remote.example/keys",
+			`${ACCESS.iss}/cdn-cgi/access/certs`,
+		];
+		expect(fetched.filter((url) => !known.includes(url))).toEqual([]);
+	});
+});
+
+/** What Headers let through of what is no part of a token: not U+0000, line feed and carriage return. */
+const CONTROLS = [...Array(32).keys(), 0x7f]
+	.filter((code) => ![0, 10, 13].includes(code))
+	.map((code) => ({
+		code: `U+${code.toString(16).padStart(4, "0")}`,
+		character: String.fromCharCode(code),
+	}));
+
+describe.each(CONTROLS)("the character $code", ({ character }) => {
+	it.each([
+		[
+			"inside the token",
+			(token: string) => token.replace(".", `${character}.`),
+		],
+		["inside the scheme", (_: string) => `Bea${character}rer`],
+		["before the token", (token: string) => `${character}${token}`],
+	])("is refused %s", async (_, change) => {
+		const changed = change(await tokenFor());
+		// A second space is none of a token's characters, but RFC 9110 allows for more than one.
+		const authorization = changed.startsWith("Bea")
+			? `${changed} ${await tokenFor()}`
+			: `Bearer ${changed}`;
+		expect(await outcome({ authorization })).toEqual(MALFORMED);
+	});
+
+	it("is refused inside an assertion", async () => {
+		const token = await tokenOf(ACCESS);
+		expect(
+			await outcome(sending(ACCESS, token.replace(".", `${character}.`))),
+		).toEqual(REJECTED);
+	});
+
+	it("is refused inside an API key", async () => {
+		expect(
+			await outcome({ apikey: SECRET_KEY.replace("_s", `_${character}s`) }),
+		).toEqual(KEY_REJECTED);
+	});
+});
+
+describe("an Authorization header", () => {
+	it.each([
+		["a tab", "Bearer\t%"],
+		["a comma", "Bearer,%"],
+		["no space", "Bearer%"],
+		["a colon", "Bearer: %"],
+		["quotes", 'Bearer "%"'],
+		["a name", "Bearer token=%"],
+		["brackets", "Bearer <%>"],
+		["another scheme", "Basic %"],
+		["another scheme", "Token %"],
+		["another scheme", "JWT %"],
+		["another scheme", "DPoP %"],
+		["two schemes", "Bearer Bearer %"],
+		["no scheme", "%"],
+		["a comma at the end", "Bearer %,"],
+		["itself twice", "Bearer %, Bearer %"],
+		["itself twice, without a space", "Bearer %,Bearer %"],
+		["two tokens", "Bearer % %"],
+		["another scheme before", "Basic YTpi, Bearer %"],
+		["another scheme after", "Bearer %, Basic YTpi"],
+	])("with %s is refused: %s", async (_, shape) => {
+		const authorization = shape.replaceAll("%", await tokenFor());
+		expect(await outcome({ authorization })).toEqual(MALFORMED);
+	});
+
+	it.each(["bearer", "BEARER", "bEARER"])(
+		"with an API key is taken, whatever the letters of its scheme: %s",
+		async (scheme) => {
+			expect(await roleOf({ authorization: `${scheme} ${SECRET_KEY}` })).toBe(
+				"service",
+			);
+		},
+	);
+
+	it.each([
+		["two of the same user", () => tokenFor()],
+		["one of another user", () => tokenFor({ sub: "eve" })],
+		["an API key", async () => SECRET_KEY],
+	])("sent twice, with %s, is refused", async (_, second) => {
+		expect(
+			await outcome([
+				["Authorization", `Bearer ${await tokenFor()}`],
+				["Authorization", `Bearer ${await second()}`],
+			]),
+		).toEqual(MALFORMED);
+	});
+});
+
+describe("a credential where none belongs", () => {
+	const anonymous = { role: "anon" };
+
+	it.each(["access_token", "token", "apikey", "jwt", "Authorization"])(
+		"makes nobody of a caller: the query's %s",
+		async (name) => {
+			const query = `?${name}=${await tokenFor()}`;
+			expect(await claimsAtOrigin({}, `/rest/v1/notes${query}`)).toEqual(
+				anonymous,
+			);
+		},
+	);
+
+	it.each(["access_token", "sb-access-token", "CF_Authorization", "session"])(
+		"makes nobody of a caller: the cookie %s",
+		async (name) => {
+			const cookies = [
+				`${name}=${await tokenFor()}`,
+				`${name}=${await tokenOf(ACCESS)}`,
+			];
+			for (const cookie of cookies) {
+				expect(await claimsAtOrigin({ cookie })).toEqual(anonymous);
+			}
+		},
+	);
+
+	it.each(["access_token", "token", "apikey", "Authorization", "role"])(
+		"makes nobody of a caller: the body's %s",
+		async (name) => {
+			const body = { [name]: await tokenFor() };
+			expect(
+				await claimsAtOrigin({}, "/rest/v1/notes", {
+					method: "POST",
+					json: body,
+				}),
+			).toEqual(anonymous);
+		},
+	);
+
+	it.each([
+		"X-Authorization",
+		"X-Forwarded-Authorization",
+		"X-Original-Authorization",
+		"Proxy-Authorization",
+		"Authentication",
+		"X-Access-Token",
+		"X-Api-Key",
+		"Api-Key",
+		"Postern-Token",
+		"Cf-Access-Token",
+		"Cf-Authorization",
+	])("makes nobody of a caller: the header %s", async (name) => {
+		const sent = [await tokenFor(), SECRET_KEY, await tokenOf(ACCESS)];
+		for (const value of sent.flatMap((text) => [text, `Bearer ${text}`])) {
+			expect(await claimsAtOrigin({ [name]: value })).toEqual(anonymous);
+		}
+	});
+
+	it.each([
+		["Postern-Role", "service"],
+		["Postern-Identity", '{"role":"service","claims":{}}'],
+		["Postern-Internal", "1"],
+		["Role", "service"],
+		["X-Role", "service"],
+		["X-Postgrest-Role", "service"],
+		["X-Hasura-Role", "admin"],
+		["X-Supabase-Role", "service"],
+		["X-User", "ada"],
+		["X-User-Id", "ada"],
+		["X-Remote-User", "ada"],
+		["X-Forwarded-User", "ada"],
+		["X-Forwarded-Email", "ada@example.com"],
+		["X-Forwarded-For", "127.0.0.1"],
+		["X-Forwarded-Host", "localhost"],
+		["X-Real-Ip", "127.0.0.1"],
+		["Forwarded", "for=127.0.0.1;host=localhost"],
+		["X-Original-Url", "/health"],
+		["X-Rewrite-Url", "/health"],
+		["X-Http-Method-Override", "DELETE"],
+		["Request.Jwt.Claims", '{"role":"service"}'],
+		["Cf-Access-Authenticated-User-Email", "ada@example.com"],
+		["Cf-Access-Client-Id", "0123.access"],
+		["Cf-Access-Client-Secret", "0123"],
+		["Cf-Connecting-Ip", "127.0.0.1"],
+		["Cf-Worker", "gateway.example"],
+	])("makes nobody of a caller: %s: %s", async (name, value) => {
+		expect(await claimsAtOrigin({ [name]: value })).toEqual(anonymous);
+	});
+});
+
+describe("an Access assertion", () => {
+	const ASSERTION = "cf-access-jwt-assertion";
+	const withoutAccess = startGateway();
+
+	it("means nothing where Access is not configured", async () => {
+		const tokens = [
+			await tokenOf(ACCESS),
+			await tokenFor(),
+			"abc.def.ghi",
+			"",
+			SECRET_KEY,
+		];
+		for (const token of tokens) {
+			const headers = { [ASSERTION]: token };
+			expect(
+				await claimsAtOrigin(headers, "/rest/v1/notes", {}, withoutAccess),
+			).toEqual({ role: "anon" });
+		}
+	});
+
+	it("goes to nobody where Access is not configured", async () => {
+		withoutAccess.origin.received.length = 0;
+		await withoutAccess.request("/rest/v1/notes", {
+			headers: { [ASSERTION]: await tokenOf(ACCESS) },
+		});
+		expect(withoutAccess.origin.only().headers.has(ASSERTION)).toBe(false);
+	});
+
+	it("cannot be sent as a bearer token", async () => {
+		expect(await outcome(bearer(await tokenOf(ACCESS)))).toEqual(REJECTED);
+	});
+
+	it("cannot be sent as an API key", async () => {
+		expect(await outcome({ apikey: await tokenOf(ACCESS) })).toEqual(REJECTED);
+	});
+
+	it.each(BEARERS)("cannot be a bearer token of $name", async (issuer) => {
+		expect(await outcome({ [ASSERTION]: await tokenOf(issuer) })).toEqual(
+			REJECTED,
+		);
+	});
+
+	it("cannot be an API key", async () => {
+		expect(await outcome({ [ASSERTION]: SECRET_KEY })).toEqual(REJECTED);
+	});
+
+	it.each([
+		["nothing", async () => ""],
+		["a word", async () => "ada@example.com"],
+		["a bearer's scheme", async () => `Bearer ${await tokenOf(ACCESS)}`],
+		["another team's", () => tokenOf(ACCESS, { iss: "https://evil.example" })],
+		["another application's", () => tokenOf(ACCESS, { aud: "other" })],
+	])("is refused with %s in it", async (_, value) => {
+		expect(await outcome({ [ASSERTION]: await value() })).toEqual(REJECTED);
+	});
+
+	it("that comes twice is refused", async () => {
+		const token = await tokenOf(ACCESS);
+		expect(
+			await outcome([
+				[ASSERTION, token],
+				[ASSERTION, token],
+			]),
+		).toEqual(REJECTED);
+	});
+
+	it("is refused beside a bearer token that is wrong", async () => {
+		const headers = {
+			...sending(ACCESS, await tokenOf(ACCESS)),
+			...bearer("abc.def.ghi"),
+		};
+		expect(await outcome(headers)).toEqual(REJECTED);
+	});
+
+	it("that is wrong is refused beside a bearer token that is right", async () => {
+		const headers = {
+			...sending(ACCESS, "abc.def.ghi"),
+			...bearer(await tokenFor()),
+		};
+		expect(await outcome(headers)).toEqual(REJECTED);
+	});
+});
+
+describe("an API key", () => {
+	const whole = "a".repeat(43);
+
+	describe.each([
+		["apikey", (key: string) => ({ apikey: key })],
+		["Authorization", (key: string) => ({ authorization: `Bearer ${key}` })],
+		[
+			"both headers",
+			(key: string) => ({ apikey: key, authorization: `Bearer ${key}` }),
+		],
+	])("in %s", (_, headersWith) => {
+		it.each([
+			"postern_",
+			"postern_secret",
+			"postern_secret_",
+			`postern_secret_${whole.slice(1)}`,
+			`postern_secret_${whole}a`,
+			`postern_secret_${whole.slice(1)}=`,
+			`postern_secret_${whole.slice(1)}.`,
+			`postern_secret_${whole.slice(1)}+`,
+			`postern_secret${whole}`,
+			`postern_Secret_${whole}`,
+			`postern_admin_${whole}`,
+			`postern__${whole}`,
+			`postern_service_${whole}`,
+			`postern_secret_${whole}.${whole}`,
+			`postern_secret_${whole}.${whole}.${whole}`,
+			`postern_secret_${"a".repeat(10_000)}`,
+			"postern_secret_../../auth/v1/user",
+			`postern_publishable_${whole.slice(2)}`,
+		])("of another form is refused without a question: %s", async (key) => {
+			expect(await outcome(headersWith(key))).toEqual(KEY_REJECTED);
+		});
+
+		it.each([
+			keyOf("secret", "x"),
+			keyOf("publishable", "x"),
+			SECRET_KEY.replace("secret", "publishable"),
+			PUBLISHABLE.replace("publishable", "secret"),
+			`${SECRET_KEY.slice(0, -1)}S`,
+		])("that nobody made is refused: %s", async (key) => {
+			expect(await outcome(headersWith(key))).toMatchObject({
+				status: 401,
+				code: "key_rejected",
+			});
+		});
+
+		it.each([
+			`POSTERN_SECRET_${whole}`,
+			`Postern_secret_${whole}`,
+			`sb_secret_${whole}`,
+			`xpostern_secret_${whole}`,
+			"service_role",
+			"anon",
+		])("that is none of Postern's is no token: %s", async (key) => {
+			expect(await outcome(headersWith(key))).toEqual(REJECTED);
+		});
+	});
+
+	it("is looked up by its hash alone", async () => {
+		gateway.origin.received.length = 0;
+		const key = keyOf("secret", "h");
+		await gateway.request("/rest/v1/notes", { headers: { apikey: key } });
+		const { headers, body, target } = gateway.origin.only();
+		const sent = [...headers].flat().join() + body + target;
+		expect([target, sent.includes(key)]).toEqual([LOOKED_UP, false]);
+	});
+
+	it.each(["", " "])("that is empty is refused: %j", async (apikey) => {
+		expect(await outcome({ apikey })).toEqual(REJECTED);
+	});
+
+	it("that comes twice is refused", async () => {
+		expect(
+			await outcome([
+				["apikey", SECRET_KEY],
+				["apikey", SECRET_KEY],
+			]),
+		).toEqual(KEY_REJECTED);
+	});
+});
+
+describe("several credentials", () => {
+	const adaToken = tokenFor();
+	const ada = () => adaToken;
+	const eve = () => tokenFor({ sub: "eve" });
+	const anonKey = () => tokenFor({ sub: undefined, role: "anon" });
+	const otherAnonKey = () => tokenFor({ sub: "x", role: "anon" });
+	const elsewhere = () => tokenOf(RS256);
+	const access = () => tokenOf(ACCESS);
+	const key = (text: string) => async () => text;
+
+	type Sent = Partial<
+		Record<"bearer" | "apikey" | "access", () => Promise<string>>
+	>;
+
+	async function headersOf(sent: Sent): Promise<Record<string, string>> {
+		const headers: Record<string, string> = {};
+		if (sent.bearer) headers.authorization = `Bearer ${await sent.bearer()}`;
+		if (sent.apikey) headers.apikey = await sent.apikey();
+		if (sent.access)
+			Object.assign(headers, sending(ACCESS, await sent.access()));
+		return headers;
+	}
+
+	it.each<[string, Sent]>([
+		["two users", { bearer: ada, apikey: eve }],
+		[
+			"two tokens of one user",
+			{ bearer: ada, apikey: () => tokenFor({ exp: NOW_SECONDS + 60 }) },
+		],
+		["users of two issuers", { bearer: ada, apikey: elsewhere }],
+		["a user and a secret key", { bearer: ada, apikey: key(SECRET_KEY) }],
+		["a secret key and a user", { bearer: key(SECRET_KEY), apikey: ada }],
+		[
+			"two secret keys",
+			{ bearer: key(SECRET_KEY), apikey: key(OTHER_SECRET_KEY) },
+		],
+		["two anonymous tokens", { bearer: anonKey, apikey: otherAnonKey }],
+		["a user and an assertion", { bearer: ada, access }],
+		["a secret key and an assertion", { apikey: key(SECRET_KEY), access }],
+		["all three", { bearer: ada, apikey: key(SECRET_KEY), access }],
+		[
+			"a user, an anonymous token and an assertion",
+			{ bearer: ada, apikey: anonKey, access },
+		],
+	])("of %s are refused", async (_, sent) => {
+		expect({ ...(await outcome(await headersOf(sent))), asked: [] }).toEqual(
+			CONFLICT,
+		);
+		expect(
+			gateway.origin.received.filter(({ target }) => target !== LOOKED_UP),
+		).toEqual([]);
+	});
+
+	it.each<[string, Sent, string, string | undefined]>([
+		[
+			"a user's app and the user",
+			{ bearer: ada, apikey: key(PUBLISHABLE) },
+			"authenticated",
+			"ada",
+		],
+		[
+			"a user and the user's app",
+			{ bearer: key(PUBLISHABLE), apikey: ada },
+			"authenticated",
+			"ada",
+		],
+		[
+			"an anonymous token and a user",
+			{ bearer: ada, apikey: anonKey },
+			"authenticated",
+			"ada",
+		],
+		["a user, twice", { bearer: ada, apikey: ada }, "authenticated", "ada"],
+		[
+			"a secret key, twice",
+			{ bearer: key(SECRET_KEY), apikey: key(SECRET_KEY) },
+			"service",
+			undefined,
+		],
+		[
+			"a publishable key, twice",
+			{ bearer: key(PUBLISHABLE), apikey: key(PUBLISHABLE) },
+			"anon",
+			undefined,
+		],
+		[
+			"a publishable key and an anonymous token",
+			{ bearer: anonKey, apikey: key(PUBLISHABLE) },
+			"anon",
+			undefined,
+		],
+		[
+			"a publishable key and a secret one",
+			{ bearer: key(SECRET_KEY), apikey: key(PUBLISHABLE) },
+			"service",
+			undefined,
+		],
+		[
+			"a publishable key and an assertion",
+			{ apikey: key(PUBLISHABLE), access },
+			"authenticated",
+			"ada",
+		],
+		[
+			"an anonymous token and an assertion",
+			{ bearer: anonKey, access },
+			"authenticated",
+			"ada",
+		],
+	])("that agree are taken: %s", async (_, sent, role, sub) => {
+		const claims = await claimsAtOrigin(await headersOf(sent));
+		expect([claims.role, claims.sub]).toEqual([role, sub]);
+	});
+
+	it.each<[string, Sent, string]>([
+		[
+			"a key that nobody made",
+			{ bearer: ada, apikey: key(keyOf("publishable", "n")) },
+			"key_rejected",
+		],
+		[
+			"a key of another form",
+			{ bearer: ada, apikey: key("postern_publishable_x") },
+			"key_rejected",
+		],
+		[
+			"a token that has expired",
+			{ bearer: () => tokenFor({ exp: 1 }), apikey: key(PUBLISHABLE) },
+			"token_expired",
+		],
+		[
+			"an old app's token that has expired",
+			{ bearer: ada, apikey: () => tokenFor({ exp: 1, role: "anon" }) },
+			"token_expired",
+		],
+		[
+			"a token of nobody's",
+			{ bearer: async () => "abc.def.ghi", apikey: key(SECRET_KEY) },
+			"token_rejected",
+		],
+		[
+			"an apikey of nobody's",
+			{ bearer: ada, apikey: async () => "abc" },
+			"token_rejected",
+		],
+		[
+			"a token with another role",
+			{
+				bearer: () => tokenFor({ role: "postgres" }),
+				apikey: key(PUBLISHABLE),
+			},
+			"role_refused",
+		],
+		[
+			"an assertion of nobody's",
+			{ bearer: ada, access: async () => "abc" },
+			"token_rejected",
+		],
+	])("of which one is wrong are refused: %s", async (_, sent, code) => {
+		const { code: given, asked } = await outcome(await headersOf(sent));
+		expect([given, asked.filter((target) => target !== LOOKED_UP)]).toEqual([
+			code,
+			[],
+		]);
+	});
+});
+
+const ROUTES = [
+	["GET", "/rest/v1/"],
+	["GET", "/rest/v1/notes"],
+	["POST", "/rest/v1/rpc/add"],
+	["OPTIONS", "/rest/v1/notes"],
+	["GET", "/rest%2fv1/notes"],
+	["POST", "/products"],
+	["GET", "/products/1"],
+	["PATCH", "/products/1/add-quantity"],
+	["GET", "/rescues"],
+	["GET", "/shared-data"],
+	["POST", "/users/create"],
+	["POST", "/users/token"],
+	["GET", "/users/todos"],
+	["PUT", "/users/todos/1"],
+	["DELETE", "/users/todos/1"],
+	["POST", "/auth/v1/signup"],
+	["POST", "/auth/v1/token?grant_type=password"],
+	["GET", "/auth/v1/user"],
+	["PUT", "/auth/v1/user"],
+	["POST", "/auth/v1/logout"],
+	["GET", "/auth/v1/settings"],
+	["GET", "/nowhere"],
+] as const;
+
+describe.each(ROUTES)("%s %s", (method, path) => {
+	it.each([
+		["a token of nobody's", async () => bearer("abc.def.ghi"), REJECTED],
+		[
+			"a token that has expired",
+			async () => bearer(await tokenFor({ exp: NOW_SECONDS - 60 })),
+			refused(401, "token_expired"),
+		],
+		[
+			"a role that no token may name",
+			async () => bearer(await tokenFor({ role: "postern" })),
+			refused(403, "role_refused"),
+		],
+		[
+			"another scheme",
+			async () => ({ authorization: "Basic YTpi" }),
+			MALFORMED,
+		],
+		[
+			"a key of another form",
+			async () => ({ apikey: "postern_secret_x" }),
+			KEY_REJECTED,
+		],
+		[
+			"a forged assertion",
+			async () => sending(ACCESS, "abc.def.ghi"),
+			REJECTED,
+		],
+		[
+			"two users",
+			async () => ({
+				...bearer(await tokenFor()),
+				apikey: await tokenFor({ sub: "eve" }),
+			}),
+			CONFLICT,
+		],
+	])("refuses %s, before anything else", async (_, headers, expected) => {
+		expect(await outcome(await headers(), path, { method })).toEqual(expected);
+	});
+});
+
+describe("a session", () => {
+	const paths = [
+		["GET", "/auth/v1/user"],
+		["POST", "/auth/v1/logout"],
+		["GET", "/users/todos"],
+	] as const;
+	const others = ISSUERS.filter((issuer) => issuer !== POSTERN);
+
+	it.each(others)("cannot be claimed by $name", async (issuer) => {
+		const token = await tokenOf(issuer, SESSION_CLAIMS);
+		for (const [method, path] of paths) {
+			expect(await outcome(sending(issuer, token), path, { method })).toEqual(
+				refused(401, "unauthenticated"),
+			);
+		}
+	});
+
+	it.each([
+		["no session_id", { session_id: undefined }],
+		["a session_id that is no text", { session_id: ["x"] }],
+		["no sub", { sub: undefined }],
+	])("is not there with %s", async (_, changes) => {
+		const token = await tokenFor({ ...SESSION_CLAIMS, ...changes });
+		for (const [method, path] of paths) {
+			expect(await outcome(bearer(token), path, { method })).toEqual(
+				refused(401, "unauthenticated"),
+			);
+		}
+	});
+
+	it.each([
+		["nobody", async () => ({})],
+		["a publishable key", async () => ({ apikey: PUBLISHABLE })],
+		["a secret key", async () => ({ apikey: SECRET_KEY })],
+	])("is not there for %s", async (_, headers) => {
+		for (const [method, path] of paths) {
+			const { asked, ...refusal } = await outcome(await headers(), path, {
+				method,
+			});
+			expect([refusal, asked.filter((target) => target !== LOOKED_UP)]).toEqual(
+				[{ status: 401, code: "unauthenticated" }, []],
+			);
+		}
+	});
+});
