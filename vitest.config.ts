@@ -1,7 +1,8 @@
-// Four suites: the Worker in workerd, the database by SQL, and the whole stack over HTTP twice: from npm packages and,
-// where Docker is present, in containers.
+// Five suites: the Worker in workerd, the database by SQL, the whole stack over HTTP twice: from npm packages and,
+// where Docker is present, in containers; and where a Chromium is present, in a browser.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { chromiumPath, hasChromium } from "./test/support/chromium.ts";
 import { hasDocker } from "./test/support/containers.ts";
 
 const stack = {
@@ -16,6 +17,14 @@ const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 const inContainers = await hasDocker();
 if (!inContainers) {
 	console.log("The suite in containers is skipped: no Docker engine answers.");
+}
+
+const BROWSER = "test/**/*.browser.test.ts";
+const inBrowser = await hasChromium();
+if (!inBrowser) {
+	console.log(
+		`The suite in a browser is skipped: there is no ${chromiumPath()}; CHROMIUM_BIN may name another Chromium.`,
+	);
 }
 
 export default defineConfig({
@@ -44,7 +53,7 @@ export default defineConfig({
 					name: "stack",
 					...stack,
 					// It starts a stack of its own.
-					exclude: isCompose ? ["test/start.test.ts"] : [],
+					exclude: isCompose ? ["test/start.test.ts", BROWSER] : [BROWSER],
 				},
 			},
 			...(inContainers
@@ -54,7 +63,19 @@ export default defineConfig({
 								name: "containers",
 								...stack,
 								// It is about `npm start` itself, which runs no container.
-								exclude: ["test/start.test.ts"],
+								exclude: ["test/start.test.ts", BROWSER],
+							},
+						},
+					]
+				: []),
+			...(inBrowser
+				? [
+						{
+							test: {
+								name: "browser",
+								include: [BROWSER],
+								testTimeout: 60_000,
+								hookTimeout: 120_000,
 							},
 						},
 					]

@@ -1,55 +1,30 @@
 // `npm start` as a person runs it: it comes up, its curls work as pasted, and nothing of it is left however it ends.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-	chmod,
-	cp,
-	mkdtemp,
-	readdir,
-	readFile,
-	rm,
-	symlink,
-	writeFile,
-} from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { freePort, LOOPBACK } from "../stack/ports.ts";
-import { PROJECT } from "../stack/state.ts";
+import { LOOPBACK } from "../stack/ports.ts";
+import { type Clone, makeClone } from "./support/clone.ts";
 
 const execute = promisify(execFile);
 
-/** A copy of the project, as a clone is after `npm ci`. */
 let clone: string;
 let environment: NodeJS.ProcessEnv;
+let remove: Clone["remove"];
 let started: ChildProcess | undefined;
 
 beforeAll(async () => {
-	clone = await mkdtemp(join(tmpdir(), "postern-clone-"));
-	// Where root runs this, Postgres's own user has to be able to enter.
-	await chmod(clone, 0o755);
-	for (const name of ["package.json", "stack", "db", "worker", "test"]) {
-		await cp(join(PROJECT, name), join(clone, name), {
-			recursive: true,
-			filter: (path) => !path.includes(".wrangler"),
-		});
-	}
-	await symlink(join(PROJECT, "node_modules"), join(clone, "node_modules"));
-	environment = {
-		...process.env,
-		POSTERN_PORT: String(await freePort()),
-		POSTGREST_PORT: String(await freePort()),
-		POSTGRES_PORT: String(await freePort()),
-	};
+	({ directory: clone, environment, remove } = await makeClone());
 });
 
 afterEach(() => {
 	if (isRunning()) kill("SIGKILL");
 });
 
-afterAll(() => rm(clone, { recursive: true, force: true }));
+afterAll(() => remove());
 
 /** The README asks for nothing but Node and npm. */
 const hasCurl = await execute("curl", ["--version"]).then(
@@ -78,7 +53,7 @@ it.runIf(hasCurl)("goes through the sessions of the resources", async () => {
 	await start();
 	const session = `sh test/sessions.sh http://localhost:$POSTERN_PORT "$(npm run --silent token -- --sub me)"`;
 	const { stdout } = await shell(session);
-	expect(stdout).toMatch(/GET \/rescues\/.*\n {2}404 .*\n$/);
+	expect(stdout).toMatch(/GET \/users\/todos\/.*\n {2}404 .*\n$/);
 	await ctrlC();
 });
 
