@@ -1,5 +1,5 @@
 #!/bin/sh
-# The inventory and the rescues as a person would try them with curl, each answer checked.
+# The inventory, the rescues, and users with their todos, as a person would try them with curl, each answer checked.
 # Usage: sh test/sessions.sh http://localhost:8787 "$(npm run --silent token -- --sub me)"
 set -eu
 gateway=$1
@@ -62,3 +62,43 @@ ask PUT "/rescues/$rescue" 400 'species is missing' '{"name":"Pepper","age":5}'
 ask GET /shared-data 200 '"species":"dog"'
 ask DELETE "/rescues/$rescue" 204 ''
 ask GET "/rescues/$rescue/" 404 not_found
+
+echo '# Users and todos'
+ada=ada-$serial@example.com
+bob=bob-$serial@example.com
+wrong='"invalid_credentials","message":"The e-mail address or the password is wrong"'
+ask POST /users/create 201 "\"email\":\"$ada\",\"fullname\":\"Ada Lovelace\",\"todos\":[]" "{\"email\":\"$ada\",\"fullname\":\"Ada Lovelace\",\"password\":\"correct horse\"}" nobody
+ask POST /users/create 409 user_already_exists "{\"email\":\"$ada\",\"fullname\":\"Another\",\"password\":\"correct horse\"}" nobody
+ask POST /users/create 400 'email is not an e-mail address; fullname is missing' '{"email":"ada","password":"correct horse"}' nobody
+ask POST /users/create 422 'password has fewer than 6 characters' "{\"email\":\"$bob\",\"fullname\":\"Bob\",\"password\":\"short\"}" nobody
+ask POST /users/create/ 201 "$bob" "{\"email\":\"$bob\",\"fullname\":\"Bob\",\"password\":\"battery staple\"}" nobody
+
+ask POST /users/token 400 "$wrong" "{\"email\":\"$ada\",\"password\":\"battery staple\"}" nobody
+ask POST /users/token 400 "$wrong" "{\"email\":\"nobody-$serial@example.com\",\"password\":\"battery staple\"}" nobody
+ask POST /users/token 200 '"token":"' "{\"email\":\"$bob\",\"password\":\"battery staple\"}" nobody
+token_of_bob=$(field token)
+ask POST /users/token 200 '"token":"' "{\"email\":\"$ada\",\"password\":\"correct horse\"}" nobody
+token=$(field token)
+
+ask POST /users/todos 201 '"name":"Buy milk","is_completed":false,"creator":"' '{"name":"Buy milk"}'
+todo=$(field id)
+ask POST /users/todos 400 'is_completed has to be true or false' '{"name":"Buy milk","is_completed":"no"}'
+ask GET /users/todos 200 "\"todos\":[{\"id\":$todo,\"name\":\"Buy milk\""
+ask GET "/users/todos/$todo" 200 '"is_completed":false'
+ask PUT "/users/todos/$todo" 200 '"name":"Buy oat milk","is_completed":true' '{"name":"Buy oat milk","is_completed":true}'
+ask PUT "/users/todos/$todo" 400 'name is missing' '{"is_completed":true}'
+
+ask GET /users/todos 401 unauthenticated '' nobody
+ask GET "/users/todos/$todo" 401 unauthenticated '' nobody
+token_of_ada=$token
+token='not a token'
+ask GET "/users/todos/$todo" 401 token_malformed
+token=$token_of_bob
+ask GET /users/todos 200 '"todos":[]'
+ask GET "/users/todos/$todo" 404 not_found
+ask PUT "/users/todos/$todo" 404 not_found '{"name":"Mine now"}'
+ask DELETE "/users/todos/$todo" 404 not_found
+
+token=$token_of_ada
+ask DELETE "/users/todos/$todo/" 204 ''
+ask GET "/users/todos/$todo" 404 not_found
