@@ -86,7 +86,7 @@ const ROUTES = casesOf(`
 
 	# another's todo is not there
 	200                  200                  401 unauthenticated  401 unauthenticated  GET /users/todos
-	201                  201                  401 unauthenticated  400 body_invalid     POST /users/todos {"name":"n"}
+	201                  201                  401 unauthenticated  401 unauthenticated  POST /users/todos {"name":"n"}
 	200                  404 not_found        401 unauthenticated  200                  GET /users/todos/{todo}
 	200                  404 not_found        401 unauthenticated  200                  PUT /users/todos/{todo} {"name":"n"}
 	204                  404 not_found        401 unauthenticated  204                  DELETE /users/todos/{todo}

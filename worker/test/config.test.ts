@@ -107,6 +107,16 @@ describe("a variable that is set", () => {
 		);
 	});
 
+	it("takes the pairs of PROFILE_ALIASES", () => {
+		const PROFILE_ALIASES = "public=api, private=inner";
+		expect([...readConfig({ ...ENV, PROFILE_ALIASES }).profileAliases]).toEqual(
+			[
+				["public", "api"],
+				["private", "inner"],
+			],
+		);
+	});
+
 	it("takes several CORS_ORIGINS", () => {
 		const CORS_ORIGINS = "https://a.example,http://localhost:5173";
 		expect(readConfig({ ...ENV, CORS_ORIGINS }).corsOrigins).toEqual([
@@ -204,6 +214,7 @@ describe("plain http", () => {
 describe("a variable that is wrong", () => {
 	const NO_CALLER =
 		"names a role that no caller may have (authenticator, postern, postgres)";
+	const NO_ALIAS = "has an entry that is not like public=api";
 	const NOT_PUBLISHED = "has its public half not in TOKEN_JWKS";
 	const NO_ORIGIN =
 		"has an entry that is not an origin like https://app.example.com";
@@ -307,6 +318,12 @@ describe("a variable that is wrong", () => {
 		["BCRYPT_COST", "16", "is above 15"],
 		["BCRYPT_COST", "10.5", "is not a whole number"],
 		["BCRYPT_COST", "ten", "is not a number"],
+		["PROFILE_ALIASES", "", "has an empty entry"],
+		["PROFILE_ALIASES", "public", NO_ALIAS],
+		["PROFILE_ALIASES", "public=", NO_ALIAS],
+		["PROFILE_ALIASES", "=api", NO_ALIAS],
+		["PROFILE_ALIASES", "public=api=api", NO_ALIAS],
+		["PROFILE_ALIASES", "public=api,,", "has an empty entry"],
 		["CORS_ORIGINS", "", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example,", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example/", NO_ORIGIN],

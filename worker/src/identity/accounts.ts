@@ -1,14 +1,15 @@
 // Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which answer to the
 // role `postern` alone. Passwords and refresh tokens pass through here and are kept nowhere.
-import { PostgrestClient } from "@supabase/postgrest-js";
 import { z } from "zod";
-import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import { openDatabase } from "../database.ts";
+import type { Pipeline } from "../pipeline.ts";
 import { Refusal, type RefusalCode } from "../refusals.ts";
 import type { ApiKey } from "./api-keys.ts";
 import type { Identity } from "./identity.ts";
 
 const user = z.object({
-	id: z.uuid(),
+	// Whatever PostgreSQL takes for a uuid, such as that of a user brought along from elsewhere.
+	id: z.guid(),
 	email: z.string(),
 	fullname: z.string(),
 	user_metadata: z.record(z.string(), z.unknown()),
@@ -21,7 +22,7 @@ export type User = z.infer<typeof user>;
 
 const signedIn = z.object({
 	user,
-	session: z.object({ id: z.uuid(), refresh_token: z.string() }),
+	session: z.object({ id: z.guid(), refresh_token: z.string() }),
 });
 
 /** A user with a session that was just begun or gone on with. */
@@ -124,11 +125,7 @@ export function createAccounts(
 	pipeline: Pipeline,
 	bcryptCost: number,
 ): Accounts {
-	const database = new PostgrestClient(PIPELINE_URL, {
-		schema: "postern",
-		fetch: (input, init) => pipeline(new Request(input, init), GATEWAY),
-		retry: false,
-	});
+	const database = openDatabase(pipeline, GATEWAY, { schema: "postern" });
 
 	return {
 		async signUp({ email, password, fullname, userMetadata }, address) {

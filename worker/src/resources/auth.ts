@@ -54,7 +54,7 @@ const userBody = atLeast({
 	password: text(300).optional(),
 	data: metadata.optional(),
 });
-const sessionClaims = z.looseObject({ sub: z.uuid(), session_id: z.uuid() });
+const sessionClaims = z.looseObject({ sub: z.guid(), session_id: z.guid() });
 const signOutScope = z.enum(["local", "global", "others"]).default("global");
 
 /** The public name of who gave none. Nothing of the e-mail address: everybody may read it. */

@@ -4,9 +4,12 @@ import type { Config } from "../config.ts";
 import type { Identity } from "../identity/identity.ts";
 import { Refusal, type RefusalCode } from "../refusals.ts";
 
-/** Check constraints that speak of a state, not of the body. */
+/** Constraints, and columns that may not be null, that speak of a state, not of the body. */
 const STATE_CONSTRAINTS: Record<string, RefusalCode> = {
 	quantity_is_not_negative: "quantity_below_zero",
+	// The caller is no user, such as a program, or is one no longer.
+	creator: "unauthenticated",
+	todos_creator_fkey: "unauthenticated",
 };
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */
@@ -47,7 +50,7 @@ export function toRefusal(
 			cause: error,
 		});
 	}
-	const constraint = /constraint "([^"]+)"/.exec(error.message)?.[1] ?? "";
+	const constraint = broken(error.message);
 	// JSON that is not PostgREST's may have no code, or a number.
 	const sqlState = String(error.code ?? "");
 	const code =
@@ -59,6 +62,14 @@ export function toRefusal(
 		...describe(code, constraint, error),
 		cause: error,
 	});
+}
+
+/** The constraint that a message of class 23 names, or the column that is null and may not be. */
+function broken(message: string): string {
+	const name =
+		/constraint "([^"]+)"/.exec(message) ??
+		/null value in column "([^"]+)"/.exec(message);
+	return name?.[1] ?? "";
 }
 
 /** Constraints are named as the facts that they keep: `serial_number_is_unique`, `title_has_1_to_200_characters`. */

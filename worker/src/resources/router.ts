@@ -1,11 +1,11 @@
 // What the resource routes share: their router, their validation, their client of the pipeline.
 import { OpenAPIHono, z } from "@hono/zod-openapi";
-import { PostgrestClient } from "@supabase/postgrest-js";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { every } from "hono/combine";
+import { openDatabase } from "../database.ts";
 import type { Identity } from "../identity/identity.ts";
-import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import type { Pipeline } from "../pipeline.ts";
 import { Refusal } from "../refusals.ts";
 
 /** What the gateway puts at every route's disposal. */
@@ -83,29 +83,11 @@ export const jsonBody: MiddlewareHandler = every(
 	},
 );
 
-/** A postgrest-js client whose fetch is the pipeline, as this request's caller. Errors are thrown (see postgrest-errors.ts). */
-export function database(context: Context<GatewayEnv>): PostgrestClient {
+/** The database as this request's caller. */
+export function database(context: Context<GatewayEnv>) {
 	const { identity, pipeline } = context.var;
 	const { signal } = context.req.raw;
-	return new PostgrestClient(PIPELINE_URL, {
-		fetch: async (input, init) =>
-			fromPostgrest(
-				await pipeline(new Request(input, { ...init, signal }), identity),
-			),
-		retry: false,
-	});
-}
-
-/**
- * Something between the gateway and PostgREST (the tunnel, Access) refuses in HTML or in silence, PostgREST in JSON.
- * postgrest-js would take an empty 404 for a success.
- */
-function fromPostgrest(response: Response): Response {
-	const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
-	if (response.ok || isJson) return response;
-	throw new Refusal("origin_unreachable", {
-		cause: new Error(`The origin answers ${response.status} without JSON`),
-	});
+	return openDatabase(pipeline, identity, { signal });
 }
 
 /** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */

@@ -200,6 +200,24 @@ describe.each(QUESTIONS)("$name", ({ name, ask, parameters, ok, expected }) => {
 	);
 });
 
+describe.each<[string, Answer]>([
+	["refuses in HTML", () => html(502)],
+	["refuses in silence", () => new Response(null, { status: 404 })],
+	["answers in HTML", () => html(200)],
+])("something before the database that %s", (_, answer) => {
+	it.each(QUESTIONS)("is not taken for it: $name", async ({ ask }) => {
+		const { accounts } = start(answer);
+		expect((await refusalOf(ask(accounts))).code).toBe("origin_unreachable");
+	});
+});
+
+function html(status: number): Response {
+	return new Response("<html>", {
+		status,
+		headers: { "Content-Type": "text/html" },
+	});
+}
+
 describe("an answer that is not whole", () => {
 	const withUser = QUESTIONS.filter(({ ok }) => "user" in ok);
 
@@ -221,6 +239,18 @@ describe("an answer that is not whole", () => {
 			await expect(ask(accounts)).rejects.toThrow();
 		}
 	});
+
+	it.each(withUser)(
+		"may have any id that a uuid is: $name",
+		async (question) => {
+			const { name, ask, ok } = question;
+			const id = "00000000-0000-0000-0000-000000000001";
+			const { accounts } = start(
+				answering({ [name]: { ...ok, user: { ...USER, id } } }),
+			);
+			await expect(ask(accounts)).resolves.toBeDefined();
+		},
+	);
 
 	it.each(withUser)("may have no last sign-in: $name", async (question) => {
 		const { name, ask, ok } = question;

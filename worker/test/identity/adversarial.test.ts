@@ -989,7 +989,9 @@ describe("a session", () => {
 	it.each([
 		["no session_id", { session_id: undefined }],
 		["a session_id that is no text", { session_id: ["x"] }],
+		["a session_id that is none", { session_id: "1" }],
 		["no sub", { sub: undefined }],
+		["a sub that is none of Postern's", { sub: "ada" }],
 	])("is not there with %s", async (_, changes) => {
 		const token = await tokenFor({ ...SESSION_CLAIMS, ...changes });
 		for (const [method, path] of paths) {

@@ -39,6 +39,19 @@ describe("a client's header", () => {
 		expect((await atOrigin({ [name]: value })).get(name)).toBe(value);
 	});
 
+	it.each(["Accept-Profile", "Content-Profile"])(
+		"%s names another schema where PROFILE_ALIASES says so",
+		async (name) => {
+			const env = { PROFILE_ALIASES: "public=api" };
+			const profiles = [];
+			for (const schema of ["public", "api", "Public", "postern"]) {
+				const headers = await atOrigin({ [name]: schema }, env);
+				profiles.push(headers.get(name));
+			}
+			expect(profiles).toEqual(["api", "api", "Public", "postern"]);
+		},
+	);
+
 	it("reaches the origin with each of its values", async () => {
 		const headers = await atOrigin([
 			["Prefer", "return=minimal"],

@@ -1,20 +1,23 @@
 // What every resource route with a body does with it, before and beside its fields.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ISSUING } from "../support/accounts.ts";
+import { ISSUING, USER_ID } from "../support/accounts.ts";
 import {
-	ADA_TOKEN,
 	type RequestOptions,
 	refusal,
 	refusalInWords,
 	startGateway,
 } from "../support/gateway.ts";
 import { postgrestError } from "../support/origin.ts";
+import { tokenFor } from "../support/tokens.ts";
 
 const RESCUE_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 const REX = { name: "Rex", age: 3, species: "dog" };
 const MILK = { name: "Buy milk", is_completed: true };
 const MAX_BYTES = 65_536;
+
+/** Of a user who may have todos. */
+const TOKEN = await tokenFor({ sub: USER_ID });
 
 const ROUTES = [
 	{
@@ -36,7 +39,7 @@ const ROUTES = [
 describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 	const json = JSON.stringify(valid);
 
-	async function send(init: RequestOptions, token: string | null = ADA_TOKEN) {
+	async function send(init: RequestOptions, token: string | null = TOKEN) {
 		const { request, origin } = startGateway({
 			env: ISSUING,
 			answer: () => Response.json({ productId: 1, id: RESCUE_ID }),
@@ -264,7 +267,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 					origin.received.length = 0;
 					const response = await request(path, {
 						method,
-						token: ADA_TOKEN,
+						token: TOKEN,
 						json: body,
 					});
 					if (response.ok) {

@@ -238,10 +238,10 @@ describe("an answer that is not PostgREST's", () => {
 		});
 	});
 
-	it("is an internal error where it is a success without JSON", async () => {
-		expect(await refusalTo(() => new Response("<html>"))).toEqual({
-			status: 500,
-			code: "internal_error",
+	it("is not believed where it is a success", async () => {
+		expect(await refusalTo(() => html(200))).toEqual({
+			status: 503,
+			code: "origin_unreachable",
 		});
 	});
 
