@@ -20,13 +20,14 @@ export const callersRole = word.refine(
 	`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
 );
 
-/** JWS algorithms (RFC 7518, RFC 8037) by the kind of their key. None that is not here is ever accepted. */
+/** JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by the kind of their key. None that is not here is ever accepted. */
 const PUBLIC_KEY_ALGORITHMS = [
 	"ES256",
 	"ES384",
 	"RS256",
 	"PS256",
 	"EdDSA",
+	"Ed25519",
 ] as const;
 const SECRET_ALGORITHMS = ["HS256"] as const;
 

@@ -8,6 +8,7 @@ import {
 	issuerList,
 	word,
 } from "./config-issuers.ts";
+import { USER_ROLE } from "./identity/issue.ts";
 import type { Issuer } from "./identity/issuers.ts";
 
 /** One schema's name in place of another's. */
@@ -217,6 +218,16 @@ export function readConfig(env: object): Readonly<Config> {
 		if (!isPublished) {
 			faults.TOKEN_SIGNING_KEY = "has its public half not in TOKEN_JWKS";
 		}
+	}
+	if (
+		data?.TOKEN_SIGNING_KEY !== undefined &&
+		!data.TOKEN_ROLES.includes(USER_ROLE)
+	) {
+		faults.TOKEN_ROLES = `lacks ${USER_ROLE}, which Postern's own users are`;
+	}
+	const team = data?.ACCESS_TEAM_URL?.origin;
+	if (team !== undefined && team === data?.TOKEN_ISSUER) {
+		faults.ACCESS_TEAM_URL = "is TOKEN_ISSUER, which is Postern itself";
 	}
 	if (data?.ISSUERS.some(({ issuer }) => issuer === data.TOKEN_ISSUER)) {
 		faults.ISSUERS = "names TOKEN_ISSUER, which is Postern itself";

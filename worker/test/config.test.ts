@@ -420,7 +420,7 @@ describe("ISSUERS", () => {
 		expect(faultsOf({ ISSUERS })).toEqual({});
 	});
 
-	it.each(["ES256", "ES384", "RS256", "PS256", "EdDSA"])(
+	it.each(["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"])(
 		"takes the algorithm %s",
 		(algorithm) => {
 			expect(read({ algorithms: [algorithm] })?.algorithms).toEqual([
@@ -745,5 +745,32 @@ describe("the error", () => {
 	])("never repeats a secret of ISSUERS: %s", (_, ISSUERS) => {
 		expect(() => readConfig({ ...ENV, ISSUERS })).toThrow("ISSUERS");
 		expect(JSON.stringify(faultsOf({ ISSUERS }))).not.toContain(secret);
+	});
+});
+
+describe("variables that contradict each other", () => {
+	it("are a key to sign users in with and roles that refuse the users", () => {
+		const variables = {
+			TOKEN_SIGNING_KEY: JSON.stringify(ISSUER_KEY.privateJwk),
+			TOKEN_ROLES: "anon,clerk",
+		};
+		expect(faultsOf(variables)).toEqual({
+			TOKEN_ROLES: "lacks authenticated, which Postern's own users are",
+		});
+	});
+
+	it("are none where nobody is signed in", () => {
+		expect(faultsOf({ TOKEN_ROLES: "anon,clerk" })).toEqual({});
+	});
+
+	it("are Access and Postern under one name", () => {
+		const variables = {
+			TOKEN_ISSUER: "https://team.cloudflareaccess.com",
+			ACCESS_TEAM_URL: "https://team.cloudflareaccess.com",
+			ACCESS_AUDIENCE: "app",
+		};
+		expect(faultsOf(variables)).toEqual({
+			ACCESS_TEAM_URL: "is TOKEN_ISSUER, which is Postern itself",
+		});
 	});
 });

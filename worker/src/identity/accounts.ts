@@ -1,6 +1,7 @@
 // Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which answer to the
 // role `postern` alone. Passwords and refresh tokens pass through here and are kept nowhere.
 import { z } from "zod";
+import { callersRole } from "../config-issuers.ts";
 import { openDatabase } from "../database.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { Refusal, type RefusalCode } from "../refusals.ts";
@@ -30,7 +31,8 @@ export type SignedIn = z.infer<typeof signedIn>;
 
 const foundKey = z.object({
 	kind: z.enum(["publishable", "secret"]),
-	role: z.string(),
+	// The database sees to this as well: no key may be the gateway's own role.
+	role: callersRole,
 });
 
 const outcome = z.looseObject({

@@ -71,5 +71,8 @@ function bearer(headers: Headers): string[] {
 
 function apiKeyHeader(headers: Headers): string[] {
 	const key = headers.get("apikey");
-	return key === null ? [] : [key];
+	if (key === null) return [];
+	// Of the two things that it may be, only a token has dots.
+	if (!isApiKey(key) && !key.includes(".")) throw new Refusal("key_rejected");
+	return [key];
 }

@@ -2,6 +2,9 @@
 import { importJWK, type JWK, SignJWT } from "jose";
 import type { User } from "./accounts.ts";
 
+/** The role of Postern's own users. */
+export const USER_ROLE = "authenticated";
+
 interface IssueOptions {
 	/** Private ES256 JWK with `kid`. */
 	signingKey: JWK & { kid: string };
@@ -30,7 +33,7 @@ export function createIssue(options: IssueOptions): Issue {
 		const issuedAt = Math.floor(now() / 1000);
 		const expiresAt = issuedAt + lifetimeSeconds;
 		const token = await new SignJWT({
-			role: "authenticated",
+			role: USER_ROLE,
 			session_id: sessionId,
 			email: user.email,
 			phone: "",

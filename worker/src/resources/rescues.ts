@@ -21,7 +21,7 @@ import {
 
 const rescue = z
 	.object({
-		id: z.uuid(),
+		id: z.guid(),
 		name: z.string(),
 		age: z.int().openapi({ description: "Age in years" }),
 		species: z.string(),
@@ -50,7 +50,7 @@ const sharedData = z
 	})
 	.openapi("SharedData");
 
-const byId = { params: z.object({ id: z.uuid("has to be a UUID") }) };
+const byId = { params: z.object({ id: z.guid("has to be a UUID") }) };
 
 /** The routes below `/rescues`. */
 export function rescues() {

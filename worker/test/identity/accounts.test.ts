@@ -191,7 +191,7 @@ describe.each(QUESTIONS)("$name", ({ name, ask, parameters, ok, expected }) => {
 		expect(origin.received).toHaveLength(1);
 	});
 
-	it.each([null, [], "ok", 1, {}, { outcome: 1 }])(
+	it.each([[null], [[]], ["ok"], [1], [{}], [{ outcome: 1 }]])(
 		"is not answered where the database says %j",
 		async (answer) => {
 			const { accounts } = start(answering({ [name]: answer }));
@@ -315,6 +315,16 @@ describe("an outcome", () => {
 		async (outcome) => {
 			const { accounts } = start(answering({ find_api_key: { outcome } }));
 			expect(await accounts.findApiKey("ab")).toBeUndefined();
+		},
+	);
+
+	it.each(["postern", "postgres", "authenticator"])(
+		"is no API key of the database's own role %s",
+		async (role) => {
+			const { accounts } = start(
+				answering({ find_api_key: { outcome: "ok", kind: "secret", role } }),
+			);
+			await expect(accounts.findApiKey("ab")).rejects.toThrow(/no caller/);
 		},
 	);
 

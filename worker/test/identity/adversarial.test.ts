@@ -708,8 +708,11 @@ describe("an API key", () => {
 			`xpostern_secret_${whole}`,
 			"service_role",
 			"anon",
-		])("that is none of Postern's is no token: %s", async (key) => {
-			expect(await outcome(headersWith(key))).toEqual(REJECTED);
+		])("that is none of Postern's is refused: %s", async (key) => {
+			const headers = headersWith(key);
+			expect(await outcome(headers)).toEqual(
+				"apikey" in headers ? KEY_REJECTED : REJECTED,
+			);
 		});
 	});
 
@@ -723,7 +726,7 @@ describe("an API key", () => {
 	});
 
 	it.each(["", " "])("that is empty is refused: %j", async (apikey) => {
-		expect(await outcome({ apikey })).toEqual(REJECTED);
+		expect(await outcome({ apikey })).toEqual(KEY_REJECTED);
 	});
 
 	it("that comes twice is refused", async () => {
@@ -879,7 +882,7 @@ describe("several credentials", () => {
 		[
 			"an apikey of nobody's",
 			{ bearer: ada, apikey: async () => "abc" },
-			"token_rejected",
+			"key_rejected",
 		],
 		[
 			"a token with another role",

@@ -39,6 +39,7 @@ const ATTACKER: readonly TestKey[] = await Promise.all(
 		(algorithm: Algorithm) => makeTestKey(algorithm, "attacker-1"),
 	),
 );
+// As many keys as algorithms: the list is not empty.
 const [ATTACKER_KEY] = ATTACKER as readonly [TestKey];
 
 /** A key of the attacker's for the issuer's own algorithm. */
@@ -230,23 +231,23 @@ function critical(issuer: TestIssuer): Attempt[] {
 function crossed(issuer: TestIssuer): Attempt[] {
 	return ISSUERS.filter((other) => other !== issuer).flatMap((other) => [
 		{
-			name: `signed by ${other.name}`,
+			name: `the signature of ${other.name}`,
 			token: () => tokenOf(issuer, {}, headerOf(other.key), other.key),
 		},
 		{
-			name: `signed by ${other.name} under the issuer's kid`,
+			name: `the signature of ${other.name} under the issuer's kid`,
 			token: () => tokenOf(issuer, {}, { alg: other.key.algorithm }, other.key),
 		},
 		{
-			name: `signed by ${other.name}, with the issuer's header`,
+			name: `the signature of ${other.name} under the issuer's header`,
 			token: () => tokenOf(issuer, {}, {}, other.key),
 		},
 		{
-			name: `with ${other.name} for iss`,
+			name: `${other.name} for iss`,
 			token: () => tokenOf(issuer, { iss: other.iss, aud: other.aud }),
 		},
 		{
-			name: `with the aud of ${other.name}`,
+			name: `the aud of ${other.name}`,
 			token: () => tokenOf(issuer, { aud: other.aud }),
 		},
 	]);
