@@ -202,24 +202,30 @@ function post(
 	});
 }
 
-/** Announces a product of so many bytes, sends the first of them, and takes the answer: it need not wait for the rest. */
+/**
+ * Announces a product of so many bytes and sends the first of them: whoever has read the announcement can answer.
+ * The proxy of `wrangler dev` passes an answer on only when all has been sent, so after a second the rest follows.
+ */
 function beginToSend(bytes: number): Promise<{ status: number; code: string }> {
+	const body = `{"title":"${"x".repeat(bytes - 12)}"}`;
 	return new Promise((resolve, reject) => {
 		const outgoing = request(`${stack.gatewayUrl}/products`, {
 			method: "POST",
 			headers: {
 				authorization: `Bearer ${token}`,
 				"content-type": "application/json",
-				"content-length": bytes,
+				"content-length": body.length,
 			},
 		});
+		const rest = setTimeout(() => outgoing.end(body.slice(1_000)), 1_000);
 		outgoing.on("error", reject);
 		outgoing.on("response", async (incoming) => {
+			clearTimeout(rest);
 			const { code } = JSON.parse(await readText(incoming));
 			resolve({ status: incoming.statusCode ?? 0, code });
 			outgoing.destroy();
 		});
-		outgoing.write(`{"title":"${"x".repeat(1_000)}`);
+		outgoing.write(body.slice(0, 1_000));
 	});
 }
 
