@@ -408,6 +408,432 @@ $_$;
 
 COMMENT ON FUNCTION auth.verify_password(password text, password_hash text, bcrypt_cost integer) IS 'Whether the password is that of the hash. No hash is the hash of no password.';
 
+CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  with recursive
+  dependency as materialized (
+    select * from postern.dependencies
+  ),
+  exposed_relation as (
+    select class.*, schema.nspname
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where schema.nspname = any (schemas)
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  exposed_function as (
+    select proc.*, schema.nspname
+    from pg_catalog.pg_proc as proc
+    join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+    where schema.nspname = any (schemas)
+      and proc.prokind = 'f'
+      and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
+  ),
+  -- policy: by which policy of the first table on the way something is read; 0, if by none.
+  reach (root_kind, root, kind, node, as_owner, policy) as (
+    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, false, 0::oid
+    from exposed_relation
+    union
+    select 'function', exposed_function.oid, 'function', exposed_function.oid, false, 0::oid
+    from exposed_function
+    union
+    select
+      reach.root_kind,
+      reach.root,
+      dependency.to_kind,
+      dependency.to_node,
+      reach.as_owner or dependency.as_owner,
+      case when reach.policy <> 0 then reach.policy when dependency.to_kind = 'policy' then dependency.to_node else 0 end
+    from reach
+    join dependency on dependency.kind = reach.kind and dependency.node = reach.node
+  ),
+  reached as materialized (
+    select distinct kind, node from reach
+  ),
+  fact (kind, node, tag, staleness, claims, problems) as materialized (
+    select 'relation', relation.node, relation.tag, relation.staleness, '{}'::text[], array_remove(array[relation.problem], null)
+    from postern.relation_facts as relation
+    where relation.node in (select reached.node from reached where reached.kind = 'relation')
+    union all
+    select 'function', function.node, null, null, function.claims, array_remove(array[function.problem], null)
+    from postern.function_facts as function
+    where function.node in (select reached.node from reached where reached.kind = 'function')
+    union all
+    select
+      expression.kind,
+      expression.node,
+      null,
+      null,
+      postern.claims_in(expression.expression),
+      array(
+        select case expression.kind
+          when 'relation' then expression.node::regclass::text
+          when 'function' then expression.node::regprocedure::text
+          else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
+        end || ' ' || problem
+        from unnest(postern.problems_in(expression.tree, expression.expression)) as problem
+      )
+    from postern.expressions as expression
+    join reached on reached.kind = expression.kind and reached.node = expression.node
+  ),
+  summary as materialized (
+    select
+      reach.root_kind,
+      reach.root,
+      reach.policy,
+      coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]') as reads,
+      coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]') as claims,
+      coalesce(jsonb_agg(distinct problem.problem) filter (where problem.problem is not null), '[]') as reasons,
+      min(fact.staleness) as staleness,
+      bool_or(reach.as_owner) filter (where reach.kind = 'policy' and reach.node = reach.policy) as as_owner
+    from reach
+    left join fact on fact.kind = reach.kind and fact.node = reach.node
+    left join lateral unnest(fact.claims) as claim (claim) on true
+    left join lateral unnest(fact.problems) as problem (problem) on true
+    group by reach.root_kind, reach.root, reach.policy
+  ),
+  policy as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_agg(
+        jsonb_build_object(
+          'relation', postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text),
+          'name', pg_policy.polname,
+          'command', case pg_policy.polcmd when 'r' then 'select' else 'all' end,
+          'isPermissive', pg_policy.polpermissive,
+          -- Read with an owner's rights: whose policies apply does not depend on the caller.
+          'roles', case
+            when summary.as_owner then '["public"]'
+            else (select jsonb_agg(coalesce(pg_roles.rolname, 'public') order by pg_roles.rolname)
+              from unnest(pg_policy.polroles) as role
+              left join pg_catalog.pg_roles on pg_roles.oid = role)
+          end,
+          'using', pg_get_expr(pg_policy.polqual, pg_policy.polrelid),
+          'reads', summary.reads,
+          'claims', summary.claims,
+          'reasons', summary.reasons
+        )
+        order by schema.nspname, class.relname, pg_policy.polname
+      ) as policies,
+      min(summary.staleness) as staleness
+    from summary
+    join pg_catalog.pg_policy on pg_policy.oid = summary.policy
+    join pg_catalog.pg_class as class on class.oid = pg_policy.polrelid
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    group by summary.root_kind, summary.root
+  ),
+  dependence as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_build_object(
+        'reads', summary.reads,
+        'claims', summary.claims,
+        'reasons', summary.reasons,
+        'isCacheable', summary.reasons = '[]',
+        'stalenessSeconds', extract(epoch from least(summary.staleness, policy.staleness)),
+        'policies', coalesce(policy.policies, '[]')
+      ) as dependence
+    from summary
+    left join policy on policy.root_kind = summary.root_kind and policy.root = summary.root
+    where summary.policy = 0
+  )
+  select jsonb_build_object(
+    'version', postern.catalog_version(),
+    'isWatched', postern.is_watched(),
+    'schemas', to_jsonb(schemas),
+    'relations', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', relation.nspname,
+          'name', relation.relname,
+          'kind', case relation.relkind
+            when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
+          end,
+          'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
+          'rowKey', case when relation.relkind in ('r', 'p') then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1])) end,
+          'columns', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', attribute.attname,
+                'type', format_type(attribute.atttypid, null),
+                'isNullable', not attribute.attnotnull,
+                'isGenerated', attribute.attgenerated <> ''
+              )
+              order by attribute.attnum
+            ), '[]')
+            from pg_catalog.pg_attribute as attribute
+            where attribute.attrelid = relation.oid and attribute.attnum > 0 and not attribute.attisdropped
+          ),
+          'keys', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'isPrimary', index.indisprimary,
+                'columns', (
+                  select jsonb_agg(attribute.attname order by key.position)
+                  from unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+                  join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+                  where key.position <= index.indnkeyatts
+                )
+              )
+              order by index.indisprimary desc, index.indexrelid
+            ), '[]')
+            from pg_catalog.pg_index as index
+            where index.indrelid = relation.oid
+              and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
+          ),
+          'computed', (
+            select coalesce(jsonb_object_agg(function.proname, function.oid::regprocedure), '{}')
+            from exposed_function as function
+            where function.pronargs = 1 and function.proargtypes[0] = relation.reltype and relation.reltype <> 0
+          )
+        ) || dependence.dependence
+        order by relation.nspname, relation.relname
+      ), '[]')
+      from exposed_relation as relation
+      join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
+    ),
+    'functions', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', function.nspname,
+          'name', function.proname,
+          'signature', function.oid::regprocedure,
+          'arguments', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', coalesce(function.proargnames[argument.position], ''),
+                'type', format_type(argument.type, null),
+                'hasDefault', argument.position > function.pronargs - function.pronargdefaults
+              )
+              order by argument.position
+            ), '[]')
+            from unnest(function.proargtypes::oid[]) with ordinality as argument (type, position)
+          ),
+          'isVariadic', function.provariadic <> 0,
+          'returns', format_type(function.prorettype, null),
+          'returnsRelation', (
+            select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+            from pg_catalog.pg_type as type
+            join pg_catalog.pg_class as class on class.oid = type.typrelid
+            join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+            where type.oid = function.prorettype and class.relkind <> 'c'
+          ),
+          'returnsSet', function.proretset,
+          'volatility', case function.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end
+        ) || dependence.dependence
+        order by function.nspname, function.proname, function.oid::regprocedure::text
+      ), '[]')
+      from exposed_function as function
+      join dependence on dependence.root_kind = 'function' and dependence.root = function.oid
+    ),
+    'foreignKeys', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'name', key.conname,
+          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', postern.tag_of(from_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.conkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.conrelid and attribute.attnum = part.attnum
+          )),
+          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', postern.tag_of(to_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.confkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.confrelid and attribute.attnum = part.attnum
+          )),
+          'isOneToOne', exists (
+            select
+            from pg_catalog.pg_index as index
+            where index.indrelid = key.conrelid
+              and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
+              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.conkey
+          )
+        )
+        order by from_schema.nspname, from_class.relname, key.conname
+      ), '[]')
+      from pg_catalog.pg_constraint as key
+      join pg_catalog.pg_class as from_class on from_class.oid = key.conrelid
+      join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
+      join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
+      join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
+      where key.contype = 'f' and key.conparentid = 0
+    ),
+    -- The roles that may enter the schemas: a policy applies to a role when it names one that it is a member of, or public.
+    'roles', (
+      select coalesce(jsonb_object_agg(
+        role.rolname,
+        jsonb_build_object(
+          'memberOf', (
+            select jsonb_agg(other.rolname order by other.rolname)
+            from pg_catalog.pg_roles as other
+            where pg_has_role(role.oid, other.oid, 'usage')
+          ),
+          'bypassesPolicies', role.rolbypassrls
+        )
+      ), '{}')
+      from pg_catalog.pg_roles as role
+      where not role.rolsuper
+        and role.rolname !~ '^pg_'
+        and exists (
+          select
+          from pg_catalog.pg_namespace as schema
+          where schema.nspname = any (schemas) and has_schema_privilege(role.oid, schema.oid, 'usage')
+        )
+    )
+  )
+$$;
+
+COMMENT ON FUNCTION postern.catalog(schemas text[]) IS 'What answers from the relations and functions of these schemas depend on, and why some cannot be cached.';
+
+CREATE FUNCTION postern.catalog_version() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select md5(string_agg(part.version, ' ' order by part.name))
+  from (
+    select 'class', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_class where relpersistence <> 't' and oid >= 16384
+    union all
+    select 'attribute', md5(string_agg(concat_ws(' ', attrelid, attnum, pg_attribute.xmin), ',' order by attrelid, attnum))
+    from pg_catalog.pg_attribute join pg_catalog.pg_class on pg_class.oid = attrelid and relpersistence <> 't' where attrelid >= 16384
+    union all
+    select 'inherits', md5(string_agg(concat_ws(' ', inhrelid, inhparent, xmin), ',' order by inhrelid, inhparent)) from pg_catalog.pg_inherits
+    union all
+    select 'constraint', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_constraint where oid >= 16384
+    union all
+    select 'trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_trigger
+    union all
+    select 'rewrite', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_rewrite where oid >= 16384
+    union all
+    select 'policy', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_policy
+    union all
+    select 'proc', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_proc
+    union all
+    select 'type', md5(string_agg(concat_ws(' ', pg_type.oid, pg_type.xmin), ',' order by pg_type.oid))
+    from pg_catalog.pg_type left join pg_catalog.pg_class on pg_class.oid = typrelid where pg_type.oid >= 16384 and typtype <> 'c' and typelem = 0
+    union all
+    select 'enum', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_enum
+    union all
+    select 'cast', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_cast where oid >= 16384
+    union all
+    select 'operator', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_operator where oid >= 16384
+    union all
+    select 'namespace', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_namespace where nspname !~ '^pg_(toast_)?temp'
+    union all
+    select 'subscription', md5(string_agg(srrelid::text, ',' order by srrelid)) from pg_catalog.pg_subscription_rel
+    union all
+    select 'event trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_event_trigger
+    union all
+    select 'role', md5(string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls, rolconfig), ',' order by oid)) from pg_catalog.pg_roles
+    union all
+    select 'member', md5(string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text)) from pg_catalog.pg_auth_members
+    union all
+    select 'setting', md5(string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole)) from pg_catalog.pg_db_role_setting
+    union all
+    select 'tracked', md5(string_agg(concat_ws(' ', relation::oid, staleness), ',' order by relation::oid)) from postern.tracked_relations
+    union all
+    select 'declared', md5(string_agg(concat_ws(' ', function::oid, reads::text, claims::text, definition), ',' order by function::oid)) from postern.cacheable_functions
+  ) as part (name, version)
+$$;
+
+COMMENT ON FUNCTION postern.catalog_version() IS 'Changes whenever the catalog may have.';
+
+CREATE FUNCTION postern.changes_since(cursor text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $_$
+declare
+  snapshot pg_snapshot;
+  since pg_snapshot;
+  epoch text;
+  pruned_below xid8;
+  reason text;
+  tags jsonb := '[]';
+begin
+  if pg_is_in_recovery() then
+    -- A standby's snapshots do not say which transactions are running.
+    raise sqlstate 'PT503' using message = 'changes are read from the primary server, and this is a standby';
+  end if;
+  snapshot := pg_current_snapshot();
+  epoch := postern.epoch();
+  select horizon.pruned_below into strict pruned_below from postern.horizon;
+
+  if cursor is null or cursor = '' then
+    reason := 'there is no cursor';
+  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' then
+    reason := 'the cursor is none of this function';
+  elsif split_part(cursor, '@', 1) <> epoch then
+    reason := 'the server or the database is another, or was restarted or restored';
+  else
+    since := split_part(cursor, '@', 2)::pg_snapshot;
+    if pg_snapshot_xmax(since) > pg_snapshot_xmax(snapshot) then
+      reason := 'the cursor is ahead of the database';
+    -- A horizon that is ahead of the database was loaded from a dump, and says nothing.
+    elsif pg_snapshot_xmin(since) < pruned_below and pruned_below <= pg_snapshot_xmax(snapshot) then
+      reason := 'changes since the cursor have been pruned';
+    end if;
+  end if;
+
+  if reason is null then
+    with changed as (
+      select changes.tag, changes.rows
+      from postern.changes
+      where changes.xid >= pg_snapshot_xmax(since)
+        and pg_visible_in_snapshot(changes.xid, snapshot)
+      union all
+      -- Those that were running when the cursor was made.
+      select changes.tag, changes.rows
+      from postern.changes
+      where changes.xid = any (array(select pg_snapshot_xip(since)))
+        and pg_visible_in_snapshot(changes.xid, snapshot)
+    ),
+    named as (
+      select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys
+      from changed
+      cross join unnest(changed.rows) as key (key)
+      group by changed.tag
+    )
+    select coalesce(jsonb_agg(reported.tag order by reported.tag), '[]')
+    into tags
+    from (
+      select distinct changed.tag
+      from changed
+      union all
+      select named.tag || '(' || key.key || ')'
+      from named
+      cross join unnest(case when '*' = any (named.keys) or cardinality(named.keys) > 1000 then '{*}' else named.keys end) as key (key)
+    ) as reported;
+  end if;
+
+  return jsonb_build_object(
+    'epoch', epoch,
+    'cursor', epoch || '@' || snapshot,
+    'reset', reason is not null,
+    'reason', reason,
+    'tags', tags
+  );
+end
+$_$;
+
+COMMENT ON FUNCTION postern.changes_since(cursor text) IS 'The tags of what was committed since the cursor, and the cursor for the next call. reset: it cannot be said, so anything may have changed.';
+
+CREATE FUNCTION postern.claims_in(expression text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+  select coalesce(array_agg(distinct claim order by claim) filter (where claim is not null), '{}')
+  from (
+    select replace(coalesce(found[1], found[2], found[3], found[4]), $q$''$q$, $q$'$q$) as claim
+    from regexp_matches(expression, postern.setting_readers(), 'g') as found
+  ) as reader
+$_$;
+
+COMMENT ON FUNCTION postern.claims_in(expression text) IS 'The claims that an expression reads.';
+
 CREATE FUNCTION postern.create_api_key(name text, kind text, role name) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -435,6 +861,79 @@ $$;
 
 COMMENT ON FUNCTION postern.create_api_key(name text, kind text, role name) IS 'For the operator: makes a key and returns it, the only time that it is seen in clear.';
 
+CREATE FUNCTION postern.declare_cacheable(function regprocedure, reads regclass[] DEFAULT '{}'::regclass[], claims text[] DEFAULT '{}'::text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  proc pg_catalog.pg_proc;
+  unstable text[] := array(select unnest(claims) intersect values ('exp'), ('iat'), ('nbf'), ('jti'));
+begin
+  select * into proc from pg_catalog.pg_proc where pg_proc.oid = function;
+  if proc.provolatile = 'v' then
+    raise exception '% is volatile', function
+      using errcode = 'invalid_parameter_value', hint = 'If it only reads, say so first: alter function ... stable.';
+  elsif proc.pronamespace = 'pg_catalog'::regnamespace then
+    raise exception '% is not a function of yours', function
+      using errcode = 'invalid_parameter_value', hint = 'Call it in a function of your own, and declare that.';
+  elsif cardinality(unstable) > 0 then
+    raise exception 'these claims differ from token to token: %', array_to_string(unstable, ', ')
+      using errcode = 'invalid_parameter_value', hint = 'An answer that depends on them cannot be shared.';
+  end if;
+  insert into postern.cacheable_functions (function, reads, claims, definition)
+  values (function, reads, claims, postern.definition_of(function))
+  on conflict on constraint cacheable_functions_pkey do update
+  set reads = excluded.reads, claims = excluded.claims, definition = excluded.definition;
+  perform postern.flush();
+end
+$$;
+
+COMMENT ON FUNCTION postern.declare_cacheable(function regprocedure, reads regclass[], claims text[]) IS 'Vouches for a function: it reads its arguments, these relations and these claims of the caller''s token, nothing else.';
+
+CREATE FUNCTION postern.definition_of(function oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
+  from pg_catalog.pg_proc
+  where pg_proc.oid = function
+$$;
+
+COMMENT ON FUNCTION postern.definition_of(function oid) IS 'Changes when what a function does may have changed.';
+
+CREATE FUNCTION postern.epoch() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select left(md5(concat_ws(
+    ' ',
+    (select control.system_identifier from pg_catalog.pg_control_system() as control),
+    left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+    (select pg_database.oid from pg_catalog.pg_database where pg_database.datname = current_database()),
+    'postern.changes'::regclass::oid,
+    extract(epoch from pg_postmaster_start_time()),
+    extract(epoch from pg_stat_get_bgwriter_stat_reset_time())
+  )), 16)
+$$;
+
+COMMENT ON FUNCTION postern.epoch() IS 'Names this life of this database: transaction ids of another mean nothing.';
+
+CREATE FUNCTION postern.family_of(root oid) RETURNS TABLE(relation oid)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with recursive family (oid) as (
+    select root
+    union
+    select pg_inherits.inhrelid
+    from family
+    join pg_catalog.pg_inherits on pg_inherits.inhparent = family.oid
+  )
+  select family.oid from family
+$$;
+
+COMMENT ON FUNCTION postern.family_of(root oid) IS 'A root and its partitions or inheritance children.';
+
 CREATE FUNCTION postern.find_api_key(key_hash text) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO ''
@@ -452,6 +951,15 @@ $_$;
 
 COMMENT ON FUNCTION postern.find_api_key(key_hash text) IS 'Kind and role of the key with this SHA-256, in lower-case hex.';
 
+CREATE FUNCTION postern.flush() RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into postern.changes (tag) values ('catalog')
+$$;
+
+COMMENT ON FUNCTION postern.flush() IS 'Says that anything may have changed: after writes that no trigger could see.';
+
 CREATE FUNCTION postern.get_user(user_id uuid, session_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO ''
@@ -468,6 +976,341 @@ CREATE FUNCTION postern.get_user(user_id uuid, session_id uuid) RETURNS jsonb
 $$;
 
 COMMENT ON FUNCTION postern.get_user(user_id uuid, session_id uuid) IS 'The user of a session that is alive.';
+
+CREATE FUNCTION postern.is_harmless(name text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    RETURN (name ~ (((((((((('^('::text || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'::text) || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'::text) || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'::text) || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'::text) || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'::text) || '|enum_first|enum_last|enum_range|money|numeric'::text) || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'::text) || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'::text) || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'::text) || ')$'::text));
+
+COMMENT ON FUNCTION postern.is_harmless(name text) IS 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
+
+CREATE FUNCTION postern.is_watched() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    RETURN (SELECT (count(*) = 2) FROM pg_event_trigger WHERE ((pg_event_trigger.evtname = ANY (ARRAY['postern_log_ddl'::name, 'postern_log_drop'::name])) AND (pg_event_trigger.evtenabled = 'A'::"char")));
+
+COMMENT ON FUNCTION postern.is_watched() IS 'Whether changes of the catalog are logged as they happen.';
+
+CREATE FUNCTION postern.key_expression(root oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select case
+    when count(*) = 0 then quote_literal('*')
+    -- A tag should stay short.
+    when bool_or(is_text) then format(
+      'case when %s then %L else %s end',
+      string_agg(format('octet_length(%I) > 200', name), ' or ' order by position) filter (where is_text),
+      '*',
+      string_agg(value, $s$ || ',' || $s$ order by position)
+    )
+    else string_agg(value, $s$ || ',' || $s$ order by position)
+  end
+  from (
+    select
+      key.name,
+      key.position,
+      type.is_text,
+      case when type.is_text then format('postern.quoted(%I)', key.name) else format('%I::text', key.name) end as value
+    from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
+    join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+    cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
+  ) as key_column
+$_$;
+
+COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, as tags have it.';
+
+CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  touched oid[];
+  schemas oid[];
+  made record;
+begin
+  -- Temporary objects come and go with every session that uses them. Indexes and comments change no answer.
+  if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT') or not exists (
+    select
+    from pg_catalog.pg_event_trigger_ddl_commands() as command
+    where command.schema_name is distinct from 'pg_temp'
+  ) then
+    return;
+  end if;
+
+  select
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_class'::regclass),
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_namespace'::regclass)
+  into touched, schemas
+  from pg_catalog.pg_event_trigger_ddl_commands() as command
+  where command.schema_name is distinct from 'pg_temp';
+
+  if tg_tag <> 'REFRESH MATERIALIZED VIEW' then
+    perform postern.flush();
+  end if;
+  insert into postern.changes (tag, rows)
+  select distinct postern.tag_of(class.oid), '{*}'::text[]
+  from pg_catalog.pg_class as class
+  where class.oid = any (touched)
+    and class.relkind in ('r', 'p', 'v', 'm', 'f');
+
+  if tg_tag = 'REFRESH MATERIALIZED VIEW' or current_setting('postern.is_tracking', true) = 'on' then
+    return;
+  end if;
+  perform set_config('postern.is_tracking', 'on', true);
+  for made in
+    select
+      class.oid::regclass as relation,
+      schema.staleness,
+      tracked.relation is null as is_new
+    from pg_catalog.pg_class as class
+    left join postern.tracked_relations as tracked on tracked.relation = class.oid
+    left join postern.tracked_schemas as schema on schema.schema = class.relnamespace
+    where class.relkind in ('r', 'p')
+      and class.relpersistence <> 't'
+      and (
+        (
+          tracked.relation is not null
+          and (
+            class.relnamespace = any (schemas)
+            or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
+          )
+        )
+        or (
+          schema.schema is not null
+          and tracked.relation is null
+          and class.oid = any (touched)
+          and tg_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+          and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
+        )
+      )
+  loop
+    -- What was asked for is done in any case. The catalog reports a table that is not tracked after all.
+    begin
+      if made.is_new then
+        insert into postern.tracked_relations (relation, staleness) values (made.relation, made.staleness);
+      end if;
+      perform postern.make_triggers(made.relation, made.is_new);
+    exception
+      when others then
+        raise warning '% is not tracked: %', made.relation, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_ddl() IS 'Logs that the catalog changed or a materialized view was refreshed, and tracks new tables of tracked schemas.';
+
+CREATE FUNCTION postern.log_drop() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (
+    select
+    from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+    where not dropped.is_temporary
+      and dropped.schema_name is distinct from 'pg_temp'
+      and dropped.object_type not in ('index', 'toast table')
+  ) then
+    return;
+  end if;
+  perform postern.flush();
+  insert into postern.changes (tag, rows)
+  select distinct postern.quoted(dropped.schema_name) || '.' || postern.quoted(dropped.object_name), '{*}'::text[]
+  from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where dropped.object_type in ('table', 'view', 'materialized view', 'foreign table')
+    and not dropped.is_temporary
+    and dropped.schema_name is distinct from 'pg_temp';
+  delete from postern.tracked_relations
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_relations.relation = dropped.objid and dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid = 0;
+  delete from postern.tracked_schemas
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_schemas.schema = dropped.objid and dropped.classid = 'pg_catalog.pg_namespace'::regclass;
+  delete from postern.cacheable_functions
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where cacheable_functions.function = dropped.objid and dropped.classid = 'pg_catalog.pg_proc'::regclass;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_drop() IS 'Logs that something was dropped, and forgets it.';
+
+CREATE FUNCTION postern.logger_of(root oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    RETURN ('log_'::text || "left"(md5(postern.key_expression(root)), 12));
+
+COMMENT ON FUNCTION postern.logger_of(root oid) IS 'The name of the trigger function for a table and its descendants.';
+
+CREATE FUNCTION postern.make_logger(root regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  logger text := postern.logger_of(root);
+begin
+  if to_regprocedure(format('postern.%I()', logger)) is not null then
+    return;
+  end if;
+  -- Security definer: whoever writes the table may not write the outbox.
+  execute format($create$
+    create function postern.%1$I()
+    returns trigger
+    language plpgsql volatile security definer
+    set search_path = ''
+    as $body$
+begin
+  -- One statement each: what a trigger costs is mostly the number of its statements.
+  -- Statement triggers fire for statements that found no row, too.
+  if tg_op = 'UPDATE' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(new_keys) > 50 then '{*}' when new_keys = old_keys then new_keys else new_keys || old_keys end
+    from (
+      select array(select %2$s from new_rows limit 51) as new_keys, array(select %2$s from old_rows limit 51) as old_keys
+      -- so that each is made once
+      offset 0
+    ) as changed
+    where cardinality(new_keys) > 0;
+  elsif tg_op = 'INSERT' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
+    from (select array(select %2$s from new_rows limit 51) as keys offset 0) as changed
+    where cardinality(keys) > 0;
+  elsif tg_op = 'DELETE' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
+    from (select array(select %2$s from old_rows limit 51) as keys offset 0) as changed
+    where cardinality(keys) > 0;
+  else
+    insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
+  end if;
+  return null;
+end
+$body$
+    $create$, logger, postern.key_expression(root));
+  execute format('revoke execute on function postern.%I() from public', logger);
+  execute format('comment on function postern.%I() is %L', logger,
+    format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+end
+$_$;
+
+COMMENT ON FUNCTION postern.make_logger(root regclass) IS 'Makes the trigger function for a table, if it is not there.';
+
+CREATE FUNCTION postern.make_triggers(root regclass, enable boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  made record;
+begin
+  perform postern.make_logger(root);
+  for made in
+    select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
+    from postern.trigger_problems(root) as problem
+    where problem.problem like 'has %'
+      and (enable or problem.problem not like '%ENABLE ALWAYS')
+  loop
+    if made.is_remade then
+      execute format(
+        'create or replace trigger postern_%1$s after %1$s on %2$s %3$s for each statement execute function postern.%4$I(%5$L)',
+        made.event,
+        made.relation,
+        case made.event
+          when 'insert' then 'referencing new table as new_rows'
+          when 'delete' then 'referencing old table as old_rows'
+          when 'update' then 'referencing old table as old_rows new table as new_rows'
+          else ''
+        end,
+        postern.logger_of(root),
+        postern.tag_of(root)
+      );
+    end if;
+    -- Also where session_replication_role is replica: a restore, for one. ONLY: each partition is handled by itself.
+    execute format('alter table only %s enable always trigger postern_%s', made.relation, made.event);
+  end loop;
+end
+$_$;
+
+COMMENT ON FUNCTION postern.make_triggers(root regclass, enable boolean) IS 'Brings the triggers of a tracked table and its descendants up to date.';
+
+CREATE FUNCTION postern.problems_in(tree text, expression text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+  select array_remove(array[
+    -- current_setting, without and with missing_ok
+    case when (select count(*) from regexp_matches(tree, ':funcid (2077|3294) ', 'g'))
+      > (select count(*) from regexp_matches(expression, postern.setting_readers(), 'g'))
+      then 'reads a setting that is not a named claim: ' || coalesce((
+        select string_agg(distinct setting[1], ', ')
+        from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting
+      ), 'its name is computed')
+    end,
+    case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
+      then 'reads a claim that differs from token to token' end,
+    case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
+    case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
+    case when tree ~ ':tablesample {' then 'reads a random sample' end,
+    case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
+    -- 'now' is such a text.
+    case when tree ~ '{COERCEVIAIO .*:resulttype (1082|1083|1114|1184|1266) ' then 'casts text to a date or time' end
+  ], null)
+$_$;
+
+COMMENT ON FUNCTION postern.problems_in(tree text, expression text) IS 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
+
+CREATE FUNCTION postern.prune(retention interval DEFAULT '01:00:00'::interval, batch integer DEFAULT 10000) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  noted postern.horizon;
+  snapshot pg_snapshot := pg_current_snapshot();
+  pruned bigint;
+begin
+  -- Whoever prunes at the same time has it done for us.
+  select * into noted from postern.horizon for update skip locked;
+  if not found then
+    return jsonb_build_object('pruned', 0, 'isDone', false);
+  end if;
+
+  if greatest(noted.pruned_below, noted.prune_next) > pg_snapshot_xmax(snapshot) then
+    -- Loaded from a dump of another server, as are changes with ids that were not given out yet.
+    delete from postern.changes where changes.xid >= pg_snapshot_xmax(snapshot);
+    noted.pruned_below := '0';
+    noted.prune_next := pg_snapshot_xmin(snapshot);
+    noted.noted_at := clock_timestamp();
+  elsif noted.noted_at <= clock_timestamp() - retention then
+    noted.pruned_below := noted.prune_next;
+    noted.prune_next := pg_snapshot_xmin(snapshot);
+    noted.noted_at := clock_timestamp();
+  end if;
+  update postern.horizon
+  set pruned_below = noted.pruned_below, prune_next = noted.prune_next, noted_at = noted.noted_at
+  where horizon.noted_at <> noted.noted_at;
+
+  delete from postern.changes
+  where changes.ctid = any (array(
+    select old.ctid
+    from postern.changes as old
+    where old.xid < noted.pruned_below
+    limit batch
+  ));
+  get diagnostics pruned = row_count;
+  return jsonb_build_object('pruned', pruned, 'isDone', pruned < batch);
+end
+$$;
+
+COMMENT ON FUNCTION postern.prune(retention interval, batch integer) IS 'Removes changes that no cursor younger than retention can need, at most batch of them.';
+
+CREATE FUNCTION postern.quoted(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    RETURN CASE WHEN ((value COLLATE "C") ~ '^[A-Za-z0-9_-]+$'::text) THEN value ELSE (('"'::text || replace(value, '"'::text, '""'::text)) || '"'::text) END;
+
+COMMENT ON FUNCTION postern.quoted(value text) IS 'A name or a key value as part of a tag.';
 
 CREATE FUNCTION postern.refresh_session(refresh_token text, address text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -590,6 +1433,66 @@ end
 $$;
 
 COMMENT ON FUNCTION postern.revoke_api_key(id bigint) IS 'For the operator: from now on the database does not know the key.';
+
+CREATE FUNCTION postern.roots_of(relation oid) RETURNS oid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with recursive ancestors (oid) as (
+    select relation
+    union
+    select pg_inherits.inhparent
+    from ancestors
+    join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
+  )
+  select array_agg(ancestors.oid order by ancestors.oid)
+  from ancestors
+  where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+$$;
+
+COMMENT ON FUNCTION postern.roots_of(relation oid) IS 'The relations at the top of the partition or inheritance tree of a relation.';
+
+CREATE FUNCTION postern.row_key_of(root oid) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case when bool_and(is_nameable) then array_agg(name order by position) end
+  from (
+    select
+      attribute.attname::text as name,
+      key.position,
+      attribute.atttypid in (
+        'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+        'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+      )
+      -- Two texts can be equal under a collation that is not deterministic.
+      and not exists (
+        select from pg_catalog.pg_collation
+        where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+      ) as is_nameable
+    from pg_catalog.pg_index as index
+    cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+    join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+    where index.indrelid = root
+      and index.indisprimary
+      and index.indisvalid
+      and key.position <= index.indnkeyatts
+  ) as key_column
+$$;
+
+COMMENT ON FUNCTION postern.row_key_of(root oid) IS 'The columns that name a row in tags, or null.';
+
+CREATE FUNCTION postern.setting_readers() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+  select format(
+    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
+    $re$current_setting\('request\.jwt\.claims'::text(?:, (?:true|false))?\)$re$
+  )
+$_$;
+
+COMMENT ON FUNCTION postern.setting_readers() IS 'Regular expression of the known ways to read a claim, which is one of its groups; the role is none.';
 
 CREATE FUNCTION postern.sign_in(email text, password text, bcrypt_cost integer, address text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -715,6 +1618,42 @@ $$;
 
 COMMENT ON FUNCTION postern.sign_up(email text, password text, fullname text, user_metadata jsonb, bcrypt_cost integer, address text) IS 'Makes a user and signs it in.';
 
+CREATE FUNCTION postern.status() RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'epoch', case when not pg_is_in_recovery() then postern.epoch() end,
+    'isWatched', postern.is_watched(),
+    'lost', case when postern.is_watched() then '[]'::jsonb else jsonb_build_array(
+      'changes of the schema, of policies and of grants are seen only when the catalog is read again',
+      'new partitions and new tables of a tracked schema are tracked only after postern.track or postern.track_schema is called again',
+      'materialized views are not cached: nothing tells of their REFRESH'
+    ) end,
+    'tracked', (
+      select coalesce(jsonb_agg(jsonb_build_object('relation', postern.tag_of(tracked.relation), 'problem', facts.problem) order by tracked.relation::text), '[]')
+      from postern.tracked_relations as tracked
+      join postern.relation_facts as facts on facts.node = tracked.relation
+    ),
+    'changes', (select count(*) from postern.changes),
+    'oldestChange', (select min(changes.at) from postern.changes)
+  )
+$$;
+
+COMMENT ON FUNCTION postern.status() IS 'For the operator: what is tracked, what is wrong with it, and what is lost without event triggers.';
+
+CREATE FUNCTION postern.tag_of(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+  from pg_catalog.pg_class as class
+  join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+  where class.oid = (postern.roots_of(relation))[1]
+$$;
+
+COMMENT ON FUNCTION postern.tag_of(relation oid) IS 'The tag of a relation.';
+
 CREATE FUNCTION postern.touch_updated_at() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -726,6 +1665,197 @@ end
 $$;
 
 COMMENT ON FUNCTION postern.touch_updated_at() IS 'Trigger: sets updated_at of a changed row to the time of its transaction.';
+
+CREATE FUNCTION postern.track(relation regclass, staleness interval DEFAULT NULL::interval) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  root regclass := postern.trackable_root(relation);
+begin
+  -- The event triggers leave what happens here alone.
+  perform set_config('postern.is_tracking', 'on', true);
+  insert into postern.tracked_relations (relation, staleness)
+  values (root, track.staleness)
+  on conflict on constraint tracked_relations_pkey do update
+  set staleness = excluded.staleness;
+  perform postern.make_triggers(root, true);
+  perform postern.flush();
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+
+COMMENT ON FUNCTION postern.track(relation regclass, staleness interval) IS 'Logs the changes of a table, with its partitions and children. staleness: how old an answer from it may be, where that is not the gateway''s default.';
+
+CREATE FUNCTION postern.track_schema(schema regnamespace, staleness interval DEFAULT NULL::interval) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  class record;
+begin
+  insert into postern.tracked_schemas (schema, staleness)
+  values (track_schema.schema, track_schema.staleness)
+  on conflict on constraint tracked_schemas_pkey do update
+  set staleness = excluded.staleness;
+  for class in
+    select pg_class.oid::regclass as relation, pg_class.relkind = 'f' as is_foreign
+    from pg_catalog.pg_class
+    where pg_class.relnamespace = track_schema.schema
+      and pg_class.relkind in ('r', 'p', 'f')
+      and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = pg_class.oid)
+    order by pg_class.relname
+  loop
+    if class.is_foreign then
+      raise notice '% is a foreign table and is not tracked', class.relation;
+    else
+      perform postern.track(class.relation, track_schema.staleness);
+    end if;
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION postern.track_schema(schema regnamespace, staleness interval) IS 'Tracks every table of a schema, and from now on each that is made in it.';
+
+CREATE FUNCTION postern.trackable_root(relation regclass) RETURNS regclass
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  class pg_catalog.pg_class;
+  roots oid[];
+begin
+  select * into class from pg_catalog.pg_class where pg_class.oid = relation;
+  if class.relkind = 'v' then
+    raise exception '% is a view', relation
+      using errcode = 'wrong_object_type', hint = 'Track the tables that it reads: postern.catalog finds them by itself.';
+  elsif class.relkind = 'm' then
+    raise exception '% is a materialized view', relation
+      using errcode = 'wrong_object_type', hint = 'It need not be tracked: REFRESH MATERIALIZED VIEW is logged by itself.';
+  elsif class.relkind = 'f' then
+    raise exception '% is a foreign table', relation
+      using errcode = 'wrong_object_type', hint = 'Its changes happen elsewhere. Copy it into a table or a materialized view.';
+  elsif class.relkind is null or class.relkind not in ('r', 'p') then
+    raise exception '% is not a table', relation using errcode = 'wrong_object_type';
+  elsif class.relpersistence = 't' then
+    raise exception '% is a temporary table', relation using errcode = 'wrong_object_type';
+  elsif class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace) then
+    raise exception '% is not a table of yours', relation using errcode = 'wrong_object_type';
+  end if;
+  roots := postern.roots_of(relation);
+  if cardinality(roots) > 1 then
+    raise exception '% inherits from several tables: %', relation, roots::regclass[]
+      using errcode = 'feature_not_supported', hint = 'Its changes cannot be told apart from theirs. Leave it untracked, or give it one root.';
+  end if;
+  if exists (
+    select
+    from postern.family_of(roots[1]) as member
+    join pg_catalog.pg_class as descendant on descendant.oid = member.relation
+    where descendant.relkind = 'f'
+  ) then
+    raise exception '% has a partition that is a foreign table', roots[1]::regclass
+      using errcode = 'wrong_object_type', hint = 'Its changes happen elsewhere. Detach it, or leave the table untracked.';
+  end if;
+  if roots[1] <> relation then
+    raise notice '% belongs to %, which stands for all of its partitions or children', relation, roots[1]::regclass;
+  end if;
+  return roots[1];
+end
+$$;
+
+COMMENT ON FUNCTION postern.trackable_root(relation regclass) IS 'What is tracked when a relation is; an error that says what to do, where it cannot be.';
+
+CREATE FUNCTION postern.trigger_problems(root oid) RETURNS TABLE(relation oid, event text, problem text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select
+    class.oid,
+    event.name,
+    case
+      when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
+      when trigger.oid is null then format('has no trigger postern_%s', event.name)
+      when trigger.tgfoid is distinct from to_regprocedure(format('postern.%I()', expected.logger))::oid
+        or trigger.tgargs is distinct from expected.args
+        or trigger.tgtype <> event.type
+        or trigger.tgqual is not null
+        then format('has a trigger postern_%s that is out of date', event.name)
+      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', event.name)
+      when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
+        then 'is written by logical replication, which fires no statement triggers'
+    end
+  from (
+    select
+      postern.logger_of(root) as logger,
+      convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
+  ) as expected
+  cross join postern.family_of(root) as member
+  join pg_catalog.pg_class as class on class.oid = member.relation
+  -- after, statement level: none of the bits 1 (row) and 2 (before)
+  cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
+  left join pg_catalog.pg_trigger as trigger
+    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
+$$;
+
+COMMENT ON FUNCTION postern.trigger_problems(root oid) IS 'For each trigger of a tracked table and its descendants what is wrong with it, or null.';
+
+CREATE FUNCTION postern.undeclare_cacheable(function regprocedure) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  delete from postern.cacheable_functions as declared where declared.function = undeclare_cacheable.function;
+  perform postern.flush();
+end
+$$;
+
+COMMENT ON FUNCTION postern.undeclare_cacheable(function regprocedure) IS 'Vouches for a function no longer.';
+
+CREATE FUNCTION postern.untrack(relation regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  root regclass := (postern.roots_of(relation))[1];
+  member record;
+begin
+  perform set_config('postern.is_tracking', 'on', true);
+  delete from postern.tracked_relations as tracked where tracked.relation in (root, untrack.relation);
+  for member in
+    select trigger.tgname as trigger, trigger.tgrelid::regclass as relation
+    from postern.family_of(root) as family
+    join pg_catalog.pg_trigger as trigger on trigger.tgrelid = family.relation
+    where trigger.tgname in ('postern_insert', 'postern_update', 'postern_delete', 'postern_truncate')
+  loop
+    execute format('drop trigger %I on %s', member.trigger, member.relation);
+  end loop;
+  perform postern.flush();
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+
+COMMENT ON FUNCTION postern.untrack(relation regclass) IS 'Logs the changes of a table no longer: answers from it are not cached any more.';
+
+CREATE FUNCTION postern.untrack_schema(schema regnamespace) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  class record;
+begin
+  delete from postern.tracked_schemas as tracked where tracked.schema = untrack_schema.schema;
+  for class in
+    select tracked.relation
+    from postern.tracked_relations as tracked
+    join pg_catalog.pg_class on pg_class.oid = tracked.relation
+    where pg_class.relnamespace = untrack_schema.schema
+  loop
+    perform postern.untrack(class.relation);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION postern.untrack_schema(schema regnamespace) IS 'Tracks no table of a schema any longer.';
 
 CREATE FUNCTION postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -968,6 +2098,194 @@ CREATE VIEW postern.api_keys WITH (security_invoker='true') AS
 
 COMMENT ON VIEW postern.api_keys IS 'For the operator: the API keys, without what could find or forge one.';
 
+CREATE TABLE postern.cacheable_functions (
+    function regprocedure NOT NULL,
+    reads regclass[] NOT NULL,
+    claims text[] NOT NULL,
+    definition text NOT NULL
+);
+
+COMMENT ON TABLE postern.cacheable_functions IS 'Functions whose results follow from their arguments, the relations they read and the claims. definition: what was vouched for. Written by postern.declare_cacheable.';
+
+CREATE TABLE postern.changes (
+    tag text NOT NULL COLLATE pg_catalog."C",
+    rows text[] COLLATE pg_catalog."C",
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE postern.changes IS 'The outbox: what each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
+
+CREATE VIEW postern.expressions AS
+ SELECT 'relation'::text AS kind,
+    rule.ev_class AS node,
+    (rule.ev_action)::text AS tree,
+    pg_get_viewdef(rule.ev_class) AS expression
+   FROM (pg_rewrite rule
+     JOIN pg_class class ON ((class.oid = rule.ev_class)))
+  WHERE ((rule.ev_type = '1'::"char") AND (class.relkind = 'v'::"char") AND (class.relnamespace <> ALL (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])))
+UNION ALL
+ SELECT 'policy'::text AS kind,
+    policy.oid AS node,
+    (policy.polqual)::text AS tree,
+    pg_get_expr(policy.polqual, policy.polrelid) AS expression
+   FROM pg_policy policy
+  WHERE ((policy.polcmd = ANY (ARRAY['r'::"char", '*'::"char"])) AND (policy.polqual IS NOT NULL))
+UNION ALL
+ SELECT 'function'::text AS kind,
+    proc.oid AS node,
+    (proc.prosqlbody)::text AS tree,
+    pg_get_function_sqlbody(proc.oid) AS expression
+   FROM pg_proc proc
+  WHERE ((proc.prosqlbody IS NOT NULL) AND (proc.pronamespace <> ('pg_catalog'::regnamespace)::oid) AND (NOT (EXISTS ( SELECT
+           FROM postern.cacheable_functions declared
+          WHERE ((declared.function)::oid = proc.oid)))));
+
+COMMENT ON VIEW postern.expressions IS 'The parse trees that postern.catalog looks into.';
+
+CREATE VIEW postern.dependencies AS
+ WITH called AS (
+         SELECT expressions.kind,
+            expressions.node,
+            (found.found[1])::oid AS function
+           FROM (postern.expressions
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([1-9]\d*)'::text, 'g'::text) found(found))
+        UNION
+         SELECT expressions.kind,
+            expressions.node,
+            (operator.oprcode)::oid AS oprcode
+           FROM ((postern.expressions
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':opno ([1-9]\d*)'::text, 'g'::text) found(found))
+             JOIN pg_operator operator ON ((operator.oid = (found.found[1])::oid)))
+        ), edges(kind, node, to_kind, to_node) AS (
+         SELECT called.kind,
+            called.node,
+            'function'::text AS "?column?",
+            called.function
+           FROM called
+        UNION
+         SELECT expressions.kind,
+            expressions.node,
+            'relation'::text,
+            (found.found[1])::oid AS found
+           FROM (postern.expressions
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':relid ([1-9]\d*)'::text, 'g'::text) found(found))
+          WHERE ((expressions.kind IS DISTINCT FROM 'relation'::text) OR (expressions.node IS DISTINCT FROM (found.found[1])::oid))
+        UNION
+         SELECT 'relation'::text,
+            policy.polrelid,
+            'policy'::text,
+            policy.oid
+           FROM (pg_policy policy
+             JOIN pg_class class_1 ON ((class_1.oid = policy.polrelid)))
+          WHERE (class_1.relrowsecurity AND (policy.polcmd = ANY (ARRAY['r'::"char", '*'::"char"])))
+        UNION
+         SELECT 'function'::text,
+            (declared.function)::oid AS function,
+            'relation'::text,
+            (read.read)::oid AS read
+           FROM (postern.cacheable_functions declared
+             CROSS JOIN LATERAL unnest(declared.reads) read(read))
+        UNION
+         SELECT 'function'::text,
+            (aggregate.aggfnoid)::oid AS aggfnoid,
+            'function'::text,
+            part.function
+           FROM (pg_aggregate aggregate
+             CROSS JOIN LATERAL ( VALUES ((aggregate.aggtransfn)::oid), ((aggregate.aggfinalfn)::oid), ((aggregate.aggmtransfn)::oid), ((aggregate.aggminvtransfn)::oid), ((aggregate.aggmfinalfn)::oid)) part(function))
+          WHERE (((aggregate.aggfnoid)::oid >= (16384)::oid) AND (part.function <> (0)::oid))
+        )
+ SELECT edges.kind,
+    edges.node,
+    edges.to_kind,
+    edges.to_node,
+        CASE edges.kind
+            WHEN 'relation'::text THEN ((class.relkind = 'v'::"char") AND (NOT (EXISTS ( SELECT
+               FROM pg_options_to_table(class.reloptions) option(option_name, option_value)
+              WHERE ((option.option_name = 'security_invoker'::text) AND (option.option_value)::boolean)))))
+            WHEN 'function'::text THEN proc.prosecdef
+            ELSE false
+        END AS as_owner
+   FROM ((edges
+     LEFT JOIN pg_class class ON (((edges.kind = 'relation'::text) AND (class.oid = edges.node))))
+     LEFT JOIN pg_proc proc ON (((edges.kind = 'function'::text) AND (proc.oid = edges.node))));
+
+COMMENT ON VIEW postern.dependencies IS 'What views, policies and functions read and call directly.';
+
+CREATE VIEW postern.function_facts AS
+ SELECT proc.oid AS node,
+    COALESCE(declared.claims, '{}'::text[]) AS claims,
+        CASE
+            WHEN (proc.provolatile = 'v'::"char") THEN format('%s is volatile'::text, (proc.oid)::regprocedure)
+            WHEN (declared.definition = postern.definition_of(proc.oid)) THEN NULL::text
+            WHEN (declared.function IS NOT NULL) THEN format('%s has changed since it was declared cacheable'::text, (proc.oid)::regprocedure)
+            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND ((proc.provolatile = 'i'::"char") OR (proc.oid = ANY (ARRAY[(2077)::oid, (3294)::oid])) OR postern.is_harmless((proc.proname)::text))) THEN NULL::text
+            WHEN (proc.pronamespace = ('pg_catalog'::regnamespace)::oid) THEN format('%s may read the clock or the session'::text, (proc.oid)::regprocedure)
+            WHEN (proc.prosqlbody IS NOT NULL) THEN NULL::text
+            WHEN ((language.lanname = ANY (ARRAY['internal'::name, 'c'::name])) AND (proc.provolatile = 'i'::"char")) THEN NULL::text
+            ELSE format('what %s reads is not known: postern.declare_cacheable can tell'::text, (proc.oid)::regprocedure)
+        END AS problem
+   FROM ((pg_proc proc
+     JOIN pg_language language ON ((language.oid = proc.prolang)))
+     LEFT JOIN postern.cacheable_functions declared ON (((declared.function)::oid = proc.oid)));
+
+COMMENT ON VIEW postern.function_facts IS 'Of each function the claims it is declared to read, and why its result might not follow from tables and claims.';
+
+CREATE TABLE postern.horizon (
+    is_only boolean DEFAULT true NOT NULL,
+    pruned_below xid8 NOT NULL,
+    prune_next xid8 NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    CONSTRAINT there_is_one_horizon CHECK (is_only)
+);
+
+COMMENT ON TABLE postern.horizon IS 'Changes of transactions below pruned_below are gone. All below prune_next had ended at noted_at: the next to go.';
+
+CREATE TABLE postern.tracked_relations (
+    relation regclass NOT NULL,
+    staleness interval,
+    CONSTRAINT staleness_is_positive CHECK ((staleness > '00:00:00'::interval))
+);
+
+COMMENT ON TABLE postern.tracked_relations IS 'Tables whose changes are logged; of partitions and inheritance children, their root. Written by postern.track and untrack.';
+
+CREATE VIEW postern.relation_facts AS
+ SELECT class.oid AS node,
+        CASE
+            WHEN (class.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'm'::"char"])) THEN postern.tag_of(class.oid)
+            ELSE NULL::text
+        END AS tag,
+    tracked.staleness,
+        CASE
+            WHEN (class.relnamespace = ANY (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])) THEN format('%s belongs to the system'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'f'::"char") THEN format('%s is a foreign table: changes of it are not seen'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'S'::"char") THEN format('%s is a sequence'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'v'::"char") THEN NULL::text
+            WHEN (class.relkind = 'm'::"char") THEN
+            CASE
+                WHEN (NOT postern.is_watched()) THEN format('%s is refreshed without being seen: there are no event triggers'::text, (class.oid)::regclass)
+                ELSE NULL::text
+            END
+            WHEN ((class.relkind <> ALL (ARRAY['r'::"char", 'p'::"char"])) OR (class.relpersistence = 't'::"char")) THEN format('%s is not a table'::text, (class.oid)::regclass)
+            WHEN (cardinality(root.roots) > 1) THEN format('%s inherits from several tables'::text, (class.oid)::regclass)
+            WHEN (tracked.relation IS NULL) THEN format('%s is not tracked'::text, (class.oid)::regclass)
+            ELSE ( SELECT min(format('%s %s'::text, (problem.relation)::regclass, problem.problem)) FILTER (WHERE (problem.problem IS NOT NULL)) AS min
+               FROM postern.trigger_problems(root.roots[1]) problem(relation, event, problem))
+        END AS problem
+   FROM ((pg_class class
+     CROSS JOIN LATERAL ( SELECT postern.roots_of(class.oid) AS roots) root)
+     LEFT JOIN postern.tracked_relations tracked ON (((tracked.relation)::oid = root.roots[1])));
+
+COMMENT ON VIEW postern.relation_facts IS 'Of each relation its tag, and why a change of it might not be seen.';
+
+CREATE TABLE postern.tracked_schemas (
+    schema regnamespace NOT NULL,
+    staleness interval,
+    CONSTRAINT staleness_is_positive CHECK ((staleness > '00:00:00'::interval))
+);
+
+COMMENT ON TABLE postern.tracked_schemas IS 'Schemas whose new tables are tracked from the start. Written by postern.track_schema and untrack_schema.';
+
 ALTER TABLE ONLY api.follows
     ADD CONSTRAINT follows_pkey PRIMARY KEY (follower, followed);
 
@@ -1010,6 +2328,18 @@ ALTER TABLE ONLY auth.throttles
 ALTER TABLE ONLY auth.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY postern.cacheable_functions
+    ADD CONSTRAINT cacheable_functions_pkey PRIMARY KEY (function);
+
+ALTER TABLE ONLY postern.horizon
+    ADD CONSTRAINT horizon_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY postern.tracked_relations
+    ADD CONSTRAINT tracked_relations_pkey PRIMARY KEY (relation);
+
+ALTER TABLE ONLY postern.tracked_schemas
+    ADD CONSTRAINT tracked_schemas_pkey PRIMARY KEY (schema);
+
 CREATE INDEX follows_followed ON api.follows USING btree (followed);
 
 CREATE INDEX todos_creator ON api.todos USING btree (creator, id);
@@ -1025,6 +2355,8 @@ CREATE INDEX sessions_refreshed_at ON auth.sessions USING btree (refreshed_at);
 CREATE INDEX sessions_user_id ON auth.sessions USING btree (user_id);
 
 CREATE INDEX throttles_until ON auth.throttles USING btree (until);
+
+CREATE INDEX changes_xid ON postern.changes USING btree (xid);
 
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON api.products FOR EACH ROW EXECUTE FUNCTION postern.touch_updated_at();
 
@@ -1165,13 +2497,56 @@ REVOKE ALL ON FUNCTION auth.user_json(account auth.users) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION auth.verify_password(password text, password_hash text, bcrypt_cost integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION postern.catalog(schemas text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postern.catalog(schemas text[]) TO postern;
+
+REVOKE ALL ON FUNCTION postern.catalog_version() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.changes_since(cursor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postern.changes_since(cursor text) TO postern;
+
+REVOKE ALL ON FUNCTION postern.claims_in(expression text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.create_api_key(name text, kind text, role name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.declare_cacheable(function regprocedure, reads regclass[], claims text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.definition_of(function oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.epoch() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.family_of(root oid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.find_api_key(key_hash text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.find_api_key(key_hash text) TO postern;
 
+REVOKE ALL ON FUNCTION postern.flush() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.get_user(user_id uuid, session_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.get_user(user_id uuid, session_id uuid) TO postern;
+
+REVOKE ALL ON FUNCTION postern.is_harmless(name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.is_watched() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.key_expression(root oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_ddl() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.logger_of(root oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.make_logger(root regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.make_triggers(root regclass, enable boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.problems_in(tree text, expression text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.prune(retention interval, batch integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postern.prune(retention interval, batch integer) TO postern;
+
+REVOKE ALL ON FUNCTION postern.quoted(value text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.refresh_session(refresh_token text, address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.refresh_session(refresh_token text, address text) TO postern;
@@ -1182,6 +2557,12 @@ REVOKE ALL ON FUNCTION postern.reload_after_drop() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.revoke_api_key(id bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION postern.roots_of(relation oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.row_key_of(root oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.setting_readers() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.sign_in(email text, password text, bcrypt_cost integer, address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.sign_in(email text, password text, bcrypt_cost integer, address text) TO postern;
 
@@ -1191,7 +2572,26 @@ GRANT ALL ON FUNCTION postern.sign_out(user_id uuid, session_id uuid, scope text
 REVOKE ALL ON FUNCTION postern.sign_up(email text, password text, fullname text, user_metadata jsonb, bcrypt_cost integer, address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.sign_up(email text, password text, fullname text, user_metadata jsonb, bcrypt_cost integer, address text) TO postern;
 
+REVOKE ALL ON FUNCTION postern.status() FROM PUBLIC;
+GRANT ALL ON FUNCTION postern.status() TO postern;
+
+REVOKE ALL ON FUNCTION postern.tag_of(relation oid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.touch_updated_at() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.track(relation regclass, staleness interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.track_schema(schema regnamespace, staleness interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.trackable_root(relation regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.trigger_problems(root oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.undeclare_cacheable(function regprocedure) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.untrack(relation regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.untrack_schema(schema regnamespace) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer) TO postern;
@@ -1232,6 +2632,16 @@ GRANT SELECT ON TABLE api.users TO authenticated;
 GRANT SELECT ON TABLE api.users TO service;
 
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+
+CREATE EVENT TRIGGER postern_log_ddl ON ddl_command_end
+   EXECUTE FUNCTION postern.log_ddl();
+
+ALTER EVENT TRIGGER postern_log_ddl ENABLE ALWAYS;
+
+CREATE EVENT TRIGGER postern_log_drop ON sql_drop
+   EXECUTE FUNCTION postern.log_drop();
+
+ALTER EVENT TRIGGER postern_log_drop ENABLE ALWAYS;
 
 CREATE EVENT TRIGGER postern_reload_after_ddl ON ddl_command_end
          WHEN TAG IN ('CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE TYPE', 'ALTER TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN', 'CREATE CAST', 'CREATE RULE', 'COMMENT')

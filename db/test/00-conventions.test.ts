@@ -134,12 +134,18 @@ const conventions: readonly Convention[] = [
 						'postern.sign_out(uuid,uuid,text)',
 						'postern.get_user(uuid,uuid)',
 						'postern.update_user(uuid,uuid,jsonb,integer)',
-						'postern.find_api_key(text)'
+						'postern.find_api_key(text)',
+						'postern.changes_since(text)',
+						'postern.prune(interval,integer)',
+						'postern.catalog(text[])',
+						'postern.status()'
 					)
 				)`,
 		violations: {
 			"anon may execute postern.get_user(uuid,uuid)":
 				"grant execute on function postern.get_user to anon",
+			"postern may execute postern.track(regclass,interval)":
+				"grant execute on function postern.track to postern",
 			"postern may execute postern.create_api_key(text,text,name)":
 				"grant execute on function postern.create_api_key to postern",
 			"service may execute auth.new_secret()":

@@ -1,0 +1,1513 @@
+-- Tracking: which tables changed since somebody last asked, and what answers depend on. It is all that the read cache needs.
+--
+-- This file stands alone: it needs PostgreSQL 15 or newer and a role `postern` that the login of PostgREST may become,
+-- and nothing of the other migrations. With your own PostgREST:
+--
+--   create role postern nologin noinherit; grant postern to authenticator;
+--   sed '/^-- migrate:down/,$d' db/migrations/0016_tracking.sql | psql "$DATABASE_URL" -1 -v ON_ERROR_STOP=1
+--   select postern.track_schema('api');
+--
+-- and add `postern` to db-schemas. Run it as the owner of the tables. Without the right to make event triggers it says
+-- what is lost, here and in postern.status(), and works without them.
+
+-- migrate:up
+
+do $$
+begin
+  if current_setting('server_version_num')::integer < 150000 then
+    raise exception 'PostgreSQL 15 or newer is needed, this is %', current_setting('server_version');
+  end if;
+  if to_regrole('postern') is null then
+    raise exception 'the role postern is missing'
+      using hint = 'create role postern nologin noinherit; grant postern to authenticator;';
+  end if;
+  -- Asked first: "if not exists" wants the right to create schemas even where there is nothing to create.
+  if to_regnamespace('postern') is null then
+    create schema postern;
+    comment on schema postern is 'Private: what the gateway itself needs. Never exposed to callers.';
+  end if;
+end
+$$;
+
+------------------------------------------------------------------------------------------------------------------------
+-- What is tracked
+
+create table postern.tracked_relations (
+  relation  regclass primary key,
+  staleness interval constraint staleness_is_positive check (staleness > interval '0')
+);
+comment on table postern.tracked_relations is
+'Tables whose changes are logged; of partitions and inheritance children, their root. Written by postern.track and untrack.';
+
+create table postern.tracked_schemas (
+  schema    regnamespace primary key,
+  staleness interval constraint staleness_is_positive check (staleness > interval '0')
+);
+comment on table postern.tracked_schemas is 'Schemas whose new tables are tracked from the start. Written by postern.track_schema and untrack_schema.';
+
+-- Append-only: writers never wait for each other here. rows: the keys of the rows, '*' for any row of the relation, null for none.
+create table postern.changes (
+  tag  text collate "C" not null,
+  rows text[] collate "C",
+  xid  xid8 not null default pg_current_xact_id(),
+  at   timestamptz not null default now()
+);
+comment on table postern.changes is 'The outbox: what each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
+create index changes_xid on postern.changes (xid);
+
+create table postern.horizon (
+  is_only      boolean primary key default true constraint there_is_one_horizon check (is_only),
+  pruned_below xid8 not null,
+  prune_next   xid8 not null,
+  noted_at     timestamptz not null
+);
+comment on table postern.horizon is
+'Changes of transactions below pruned_below are gone. All below prune_next had ended at noted_at: the next to go.';
+insert into postern.horizon (pruned_below, prune_next, noted_at)
+select '0', pg_snapshot_xmin(pg_current_snapshot()), clock_timestamp();
+
+------------------------------------------------------------------------------------------------------------------------
+-- Tags
+--
+--   api.products          some row of the table was changed
+--   api.products(5)       the row with the primary key 5 was changed, inserted or deleted
+--   api.follows(7,9)      the same, by a key of two columns, in the key's order
+--   api.products(*)       any row may have been: truncated, or more rows than are worth naming
+--   catalog               anything at all may have: the schema, a policy or a grant changed
+--
+-- A name or a key value stands as it is when it has only A-Z a-z 0-9 _ -, else in double quotes, with those in it doubled.
+-- So no two things share a tag: "*", the empty text, dots, commas and parentheses are always quoted as names and values.
+-- A partition or inheritance child has the tag of its root. Key values are the text that a filter `eq` would have;
+-- keys of other types than smallint, integer, bigint, uuid, text and varchar are not named: such tables log (*).
+
+create function postern.quoted(value text)
+returns text
+language sql immutable
+set search_path = ''
+return case
+  when value collate "C" ~ '^[A-Za-z0-9_-]+$' then value
+  else '"' || replace(value, '"', '""') || '"'
+end;
+comment on function postern.quoted(text) is 'A name or a key value as part of a tag.';
+
+-- Its ancestors that have no parent. More than one: by multiple inheritance.
+create function postern.roots_of(relation oid)
+returns oid[]
+language sql stable
+set search_path = ''
+as $$
+  with recursive ancestors (oid) as (
+    select relation
+    union
+    select pg_inherits.inhparent
+    from ancestors
+    join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
+  )
+  select array_agg(ancestors.oid order by ancestors.oid)
+  from ancestors
+  where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+$$;
+comment on function postern.roots_of(oid) is 'The relations at the top of the partition or inheritance tree of a relation.';
+
+create function postern.tag_of(relation oid)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+  from pg_catalog.pg_class as class
+  join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+  where class.oid = (postern.roots_of(relation))[1]
+$$;
+comment on function postern.tag_of(oid) is 'The tag of a relation.';
+
+-- The key is null where rows cannot be named: no primary key, a type whose text is not one of a kind, or a descendant without the columns.
+create function postern.row_key_of(root oid)
+returns text[]
+language sql stable
+set search_path = ''
+as $$
+  select case when bool_and(is_nameable) then array_agg(name order by position) end
+  from (
+    select
+      attribute.attname::text as name,
+      key.position,
+      attribute.atttypid in (
+        'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+        'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+      )
+      -- Two texts can be equal under a collation that is not deterministic.
+      and not exists (
+        select from pg_catalog.pg_collation
+        where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+      ) as is_nameable
+    from pg_catalog.pg_index as index
+    cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+    join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+    where index.indrelid = root
+      and index.indisprimary
+      and index.indisvalid
+      and key.position <= index.indnkeyatts
+  ) as key_column
+$$;
+comment on function postern.row_key_of(oid) is 'The columns that name a row in tags, or null.';
+
+-- The expression that makes the key of a row out of its columns.
+create function postern.key_expression(root oid)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when count(*) = 0 then quote_literal('*')
+    -- A tag should stay short.
+    when bool_or(is_text) then format(
+      'case when %s then %L else %s end',
+      string_agg(format('octet_length(%I) > 200', name), ' or ' order by position) filter (where is_text),
+      '*',
+      string_agg(value, $s$ || ',' || $s$ order by position)
+    )
+    else string_agg(value, $s$ || ',' || $s$ order by position)
+  end
+  from (
+    select
+      key.name,
+      key.position,
+      type.is_text,
+      case when type.is_text then format('postern.quoted(%I)', key.name) else format('%I::text', key.name) end as value
+    from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
+    join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+    cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
+  ) as key_column
+$$;
+comment on function postern.key_expression(oid) is 'SQL for the key of a row, as tags have it.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- Logging
+--
+-- One trigger function for each shape of key ("id" is one, "follower, followed" another): its statements are static,
+-- so their plans are kept. With a dynamic statement in one function for all, a single-row update costs twice as much.
+
+create function postern.logger_of(root oid)
+returns text
+language sql stable
+set search_path = ''
+return 'log_' || left(md5(postern.key_expression(root)), 12);
+comment on function postern.logger_of(oid) is 'The name of the trigger function for a table and its descendants.';
+
+create function postern.make_logger(root regclass)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  logger text := postern.logger_of(root);
+begin
+  if to_regprocedure(format('postern.%I()', logger)) is not null then
+    return;
+  end if;
+  -- Security definer: whoever writes the table may not write the outbox.
+  execute format($create$
+    create function postern.%1$I()
+    returns trigger
+    language plpgsql volatile security definer
+    set search_path = ''
+    as $body$
+begin
+  -- One statement each: what a trigger costs is mostly the number of its statements.
+  -- Statement triggers fire for statements that found no row, too.
+  if tg_op = 'UPDATE' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(new_keys) > 50 then '{*}' when new_keys = old_keys then new_keys else new_keys || old_keys end
+    from (
+      select array(select %2$s from new_rows limit 51) as new_keys, array(select %2$s from old_rows limit 51) as old_keys
+      -- so that each is made once
+      offset 0
+    ) as changed
+    where cardinality(new_keys) > 0;
+  elsif tg_op = 'INSERT' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
+    from (select array(select %2$s from new_rows limit 51) as keys offset 0) as changed
+    where cardinality(keys) > 0;
+  elsif tg_op = 'DELETE' then
+    insert into postern.changes (tag, rows)
+    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
+    from (select array(select %2$s from old_rows limit 51) as keys offset 0) as changed
+    where cardinality(keys) > 0;
+  else
+    insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
+  end if;
+  return null;
+end
+$body$
+    $create$, logger, postern.key_expression(root));
+  execute format('revoke execute on function postern.%I() from public', logger);
+  execute format('comment on function postern.%I() is %L', logger,
+    format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+end
+$$;
+comment on function postern.make_logger(regclass) is 'Makes the trigger function for a table, if it is not there.';
+
+-- Everything below a root, the root included.
+create function postern.family_of(root oid)
+returns table (relation oid)
+language sql stable
+set search_path = ''
+as $$
+  with recursive family (oid) as (
+    select root
+    union
+    select pg_inherits.inhrelid
+    from family
+    join pg_catalog.pg_inherits on pg_inherits.inhparent = family.oid
+  )
+  select family.oid from family
+$$;
+comment on function postern.family_of(oid) is 'A root and its partitions or inheritance children.';
+
+-- What is wrong with the triggers of a root and its descendants: no row, nothing is.
+create function postern.trigger_problems(root oid)
+returns table (relation oid, event text, problem text)
+language sql stable
+set search_path = ''
+as $$
+  select
+    class.oid,
+    event.name,
+    case
+      when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
+      when trigger.oid is null then format('has no trigger postern_%s', event.name)
+      when trigger.tgfoid is distinct from to_regprocedure(format('postern.%I()', expected.logger))::oid
+        or trigger.tgargs is distinct from expected.args
+        or trigger.tgtype <> event.type
+        or trigger.tgqual is not null
+        then format('has a trigger postern_%s that is out of date', event.name)
+      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', event.name)
+      when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
+        then 'is written by logical replication, which fires no statement triggers'
+    end
+  from (
+    select
+      postern.logger_of(root) as logger,
+      convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
+  ) as expected
+  cross join postern.family_of(root) as member
+  join pg_catalog.pg_class as class on class.oid = member.relation
+  -- after, statement level: none of the bits 1 (row) and 2 (before)
+  cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
+  left join pg_catalog.pg_trigger as trigger
+    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
+$$;
+comment on function postern.trigger_problems(oid) is 'For each trigger of a tracked table and its descendants what is wrong with it, or null.';
+
+-- Makes what is missing and replaces what is out of date. A trigger that somebody disabled stays so unless all are to be enabled.
+create function postern.make_triggers(root regclass, enable boolean)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  made record;
+begin
+  perform postern.make_logger(root);
+  for made in
+    select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
+    from postern.trigger_problems(root) as problem
+    where problem.problem like 'has %'
+      and (enable or problem.problem not like '%ENABLE ALWAYS')
+  loop
+    if made.is_remade then
+      execute format(
+        'create or replace trigger postern_%1$s after %1$s on %2$s %3$s for each statement execute function postern.%4$I(%5$L)',
+        made.event,
+        made.relation,
+        case made.event
+          when 'insert' then 'referencing new table as new_rows'
+          when 'delete' then 'referencing old table as old_rows'
+          when 'update' then 'referencing old table as old_rows new table as new_rows'
+          else ''
+        end,
+        postern.logger_of(root),
+        postern.tag_of(root)
+      );
+    end if;
+    -- Also where session_replication_role is replica: a restore, for one. ONLY: each partition is handled by itself.
+    execute format('alter table only %s enable always trigger postern_%s', made.relation, made.event);
+  end loop;
+end
+$$;
+comment on function postern.make_triggers(regclass, boolean) is 'Brings the triggers of a tracked table and its descendants up to date.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- For the operator
+
+create function postern.flush()
+returns void
+language sql volatile
+set search_path = ''
+as $$
+  insert into postern.changes (tag) values ('catalog')
+$$;
+comment on function postern.flush() is 'Says that anything may have changed: after writes that no trigger could see.';
+
+create function postern.trackable_root(relation regclass)
+returns regclass
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  class pg_catalog.pg_class;
+  roots oid[];
+begin
+  select * into class from pg_catalog.pg_class where pg_class.oid = relation;
+  if class.relkind = 'v' then
+    raise exception '% is a view', relation
+      using errcode = 'wrong_object_type', hint = 'Track the tables that it reads: postern.catalog finds them by itself.';
+  elsif class.relkind = 'm' then
+    raise exception '% is a materialized view', relation
+      using errcode = 'wrong_object_type', hint = 'It need not be tracked: REFRESH MATERIALIZED VIEW is logged by itself.';
+  elsif class.relkind = 'f' then
+    raise exception '% is a foreign table', relation
+      using errcode = 'wrong_object_type', hint = 'Its changes happen elsewhere. Copy it into a table or a materialized view.';
+  elsif class.relkind is null or class.relkind not in ('r', 'p') then
+    raise exception '% is not a table', relation using errcode = 'wrong_object_type';
+  elsif class.relpersistence = 't' then
+    raise exception '% is a temporary table', relation using errcode = 'wrong_object_type';
+  elsif class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace) then
+    raise exception '% is not a table of yours', relation using errcode = 'wrong_object_type';
+  end if;
+  roots := postern.roots_of(relation);
+  if cardinality(roots) > 1 then
+    raise exception '% inherits from several tables: %', relation, roots::regclass[]
+      using errcode = 'feature_not_supported', hint = 'Its changes cannot be told apart from theirs. Leave it untracked, or give it one root.';
+  end if;
+  if exists (
+    select
+    from postern.family_of(roots[1]) as member
+    join pg_catalog.pg_class as descendant on descendant.oid = member.relation
+    where descendant.relkind = 'f'
+  ) then
+    raise exception '% has a partition that is a foreign table', roots[1]::regclass
+      using errcode = 'wrong_object_type', hint = 'Its changes happen elsewhere. Detach it, or leave the table untracked.';
+  end if;
+  if roots[1] <> relation then
+    raise notice '% belongs to %, which stands for all of its partitions or children', relation, roots[1]::regclass;
+  end if;
+  return roots[1];
+end
+$$;
+comment on function postern.trackable_root(regclass) is 'What is tracked when a relation is; an error that says what to do, where it cannot be.';
+
+create function postern.track(relation regclass, staleness interval default null)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  root regclass := postern.trackable_root(relation);
+begin
+  -- The event triggers leave what happens here alone.
+  perform set_config('postern.is_tracking', 'on', true);
+  insert into postern.tracked_relations (relation, staleness)
+  values (root, track.staleness)
+  on conflict on constraint tracked_relations_pkey do update
+  set staleness = excluded.staleness;
+  perform postern.make_triggers(root, true);
+  perform postern.flush();
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+comment on function postern.track(regclass, interval) is
+'Logs the changes of a table, with its partitions and children. staleness: how old an answer from it may be, where that is not the gateway''s default.';
+
+create function postern.untrack(relation regclass)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  root regclass := (postern.roots_of(relation))[1];
+  member record;
+begin
+  perform set_config('postern.is_tracking', 'on', true);
+  delete from postern.tracked_relations as tracked where tracked.relation in (root, untrack.relation);
+  for member in
+    select trigger.tgname as trigger, trigger.tgrelid::regclass as relation
+    from postern.family_of(root) as family
+    join pg_catalog.pg_trigger as trigger on trigger.tgrelid = family.relation
+    where trigger.tgname in ('postern_insert', 'postern_update', 'postern_delete', 'postern_truncate')
+  loop
+    execute format('drop trigger %I on %s', member.trigger, member.relation);
+  end loop;
+  perform postern.flush();
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+comment on function postern.untrack(regclass) is 'Logs the changes of a table no longer: answers from it are not cached any more.';
+
+create function postern.track_schema(schema regnamespace, staleness interval default null)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  class record;
+begin
+  insert into postern.tracked_schemas (schema, staleness)
+  values (track_schema.schema, track_schema.staleness)
+  on conflict on constraint tracked_schemas_pkey do update
+  set staleness = excluded.staleness;
+  for class in
+    select pg_class.oid::regclass as relation, pg_class.relkind = 'f' as is_foreign
+    from pg_catalog.pg_class
+    where pg_class.relnamespace = track_schema.schema
+      and pg_class.relkind in ('r', 'p', 'f')
+      and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = pg_class.oid)
+    order by pg_class.relname
+  loop
+    if class.is_foreign then
+      raise notice '% is a foreign table and is not tracked', class.relation;
+    else
+      perform postern.track(class.relation, track_schema.staleness);
+    end if;
+  end loop;
+end
+$$;
+comment on function postern.track_schema(regnamespace, interval) is 'Tracks every table of a schema, and from now on each that is made in it.';
+
+create function postern.untrack_schema(schema regnamespace)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  class record;
+begin
+  delete from postern.tracked_schemas as tracked where tracked.schema = untrack_schema.schema;
+  for class in
+    select tracked.relation
+    from postern.tracked_relations as tracked
+    join pg_catalog.pg_class on pg_class.oid = tracked.relation
+    where pg_class.relnamespace = untrack_schema.schema
+  loop
+    perform postern.untrack(class.relation);
+  end loop;
+end
+$$;
+comment on function postern.untrack_schema(regnamespace) is 'Tracks no table of a schema any longer.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- Polling
+--
+-- The cursor is "epoch@snapshot". A change is reported when its transaction is visible in the snapshot of this call and
+-- was not in the cursor's: once, whatever the order of commits, however long other transactions take.
+
+-- Transaction ids mean something only within one life of one database. Each part ends a life:
+--   system identifier, timeline: another server, a promoted standby, a restore to a point in time
+--   oids of the database and of the outbox: a copy as template, a dump that was loaded
+--   start of the server: it may have been started on an older copy of its disk
+--   reset of the statistics: the server recovered from a crash, after which ids that were never written to disk are given out again
+create function postern.epoch()
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select left(md5(concat_ws(
+    ' ',
+    (select control.system_identifier from pg_catalog.pg_control_system() as control),
+    left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+    (select pg_database.oid from pg_catalog.pg_database where pg_database.datname = current_database()),
+    'postern.changes'::regclass::oid,
+    extract(epoch from pg_postmaster_start_time()),
+    extract(epoch from pg_stat_get_bgwriter_stat_reset_time())
+  )), 16)
+$$;
+comment on function postern.epoch() is 'Names this life of this database: transaction ids of another mean nothing.';
+
+create function postern.changes_since(cursor text default null)
+returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+-- Few rows at the end of the index, whatever the statistics say.
+set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  snapshot pg_snapshot;
+  since pg_snapshot;
+  epoch text;
+  pruned_below xid8;
+  reason text;
+  tags jsonb := '[]';
+begin
+  if pg_is_in_recovery() then
+    -- A standby's snapshots do not say which transactions are running.
+    raise sqlstate 'PT503' using message = 'changes are read from the primary server, and this is a standby';
+  end if;
+  snapshot := pg_current_snapshot();
+  epoch := postern.epoch();
+  select horizon.pruned_below into strict pruned_below from postern.horizon;
+
+  if cursor is null or cursor = '' then
+    reason := 'there is no cursor';
+  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' then
+    reason := 'the cursor is none of this function';
+  elsif split_part(cursor, '@', 1) <> epoch then
+    reason := 'the server or the database is another, or was restarted or restored';
+  else
+    since := split_part(cursor, '@', 2)::pg_snapshot;
+    if pg_snapshot_xmax(since) > pg_snapshot_xmax(snapshot) then
+      reason := 'the cursor is ahead of the database';
+    -- A horizon that is ahead of the database was loaded from a dump, and says nothing.
+    elsif pg_snapshot_xmin(since) < pruned_below and pruned_below <= pg_snapshot_xmax(snapshot) then
+      reason := 'changes since the cursor have been pruned';
+    end if;
+  end if;
+
+  if reason is null then
+    with changed as (
+      select changes.tag, changes.rows
+      from postern.changes
+      where changes.xid >= pg_snapshot_xmax(since)
+        and pg_visible_in_snapshot(changes.xid, snapshot)
+      union all
+      -- Those that were running when the cursor was made.
+      select changes.tag, changes.rows
+      from postern.changes
+      where changes.xid = any (array(select pg_snapshot_xip(since)))
+        and pg_visible_in_snapshot(changes.xid, snapshot)
+    ),
+    named as (
+      select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys
+      from changed
+      cross join unnest(changed.rows) as key (key)
+      group by changed.tag
+    )
+    select coalesce(jsonb_agg(reported.tag order by reported.tag), '[]')
+    into tags
+    from (
+      select distinct changed.tag
+      from changed
+      union all
+      select named.tag || '(' || key.key || ')'
+      from named
+      cross join unnest(case when '*' = any (named.keys) or cardinality(named.keys) > 1000 then '{*}' else named.keys end) as key (key)
+    ) as reported;
+  end if;
+
+  return jsonb_build_object(
+    'epoch', epoch,
+    'cursor', epoch || '@' || snapshot,
+    'reset', reason is not null,
+    'reason', reason,
+    'tags', tags
+  );
+end
+$$;
+comment on function postern.changes_since(text) is
+'The tags of what was committed since the cursor, and the cursor for the next call. reset: it cannot be said, so anything may have changed.';
+
+-- Changes go when every transaction below them had ended `retention` ago: each cursor younger than that still finds all that
+-- it needs, long transactions or not. Called by whoever polls, once a minute or so, as a call that may write.
+create function postern.prune(retention interval default '1 hour', batch integer default 10000)
+returns jsonb
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  noted postern.horizon;
+  snapshot pg_snapshot := pg_current_snapshot();
+  pruned bigint;
+begin
+  -- Whoever prunes at the same time has it done for us.
+  select * into noted from postern.horizon for update skip locked;
+  if not found then
+    return jsonb_build_object('pruned', 0, 'isDone', false);
+  end if;
+
+  if greatest(noted.pruned_below, noted.prune_next) > pg_snapshot_xmax(snapshot) then
+    -- Loaded from a dump of another server, as are changes with ids that were not given out yet.
+    delete from postern.changes where changes.xid >= pg_snapshot_xmax(snapshot);
+    noted.pruned_below := '0';
+    noted.prune_next := pg_snapshot_xmin(snapshot);
+    noted.noted_at := clock_timestamp();
+  elsif noted.noted_at <= clock_timestamp() - retention then
+    noted.pruned_below := noted.prune_next;
+    noted.prune_next := pg_snapshot_xmin(snapshot);
+    noted.noted_at := clock_timestamp();
+  end if;
+  update postern.horizon
+  set pruned_below = noted.pruned_below, prune_next = noted.prune_next, noted_at = noted.noted_at
+  where horizon.noted_at <> noted.noted_at;
+
+  delete from postern.changes
+  where changes.ctid = any (array(
+    select old.ctid
+    from postern.changes as old
+    where old.xid < noted.pruned_below
+    limit batch
+  ));
+  get diagnostics pruned = row_count;
+  return jsonb_build_object('pruned', pruned, 'isDone', pruned < batch);
+end
+$$;
+comment on function postern.prune(interval, integer) is 'Removes changes that no cursor younger than retention can need, at most batch of them.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- Functions that the operator vouches for
+
+create table postern.cacheable_functions (
+  function   regprocedure primary key,
+  reads      regclass[] not null,
+  claims     text[] not null,
+  definition text not null
+);
+comment on table postern.cacheable_functions is
+'Functions whose results follow from their arguments, the relations they read and the claims. definition: what was vouched for. Written by postern.declare_cacheable.';
+
+create function postern.definition_of(function oid)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
+  from pg_catalog.pg_proc
+  where pg_proc.oid = function
+$$;
+comment on function postern.definition_of(oid) is 'Changes when what a function does may have changed.';
+
+create function postern.declare_cacheable(function regprocedure, reads regclass[] default '{}', claims text[] default '{}')
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  proc pg_catalog.pg_proc;
+  unstable text[] := array(select unnest(claims) intersect values ('exp'), ('iat'), ('nbf'), ('jti'));
+begin
+  select * into proc from pg_catalog.pg_proc where pg_proc.oid = function;
+  if proc.provolatile = 'v' then
+    raise exception '% is volatile', function
+      using errcode = 'invalid_parameter_value', hint = 'If it only reads, say so first: alter function ... stable.';
+  elsif proc.pronamespace = 'pg_catalog'::regnamespace then
+    raise exception '% is not a function of yours', function
+      using errcode = 'invalid_parameter_value', hint = 'Call it in a function of your own, and declare that.';
+  elsif cardinality(unstable) > 0 then
+    raise exception 'these claims differ from token to token: %', array_to_string(unstable, ', ')
+      using errcode = 'invalid_parameter_value', hint = 'An answer that depends on them cannot be shared.';
+  end if;
+  insert into postern.cacheable_functions (function, reads, claims, definition)
+  values (function, reads, claims, postern.definition_of(function))
+  on conflict on constraint cacheable_functions_pkey do update
+  set reads = excluded.reads, claims = excluded.claims, definition = excluded.definition;
+  perform postern.flush();
+end
+$$;
+comment on function postern.declare_cacheable(regprocedure, regclass[], text[]) is
+'Vouches for a function: it reads its arguments, these relations and these claims of the caller''s token, nothing else.';
+
+create function postern.undeclare_cacheable(function regprocedure)
+returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+  delete from postern.cacheable_functions as declared where declared.function = undeclare_cacheable.function;
+  perform postern.flush();
+end
+$$;
+comment on function postern.undeclare_cacheable(regprocedure) is 'Vouches for a function no longer.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- What event triggers see
+
+create function postern.is_watched()
+returns boolean
+language sql stable
+set search_path = ''
+return (
+  select count(*) = 2
+  from pg_catalog.pg_event_trigger
+  where evtname in ('postern_log_ddl', 'postern_log_drop') and evtenabled = 'A'
+);
+comment on function postern.is_watched() is 'Whether changes of the catalog are logged as they happen.';
+
+create function postern.log_ddl()
+returns event_trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  touched oid[];
+  schemas oid[];
+  made record;
+begin
+  -- Temporary objects come and go with every session that uses them. Indexes and comments change no answer.
+  if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT') or not exists (
+    select
+    from pg_catalog.pg_event_trigger_ddl_commands() as command
+    where command.schema_name is distinct from 'pg_temp'
+  ) then
+    return;
+  end if;
+
+  select
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_class'::regclass),
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_namespace'::regclass)
+  into touched, schemas
+  from pg_catalog.pg_event_trigger_ddl_commands() as command
+  where command.schema_name is distinct from 'pg_temp';
+
+  if tg_tag <> 'REFRESH MATERIALIZED VIEW' then
+    perform postern.flush();
+  end if;
+  insert into postern.changes (tag, rows)
+  select distinct postern.tag_of(class.oid), '{*}'::text[]
+  from pg_catalog.pg_class as class
+  where class.oid = any (touched)
+    and class.relkind in ('r', 'p', 'v', 'm', 'f');
+
+  if tg_tag = 'REFRESH MATERIALIZED VIEW' or current_setting('postern.is_tracking', true) = 'on' then
+    return;
+  end if;
+  perform set_config('postern.is_tracking', 'on', true);
+  for made in
+    select
+      class.oid::regclass as relation,
+      schema.staleness,
+      tracked.relation is null as is_new
+    from pg_catalog.pg_class as class
+    left join postern.tracked_relations as tracked on tracked.relation = class.oid
+    left join postern.tracked_schemas as schema on schema.schema = class.relnamespace
+    where class.relkind in ('r', 'p')
+      and class.relpersistence <> 't'
+      and (
+        (
+          tracked.relation is not null
+          and (
+            class.relnamespace = any (schemas)
+            or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
+          )
+        )
+        or (
+          schema.schema is not null
+          and tracked.relation is null
+          and class.oid = any (touched)
+          and tg_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+          and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
+        )
+      )
+  loop
+    -- What was asked for is done in any case. The catalog reports a table that is not tracked after all.
+    begin
+      if made.is_new then
+        insert into postern.tracked_relations (relation, staleness) values (made.relation, made.staleness);
+      end if;
+      perform postern.make_triggers(made.relation, made.is_new);
+    exception
+      when others then
+        raise warning '% is not tracked: %', made.relation, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+comment on function postern.log_ddl() is 'Logs that the catalog changed or a materialized view was refreshed, and tracks new tables of tracked schemas.';
+
+create function postern.log_drop()
+returns event_trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  if not exists (
+    select
+    from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+    where not dropped.is_temporary
+      and dropped.schema_name is distinct from 'pg_temp'
+      and dropped.object_type not in ('index', 'toast table')
+  ) then
+    return;
+  end if;
+  perform postern.flush();
+  insert into postern.changes (tag, rows)
+  select distinct postern.quoted(dropped.schema_name) || '.' || postern.quoted(dropped.object_name), '{*}'::text[]
+  from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where dropped.object_type in ('table', 'view', 'materialized view', 'foreign table')
+    and not dropped.is_temporary
+    and dropped.schema_name is distinct from 'pg_temp';
+  delete from postern.tracked_relations
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_relations.relation = dropped.objid and dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid = 0;
+  delete from postern.tracked_schemas
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_schemas.schema = dropped.objid and dropped.classid = 'pg_catalog.pg_namespace'::regclass;
+  delete from postern.cacheable_functions
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where cacheable_functions.function = dropped.objid and dropped.classid = 'pg_catalog.pg_proc'::regclass;
+end
+$$;
+comment on function postern.log_drop() is 'Logs that something was dropped, and forgets it.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- The catalog: what an answer from each relation depends on
+--
+-- Read from the parse trees of views, policies and functions with SQL bodies: pg_depend says nothing of built-in functions.
+-- Whatever is not known to read only tables and claims is a reason not to cache.
+
+-- Finds `current_setting('request.jwt.claims')::json ->> 'sub'` and its relatives in SQL as Postgres writes it.
+create function postern.setting_readers()
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select format(
+    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
+    $re$current_setting\('request\.jwt\.claims'::text(?:, (?:true|false))?\)$re$
+  )
+$$;
+comment on function postern.setting_readers() is 'Regular expression of the known ways to read a claim, which is one of its groups; the role is none.';
+
+create function postern.claims_in(expression text)
+returns text[]
+language sql immutable
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct claim order by claim) filter (where claim is not null), '{}')
+  from (
+    select replace(coalesce(found[1], found[2], found[3], found[4]), $q$''$q$, $q$'$q$) as claim
+    from regexp_matches(expression, postern.setting_readers(), 'g') as found
+  ) as reader
+$$;
+comment on function postern.claims_in(text) is 'The claims that an expression reads.';
+
+-- tree: the expression as pg_node_tree.
+create function postern.problems_in(tree text, expression text)
+returns text[]
+language sql immutable
+set search_path = ''
+as $$
+  select array_remove(array[
+    -- current_setting, without and with missing_ok
+    case when (select count(*) from regexp_matches(tree, ':funcid (2077|3294) ', 'g'))
+      > (select count(*) from regexp_matches(expression, postern.setting_readers(), 'g'))
+      then 'reads a setting that is not a named claim: ' || coalesce((
+        select string_agg(distinct setting[1], ', ')
+        from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting
+      ), 'its name is computed')
+    end,
+    case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
+      then 'reads a claim that differs from token to token' end,
+    case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
+    case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
+    case when tree ~ ':tablesample {' then 'reads a random sample' end,
+    case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
+    -- 'now' is such a text.
+    case when tree ~ '{COERCEVIAIO .*:resulttype (1082|1083|1114|1184|1266) ' then 'casts text to a date or time' end
+  ], null)
+$$;
+comment on function postern.problems_in(text, text) is 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
+
+-- Functions of pg_catalog that are STABLE for the sake of the time zone, of output functions or of enum labels.
+create function postern.is_harmless(name text)
+returns boolean
+language sql immutable
+set search_path = ''
+return name ~ ('^('
+  || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'
+  || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'
+  || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'
+  || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'
+  || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'
+  || '|enum_first|enum_last|enum_range|money|numeric'
+  || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'
+  || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'
+  || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'
+  || ')$');
+comment on function postern.is_harmless(text) is 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
+
+-- Everything that has an expression: views, policies for reading, functions with a body that was parsed when they were made.
+create view postern.expressions as
+select 'relation' as kind, rule.ev_class as node, rule.ev_action::text as tree, pg_get_viewdef(rule.ev_class) as expression
+from pg_catalog.pg_rewrite as rule
+join pg_catalog.pg_class as class on class.oid = rule.ev_class
+where rule.ev_type = '1'
+  and class.relkind = 'v'
+  and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+union all
+select 'policy', policy.oid, policy.polqual::text, pg_get_expr(policy.polqual, policy.polrelid)
+from pg_catalog.pg_policy as policy
+where policy.polcmd in ('r', '*')
+  and policy.polqual is not null
+union all
+select 'function', proc.oid, proc.prosqlbody::text, pg_get_function_sqlbody(proc.oid)
+from pg_catalog.pg_proc as proc
+where proc.prosqlbody is not null
+  and proc.pronamespace <> 'pg_catalog'::regnamespace
+  -- Somebody vouched for it.
+  and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid);
+comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
+
+-- as_owner: what is read so is read with the rights of an owner, whose policies apply and not the caller's.
+create view postern.dependencies as
+with called as (
+  select expressions.kind, expressions.node, found[1]::oid as function
+  from postern.expressions
+  cross join regexp_matches(expressions.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([1-9]\d*)', 'g') as found
+  union
+  select expressions.kind, expressions.node, operator.oprcode::oid
+  from postern.expressions
+  cross join regexp_matches(expressions.tree, ':opno ([1-9]\d*)', 'g') as found
+  join pg_catalog.pg_operator as operator on operator.oid = found[1]::oid
+),
+edges (kind, node, to_kind, to_node) as (
+  select called.kind, called.node, 'function', called.function
+  from called
+  union
+  select expressions.kind, expressions.node, 'relation', found[1]::oid
+  from postern.expressions
+  cross join regexp_matches(expressions.tree, ':relid ([1-9]\d*)', 'g') as found
+  -- Up to 15, a view's rule names the view itself.
+  where (expressions.kind, expressions.node) is distinct from ('relation', found[1]::oid)
+  union
+  select 'relation', policy.polrelid, 'policy', policy.oid
+  from pg_catalog.pg_policy as policy
+  join pg_catalog.pg_class as class on class.oid = policy.polrelid
+  where class.relrowsecurity
+    and policy.polcmd in ('r', '*')
+  union
+  select 'function', declared.function::oid, 'relation', read::oid
+  from postern.cacheable_functions as declared
+  cross join unnest(declared.reads) as read
+  union
+  select 'function', aggregate.aggfnoid::oid, 'function', part.function
+  from pg_catalog.pg_aggregate as aggregate
+  cross join lateral (
+    values
+      (aggregate.aggtransfn::oid), (aggregate.aggfinalfn::oid),
+      (aggregate.aggmtransfn::oid), (aggregate.aggminvtransfn::oid), (aggregate.aggmfinalfn::oid)
+  ) as part (function)
+  where aggregate.aggfnoid::oid >= 16384
+    and part.function <> 0
+)
+select
+  edges.kind,
+  edges.node,
+  edges.to_kind,
+  edges.to_node,
+  case edges.kind
+    when 'relation' then class.relkind = 'v' and not exists (
+      select
+      from pg_options_to_table(class.reloptions) as option
+      where option.option_name = 'security_invoker' and option.option_value::boolean
+    )
+    when 'function' then proc.prosecdef
+    else false
+  end as as_owner
+from edges
+left join pg_catalog.pg_class as class on edges.kind = 'relation' and class.oid = edges.node
+left join pg_catalog.pg_proc as proc on edges.kind = 'function' and proc.oid = edges.node;
+comment on view postern.dependencies is 'What views, policies and functions read and call directly.';
+
+create view postern.relation_facts as
+select
+  class.oid as node,
+  case when class.relkind in ('r', 'p', 'm') then postern.tag_of(class.oid) end as tag,
+  tracked.staleness,
+  case
+    when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+      then format('%s belongs to the system', class.oid::regclass)
+    when class.relkind = 'f' then format('%s is a foreign table: changes of it are not seen', class.oid::regclass)
+    when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
+    when class.relkind = 'v' then null
+    when class.relkind = 'm' then
+      case when not postern.is_watched() then format('%s is refreshed without being seen: there are no event triggers', class.oid::regclass) end
+    when class.relkind not in ('r', 'p') or class.relpersistence = 't' then format('%s is not a table', class.oid::regclass)
+    when cardinality(root.roots) > 1 then format('%s inherits from several tables', class.oid::regclass)
+    when tracked.relation is null then format('%s is not tracked', class.oid::regclass)
+    else (
+      select min(format('%s %s', problem.relation::regclass, problem.problem)) filter (where problem.problem is not null)
+      from postern.trigger_problems(root.roots[1]) as problem
+    )
+  end as problem
+from pg_catalog.pg_class as class
+cross join lateral (select postern.roots_of(class.oid) as roots) as root
+left join postern.tracked_relations as tracked on tracked.relation = root.roots[1];
+comment on view postern.relation_facts is 'Of each relation its tag, and why a change of it might not be seen.';
+
+create view postern.function_facts as
+select
+  proc.oid as node,
+  coalesce(declared.claims, '{}') as claims,
+  case
+    when proc.provolatile = 'v' then format('%s is volatile', proc.oid::regprocedure)
+    when declared.definition = postern.definition_of(proc.oid) then null
+    when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
+    when proc.pronamespace = 'pg_catalog'::regnamespace
+      -- current_setting is judged by its argument: see problems_in.
+      and (proc.provolatile = 'i' or proc.oid in (2077, 3294) or postern.is_harmless(proc.proname::text))
+      then null
+    when proc.pronamespace = 'pg_catalog'::regnamespace then format('%s may read the clock or the session', proc.oid::regprocedure)
+    when proc.prosqlbody is not null then null
+    -- Extensions in C do not lie about being immutable. An aggregate is what its parts are.
+    when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
+    else format('what %s reads is not known: postern.declare_cacheable can tell', proc.oid::regprocedure)
+  end as problem
+from pg_catalog.pg_proc as proc
+join pg_catalog.pg_language as language on language.oid = proc.prolang
+left join postern.cacheable_functions as declared on declared.function = proc.oid;
+comment on view postern.function_facts is 'Of each function the claims it is declared to read, and why its result might not follow from tables and claims.';
+
+-- Each change of the catalog leaves a new version of a row.
+create function postern.catalog_version()
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select md5(string_agg(part.version, ' ' order by part.name))
+  from (
+    select 'class', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_class where relpersistence <> 't' and oid >= 16384
+    union all
+    select 'attribute', md5(string_agg(concat_ws(' ', attrelid, attnum, pg_attribute.xmin), ',' order by attrelid, attnum))
+    from pg_catalog.pg_attribute join pg_catalog.pg_class on pg_class.oid = attrelid and relpersistence <> 't' where attrelid >= 16384
+    union all
+    select 'inherits', md5(string_agg(concat_ws(' ', inhrelid, inhparent, xmin), ',' order by inhrelid, inhparent)) from pg_catalog.pg_inherits
+    union all
+    select 'constraint', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_constraint where oid >= 16384
+    union all
+    select 'trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_trigger
+    union all
+    select 'rewrite', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_rewrite where oid >= 16384
+    union all
+    select 'policy', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_policy
+    union all
+    select 'proc', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_proc
+    union all
+    select 'type', md5(string_agg(concat_ws(' ', pg_type.oid, pg_type.xmin), ',' order by pg_type.oid))
+    from pg_catalog.pg_type left join pg_catalog.pg_class on pg_class.oid = typrelid where pg_type.oid >= 16384 and typtype <> 'c' and typelem = 0
+    union all
+    select 'enum', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_enum
+    union all
+    select 'cast', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_cast where oid >= 16384
+    union all
+    select 'operator', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_operator where oid >= 16384
+    union all
+    select 'namespace', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_namespace where nspname !~ '^pg_(toast_)?temp'
+    union all
+    select 'subscription', md5(string_agg(srrelid::text, ',' order by srrelid)) from pg_catalog.pg_subscription_rel
+    union all
+    select 'event trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_event_trigger
+    union all
+    select 'role', md5(string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls, rolconfig), ',' order by oid)) from pg_catalog.pg_roles
+    union all
+    select 'member', md5(string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text)) from pg_catalog.pg_auth_members
+    union all
+    select 'setting', md5(string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole)) from pg_catalog.pg_db_role_setting
+    union all
+    select 'tracked', md5(string_agg(concat_ws(' ', relation::oid, staleness), ',' order by relation::oid)) from postern.tracked_relations
+    union all
+    select 'declared', md5(string_agg(concat_ws(' ', function::oid, reads::text, claims::text, definition), ',' order by function::oid)) from postern.cacheable_functions
+  ) as part (name, version)
+$$;
+comment on function postern.catalog_version() is 'Changes whenever the catalog may have.';
+
+create function postern.catalog(schemas text[])
+returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  with recursive
+  dependency as materialized (
+    select * from postern.dependencies
+  ),
+  exposed_relation as (
+    select class.*, schema.nspname
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where schema.nspname = any (schemas)
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  exposed_function as (
+    select proc.*, schema.nspname
+    from pg_catalog.pg_proc as proc
+    join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+    where schema.nspname = any (schemas)
+      and proc.prokind = 'f'
+      and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
+  ),
+  -- policy: by which policy of the first table on the way something is read; 0, if by none.
+  reach (root_kind, root, kind, node, as_owner, policy) as (
+    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, false, 0::oid
+    from exposed_relation
+    union
+    select 'function', exposed_function.oid, 'function', exposed_function.oid, false, 0::oid
+    from exposed_function
+    union
+    select
+      reach.root_kind,
+      reach.root,
+      dependency.to_kind,
+      dependency.to_node,
+      reach.as_owner or dependency.as_owner,
+      case when reach.policy <> 0 then reach.policy when dependency.to_kind = 'policy' then dependency.to_node else 0 end
+    from reach
+    join dependency on dependency.kind = reach.kind and dependency.node = reach.node
+  ),
+  reached as materialized (
+    select distinct kind, node from reach
+  ),
+  fact (kind, node, tag, staleness, claims, problems) as materialized (
+    select 'relation', relation.node, relation.tag, relation.staleness, '{}'::text[], array_remove(array[relation.problem], null)
+    from postern.relation_facts as relation
+    where relation.node in (select reached.node from reached where reached.kind = 'relation')
+    union all
+    select 'function', function.node, null, null, function.claims, array_remove(array[function.problem], null)
+    from postern.function_facts as function
+    where function.node in (select reached.node from reached where reached.kind = 'function')
+    union all
+    select
+      expression.kind,
+      expression.node,
+      null,
+      null,
+      postern.claims_in(expression.expression),
+      array(
+        select case expression.kind
+          when 'relation' then expression.node::regclass::text
+          when 'function' then expression.node::regprocedure::text
+          else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
+        end || ' ' || problem
+        from unnest(postern.problems_in(expression.tree, expression.expression)) as problem
+      )
+    from postern.expressions as expression
+    join reached on reached.kind = expression.kind and reached.node = expression.node
+  ),
+  summary as materialized (
+    select
+      reach.root_kind,
+      reach.root,
+      reach.policy,
+      coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]') as reads,
+      coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]') as claims,
+      coalesce(jsonb_agg(distinct problem.problem) filter (where problem.problem is not null), '[]') as reasons,
+      min(fact.staleness) as staleness,
+      bool_or(reach.as_owner) filter (where reach.kind = 'policy' and reach.node = reach.policy) as as_owner
+    from reach
+    left join fact on fact.kind = reach.kind and fact.node = reach.node
+    left join lateral unnest(fact.claims) as claim (claim) on true
+    left join lateral unnest(fact.problems) as problem (problem) on true
+    group by reach.root_kind, reach.root, reach.policy
+  ),
+  policy as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_agg(
+        jsonb_build_object(
+          'relation', postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text),
+          'name', pg_policy.polname,
+          'command', case pg_policy.polcmd when 'r' then 'select' else 'all' end,
+          'isPermissive', pg_policy.polpermissive,
+          -- Read with an owner's rights: whose policies apply does not depend on the caller.
+          'roles', case
+            when summary.as_owner then '["public"]'
+            else (select jsonb_agg(coalesce(pg_roles.rolname, 'public') order by pg_roles.rolname)
+              from unnest(pg_policy.polroles) as role
+              left join pg_catalog.pg_roles on pg_roles.oid = role)
+          end,
+          'using', pg_get_expr(pg_policy.polqual, pg_policy.polrelid),
+          'reads', summary.reads,
+          'claims', summary.claims,
+          'reasons', summary.reasons
+        )
+        order by schema.nspname, class.relname, pg_policy.polname
+      ) as policies,
+      min(summary.staleness) as staleness
+    from summary
+    join pg_catalog.pg_policy on pg_policy.oid = summary.policy
+    join pg_catalog.pg_class as class on class.oid = pg_policy.polrelid
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    group by summary.root_kind, summary.root
+  ),
+  dependence as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_build_object(
+        'reads', summary.reads,
+        'claims', summary.claims,
+        'reasons', summary.reasons,
+        'isCacheable', summary.reasons = '[]',
+        'stalenessSeconds', extract(epoch from least(summary.staleness, policy.staleness)),
+        'policies', coalesce(policy.policies, '[]')
+      ) as dependence
+    from summary
+    left join policy on policy.root_kind = summary.root_kind and policy.root = summary.root
+    where summary.policy = 0
+  )
+  select jsonb_build_object(
+    'version', postern.catalog_version(),
+    'isWatched', postern.is_watched(),
+    'schemas', to_jsonb(schemas),
+    'relations', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', relation.nspname,
+          'name', relation.relname,
+          'kind', case relation.relkind
+            when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
+          end,
+          'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
+          'rowKey', case when relation.relkind in ('r', 'p') then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1])) end,
+          'columns', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', attribute.attname,
+                'type', format_type(attribute.atttypid, null),
+                'isNullable', not attribute.attnotnull,
+                'isGenerated', attribute.attgenerated <> ''
+              )
+              order by attribute.attnum
+            ), '[]')
+            from pg_catalog.pg_attribute as attribute
+            where attribute.attrelid = relation.oid and attribute.attnum > 0 and not attribute.attisdropped
+          ),
+          'keys', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'isPrimary', index.indisprimary,
+                'columns', (
+                  select jsonb_agg(attribute.attname order by key.position)
+                  from unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+                  join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+                  where key.position <= index.indnkeyatts
+                )
+              )
+              order by index.indisprimary desc, index.indexrelid
+            ), '[]')
+            from pg_catalog.pg_index as index
+            where index.indrelid = relation.oid
+              and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
+          ),
+          'computed', (
+            select coalesce(jsonb_object_agg(function.proname, function.oid::regprocedure), '{}')
+            from exposed_function as function
+            where function.pronargs = 1 and function.proargtypes[0] = relation.reltype and relation.reltype <> 0
+          )
+        ) || dependence.dependence
+        order by relation.nspname, relation.relname
+      ), '[]')
+      from exposed_relation as relation
+      join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
+    ),
+    'functions', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', function.nspname,
+          'name', function.proname,
+          'signature', function.oid::regprocedure,
+          'arguments', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', coalesce(function.proargnames[argument.position], ''),
+                'type', format_type(argument.type, null),
+                'hasDefault', argument.position > function.pronargs - function.pronargdefaults
+              )
+              order by argument.position
+            ), '[]')
+            from unnest(function.proargtypes::oid[]) with ordinality as argument (type, position)
+          ),
+          'isVariadic', function.provariadic <> 0,
+          'returns', format_type(function.prorettype, null),
+          'returnsRelation', (
+            select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+            from pg_catalog.pg_type as type
+            join pg_catalog.pg_class as class on class.oid = type.typrelid
+            join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+            where type.oid = function.prorettype and class.relkind <> 'c'
+          ),
+          'returnsSet', function.proretset,
+          'volatility', case function.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end
+        ) || dependence.dependence
+        order by function.nspname, function.proname, function.oid::regprocedure::text
+      ), '[]')
+      from exposed_function as function
+      join dependence on dependence.root_kind = 'function' and dependence.root = function.oid
+    ),
+    'foreignKeys', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'name', key.conname,
+          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', postern.tag_of(from_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.conkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.conrelid and attribute.attnum = part.attnum
+          )),
+          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', postern.tag_of(to_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.confkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.confrelid and attribute.attnum = part.attnum
+          )),
+          'isOneToOne', exists (
+            select
+            from pg_catalog.pg_index as index
+            where index.indrelid = key.conrelid
+              and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
+              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.conkey
+          )
+        )
+        order by from_schema.nspname, from_class.relname, key.conname
+      ), '[]')
+      from pg_catalog.pg_constraint as key
+      join pg_catalog.pg_class as from_class on from_class.oid = key.conrelid
+      join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
+      join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
+      join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
+      where key.contype = 'f' and key.conparentid = 0
+    ),
+    -- The roles that may enter the schemas: a policy applies to a role when it names one that it is a member of, or public.
+    'roles', (
+      select coalesce(jsonb_object_agg(
+        role.rolname,
+        jsonb_build_object(
+          'memberOf', (
+            select jsonb_agg(other.rolname order by other.rolname)
+            from pg_catalog.pg_roles as other
+            where pg_has_role(role.oid, other.oid, 'usage')
+          ),
+          'bypassesPolicies', role.rolbypassrls
+        )
+      ), '{}')
+      from pg_catalog.pg_roles as role
+      where not role.rolsuper
+        and role.rolname !~ '^pg_'
+        and exists (
+          select
+          from pg_catalog.pg_namespace as schema
+          where schema.nspname = any (schemas) and has_schema_privilege(role.oid, schema.oid, 'usage')
+        )
+    )
+  )
+$$;
+comment on function postern.catalog(text[]) is 'What answers from the relations and functions of these schemas depend on, and why some cannot be cached.';
+
+create function postern.status()
+returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'epoch', case when not pg_is_in_recovery() then postern.epoch() end,
+    'isWatched', postern.is_watched(),
+    'lost', case when postern.is_watched() then '[]'::jsonb else jsonb_build_array(
+      'changes of the schema, of policies and of grants are seen only when the catalog is read again',
+      'new partitions and new tables of a tracked schema are tracked only after postern.track or postern.track_schema is called again',
+      'materialized views are not cached: nothing tells of their REFRESH'
+    ) end,
+    'tracked', (
+      select coalesce(jsonb_agg(jsonb_build_object('relation', postern.tag_of(tracked.relation), 'problem', facts.problem) order by tracked.relation::text), '[]')
+      from postern.tracked_relations as tracked
+      join postern.relation_facts as facts on facts.node = tracked.relation
+    ),
+    'changes', (select count(*) from postern.changes),
+    'oldestChange', (select min(changes.at) from postern.changes)
+  )
+$$;
+comment on function postern.status() is 'For the operator: what is tracked, what is wrong with it, and what is lost without event triggers.';
+
+------------------------------------------------------------------------------------------------------------------------
+-- Who may call what. Tracking and declaring are the owner's.
+
+revoke all on all functions in schema postern from public;
+grant usage on schema postern to postern;
+grant execute on function
+  postern.changes_since(text),
+  postern.prune(interval, integer),
+  postern.catalog(text[]),
+  postern.status()
+  to postern;
+
+do $$
+begin
+  create event trigger postern_log_ddl on ddl_command_end execute function postern.log_ddl();
+  create event trigger postern_log_drop on sql_drop execute function postern.log_drop();
+  -- Also where session_replication_role is replica.
+  alter event trigger postern_log_ddl enable always;
+  alter event trigger postern_log_drop enable always;
+exception
+  when insufficient_privilege then
+    raise warning 'there are no event triggers, because % may not make them: select postern.status() says what is lost', current_user;
+end
+$$;
+
+-- migrate:down
+drop event trigger if exists postern_log_drop;
+drop event trigger if exists postern_log_ddl;
+do $$
+declare
+  logger regprocedure;
+begin
+  -- with the triggers on your tables
+  for logger in
+    select oid::regprocedure from pg_proc where pronamespace = 'postern'::regnamespace and proname ~ '^log_[0-9a-f]{12}$'
+  loop
+    execute format('drop function %s cascade', logger);
+  end loop;
+end
+$$;
+revoke execute on function
+  postern.changes_since(text),
+  postern.prune(interval, integer),
+  postern.catalog(text[]),
+  postern.status()
+  from postern;
+drop function postern.status();
+drop function postern.catalog(text[]);
+drop function postern.catalog_version();
+drop view postern.function_facts;
+drop view postern.relation_facts;
+drop view postern.dependencies;
+drop view postern.expressions;
+drop function postern.is_harmless(text);
+drop function postern.problems_in(text, text);
+drop function postern.claims_in(text);
+drop function postern.setting_readers();
+drop function postern.log_drop();
+drop function postern.log_ddl();
+drop function postern.is_watched();
+drop function postern.undeclare_cacheable(regprocedure);
+drop function postern.declare_cacheable(regprocedure, regclass[], text[]);
+drop function postern.definition_of(oid);
+drop table postern.cacheable_functions;
+drop function postern.prune(interval, integer);
+drop function postern.changes_since(text);
+drop function postern.epoch();
+drop function postern.untrack_schema(regnamespace);
+drop function postern.track_schema(regnamespace, interval);
+drop function postern.untrack(regclass);
+drop function postern.track(regclass, interval);
+drop function postern.trackable_root(regclass);
+drop function postern.flush();
+drop function postern.make_triggers(regclass, boolean);
+drop function postern.trigger_problems(oid);
+drop function postern.family_of(oid);
+drop function postern.make_logger(regclass);
+drop function postern.logger_of(oid);
+drop function postern.key_expression(oid);
+drop function postern.row_key_of(oid);
+drop function postern.tag_of(oid);
+drop function postern.roots_of(oid);
+drop function postern.quoted(text);
+drop table postern.horizon;
+drop table postern.changes;
+drop table postern.tracked_schemas;
+drop table postern.tracked_relations;
+do $$
+begin
+  -- Where this was the only migration, the schema goes, too.
+  drop schema postern;
+exception
+  when dependent_objects_still_exist then null;
+end
+$$;

@@ -1,0 +1,630 @@
+// What the catalog says of relations: what answers from them depend on, and why some are never cached.
+
+import { describe } from "vitest";
+import { it as base } from "./support/tracked.ts";
+
+interface Dependence {
+	readonly isCacheable: boolean;
+	readonly reasons: readonly string[];
+	readonly reads: readonly string[];
+	readonly claims: readonly string[];
+	readonly stalenessSeconds: number | null;
+}
+
+interface Policy extends Omit<Dependence, "isCacheable" | "stalenessSeconds"> {
+	readonly name: string;
+	readonly relation: string;
+	readonly roles: readonly string[];
+	readonly using: string;
+}
+
+interface Relation extends Dependence {
+	readonly name: string;
+	readonly tag: string | null;
+	readonly policies: readonly Policy[];
+	readonly computed: Readonly<Record<string, string>>;
+}
+
+interface Catalog {
+	readonly version: string;
+	readonly isWatched: boolean;
+	readonly relations: readonly Relation[];
+	readonly functions: readonly (Relation & { signature: string })[];
+	readonly foreignKeys: readonly unknown[];
+	readonly roles: Readonly<Record<string, { memberOf: readonly string[] }>>;
+}
+
+const it = base
+	.extend("catalog", ({ owner }) => {
+		return async (): Promise<Catalog> => {
+			await owner.query("begin read only; set local role postern");
+			const { rows } = await owner.query(
+				"select postern.catalog('{api}') as catalog",
+			);
+			await owner.query("rollback");
+			return rows[0].catalog;
+		};
+	})
+	.extend("relation", ({ owner, catalog }) => {
+		/** What the catalog says of api.seen (or another) after these statements. */
+		return async (statements: string, name = "seen"): Promise<Relation> => {
+			await owner.query(`
+				create schema private;
+				create table private.secrets (id bigint primary key, note bigint);
+				create table api.notes (id bigint primary key, owner uuid, body text, at timestamptz);
+				select postern.track('api.notes'), postern.track('private.secrets', '2 seconds')`);
+			await owner.query(statements);
+			const { relations } = await catalog();
+			const found = relations.find((relation) => relation.name === name);
+			if (!found) throw new Error(`${name} is not in the catalog`);
+			return found;
+		};
+	});
+
+const claim = (name: string) =>
+	`current_setting('request.jwt.claims', true)::json ->> '${name}'`;
+const view = (columns: string) =>
+	`create view api.seen with (security_invoker) as select id, ${columns} from api.notes`;
+const policy = (expression: string) => `
+	alter table api.notes enable row level security;
+	create policy chosen on api.notes for select to authenticated using (${expression})`;
+
+describe("a relation is cacheable", () => {
+	for (const [name, { make, reads }] of Object.entries({
+		"that is a view of a table": { make: view("body"), reads: ["api.notes"] },
+		"that is a view of views of tables": {
+			make: `create view private.one as select id from private.secrets;
+				create view private.two as select one.id from private.one join api.notes using (id);
+				create view api.seen as select id from private.two`,
+			reads: ["api.notes", "private.secrets"],
+		},
+		"that reads in subqueries, common tables and unions": {
+			make: `create view api.seen as with chosen as (select id from api.notes) select id from chosen
+				union select 1 where exists (select from private.secrets)`,
+			reads: ["api.notes", "private.secrets"],
+		},
+		"that calls functions of which the results follow from their arguments": {
+			make: view(
+				"upper(body), to_char(at, 'YYYY'), at + interval '1 day' as later, jsonb_build_object('body', body), concat(id, body), date_trunc('day', at), current_user",
+			),
+			reads: ["api.notes"],
+		},
+		"that aggregates": {
+			make: "create view api.seen as select count(*), json_agg(body), rank() over (order by body) from api.notes group by body",
+			reads: ["api.notes"],
+		},
+		"that calls a function with a body that can be looked into": {
+			make: `create function private.secret(note bigint) returns bigint language sql stable return (select id from private.secrets where secrets.note = $1 limit 1);
+				${view("private.secret(id)")}`,
+			reads: ["api.notes", "private.secrets"],
+		},
+		"that calls a function somebody vouches for": {
+			make: `create function private.secret() returns bigint language plpgsql stable as 'begin return 1; end';
+				select postern.declare_cacheable('private.secret()', '{private.secrets}');
+				${view("private.secret()")}`,
+			reads: ["api.notes", "private.secrets"],
+		},
+		"that is a materialized view, whatever it was made of": {
+			make: "create materialized view api.seen as select now(), random() from api.notes",
+			reads: ["api.seen"],
+		},
+		"that has generated columns": {
+			make: "create table api.seen (id int primary key, twice int generated always as (id * 2) stored, thrice int generated always as (id * 3) virtual); select postern.track('api.seen')",
+			reads: ["api.seen"],
+		},
+		"that is a partition": {
+			make: "create table api.whole (id int) partition by range (id); create table api.seen partition of api.whole default; select postern.track('api.whole')",
+			reads: ["api.whole"],
+		},
+	})) {
+		it(name, async ({ relation, expect }) => {
+			expect(await relation(make)).toMatchObject({
+				isCacheable: true,
+				reasons: [],
+				reads,
+			});
+		});
+	}
+});
+
+describe("a relation is not cacheable", () => {
+	for (const [name, { make, reason }] of Object.entries({
+		"that reads the clock": {
+			make: view("now()"),
+			reason: "now() may read the clock or the session",
+		},
+		"that reads the clock by a keyword": {
+			make: view("current_date as today"),
+			reason: "api.seen reads the clock",
+		},
+		"that reads the clock in a filter": {
+			make: `${view("body")} where at > localtimestamp`,
+			reason: "api.seen reads the clock",
+		},
+		"that reads the clock as the age of something": {
+			make: view("age(at)"),
+			reason: "age(timestamp with time zone) may read the clock",
+		},
+		"that reads a text as a time": {
+			make: view("body::timestamptz"),
+			reason: "casts text to a date or time",
+		},
+		"that is random": {
+			make: view("random()"),
+			reason: "random() is volatile",
+		},
+		"that is a random sample": {
+			make: `${view("body")} tablesample bernoulli (50)`,
+			reason: "reads a random sample",
+		},
+		"that makes identifiers": {
+			make: view("gen_random_uuid()"),
+			reason: "gen_random_uuid() is volatile",
+		},
+		"that reads request headers": {
+			make: view("current_setting('request.headers', true)"),
+			reason: "request.headers",
+		},
+		"that reads cookies": {
+			make: view("current_setting('request.cookies', true)::json ->> 'x' as x"),
+			reason: "request.cookies",
+		},
+		"that reads a setting whose name is computed": {
+			make: view("current_setting(body)"),
+			reason: "its name is computed",
+		},
+		"that reads the claims as a whole": {
+			make: view("current_setting('request.jwt.claims', true)"),
+			reason: "not a named claim: request.jwt.claims",
+		},
+		"that reads a claim and a header": {
+			make: view(
+				`${claim("sub")} as sub, current_setting('request.headers', true)`,
+			),
+			reason: "request.headers",
+		},
+		"that reads a claim of each token's own": {
+			make: view(`${claim("exp")} as exp`),
+			reason: "differs from token to token",
+		},
+		"that reads who logged in": {
+			make: view("session_user"),
+			reason: "session_user",
+		},
+		"that reads the session": {
+			make: view("pg_backend_pid()"),
+			reason: "pg_backend_pid()",
+		},
+		"that calls a function whose body is text": {
+			make: `create function private.f() returns int language sql stable as 'select 1'; ${view("private.f()")}`,
+			reason: "what private.f() reads is not known",
+		},
+		"that calls a function that only says it is immutable": {
+			make: `create function private.f() returns text language sql immutable as $$ select current_setting('request.headers') $$; ${view("private.f()")}`,
+			reason: "what private.f() reads is not known",
+		},
+		"that calls a function whose function reads the clock": {
+			make: `create function private.g() returns timestamptz language sql stable return now();
+				create function private.f() returns timestamptz language sql stable return private.g();
+				${view("private.f()")}`,
+			reason: "now() may read",
+		},
+		"that calls it by an operator": {
+			make: `create function private.f(text, int) returns int language plpgsql stable as 'begin return 1; end';
+				create operator private.@@@ (function = private.f, leftarg = text, rightarg = int);
+				${view("body operator(private.@@@) 1 as x")}`,
+			reason: "what private.f(text,integer) reads is not known",
+		},
+		"that calls it in an aggregate": {
+			make: `create function private.f(int, int) returns int language plpgsql stable as 'begin return 1; end';
+				create aggregate private.sum(int) (sfunc = private.f, stype = int);
+				create view api.seen as select private.sum(1) from api.notes`,
+			reason: "what private.f(integer,integer) reads is not known",
+		},
+		"that reads from a function": {
+			make: `create function private.f() returns setof int language plpgsql stable as 'begin return; end';
+				create view api.seen as select * from private.f()`,
+			reason: "what private.f() reads is not known",
+		},
+		"that calls a function that changed since somebody vouched for it": {
+			make: `create function private.f() returns int language sql stable as 'select 1';
+				select postern.declare_cacheable('private.f()');
+				create or replace function private.f() returns int language sql stable as 'select 2';
+				${view("private.f()")}`,
+			reason: "private.f() has changed since it was declared cacheable",
+		},
+		"that calls a function nobody vouches for any longer": {
+			make: `create function private.f() returns int language sql stable as 'select 1';
+				select postern.declare_cacheable('private.f()');
+				select postern.undeclare_cacheable('private.f()');
+				${view("private.f()")}`,
+			reason: "what private.f() reads is not known",
+		},
+		"whose function became volatile after it": {
+			make: `create function private.f() returns int language sql stable as 'select 1';
+				select postern.declare_cacheable('private.f()');
+				alter function private.f() volatile;
+				${view("private.f()")}`,
+			reason: "private.f() is volatile",
+		},
+		"that reads system catalogs": {
+			make: "create view api.seen as select relname from pg_class",
+			reason: "pg_class belongs to the system",
+		},
+		"that reads a sequence": {
+			make: "create sequence private.numbers; create view api.seen as select last_value from private.numbers",
+			reason: "private.numbers is a sequence",
+		},
+		"that is a foreign table": {
+			make: "create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing; create foreign table api.seen (id int) server nowhere",
+			reason: "api.seen is a foreign table",
+		},
+		"that got a foreign partition": {
+			make: "create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing; create table api.seen (id int) partition by range (id); select postern.track('api.seen'); create foreign table api.part partition of api.seen default server nowhere",
+			reason: "api.part is a foreign table",
+		},
+		"that is not tracked": {
+			make: "create table api.seen (id int)",
+			reason: "api.seen is not tracked",
+		},
+		"that reads what is not tracked": {
+			make: `create table private.untracked (id int); ${view("(select count(*) from private.untracked)")}`,
+			reason: "private.untracked is not tracked",
+		},
+		"that lacks a trigger": {
+			make: `drop trigger postern_truncate on api.notes; ${view("body")}`,
+			reason: "api.notes has no trigger postern_truncate",
+		},
+		"that has a trigger disabled": {
+			make: `alter table api.notes disable trigger postern_update; ${view("body")}`,
+			reason:
+				"api.notes has a trigger postern_update that is not ENABLE ALWAYS",
+		},
+		"that has a trigger which does not fire for replicas": {
+			make: `alter table api.notes enable trigger postern_delete; ${view("body")}`,
+			reason:
+				"api.notes has a trigger postern_delete that is not ENABLE ALWAYS",
+		},
+		"that has a trigger which somebody replaced": {
+			make: `create function private.nothing() returns trigger language plpgsql as 'begin return null; end';
+				create or replace trigger postern_insert after insert on api.notes for each statement execute function private.nothing();
+				${view("body")}`,
+			reason: "api.notes has a trigger postern_insert that is out of date",
+		},
+		"of which a partition is not logged": {
+			make: "create table api.seen (id int) partition by range (id); create table api.part partition of api.seen default; select postern.track('api.seen'); alter table api.part disable trigger postern_insert",
+			reason: "api.part has a trigger postern_insert that is not ENABLE ALWAYS",
+		},
+		"that inherits from several tables": {
+			make: "create table private.other (id bigint); create table api.seen () inherits (api.notes, private.other)",
+			reason: "api.seen inherits from several tables",
+		},
+		"that is a materialized view whose refresh nobody sees": {
+			make: "create materialized view api.seen as select 1 as one; alter event trigger postern_log_ddl disable",
+			reason: "api.seen is refreshed without being seen",
+		},
+	})) {
+		it(name, async ({ relation, expect }) => {
+			const { isCacheable, reasons } = await relation(make);
+			expect({ isCacheable, reasons }).toEqual({
+				isCacheable: false,
+				reasons: expect.arrayContaining([expect.stringContaining(reason)]),
+			});
+		});
+	}
+
+	it("whose trigger does not fire for replicas, because it misses their writes", async ({
+		relation,
+		owner,
+		poller,
+		expect,
+	}) => {
+		await relation("select", "notes");
+		await poller.poll();
+		const write =
+			"set session_replication_role = replica; insert into api.notes values ($1); reset session_replication_role";
+		await owner.query(write.replace("$1", "1"));
+		expect(await poller.tags()).toContain("api.notes(1)");
+		await owner.query("alter table api.notes enable trigger postern_insert");
+		await poller.poll();
+		await owner.query(write.replace("$1", "2"));
+		expect(await poller.tags()).toEqual([]);
+	});
+
+	it("until its triggers are repaired by tracking it again", async ({
+		relation,
+		owner,
+		catalog,
+		expect,
+	}) => {
+		await relation(
+			"alter table api.notes disable trigger postern_update; drop trigger postern_truncate on api.notes",
+			"notes",
+		);
+		await owner.query("select postern.track('api.notes')");
+		expect((await catalog()).relations[0]).toMatchObject({
+			name: "notes",
+			isCacheable: true,
+		});
+	});
+});
+
+describe("a policy", () => {
+	for (const [expression, claims] of Object.entries({
+		[`owner::text = ${claim("sub")}`]: ["sub"],
+		[`owner = (select (${claim("sub")})::uuid)`]: ["sub"],
+		"body = (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email')":
+			["email"],
+		"body = (current_setting('request.jwt.claims')::jsonb -> 'app' ->> 'role')":
+			["app"],
+		"body = (current_setting('request.jwt.claims')::jsonb #>> '{app,role}')": [
+			"app",
+		],
+		"to_jsonb(body) = (current_setting('request.jwt.claims')::jsonb)['it''s']":
+			["it's"],
+		"body = coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::json ->> 'org'":
+			["org"],
+		"body = current_setting('request.jwt.claim.sub', true)": ["sub"],
+		"body = current_setting('role')": [],
+		"body = current_user": [],
+		[`body = ${claim("b")} or body = ${claim("a")}`]: ["a", "b"],
+	})) {
+		it(`reads ${claims.join(", ") || "no claim"} by ${expression}`, async ({
+			relation,
+			expect,
+		}) => {
+			const { policies } = await relation(policy(expression), "notes");
+			expect(policies).toMatchObject([
+				{
+					name: "chosen",
+					roles: ["authenticated"],
+					claims,
+					reasons: [],
+					reads: [],
+				},
+			]);
+		});
+	}
+
+	for (const [expression, reason] of Object.entries({
+		"at < now()": "now() may read the clock",
+		"at < current_timestamp": "reads the clock",
+		"random() < 0.5": "random() is volatile",
+		"body = current_setting('request.headers', true)": "request.headers",
+		"body = current_setting('app.tenant', true)": "app.tenant",
+		"current_setting('request.jwt.claims')::jsonb @> '{}'":
+			"not a named claim: request.jwt.claims",
+		"body = (current_setting('request.jwt.claims')::jsonb ->> body)":
+			"not a named claim: request.jwt.claims",
+		[`(${claim("exp")})::int > 0`]: "differs from token to token",
+		"pg_has_role('service', 'member')": "pg_has_role(name,text)",
+	})) {
+		it(`is a reason not to cache: ${expression}`, async ({
+			relation,
+			expect,
+		}) => {
+			const { policies } = await relation(policy(expression), "notes");
+			expect(policies).toMatchObject([
+				{ reasons: [expect.stringContaining(reason)] },
+			]);
+		});
+	}
+
+	it("adds the tables it reads, with their policies", async ({
+		relation,
+		expect,
+	}) => {
+		const { policies, reads } = await relation(
+			`${policy("exists (select from private.secrets where note = notes.id)")};
+			alter table private.secrets enable row level security;
+			create policy own on private.secrets using (id::text = ${claim("sub")})`,
+			"notes",
+		);
+		expect(reads).toEqual(["api.notes"]);
+		expect(policies).toMatchObject([
+			{ reads: ["private.secrets"], claims: ["sub"], reasons: [] },
+		]);
+	});
+
+	it("holds under a view of the caller's rights for its roles, under another for everybody", async ({
+		relation,
+		catalog,
+		owner,
+		expect,
+	}) => {
+		const seen = await relation(
+			`${policy(`body = ${claim("sub")}`)}; ${view("body")}`,
+		);
+		expect(seen.policies).toMatchObject([
+			{ relation: "api.notes", roles: ["authenticated"], claims: ["sub"] },
+		]);
+		await owner.query("alter view api.seen set (security_invoker = off)");
+		const { relations } = await catalog();
+		expect(
+			relations.find(({ name }) => name === "seen")?.policies,
+		).toMatchObject([{ roles: ["public"], claims: ["sub"] }]);
+	});
+
+	it("counts where reading is its matter, and row level security is on", async ({
+		relation,
+		expect,
+	}) => {
+		const { policies } = await relation(
+			`create policy off on private.secrets using (random() < 1);
+			alter table api.notes enable row level security;
+			create policy writing on api.notes for update using (random() < 1);
+			create policy everything on api.notes using (true)`,
+			"notes",
+		);
+		expect(policies.map(({ name }) => name)).toEqual(["everything"]);
+	});
+
+	it("reads the claims that a function is declared to read", async ({
+		relation,
+		expect,
+	}) => {
+		const { policies } = await relation(
+			`create function private.me() returns text language sql stable security definer as 'select 1::text';
+			select postern.declare_cacheable('private.me()', '{private.secrets}', '{sub,org}');
+			${policy("body = (select private.me())")}`,
+			"notes",
+		);
+		expect(policies).toMatchObject([
+			{ claims: ["org", "sub"], reads: ["private.secrets"], reasons: [] },
+		]);
+	});
+});
+
+describe("a declaration refuses", () => {
+	for (const [call, message] of Object.entries({
+		"postern.declare_cacheable('random()')": "random() is volatile",
+		"postern.declare_cacheable('now()')": "now() is not a function of yours",
+		"postern.declare_cacheable('api.f()', claims => '{sub,exp}')":
+			"these claims differ from token to token: exp",
+	})) {
+		it(call, async ({ owner, expect }) => {
+			await owner.query(
+				"create function api.f() returns int language sql stable return 1",
+			);
+			await expect(owner.query(`select ${call}`)).rejects.toMatchObject({
+				code: "22023",
+				message,
+			});
+		});
+	}
+});
+
+describe("the catalog", () => {
+	it("tells of functions", async ({ relation, catalog, expect }) => {
+		await relation(
+			`create function api.recent(since int, "limit" int default 3) returns setof api.notes language sql stable return (select null::api.notes where false);
+			create function api.shout(note api.notes) returns text language sql immutable return upper(note.body);
+			create function api.told(note api.notes) returns text language plpgsql immutable as 'begin return now(); end';
+			create function api.write() returns void language sql volatile as ''`,
+			"notes",
+		);
+		const { functions, relations } = await catalog();
+		expect(relations[0]?.computed).toEqual({
+			shout: "api.shout(api.notes)",
+			told: "api.told(api.notes)",
+		});
+		expect(functions).toMatchObject([
+			{
+				name: "recent",
+				arguments: [
+					{ name: "since", type: "integer", hasDefault: false },
+					{ name: "limit", type: "integer", hasDefault: true },
+				],
+				returnsRelation: "api.notes",
+				returnsSet: true,
+				volatility: "stable",
+				isCacheable: true,
+			},
+			{ name: "shout", isCacheable: true },
+			{ name: "told", isCacheable: false },
+			{
+				name: "write",
+				isCacheable: false,
+				reasons: ["api.write() is volatile"],
+			},
+		]);
+	});
+
+	it("tells of keys, columns and foreign keys", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		const notes = await relation(
+			`create table api.tags (note bigint references api.notes, label text unique, primary key (note, label));
+			create table api.covers (note bigint primary key references api.notes, at date not null)`,
+			"notes",
+		);
+		expect(notes).toMatchObject({
+			kind: "table",
+			tag: "api.notes",
+			rowKey: ["id"],
+			keys: [{ isPrimary: true, columns: ["id"] }],
+			columns: [
+				{ name: "id", type: "bigint", isNullable: false, isGenerated: false },
+				{ name: "owner", type: "uuid", isNullable: true },
+				{ name: "body", type: "text" },
+				{ name: "at", type: "timestamp with time zone" },
+			],
+		});
+		expect((await catalog()).foreignKeys).toMatchObject([
+			{
+				from: { name: "covers", columns: ["note"] },
+				to: { name: "notes", tag: "api.notes", columns: ["id"] },
+				isOneToOne: true,
+			},
+			{ from: { name: "tags", columns: ["note"] }, isOneToOne: false },
+		]);
+	});
+
+	it("tells of roles and how old an answer may be", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		const seen = await relation(
+			"create view api.seen as select id from private.secrets join api.notes using (id)",
+		);
+		expect(seen.stalenessSeconds).toBe(2);
+		expect(await catalog()).toMatchObject({
+			isWatched: true,
+			roles: {
+				anon: { memberOf: ["anon"], bypassesPolicies: false },
+				authenticated: { memberOf: ["authenticated"] },
+			},
+		});
+	});
+
+	it("has a version that stays while nothing but rows change", async ({
+		relation,
+		catalog,
+		owner,
+		expect,
+	}) => {
+		await relation("select", "notes");
+		const { version } = await catalog();
+		await owner
+			.query(
+				"insert into api.notes values (1); create temporary table passing (id int); analyze api.notes; vacuum api.notes",
+			)
+			.catch(() => owner.query("insert into api.notes values (1)"));
+		expect((await catalog()).version).toBe(version);
+	});
+
+	for (const statement of [
+		"alter table api.notes add column more int",
+		"alter table api.notes disable trigger postern_insert",
+		"create policy everyone on api.notes using (true)",
+		"grant select on api.notes to anon",
+		"grant select (id) on api.notes to anon",
+		"grant usage on schema private to anon",
+		"create or replace function private.f() returns int language sql stable as 'select 2'",
+		"create type api.mood as enum ('good')",
+		"alter role anon set statement_timeout = '9s'",
+		"select postern.untrack('api.notes')",
+		"select postern.track('api.notes', '1 second')",
+		"select postern.declare_cacheable('private.f()')",
+		"alter event trigger postern_log_ddl disable",
+	]) {
+		it(`has another version after ${statement}`, async ({
+			relation,
+			catalog,
+			owner,
+			expect,
+		}) => {
+			await relation(
+				"create function private.f() returns int language sql stable as 'select 1'",
+				"notes",
+			);
+			const { version } = await catalog();
+			await owner.query(statement);
+			expect((await catalog()).version).not.toBe(version);
+			await owner.query("alter role anon reset statement_timeout");
+		});
+	}
+});

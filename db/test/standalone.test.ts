@@ -1,0 +1,125 @@
+// The migration of tracking alone: in an empty database, by an owner who is no superuser, down again, and twice.
+
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { describe } from "vitest";
+import { readCatalog } from "./support/catalog.ts";
+import { Poller } from "./support/feed.ts";
+import { down, it, up } from "./support/tracked.ts";
+
+/** An owner as a managed database has it: of the database, and of nothing of the server. */
+const managed = it.extend(
+	"owned",
+	async ({ database: { client, url } }, { onCleanup }) => {
+		const name = `owner_${randomBytes(4).toString("hex")}`;
+		const password = randomBytes(8).toString("hex");
+		await client.query(
+			`create role ${name} login password '${password}'; grant create on database ${new URL(url).pathname.slice(1)} to ${name}`,
+		);
+		const ownerUrl = new URL(url);
+		ownerUrl.username = name;
+		ownerUrl.password = password;
+		const owner = new pg.Client({ connectionString: ownerUrl.href });
+		await owner.connect();
+		const warnings: string[] = [];
+		owner.on("notice", ({ severity, message }) => {
+			if (severity === "WARNING") warnings.push(message ?? "");
+		});
+		onCleanup(async () => {
+			await owner.end();
+			await client.query(`drop owned by ${name} cascade; drop role ${name}`);
+		});
+		await owner.query(up);
+		await owner.query(
+			"create schema api; create table api.notes (id bigint primary key, body text); select postern.track_schema('api')",
+		);
+		return { owner, warnings };
+	},
+);
+
+it("goes up in an empty database and down to nothing", async ({
+	database: { client },
+	expect,
+}) => {
+	const before = await readCatalog(client);
+	await client.query(up);
+	await client.query(
+		"create schema api; create table api.notes (id int); select postern.track_schema('api')",
+	);
+	await client.query(down);
+	await client.query("drop schema api cascade");
+	expect(await readCatalog(client)).toEqual(before);
+});
+
+it("says that the role is missing", async ({
+	database: { client },
+	expect,
+}) => {
+	await expect(
+		client.query(
+			up.replaceAll("to_regrole('postern')", "to_regrole('nobody')"),
+		),
+	).rejects.toMatchObject({
+		message: "the role postern is missing",
+		hint: expect.stringContaining("create role postern"),
+	});
+});
+
+describe("an owner who may not make event triggers", () => {
+	managed("is warned, and told what is lost", async ({ owned, expect }) => {
+		expect(owned.warnings).toEqual([
+			expect.stringContaining("there are no event triggers"),
+		]);
+		const { rows } = await owned.owner.query(
+			"select postern.status() as status",
+		);
+		expect(rows[0].status).toMatchObject({
+			isWatched: false,
+			lost: expect.arrayContaining([expect.stringContaining("REFRESH")]),
+			tracked: [{ relation: "api.notes", problem: null }],
+		});
+	});
+
+	managed(
+		"has changes logged all the same",
+		async ({ owned, connect, expect }) => {
+			const poller = new Poller(await connect());
+			await poller.poll();
+			await owned.owner.query("insert into api.notes values (1)");
+			expect(await poller.tags()).toEqual(["api.notes", "api.notes(1)"]);
+			await owned.owner.query("select postern.prune()");
+		},
+	);
+
+	managed(
+		"sees in the catalog what is not tracked any more",
+		async ({ owned: { owner }, expect }) => {
+			const catalog = async () => {
+				const { rows } = await owner.query(
+					"select postern.catalog('{api}') as catalog",
+				);
+				return rows[0].catalog;
+			};
+			const before = await catalog();
+			expect(before.relations[0]).toMatchObject({ isCacheable: true });
+			await owner.query(
+				"alter table api.notes rename to papers; create materialized view api.copied as select 1 as one",
+			);
+			const after = await catalog();
+			expect(after.version).not.toBe(before.version);
+			expect(after.relations).toMatchObject([
+				{ name: "copied", isCacheable: false },
+				{
+					name: "papers",
+					isCacheable: false,
+					reasons: [expect.stringContaining("out of date")],
+				},
+			]);
+			await owner.query("select postern.track('api.papers')");
+			expect((await catalog()).relations[1]).toMatchObject({
+				isCacheable: true,
+				tag: "api.papers",
+			});
+		},
+	);
+});

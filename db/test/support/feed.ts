@@ -1,0 +1,52 @@
+// Somebody who polls for changes, as the gateway does: as the role postern, in a transaction that may not write.
+
+import type { ClientBase } from "pg";
+
+export interface Poll {
+	readonly epoch: string;
+	readonly cursor: string;
+	readonly reset: boolean;
+	readonly reason: string | null;
+	readonly tags: readonly string[];
+}
+
+export class Poller {
+	readonly #client: ClientBase;
+	readonly #source: string;
+	cursor: string | null = null;
+
+	/** `source`: the function to poll, where it is not the real one. */
+	constructor(client: ClientBase, source = "postern.changes_since") {
+		this.#client = client;
+		this.#source = source;
+	}
+
+	/** What changed since the last poll. */
+	async poll(): Promise<Poll> {
+		const poll = await this.since(this.cursor);
+		this.cursor = poll.cursor;
+		return poll;
+	}
+
+	/** The tags alone; an error where they cannot be told. */
+	async tags(): Promise<readonly string[]> {
+		const { reset, reason, tags } = await this.poll();
+		if (reset) throw new Error(`the feed was reset: ${reason}`);
+		return tags;
+	}
+
+	async since(cursor: string | null): Promise<Poll> {
+		await this.#client.query("begin read only; set local role postern");
+		try {
+			const { rows } = await this.#client.query<{ poll: Poll }>(
+				`select ${this.#source}($1) as poll`,
+				[cursor],
+			);
+			const [row] = rows;
+			if (!row) throw new Error("no answer");
+			return row.poll;
+		} finally {
+			await this.#client.query("rollback");
+		}
+	}
+}
