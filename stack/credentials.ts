@@ -26,7 +26,8 @@ const COMMENTS: Record<keyof Credentials, string> = {
 	originSigningKey: "the Worker signs its tokens for PostgREST with this",
 	tokenJwks:
 		"public: the Worker accepts callers' tokens that this key verifies",
-	tokenSigningKey: "`npm run token` signs callers' tokens with this",
+	tokenSigningKey:
+		"the Worker signs its users' tokens with this, and `npm run token` does",
 };
 
 /** Passwords as hexadecimal text, keys as JSON (RFC 7517): private ones as a JWK, public ones as a JWKS. */

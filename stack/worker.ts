@@ -130,9 +130,9 @@ export async function startWorkerd({
 		stopSignal: "SIGTERM",
 		log,
 	});
+	service.exited.then(() => rm(directory, { recursive: true, force: true }));
 	const url = `http://${LOOPBACK}:${port}`;
 	await untilReady("workerd", service, () => isHealthy(url));
-	service.exited.then(() => rm(directory, { recursive: true, force: true }));
 	return { ...service, url };
 }
 

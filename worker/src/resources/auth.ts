@@ -12,6 +12,7 @@ import type { Issue } from "../identity/issue.ts";
 import { Refusal } from "../refusals.ts";
 import {
 	createRouter,
+	emailAddress,
 	type GatewayEnv,
 	jsonBody,
 	parse,
@@ -34,7 +35,6 @@ export interface Authentication {
  */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
-const email = text(300).pipe(z.email("is not an e-mail address"));
 const metadata = z
 	.record(z.string(), z.unknown(), "has to be an object")
 	.refine(
@@ -43,14 +43,14 @@ const metadata = z
 	);
 
 const signUpBody = atLeast({
-	email,
+	email: emailAddress(),
 	password: text(300),
 	data: metadata.nullish(),
 });
 const passwordGrant = atLeast({ email: text(300), password: text(300) });
 const refreshGrant = atLeast({ refresh_token: text(300) });
 const userBody = atLeast({
-	email: email.optional(),
+	email: emailAddress().optional(),
 	password: text(300).optional(),
 	data: metadata.optional(),
 });

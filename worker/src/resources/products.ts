@@ -16,6 +16,7 @@ import {
 	fields,
 	jsonBody,
 	number,
+	rowId,
 	text,
 } from "./router.ts";
 
@@ -56,14 +57,7 @@ const quantityChange = fields({
 		.openapi({ description: "Added to the quantity; negative to take away" }),
 }).openapi("QuantityChange", { examples: [{ quantity: 5 }] });
 
-const byId = {
-	params: z.object({
-		// Number.MAX_SAFE_INTEGER has 16 digits; ids start at 1.
-		productId: z
-			.string()
-			.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number"),
-	}),
-};
+const byId = { params: z.object({ productId: rowId() }) };
 
 /** The routes below `/products`. */
 export function products() {

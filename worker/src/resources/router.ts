@@ -109,6 +109,20 @@ export function text(max: number) {
 		.openapi({ maxLength: max });
 }
 
+/** An e-mail address, of as many characters as the database takes. */
+export function emailAddress() {
+	return text(300)
+		.pipe(z.email("is not an e-mail address"))
+		.openapi({ format: "email" });
+}
+
+/** The id of a row in a path. Ids start at 1; Number.MAX_SAFE_INTEGER has 16 digits. */
+export function rowId() {
+	return z
+		.string()
+		.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number");
+}
+
 /** A JSON object of these fields and no others. */
 export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 	return z.strictObject(shape, {

@@ -11,7 +11,15 @@ import {
 	OF_IDS,
 	refusals,
 } from "./openapi.ts";
-import { createRouter, database, fields, jsonBody, text } from "./router.ts";
+import {
+	createRouter,
+	database,
+	emailAddress,
+	fields,
+	jsonBody,
+	rowId,
+	text,
+} from "./router.ts";
 
 const todo = z
 	.object({
@@ -36,9 +44,7 @@ const userWithTodos = z
 	.openapi("UserWithTodos");
 
 const newUser = fields({
-	email: text(300)
-		.pipe(z.email("is not an e-mail address"))
-		.openapi({ format: "email" }),
+	email: emailAddress(),
 	fullname: text(300),
 	password: text(300).openapi({
 		format: "password",
@@ -68,13 +74,7 @@ const todoFields = fields({
 	examples: [{ name: "Write the first program", is_completed: false }],
 });
 
-const byId = {
-	params: z.object({
-		id: z
-			.string()
-			.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number"),
-	}),
-};
+const byId = { params: z.object({ id: rowId() }) };
 
 /** The routes below `/users`. */
 export function users({ accounts, issue, issuer }: Authentication) {
