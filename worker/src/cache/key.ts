@@ -1,0 +1,43 @@
+// The text that two requests share if and only if they ask the same: lists in lists, so that no text in it can pass for two.
+import type { Parameter } from "./query.ts";
+import type { Slice } from "./slice.ts";
+
+export interface KeyParts {
+	readonly method: string;
+	readonly schema: string;
+	readonly kind: "relation" | "function";
+	readonly name: string;
+	readonly parameters: readonly Parameter[];
+	readonly accept: string;
+	readonly preferences: readonly string[];
+	readonly range: string | null;
+	readonly rangeUnit: string | null;
+	readonly slice: Slice;
+}
+
+export function keyOf(parts: KeyParts): string {
+	const { method, schema, kind, name, accept, preferences } = parts;
+	const { range, rangeUnit, slice } = parts;
+	return JSON.stringify([
+		method,
+		schema,
+		kind,
+		name,
+		// Sorting keeps the order of those that share a name: it may matter.
+		parts.parameters
+			.toSorted(([one], [other]) => compare(one, other))
+			.map(([parameter, value]) => [parameter, value ?? null]),
+		accept,
+		preferences,
+		range,
+		rangeUnit,
+		slice.role,
+		Object.entries(slice.claims),
+	]);
+}
+
+/** By UTF-16 units, wherever this runs. */
+function compare(one: string, other: string): number {
+	if (one === other) return 0;
+	return one < other ? -1 : 1;
+}

@@ -1,0 +1,19 @@
+// The Prefer header (RFC 7240) of a read: what PostgREST may be asked for without the answer depending on more.
+import { Bypass } from "./bypass.ts";
+
+/** Of no effect on a read but to be named in Preference-Applied, or of an effect that follows from the text. */
+const KNOWN =
+	/^(?:count=exact|handling=(?:strict|lenient)|timezone=[\w+/-]+|return=(?:minimal|headers-only|representation)|resolution=(?:merge|ignore)-duplicates|missing=(?:default|null)|max-affected=\d+)$/;
+
+/** @returns the preferences in their order, of which PostgREST heeds the first of a kind */
+export function readPreferences(prefer: string | null): readonly string[] {
+	if (prefer === null || prefer.trim() === "") return [];
+	const preferences = prefer.split(",").map((one) => one.trim());
+	for (const preference of preferences) {
+		if (!KNOWN.test(preference))
+			throw new Bypass(
+				`the preference "${preference}" is not known to be harmless`,
+			);
+	}
+	return preferences;
+}

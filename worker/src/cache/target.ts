@@ -1,0 +1,42 @@
+// What a request is addressed to: PostgREST's paths and profiles. Knows nothing of what there is.
+import { Bypass } from "./bypass.ts";
+
+export interface Target {
+	readonly kind: "relation" | "function";
+	readonly name: string;
+}
+
+const PATH = /^\/(rpc\/)?([^/]+)$/;
+
+/** @throws {Bypass} for all but `/relation` and `/rpc/function` */
+export function readPath(pathname: string): Target {
+	const [, rpc, segment] = PATH.exec(pathname) ?? [];
+	if (segment === undefined)
+		throw new Bypass("the path is none of a relation or a function");
+	const name = decodeSegment(segment);
+	if (rpc === undefined && name === "rpc")
+		throw new Bypass("the path is none of a relation or a function");
+	return { kind: rpc === undefined ? "relation" : "function", name };
+}
+
+/**
+ * @param profile the value of Accept-Profile or Content-Profile
+ * @throws {Bypass} for schemas that are not exposed
+ */
+export function readProfile(
+	profile: string | null,
+	schemas: readonly string[],
+): string {
+	const schema = profile ?? schemas[0];
+	if (schema === undefined || !schemas.includes(schema))
+		throw new Bypass("the profile is none of the schemas that are exposed");
+	return schema;
+}
+
+function decodeSegment(segment: string): string {
+	try {
+		return decodeURIComponent(segment);
+	} catch {
+		throw new Bypass("the path is not well-formed");
+	}
+}
