@@ -1,0 +1,84 @@
+// Lets one request of an isolate at a time do a piece of work while others wait. They look for its outcome themselves and never
+// await its promise, which ends with its request: a client that goes away takes both along, without a `finally`.
+
+export interface Turns {
+	/**
+	 * Does `work` if nobody is at it. Else waits until `look` finds something, or the turn is over: then the value is
+	 * undefined, and the caller may try again or go on alone.
+	 */
+	take<Value>(
+		name: string,
+		look: () => Value | undefined,
+		work: () => Promise<Value | undefined>,
+	): Promise<{ value: Value | undefined; waited: boolean }>;
+	/** Whether somebody is at it. */
+	isTaken(name: string): boolean;
+}
+
+interface TurnsDeps {
+	/** The clock, in milliseconds. */
+	now: () => number;
+	sleep: (ms: number) => Promise<void>;
+	/** Whoever has not finished by then is taken for gone. */
+	limitMs: number;
+	/** Of more turns than this at once, the further ones are not waited for. */
+	maxTurns: number;
+}
+
+interface Turn {
+	readonly endsAt: number;
+}
+
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 25;
+
+export function createTurns(deps: TurnsDeps): Turns {
+	const { now, sleep, limitMs, maxTurns } = deps;
+	// In the order in which they end.
+	const turns = new Map<string, Turn>();
+
+	return {
+		async take(name, look, work) {
+			const turn = current(name);
+			if (turn === undefined)
+				return { value: await own(name, work), waited: false };
+			let pause = FIRST_PAUSE_MS;
+			while (current(name) === turn) {
+				await sleep(pause);
+				pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+				const value = look();
+				if (value !== undefined) return { value, waited: true };
+			}
+			return { value: undefined, waited: true };
+		},
+		isTaken: (name) => current(name) !== undefined,
+	};
+
+	function current(name: string): Turn | undefined {
+		const turn = turns.get(name);
+		return turn !== undefined && now() < turn.endsAt ? turn : undefined;
+	}
+
+	async function own<Value>(
+		name: string,
+		work: () => Promise<Value>,
+	): Promise<Value> {
+		const turn = { endsAt: now() + limitMs };
+		turns.delete(name);
+		forgetEnded();
+		if (turns.size < maxTurns) turns.set(name, turn);
+		try {
+			return await work();
+		} finally {
+			// After its end the turn may be somebody else's.
+			if (turns.get(name) === turn) turns.delete(name);
+		}
+	}
+
+	function forgetEnded(): void {
+		for (const [name, { endsAt }] of turns) {
+			if (now() < endsAt) return;
+			turns.delete(name);
+		}
+	}
+}

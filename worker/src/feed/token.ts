@@ -1,0 +1,31 @@
+// Tokens of positions: each stands for everything that was committed before a moment, by the clock of the object in one of its
+// lives. Opaque to clients, and whatever they send instead is compared with nothing.
+
+export interface Position {
+	readonly epoch: string;
+	readonly life: string;
+	/** Milliseconds, whole. */
+	readonly asOf: number;
+}
+
+/** Stands for nothing that can be compared: whoever gets it has to poll. */
+export const FORCING_TOKEN = "0";
+
+const TOKEN = /^([\w-]+)\.([\w-]+)\.([\da-z]{1,10})$/;
+
+export function toToken({ epoch, life, asOf }: Position): string {
+	return `${epoch}.${life}.${asOf.toString(36)}`;
+}
+
+/**
+ * Whether what was read at `position`, by a poll that began at its `asOf`, shows all that the token stands for.
+ * Not where that cannot be told: the clocks of two lives are not compared.
+ */
+export function covers(position: Position, token: string): boolean {
+	const [, epoch, life, asOf = ""] = TOKEN.exec(token) ?? [];
+	return (
+		epoch === position.epoch &&
+		life === position.life &&
+		Number.parseInt(asOf, 36) <= position.asOf
+	);
+}
