@@ -94,6 +94,21 @@ function wholeNumber(min: number, max: number) {
 		.max(max, `is above ${max}`);
 }
 
+/** Where a Durable Object may be asked to live. */
+const LOCATIONS = [
+	"wnam",
+	"enam",
+	"sam",
+	"weur",
+	"eeur",
+	"apac",
+	"apac-ne",
+	"apac-se",
+	"oc",
+	"afr",
+	"me",
+] as const;
+
 const environment = z.object({
 	ORIGIN_URL: originUrl,
 	ORIGIN_SIGNING_KEY: json(privateKey),
@@ -123,6 +138,22 @@ const environment = z.object({
 		)
 		.transform((pairs) => new Map(pairs.map(toPair)))
 		.default(new Map()),
+	DB_SCHEMAS: words
+		.refine(
+			(list) => !list.includes("postern"),
+			"names postern, which is not for callers",
+		)
+		.refine(
+			(list) => new Set(list).size === list.length,
+			"names a schema twice",
+		)
+		.default(["api"]),
+	STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
+	FEED_LOCATION: z
+		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
+		.optional(),
+	CAUSAL_COOKIE: z.enum(["on", "off"], "is neither on nor off").default("off"),
+	EXPLAIN_ROLES: words.pipe(z.array(callersRole)).default(["service"]),
 	CORS_ORIGINS: words
 		.refine(
 			(list) => list.every((origin) => ORIGIN.test(origin)),
@@ -165,6 +196,16 @@ export interface Config {
 	anonRole: string;
 	/** Schemas by the other names that clients ask for them under. */
 	profileAliases: ReadonlyMap<string, string>;
+	/** The schemas that PostgREST exposes to callers, the one that it takes by default first: its db-schemas without `postern`. */
+	schemas: readonly string[];
+	/** The oldest that an answer may be, in milliseconds, where a relation has no bound of its own. */
+	stalenessMs: number;
+	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
+	feedLocation: (typeof LOCATIONS)[number] | undefined;
+	/** Whether browsers get the token of what they have seen as a cookie. */
+	causalCookie: boolean;
+	/** Roles that are told how an answer came about, when they ask. */
+	explainRoles: readonly string[];
 	/** Origins that browsers may call from; `*` is any. */
 	corsOrigins: readonly string[];
 }
@@ -271,6 +312,11 @@ export function readConfig(env: object): Readonly<Config> {
 		access: accessIssuer(data),
 		anonRole: data.ANON_ROLE,
 		profileAliases: data.PROFILE_ALIASES,
+		schemas: data.DB_SCHEMAS,
+		stalenessMs: data.STALENESS_SECONDS * 1_000,
+		feedLocation: data.FEED_LOCATION,
+		causalCookie: data.CAUSAL_COOKIE === "on",
+		explainRoles: data.EXPLAIN_ROLES,
 		corsOrigins: data.CORS_ORIGINS,
 	});
 }

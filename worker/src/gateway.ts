@@ -3,8 +3,18 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import { createCache } from "./cache/cache.ts";
+import { createCarefulStore } from "./cache/careful-store.ts";
+import { readCatalog } from "./cache/catalog.ts";
+import { createFreshness } from "./cache/freshness.ts";
+import { KvStore, type Namespace } from "./cache/kv-store.ts";
+import { MemoryStore } from "./cache/memory-store.ts";
+import { createPlanner } from "./cache/plan.ts";
+import { openSession } from "./cache/session.ts";
+import { createTurns } from "./cache/turns.ts";
 import type { Config } from "./config.ts";
 import { docs } from "./docs.ts";
+import type { Feed } from "./feed/feed.ts";
 import { createAccounts } from "./identity/accounts.ts";
 import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
@@ -12,7 +22,7 @@ import { createIssue } from "./identity/issue.ts";
 import { createVerify, type VerifyDeps } from "./identity/issuers.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
-import { PIPELINE_URL } from "./pipeline.ts";
+import { PIPELINE_URL, type Pipeline } from "./pipeline.ts";
 import { Refusal, refusalResponse } from "./refusals.ts";
 import { auth } from "./resources/auth.ts";
 import { describe } from "./resources/openapi.ts";
@@ -27,14 +37,19 @@ const AUTH = "/auth/v1";
 const KEYS = "/.well-known/jwks.json";
 const MOUNT_SEGMENTS = REST.split("/").length;
 
-/** Headers of PostgREST's and GoTrue's that a browser's script may read. */
+/** Headers of PostgREST's, GoTrue's and the cache's that a browser's script may read. */
 const EXPOSED_HEADERS = [
+	"Age",
+	"Cache-Status",
 	"Content-Encoding",
 	"Content-Location",
 	"Content-Profile",
 	"Content-Range",
 	"Date",
+	"ETag",
 	"Location",
+	"Postern-Explain",
+	"Postern-Token",
 	"Preference-Applied",
 	"Proxy-Status",
 	"Range-Unit",
@@ -45,6 +60,22 @@ const EXPOSED_HEADERS = [
 	"X-Supabase-Api-Version",
 ];
 
+/** An isolate has 128 MB in all. */
+const MEMORY_BYTES = 33_554_432;
+
+/** Longer than nearly every answer takes: then those who wait for it ask for themselves. */
+const TURN_MS = 5_000;
+
+/** What the read cache needs. */
+export interface CacheBindings {
+	feed: Feed;
+	/** Keeps answers for all isolates. */
+	namespace: Namespace | undefined;
+	sleep: (ms: number) => Promise<void>;
+	/** Work that goes on after the answer of the request at hand. */
+	waitUntil: (promise: Promise<unknown>) => void;
+}
+
 /** What comes from outside. Tests hand in plain functions. */
 export interface Deps extends VerifyDeps {
 	config: Config;
@@ -52,6 +83,8 @@ export interface Deps extends VerifyDeps {
 	fetch: Fetch;
 	/** The files in worker/assets, where the runtime has them: workerd by itself does not, and then there is no /docs. */
 	assets: Fetch | undefined;
+	/** Without it every read goes to the origin. */
+	cache: CacheBindings | undefined;
 	/** Takes what went wrong, for the operator; never shown to a client. */
 	log: (problem: unknown) => void;
 }
@@ -59,13 +92,15 @@ export interface Deps extends VerifyDeps {
 /** Builds the gateway; everything that configuration decides is decided here, once. */
 export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const { config, now, fetch, assets, log } = deps;
-	const pipeline = createOrigin(config, createSign(config, now), fetch, REST);
+	const origin = createOrigin(config, createSign(config, now), fetch, REST);
+	const pipeline = deps.cache ? withCache(origin, deps, deps.cache) : origin;
 	const nobody = { role: config.anonRole, claims: {} };
-	const accounts = createAccounts(pipeline, config.bcryptCost);
+	const accounts = (pipeline: Pipeline) =>
+		createAccounts(pipeline, config.bcryptCost);
 	const identify = createIdentify({
 		verifyToken: createVerify(config.issuers, deps),
 		verifyAssertion: config.access && createVerify([config.access], deps),
-		findApiKey: createApiKeys(accounts.findApiKey, now),
+		findApiKey: createApiKeys(accounts(origin).findApiKey, now),
 		anonRole: config.anonRole,
 	});
 
@@ -85,7 +120,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 
 	app.get("/health", (context) => context.json({ status: "ok" }));
 	app.get("/ready", async (context) => {
-		const answer = await pipeline(
+		const answer = await origin(
 			new Request(`${PIPELINE_URL}/`, { method: "HEAD" }),
 			nobody,
 		);
@@ -110,8 +145,10 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	});
 	app.use(async (context, next) => {
 		context.set("identity", await identify(context.req.raw));
-		context.set("pipeline", pipeline);
+		const session = openSession(context.req.raw, pipeline, config.causalCookie);
+		context.set("pipeline", session.pipeline);
 		await next();
+		session.close(context.res.headers);
 	});
 	app.all(`${REST}/*`, (context) => {
 		const { pathname, search } = new URL(context.req.url);
@@ -119,7 +156,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		const path = `/${pathname.split("/").slice(MOUNT_SEGMENTS).join("/")}`;
 		const request = new Request(PIPELINE_URL + path + search, context.req.raw);
 		renameProfile(request.headers, config.profileAliases);
-		return pipeline(request, context.get("identity"));
+		return context.get("pipeline")(request, context.get("identity"));
 	});
 	app.route("/products", products());
 	app.route("/rescues", rescues());
@@ -141,10 +178,47 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	app.notFound(() => refusalResponse(new Refusal("route_unknown")));
 	app.onError((error, context) => {
 		const refusal = toRefusal(error, context.get("identity"), config);
-		if (refusal.status >= 500) log(refusal.cause ?? refusal);
+		// Of a 504 that the client wished for, there is nothing to tell.
+		if (refusal.status >= 500 && refusal.code !== "not_cached")
+			log(refusal.cause ?? refusal);
 		return refusalResponse(refusal);
 	});
 	return app;
+}
+
+function withCache(
+	origin: Pipeline,
+	{ config, now, log }: Deps,
+	{ feed, namespace, sleep, waitUntil }: CacheBindings,
+): Pipeline {
+	const { schemas, stalenessMs, explainRoles } = config;
+	return createCache({
+		origin,
+		planner: createPlanner({ schemas, stalenessMs }),
+		freshness: createFreshness({
+			feed,
+			readCatalog,
+			now,
+			sleep,
+			waitUntil,
+			log,
+		}),
+		memory: new MemoryStore(MEMORY_BYTES),
+		store:
+			namespace &&
+			createCarefulStore({
+				store: new KvStore(namespace),
+				now,
+				sleep,
+				log,
+			}),
+		turns: createTurns({ now, sleep, limitMs: TURN_MS, maxTurns: 10_000 }),
+		stalenessMs,
+		explainRoles,
+		now,
+		waitUntil,
+		log,
+	});
 }
 
 /** supabase-js asks for the schema `public`, unless it is told otherwise. */

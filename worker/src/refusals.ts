@@ -90,6 +90,11 @@ const REFUSALS = {
 		status: 504,
 		message: "The database did not answer in time",
 	},
+	// RFC 9111, section 5.2.1.7
+	not_cached: {
+		status: 504,
+		message: "There is no fresh answer to give without asking the database",
+	},
 	// Nobody reads this answer; the status keeps the log honest.
 	client_closed: { status: 499, message: "The client went away" },
 	gateway_misconfigured: {

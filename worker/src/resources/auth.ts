@@ -9,6 +9,7 @@ import type {
 	User,
 } from "../identity/accounts.ts";
 import type { Issue } from "../identity/issue.ts";
+import type { Pipeline } from "../pipeline.ts";
 import { Refusal } from "../refusals.ts";
 import {
 	createRouter,
@@ -21,7 +22,8 @@ import {
 
 /** What signing up, in and out needs. */
 export interface Authentication {
-	accounts: Accounts;
+	/** The users' accounts, asked through a request's own pipeline. */
+	accounts: (pipeline: Pipeline) => Accounts;
 	issue: Issue;
 	/** `iss` of the tokens that `issue` signs: only they have a session here. */
 	issuer: string;
@@ -69,7 +71,7 @@ export function auth(authentication: Authentication) {
 		const { email, password, data } = await parse(signUpBody, context);
 		const userMetadata = data ?? {};
 		const fullname = nameIn(userMetadata) ?? NAMELESS;
-		const signedIn = await accounts.signUp(
+		const signedIn = await accounts(context.var.pipeline).signUp(
 			{ email, password, fullname, userMetadata },
 			callerAddress(context),
 		);
@@ -80,7 +82,7 @@ export function auth(authentication: Authentication) {
 		switch (context.req.query("grant_type")) {
 			case "password": {
 				const credentials = await parse(passwordGrant, context);
-				const signedIn = await accounts.signIn(
+				const signedIn = await accounts(context.var.pipeline).signIn(
 					credentials,
 					callerAddress(context),
 				);
@@ -88,7 +90,7 @@ export function auth(authentication: Authentication) {
 			}
 			case "refresh_token": {
 				const { refresh_token } = await parse(refreshGrant, context);
-				const signedIn = await accounts.refresh(
+				const signedIn = await accounts(context.var.pipeline).refresh(
 					refresh_token,
 					callerAddress(context),
 				);
@@ -102,17 +104,24 @@ export function auth(authentication: Authentication) {
 	});
 
 	app.get("/user", async (context) =>
-		context.json(userAnswer(await accounts.getUser(session(context)))),
+		context.json(
+			userAnswer(
+				await accounts(context.var.pipeline).getUser(session(context)),
+			),
+		),
 	);
 
 	app.put("/user", jsonBody, async (context) => {
 		const { email, password, data } = await parse(userBody, context);
-		const user = await accounts.updateUser(session(context), {
-			email,
-			password,
-			fullname: data === undefined ? undefined : nameIn(data),
-			user_metadata: data,
-		});
+		const user = await accounts(context.var.pipeline).updateUser(
+			session(context),
+			{
+				email,
+				password,
+				fullname: data === undefined ? undefined : nameIn(data),
+				user_metadata: data,
+			},
+		);
 		return context.json(userAnswer(user));
 	});
 
@@ -123,7 +132,7 @@ export function auth(authentication: Authentication) {
 				details: "scope has to be local, global or others",
 			});
 		}
-		await accounts.signOut(session(context), scope.data);
+		await accounts(context.var.pipeline).signOut(session(context), scope.data);
 		return context.body(null, 204);
 	});
 

@@ -102,7 +102,7 @@ export function users({ accounts, issue, issuer }: Authentication) {
 		}),
 		async (context) => {
 			const { email, fullname, password } = context.req.valid("json");
-			const { user } = await accounts.signUp(
+			const { user } = await accounts(context.var.pipeline).signUp(
 				{ email, fullname, password, userMetadata: { fullname } },
 				callerAddress(context),
 			);
@@ -136,7 +136,7 @@ export function users({ accounts, issue, issuer }: Authentication) {
 			},
 		}),
 		async (context) => {
-			const { user, session } = await accounts.signIn(
+			const { user, session } = await accounts(context.var.pipeline).signIn(
 				context.req.valid("json"),
 				callerAddress(context),
 			);
@@ -185,9 +185,9 @@ export function users({ accounts, issue, issuer }: Authentication) {
 			},
 		}),
 		async (context) => {
-			const { id, email, fullname } = await accounts.getUser(
-				sessionOf(context, issuer),
-			);
+			const { id, email, fullname } = await accounts(
+				context.var.pipeline,
+			).getUser(sessionOf(context, issuer));
 			const { data } = await database(context)
 				.from("todos")
 				.select(COLUMNS)
