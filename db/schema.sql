@@ -545,6 +545,12 @@ CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
     'version', postern.catalog_version(),
     'isWatched', postern.is_watched(),
     'schemas', to_jsonb(schemas),
+    -- Domains that are named so make PostgREST answer with what a function or an aggregate returns.
+    'mediaTypes', (
+      select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
+      from pg_catalog.pg_type as type
+      where type.typtype = 'd' and type.typname like '%/%'
+    ),
     'relations', (
       select coalesce(jsonb_agg(
         jsonb_build_object(
@@ -2143,6 +2149,62 @@ UNION ALL
 
 COMMENT ON VIEW postern.expressions IS 'The parse trees that postern.catalog looks into.';
 
+CREATE VIEW postern.type_functions AS
+ WITH RECURSIVE part_of(type, part) AS (
+         SELECT type.oid,
+            type.typbasetype
+           FROM pg_type type
+          WHERE (type.typtype = 'd'::"char")
+        UNION ALL
+         SELECT type.oid,
+            type.typelem
+           FROM pg_type type
+          WHERE (type.typelem <> (0)::oid)
+        UNION ALL
+         SELECT class.reltype,
+            attribute.atttypid
+           FROM (pg_class class
+             JOIN pg_attribute attribute ON (((attribute.attrelid = class.oid) AND (attribute.attnum > 0) AND (NOT attribute.attisdropped))))
+          WHERE (class.reltype <> (0)::oid)
+        UNION ALL
+         SELECT range.rngtypid,
+            range.rngsubtype
+           FROM pg_range range
+        UNION ALL
+         SELECT range.rngmultitypid,
+            range.rngsubtype
+           FROM pg_range range
+        ), own(type, function) AS (
+         SELECT side.type,
+            pg_cast.castfunc
+           FROM (pg_cast
+             CROSS JOIN LATERAL ( VALUES (pg_cast.castsource,pg_cast.casttarget), (pg_cast.casttarget,pg_cast.castsource)) side(type, other))
+          WHERE ((pg_cast.oid >= (16384)::oid) AND (side.other = ANY (ARRAY[('json'::regtype)::oid, ('jsonb'::regtype)::oid, ('text'::regtype)::oid])))
+        UNION
+         SELECT side.type,
+            (operator.oprcode)::oid AS oprcode
+           FROM (pg_operator operator
+             CROSS JOIN LATERAL ( VALUES (operator.oprleft), (operator.oprright)) side(type))
+          WHERE ((operator.oid >= (16384)::oid) AND (operator.oprname = ANY (ARRAY['='::name, '<>'::name, '<'::name, '<='::name, '>'::name, '>='::name, '~'::name, '~*'::name, '~~'::name, '~~*'::name, '@@'::name, '@>'::name, '<@'::name, '&&'::name, '<<'::name, '>>'::name, '&<'::name, '&>'::name, '-|-'::name])))
+        ), called(type, function) AS (
+         SELECT own.type,
+            own.function
+           FROM ((own
+             JOIN pg_proc proc ON ((proc.oid = own.function)))
+             JOIN pg_language language ON ((language.oid = proc.prolang)))
+          WHERE ((proc.provolatile <> 'i'::"char") OR (language.lanname <> ALL (ARRAY['internal'::name, 'c'::name])))
+        UNION
+         SELECT part_of.type,
+            called_1.function
+           FROM (called called_1
+             JOIN part_of ON ((part_of.part = called_1.type)))
+        )
+ SELECT type,
+    function
+   FROM called;
+
+COMMENT ON VIEW postern.type_functions IS 'What is called where a value of a type is read or filtered, unnamed.';
+
 CREATE VIEW postern.dependencies AS
  WITH called AS (
          SELECT expressions.kind,
@@ -2179,6 +2241,30 @@ CREATE VIEW postern.dependencies AS
            FROM (pg_policy policy
              JOIN pg_class class_1 ON ((class_1.oid = policy.polrelid)))
           WHERE (class_1.relrowsecurity AND (policy.polcmd = ANY (ARRAY['r'::"char", '*'::"char"])))
+        UNION
+         SELECT 'relation'::text,
+            attribute.attrelid,
+            'function'::text,
+            unnamed.function
+           FROM (postern.type_functions unnamed
+             JOIN pg_attribute attribute ON (((attribute.atttypid = unnamed.type) AND (attribute.attnum > 0))))
+        UNION
+         SELECT 'function'::text,
+            proc_1.oid,
+            'function'::text,
+            unnamed.function
+           FROM (postern.type_functions unnamed
+             JOIN pg_proc proc_1 ON (((unnamed.type = proc_1.prorettype) OR (unnamed.type = ANY (proc_1.proallargtypes)))))
+        UNION
+         SELECT expressions.kind,
+            expressions.node,
+            'function'::text,
+            unnamed.function
+           FROM ((postern.expressions
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':\w*type\w* ([1-9]\d*)'::text, 'gi'::text) found(found))
+             JOIN postern.type_functions unnamed ON ((unnamed.type = (found.found[1])::oid)))
+          WHERE (EXISTS ( SELECT
+                   FROM postern.type_functions))
         UNION
          SELECT 'function'::text,
             (declared.function)::oid AS function,

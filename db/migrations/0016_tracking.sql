@@ -949,6 +949,57 @@ where proc.prosqlbody is not null
   and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid);
 comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
 
+-- Where a value of a type is read or filtered, functions are called that no query names: to_json looks for a cast to json,
+-- PostgREST for casts of a domain from and to json and text, and the operator of a filter may be somebody's own.
+-- What an extension does in C and calls immutable has nothing to tell.
+create view postern.type_functions as
+with recursive part_of (type, part) as (
+  select type.oid, type.typbasetype from pg_catalog.pg_type as type where type.typtype = 'd'
+  union all
+  select type.oid, type.typelem from pg_catalog.pg_type as type where type.typelem <> 0
+  union all
+  select class.reltype, attribute.atttypid
+  from pg_catalog.pg_class as class
+  join pg_catalog.pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
+  where class.reltype <> 0
+  union all
+  select range.rngtypid, range.rngsubtype from pg_catalog.pg_range as range
+  union all
+  select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range
+),
+own (type, function) as (
+  select side.type, pg_cast.castfunc::oid
+  from pg_catalog.pg_cast
+  cross join lateral (
+    values (pg_cast.castsource, pg_cast.casttarget), (pg_cast.casttarget, pg_cast.castsource)
+  ) as side (type, other)
+  where pg_cast.oid >= 16384
+    and side.other in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype, 'pg_catalog.text'::regtype)
+  union
+  select side.type, operator.oprcode::oid
+  from pg_catalog.pg_operator as operator
+  cross join lateral (values (operator.oprleft), (operator.oprright)) as side (type)
+  where operator.oid >= 16384
+    -- those that PostgREST writes
+    and operator.oprname in (
+      '=', '<>', '<', '<=', '>', '>=', '~', '~*', '~~', '~~*', '@@', '@>', '<@', '&&', '<<', '>>', '&<', '&>', '-|-'
+    )
+),
+called (type, function) as (
+  select own.type, own.function
+  from own
+  join pg_catalog.pg_proc as proc on proc.oid = own.function
+  join pg_catalog.pg_language as language on language.oid = proc.prolang
+  where proc.provolatile <> 'i'
+    or language.lanname not in ('internal', 'c')
+  union
+  select part_of.type, called.function
+  from called
+  join part_of on part_of.part = called.type
+)
+select called.type, called.function from called;
+comment on view postern.type_functions is 'What is called where a value of a type is read or filtered, unnamed.';
+
 -- as_owner: what is read so is read with the rights of an owner, whose policies apply and not the caller's.
 create view postern.dependencies as
 with called as (
@@ -976,6 +1027,21 @@ edges (kind, node, to_kind, to_node) as (
   join pg_catalog.pg_class as class on class.oid = policy.polrelid
   where class.relrowsecurity
     and policy.polcmd in ('r', '*')
+  union
+  select 'relation', attribute.attrelid, 'function', unnamed.function
+  from postern.type_functions as unnamed
+  join pg_catalog.pg_attribute as attribute on attribute.atttypid = unnamed.type and attribute.attnum > 0
+  union
+  select 'function', proc.oid, 'function', unnamed.function
+  from postern.type_functions as unnamed
+  join pg_catalog.pg_proc as proc on unnamed.type = proc.prorettype or unnamed.type = any (proc.proallargtypes)
+  union
+  select expressions.kind, expressions.node, 'function', unnamed.function
+  from postern.expressions
+  cross join regexp_matches(expressions.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as found
+  join postern.type_functions as unnamed on unnamed.type = found[1]::oid
+  -- Asked once: most databases have none, and need not be searched for types.
+  where exists (select from postern.type_functions)
   union
   select 'function', declared.function::oid, 'relation', read::oid
   from postern.cacheable_functions as declared
@@ -1250,6 +1316,12 @@ as $$
     'version', postern.catalog_version(),
     'isWatched', postern.is_watched(),
     'schemas', to_jsonb(schemas),
+    -- Domains that are named so make PostgREST answer with what a function or an aggregate returns.
+    'mediaTypes', (
+      select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
+      from pg_catalog.pg_type as type
+      where type.typtype = 'd' and type.typname like '%/%'
+    ),
     'relations', (
       select coalesce(jsonb_agg(
         jsonb_build_object(
@@ -1468,6 +1540,7 @@ drop function postern.catalog_version();
 drop view postern.function_facts;
 drop view postern.relation_facts;
 drop view postern.dependencies;
+drop view postern.type_functions;
 drop view postern.expressions;
 drop function postern.is_harmless(text);
 drop function postern.problems_in(text, text);

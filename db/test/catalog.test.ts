@@ -28,6 +28,7 @@ interface Relation extends Dependence {
 interface Catalog {
 	readonly version: string;
 	readonly isWatched: boolean;
+	readonly mediaTypes: readonly string[];
 	readonly relations: readonly Relation[];
 	readonly functions: readonly (Relation & { signature: string })[];
 	readonly foreignKeys: readonly unknown[];
@@ -65,6 +66,13 @@ const claim = (name: string) =>
 	`current_setting('request.jwt.claims', true)::json ->> '${name}'`;
 const view = (columns: string) =>
 	`create view api.seen with (security_invoker) as select id, ${columns} from api.notes`;
+/** A domain private.label, and a cast of it by a function private.told() of which nothing is known. */
+const label = (cast = "private.label as json") => `
+	create domain private.label as text;
+	create function private.told(private.label) returns json language sql stable as 'select to_json(now())';
+	create function private.told(json) returns private.label language sql stable as 'select now()::text';
+	create function private.told(text) returns private.label language sql stable as 'select now()::text';
+	create cast (${cast}) with function private.told(${cast.split(" as ")[0]}) as implicit`;
 const policy = (expression: string) => `
 	alter table api.notes enable row level security;
 	create policy chosen on api.notes for select to authenticated using (${expression})`;
@@ -110,6 +118,23 @@ describe("a relation is cacheable", () => {
 		},
 		"that has generated columns": {
 			make: "create table api.seen (id int primary key, twice int generated always as (id * 2) stored, thrice int generated always as (id * 3) virtual); select postern.track('api.seen')",
+			reads: ["api.seen"],
+		},
+		"that has types without code of their own": {
+			make: `create type private.mood as enum ('good');
+				create domain private.title as varchar(9) check (value <> '');
+				create type private.pair as (mood private.mood, title private.title);
+				create table api.seen (mood private.mood, titles private.title[], pair private.pair, span int4range); select postern.track('api.seen')`,
+			reads: ["api.seen"],
+		},
+		"whose domain has a cast somebody vouches for": {
+			make: `${label()};
+				create table api.seen (id int primary key, label private.label); select postern.track('api.seen');
+				select postern.declare_cacheable('private.told(private.label)', '{private.secrets}')`,
+			reads: ["api.seen", "private.secrets"],
+		},
+		"whose type an extension written in C brought": {
+			make: "create extension citext schema private; create table api.seen (name private.citext); select postern.track('api.seen')",
 			reads: ["api.seen"],
 		},
 		"that is a partition": {
@@ -246,6 +271,52 @@ describe("a relation is not cacheable", () => {
 				alter function private.f() volatile;
 				${view("private.f()")}`,
 			reason: "private.f() is volatile",
+		},
+		...Object.fromEntries(
+			(
+				[
+					["whose domain has a cast", "label private.label"],
+					["that has an array of such a domain", "labels private.label[]"],
+					["that has a composite of such a domain", "named private.named"],
+					["that has a domain of such composites", "wrapped private.wrapped"],
+					["that has rows of such a table", "other private.others"],
+				] as const
+			).map(([name, column]) => [
+				name,
+				{
+					make: `${label()};
+						create type private.named as (id int, label private.label);
+						create domain private.wrapped as private.named[];
+						create table private.others (label private.label);
+						create table api.seen (id int primary key, ${column}); select postern.track('api.seen')`,
+					reason: "what private.told(private.label) reads is not known",
+				},
+			]),
+		),
+		"whose domain is cast from json": {
+			make: `${label("json as private.label")};
+				create table api.seen (label private.label); select postern.track('api.seen')`,
+			reason: "what private.told(json) reads is not known",
+		},
+		"whose domain is cast from text": {
+			make: `${label("text as private.label")};
+				create table api.seen (label private.label); select postern.track('api.seen')`,
+			reason: "what private.told(text) reads is not known",
+		},
+		"that is a view of such a domain": {
+			make: `${label()}; ${view("body::private.label")}`,
+			reason: "what private.told(private.label) reads is not known",
+		},
+		"that has such a domain on the way": {
+			make: `${label()}; ${view("to_json(body::private.label)::text")}`,
+			reason: "what private.told(private.label) reads is not known",
+		},
+		"of which a type is compared by somebody's own operator": {
+			make: `create type private.mood as enum ('good');
+				create function private.alike(private.mood, text) returns boolean language sql immutable as 'select now() > current_date';
+				create operator private.= (function = private.alike, leftarg = private.mood, rightarg = text);
+				create table api.seen (mood private.mood); select postern.track('api.seen')`,
+			reason: "what private.alike(private.mood,text) reads is not known",
 		},
 		"that reads system catalogs": {
 			make: "create view api.seen as select relname from pg_class",
@@ -530,6 +601,48 @@ describe("the catalog", () => {
 		]);
 	});
 
+	it("looks at the types that a function returns", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		await relation(
+			`${label()};
+			create table private.others (label private.label);
+			create function api.one() returns private.label language sql stable return null;
+			create function api.several() returns table (id int, label private.label) language sql stable return (select row(1, null::private.label) limit 0);
+			create function api.others() returns setof private.others language sql stable begin atomic select null::private.label; end;
+			create function api.plain() returns int language sql stable return 1`,
+			"notes",
+		);
+		const { functions } = await catalog();
+		expect(functions.filter((f) => f.isCacheable).map((f) => f.name)).toEqual([
+			"plain",
+		]);
+		for (const { name, reasons } of functions) {
+			expect(reasons).toEqual(
+				name === "plain"
+					? []
+					: [
+							"what private.told(private.label) reads is not known: postern.declare_cacheable can tell",
+						],
+			);
+		}
+	});
+
+	it("tells of the media types that the database answers in", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		await relation(
+			`create domain private."text/html" as text; create domain api."*/*" as bytea; create domain api."Text/HTML" as text;
+			create type api."no/domain" as enum (); create domain api.plain as text`,
+			"notes",
+		);
+		expect((await catalog()).mediaTypes).toEqual(["*/*", "text/html"]);
+	});
+
 	it("tells of keys, columns and foreign keys", async ({
 		relation,
 		catalog,
@@ -605,6 +718,11 @@ describe("the catalog", () => {
 		"grant usage on schema private to anon",
 		"create or replace function private.f() returns int language sql stable as 'select 2'",
 		"create type api.mood as enum ('good')",
+		'create domain api."text/html" as text',
+		'drop domain private."text/csv"',
+		'alter domain private."text/csv" rename to "text/tab"',
+		"create cast (private.label as json) with function private.told(private.label)",
+		"drop cast (private.label as text)",
 		"alter role anon set statement_timeout = '9s'",
 		"select postern.untrack('api.notes')",
 		"select postern.track('api.notes', '1 second')",
@@ -618,7 +736,12 @@ describe("the catalog", () => {
 			expect,
 		}) => {
 			await relation(
-				"create function private.f() returns int language sql stable as 'select 1'",
+				`create function private.f() returns int language sql stable as 'select 1';
+				create domain private."text/csv" as text;
+				create domain private.label as text;
+				create function private.told(private.label) returns json language sql stable return null::json;
+				create function private.text(private.label) returns text language sql stable return null;
+				create cast (private.label as text) with function private.text(private.label)`,
 				"notes",
 			);
 			const { version } = await catalog();

@@ -427,7 +427,12 @@ describe("the schema", () => {
 		create materialized view api.copied as select * from api.notes;
 		create unique index on api.copied (id);
 		create view api.seen as select * from api.notes;
-		alter table api.notes enable row level security`;
+		alter table api.notes enable row level security;
+		create domain api.label as text;
+		create domain api."text/csv" as text;
+		create function api.told(api.label) returns json language sql stable return null::json;
+		create function api.text(api.label) returns text language sql stable return null;
+		create cast (api.label as text) with function api.text(api.label)`;
 
 	for (const [statement, tags] of Object.entries({
 		"alter table api.notes add column title text": [
@@ -440,6 +445,12 @@ describe("the schema", () => {
 		"create or replace view api.seen as select id, body from api.notes where id > 1":
 			["api.seen", "api.seen(*)", "catalog"],
 		"create function api.f() returns int language sql return 1": ["catalog"],
+		"create cast (api.label as json) with function api.told(api.label)": [
+			"catalog",
+		],
+		"drop cast (api.label as text)": ["catalog"],
+		'create domain api."text/html" as text': ["catalog"],
+		'drop domain api."text/csv"': ["catalog"],
 		"drop view api.seen": ["api.seen", "api.seen(*)", "catalog"],
 		"refresh materialized view api.copied": ["api.copied", "api.copied(*)"],
 		"refresh materialized view concurrently api.copied": [
