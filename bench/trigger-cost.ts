@@ -1,8 +1,12 @@
-// What tracking costs a writer: single-row updates a second on a table that is tracked and on one that is not, side by side
-// in one run. The rounds alternate, so that whatever else the machine does meets both.
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+// `npm run bench:triggers`: what tracking costs a writer. pgbench updates single rows of a table that is tracked and of one
+// that is not, by turns in one run, so that whatever else the machine does meets both. Without a pgbench on PATH (Debian has it
+// in the package of the server, `apt-get install postgresql`) it says so, and a client in this process does the updates.
+// Linux only: the server's CPU time comes from /proc.
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import pg from "pg";
 import { prepareDatabase } from "../stack/database.ts";
 import { freePort } from "../stack/ports.ts";
@@ -11,8 +15,26 @@ import { startPostgres } from "../stack/postgres.ts";
 const ROWS = 100_000;
 const CONNECTIONS = 4;
 const ROUNDS = 15;
-const ROUND_MS = 1_000;
+const ROUND_SECONDS = 2;
+/** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
+const MS_PER_TICK = 10;
 
+const TABLES = ["untracked", "tracked"] as const;
+type Table = (typeof TABLES)[number];
+
+interface Setting {
+	/** Whether a commit waits for the disk. */
+	readonly synchronousCommit: "on" | "off";
+	/** simple: each update is parsed and planned anew, as pgbench has it by default; prepared: as PostgREST has it. */
+	readonly protocol: "simple" | "prepared";
+}
+
+interface Load {
+	readonly updates: number;
+	readonly updatesPerSecond: number;
+}
+
+const run = promisify(execFile);
 const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
 // Where root runs this, Postgres runs as another user.
 await chmod(directory, 0o755);
@@ -28,85 +50,162 @@ try {
 		authenticatorPassword: "bench",
 		log: () => {},
 	});
-	const pool = new pg.Pool({
-		connectionString: postgres.url,
-		max: CONNECTIONS,
-	});
-	// The server is stopped while the last connection closes.
-	pool.on("error", () => {});
-	// The columns of pgbench_accounts.
-	for (const name of ["untracked", "tracked"]) {
-		await pool.query(`
-			create table public.${name} (aid int primary key, bid int, abalance int, filler char(84)) with (fillfactor = 80);
-			insert into public.${name} select aid, 1, 0, '' from generate_series(1, ${ROWS}) as aid`);
+	await makeTables();
+	const version = await pgbenchVersion();
+	console.log(
+		version ??
+			"There is no pgbench on PATH: a client of ours is measured in its place.",
+	);
+	const update = version === undefined ? updateByClient : updateByPgbench;
+	const results = [];
+	for (const synchronousCommit of ["on", "off"] as const) {
+		for (const protocol of ["simple", "prepared"] as const) {
+			results.push(await compare({ synchronousCommit, protocol }, update));
+		}
 	}
-	await pool.query("select postern.track('public.tracked')");
-	await pool.query("vacuum analyze");
-	console.table([
-		await compare(pool, "commits that wait for the disk", "on"),
-		await compare(
-			pool,
-			"commits that do not (synchronous_commit = off)",
-			"off",
-		),
-	]);
-	await pool.end();
+	console.table(results);
 } finally {
 	await postgres.stop();
 	await rm(directory, { recursive: true, force: true });
 }
 
+async function makeTables(): Promise<void> {
+	const client = new pg.Client({ connectionString: postgres.url });
+	await client.connect();
+	// The columns of pgbench_accounts.
+	for (const name of TABLES) {
+		await client.query(`
+			create table public.${name} (aid int primary key, bid int, abalance int, filler char(84)) with (fillfactor = 80);
+			insert into public.${name} select aid, 1, 0, '' from generate_series(1, ${ROWS}) as aid`);
+	}
+	await client.query("select postern.track('public.tracked')");
+	await client.query("vacuum analyze");
+	await client.end();
+}
+
 async function compare(
-	pool: pg.Pool,
-	name: string,
-	synchronousCommit: "on" | "off",
+	setting: Setting,
+	update: (table: Table, setting: Setting) => Promise<Load>,
 ) {
-	const rates = { untracked: [] as number[], tracked: [] as number[] };
+	const rates: Record<Table, number[]> = { untracked: [], tracked: [] };
+	const cpuMicros: Record<Table, number[]> = { untracked: [], tracked: [] };
 	for (let round = 0; round <= ROUNDS; round += 1) {
-		for (const table of ["untracked", "tracked"] as const) {
-			const rate = await updatesPerSecond(pool, table, synchronousCommit);
+		// Neither table is always the first.
+		for (const table of round % 2 === 0 ? TABLES : TABLES.toReversed()) {
+			const before = await serverCpuMs();
+			const { updates, updatesPerSecond } = await update(table, setting);
+			const cpuMs = (await serverCpuMs()) - before;
 			// The first round warms up.
-			if (round > 0) rates[table].push(rate);
+			if (round === 0) continue;
+			rates[table].push(updatesPerSecond);
+			cpuMicros[table].push((1000 * cpuMs) / updates);
 		}
 	}
-	const untracked = median(rates.untracked);
-	const tracked = median(rates.tracked);
+	// Within a round: the rounds differ more from each other than the tables do.
+	const fewer = rates.tracked.map(
+		(tracked, round) => 100 * (1 - tracked / (rates.untracked[round] ?? 0)),
+	);
 	return {
-		name,
-		"updates/s untracked": Math.round(untracked),
-		"updates/s tracked": Math.round(tracked),
-		fewer: `${(100 * (1 - tracked / untracked)).toFixed(1)} %`,
+		"commits wait": setting.synchronousCommit,
+		protocol: setting.protocol,
+		"updates/s untracked": Math.round(quantile(rates.untracked, 0.5)),
+		"updates/s tracked": Math.round(quantile(rates.tracked, 0.5)),
+		"fewer, %": quantile(fewer, 0.5).toFixed(1),
+		"middle half": `${quantile(fewer, 0.25).toFixed(1)} to ${quantile(fewer, 0.75).toFixed(1)}`,
+		"CPU µs untracked": quantile(cpuMicros.untracked, 0.5).toFixed(1),
+		"CPU µs tracked": quantile(cpuMicros.tracked, 0.5).toFixed(1),
 	};
 }
 
-async function updatesPerSecond(
-	pool: pg.Pool,
-	table: string,
-	synchronousCommit: string,
-): Promise<number> {
+async function pgbenchVersion(): Promise<string | undefined> {
+	try {
+		return (await run("pgbench", ["--version"])).stdout.trim();
+	} catch {
+		return undefined; // not installed
+	}
+}
+
+async function updateByPgbench(
+	table: Table,
+	{ synchronousCommit, protocol }: Setting,
+): Promise<Load> {
+	const script = join(directory, `${table}.sql`);
+	await writeFile(
+		script,
+		`\\set aid random(1, ${ROWS})\nupdate public.${table} set abalance = abalance + 1 where aid = :aid;\n`,
+	);
+	const { stdout } = await run(
+		"pgbench",
+		[
+			"--no-vacuum",
+			`--protocol=${protocol}`,
+			`--client=${CONNECTIONS}`,
+			"--jobs=2",
+			`--time=${ROUND_SECONDS}`,
+			`--file=${script}`,
+			postgres.url,
+		],
+		{
+			env: {
+				...process.env,
+				PGOPTIONS: `-c synchronous_commit=${synchronousCommit}`,
+			},
+		},
+	);
+	const figure = (pattern: RegExp) => {
+		const [, found] = pattern.exec(stdout) ?? [];
+		if (found === undefined) throw new Error(`pgbench said:\n${stdout}`);
+		return Number(found);
+	};
+	return {
+		updates: figure(/^number of transactions actually processed: (\d+)/m),
+		updatesPerSecond: figure(/^tps = ([\d.]+) \(without/m),
+	};
+}
+
+async function updateByClient(
+	table: Table,
+	{ synchronousCommit, protocol }: Setting,
+): Promise<Load> {
+	const clients = await Promise.all(
+		Array.from({ length: CONNECTIONS }, async () => {
+			const client = new pg.Client({ connectionString: postgres.url });
+			await client.connect();
+			await client.query(`set synchronous_commit = ${synchronousCommit}`);
+			return client;
+		}),
+	);
 	const start = performance.now();
 	const counts = await Promise.all(
-		Array.from({ length: CONNECTIONS }, async () => {
-			const client = await pool.connect();
-			await client.query(`set synchronous_commit = ${synchronousCommit}`);
+		clients.map(async (client) => {
 			let count = 0;
-			while (performance.now() - start < ROUND_MS) {
-				await client.query({
-					name: table,
-					text: `update public.${table} set abalance = abalance + $1 where aid = $2`,
-					values: [1, 1 + Math.floor(Math.random() * ROWS)],
-				});
+			while (performance.now() - start < ROUND_SECONDS * 1000) {
+				const aid = 1 + Math.floor(Math.random() * ROWS);
+				const text = `update public.${table} set abalance = abalance + 1 where aid = `;
+				await (protocol === "simple"
+					? client.query(text + aid)
+					: client.query({ name: table, text: `${text}$1`, values: [aid] }));
 				count += 1;
 			}
-			client.release();
 			return count;
 		}),
 	);
 	const seconds = (performance.now() - start) / 1000;
-	return counts.reduce((sum, count) => sum + count, 0) / seconds;
+	await Promise.all(clients.map((client) => client.end()));
+	const updates = counts.reduce((sum, count) => sum + count, 0);
+	return { updates, updatesPerSecond: updates / seconds };
 }
 
-function median(samples: number[]): number {
+/** CPU time that sessions of the server used which have ended, user and system. */
+async function serverCpuMs(): Promise<number> {
+	// Those that just did are still ending.
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	const stat = await readFile(`/proc/${postgres.pid}/stat`, "utf8");
+	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+	return (Number(fields[13]) + Number(fields[14])) * MS_PER_TICK;
+}
+
+function quantile(samples: readonly number[], part: number): number {
 	const sorted = samples.toSorted((a, b) => a - b);
-	return sorted[Math.floor(sorted.length / 2)] ?? 0;
+	return sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
 }

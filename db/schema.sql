@@ -800,7 +800,7 @@ begin
     named as (
       select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys
       from changed
-      cross join unnest(changed.rows) as key (key)
+      cross join unnest(case when cardinality(changed.rows) > 100 then '{*}' else changed.rows end) as key (key)
       group by changed.tag
     )
     select coalesce(jsonb_agg(reported.tag order by reported.tag), '[]')
@@ -1006,7 +1006,7 @@ CREATE FUNCTION postern.key_expression(root oid) RETURNS text
     -- A tag should stay short.
     when bool_or(is_text) then format(
       'case when %s then %L else %s end',
-      string_agg(format('octet_length(%I) > 200', name), ' or ' order by position) filter (where is_text),
+      string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
       '*',
       string_agg(value, $s$ || ',' || $s$ order by position)
     )
@@ -1017,14 +1017,14 @@ CREATE FUNCTION postern.key_expression(root oid) RETURNS text
       key.name,
       key.position,
       type.is_text,
-      case when type.is_text then format('postern.quoted(%I)', key.name) else format('%I::text', key.name) end as value
+      case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
     from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
     join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
     cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
   ) as key_column
 $_$;
 
-COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, as tags have it.';
+COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, which it calls this, as tags have it.';
 
 CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1143,66 +1143,78 @@ $$;
 
 COMMENT ON FUNCTION postern.log_drop() IS 'Logs that something was dropped, and forgets it.';
 
-CREATE FUNCTION postern.logger_of(root oid) RETURNS text
+CREATE FUNCTION postern.log_truncate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_truncate() IS 'Trigger: logs that any row may have changed.';
+
+CREATE FUNCTION postern.logger_of(root oid, event text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO ''
-    RETURN ('log_'::text || "left"(md5(postern.key_expression(root)), 12));
+    RETURN CASE event WHEN 'truncate'::text THEN 'log_truncate'::text ELSE (('log_'::text || "left"(md5(postern.key_expression(root)), 12)) || CASE event WHEN 'update'::text THEN '_update'::text ELSE ''::text END) END;
 
-COMMENT ON FUNCTION postern.logger_of(root oid) IS 'The name of the trigger function for a table and its descendants.';
+COMMENT ON FUNCTION postern.logger_of(root oid, event text) IS 'The name of the trigger function for an event on a table and its descendants.';
 
-CREATE FUNCTION postern.make_logger(root regclass) RETURNS void
+CREATE FUNCTION postern.make_loggers(root regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $_$
 declare
-  logger text := postern.logger_of(root);
+  key text := postern.key_expression(root);
+  logger record;
 begin
-  if to_regprocedure(format('postern.%I()', logger)) is not null then
-    return;
-  end if;
-  -- Security definer: whoever writes the table may not write the outbox.
-  execute format($create$
-    create function postern.%1$I()
-    returns trigger
-    language plpgsql volatile security definer
-    set search_path = ''
-    as $body$
-begin
-  -- One statement each: what a trigger costs is mostly the number of its statements.
-  -- Statement triggers fire for statements that found no row, too.
-  if tg_op = 'UPDATE' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(new_keys) > 50 then '{*}' when new_keys = old_keys then new_keys else new_keys || old_keys end
+  for logger in
+    select made.name, made.keys
     from (
-      select array(select %2$s from new_rows limit 51) as new_keys, array(select %2$s from old_rows limit 51) as old_keys
-      -- so that each is made once
-      offset 0
-    ) as changed
-    where cardinality(new_keys) > 0;
-  elsif tg_op = 'INSERT' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
-    from (select array(select %2$s from new_rows limit 51) as keys offset 0) as changed
-    where cardinality(keys) > 0;
-  elsif tg_op = 'DELETE' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
-    from (select array(select %2$s from old_rows limit 51) as keys offset 0) as changed
-    where cardinality(keys) > 0;
-  else
-    insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
-  end if;
+      values
+        (postern.logger_of(root, 'insert'), format('select %s from changed_rows as this', key)),
+        -- A key that is changed names two rows.
+        (postern.logger_of(root, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
+    ) as made (name, keys)
+    where to_regprocedure(format('postern.%I()', made.name)) is null
+  loop
+    -- Security definer: whoever writes the table may not write the outbox.
+    execute format(
+      $create$
+        create function postern.%1$I()
+        returns trigger
+        language plpgsql volatile security definer
+        set search_path = ''
+        as $body$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (%2$s) as one (key) limit %3$s)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
   return null;
 end
 $body$
-    $create$, logger, postern.key_expression(root));
-  execute format('revoke execute on function postern.%I() from public', logger);
-  execute format('comment on function postern.%I() is %L', logger,
-    format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+      $create$,
+      logger.name,
+      logger.keys,
+      -- 101 of them mean any. Where rows have no key, each of them means that.
+      case when postern.row_key_of(root) is null then 1 else 101 end
+    );
+    execute format('revoke execute on function postern.%I() from public', logger.name);
+    execute format('comment on function postern.%I() is %L', logger.name,
+      format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+  end loop;
 end
 $_$;
 
-COMMENT ON FUNCTION postern.make_logger(root regclass) IS 'Makes the trigger function for a table, if it is not there.';
+COMMENT ON FUNCTION postern.make_loggers(root regclass) IS 'Makes the trigger functions for a table, where they are not there.';
 
 CREATE FUNCTION postern.make_triggers(root regclass, enable boolean) RETURNS void
     LANGUAGE plpgsql
@@ -1211,7 +1223,7 @@ CREATE FUNCTION postern.make_triggers(root regclass, enable boolean) RETURNS voi
 declare
   made record;
 begin
-  perform postern.make_logger(root);
+  perform postern.make_loggers(root);
   for made in
     select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
     from postern.trigger_problems(root) as problem
@@ -1224,12 +1236,12 @@ begin
         made.event,
         made.relation,
         case made.event
-          when 'insert' then 'referencing new table as new_rows'
-          when 'delete' then 'referencing old table as old_rows'
+          when 'insert' then 'referencing new table as changed_rows'
+          when 'delete' then 'referencing old table as changed_rows'
           when 'update' then 'referencing old table as old_rows new table as new_rows'
           else ''
         end,
-        postern.logger_of(root),
+        postern.logger_of(root, made.event),
         postern.tag_of(root)
       );
     end if;
@@ -1313,7 +1325,6 @@ COMMENT ON FUNCTION postern.prune(retention interval, batch integer) IS 'Removes
 
 CREATE FUNCTION postern.quoted(value text) RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
     RETURN CASE WHEN ((value COLLATE "C") ~ '^[A-Za-z0-9_-]+$'::text) THEN value ELSE (('"'::text || replace(value, '"'::text, '""'::text)) || '"'::text) END;
 
 COMMENT ON FUNCTION postern.quoted(value text) IS 'A name or a key value as part of a tag.';
@@ -1641,8 +1652,7 @@ CREATE FUNCTION postern.status() RETURNS jsonb
       from postern.tracked_relations as tracked
       join postern.relation_facts as facts on facts.node = tracked.relation
     ),
-    'changes', (select count(*) from postern.changes),
-    'oldestChange', (select min(changes.at) from postern.changes)
+    'changes', (select count(*) from postern.changes)
   )
 $$;
 
@@ -1781,8 +1791,8 @@ CREATE FUNCTION postern.trigger_problems(root oid) RETURNS TABLE(relation oid, e
     case
       when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
       when trigger.oid is null then format('has no trigger postern_%s', event.name)
-      when trigger.tgfoid is distinct from to_regprocedure(format('postern.%I()', expected.logger))::oid
-        or trigger.tgargs is distinct from expected.args
+      when trigger.tgfoid is distinct from event.logger
+        or trigger.tgargs is distinct from event.args
         or trigger.tgtype <> event.type
         or trigger.tgqual is not null
         then format('has a trigger postern_%s that is out of date', event.name)
@@ -1792,13 +1802,17 @@ CREATE FUNCTION postern.trigger_problems(root oid) RETURNS TABLE(relation oid, e
     end
   from (
     select
-      postern.logger_of(root) as logger,
+      expected.name,
+      expected.type,
+      to_regprocedure(format('postern.%I()', postern.logger_of(root, expected.name)))::oid as logger,
       convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
-  ) as expected
+    -- after, statement level: none of the bits 1 (row) and 2 (before)
+    from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as expected (name, type)
+    -- once, not for each member
+    offset 0
+  ) as event
   cross join postern.family_of(root) as member
   join pg_catalog.pg_class as class on class.oid = member.relation
-  -- after, statement level: none of the bits 1 (row) and 2 (before)
-  cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
   left join pg_catalog.pg_trigger as trigger
     on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
 $$;
@@ -2114,10 +2128,9 @@ CREATE TABLE postern.cacheable_functions (
 COMMENT ON TABLE postern.cacheable_functions IS 'Functions whose results follow from their arguments, the relations they read and the claims. definition: what was vouched for. Written by postern.declare_cacheable.';
 
 CREATE TABLE postern.changes (
-    tag text NOT NULL COLLATE pg_catalog."C",
-    rows text[] COLLATE pg_catalog."C",
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL
+    tag text NOT NULL COLLATE pg_catalog."C",
+    rows text[] COLLATE pg_catalog."C"
 );
 
 COMMENT ON TABLE postern.changes IS 'The outbox: what each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
@@ -2621,9 +2634,11 @@ REVOKE ALL ON FUNCTION postern.log_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_drop() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.logger_of(root oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.log_truncate() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.make_logger(root regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.logger_of(root oid, event text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.make_loggers(root regclass) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.make_triggers(root regclass, enable boolean) FROM PUBLIC;
 

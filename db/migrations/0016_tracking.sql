@@ -45,12 +45,14 @@ create table postern.tracked_schemas (
 );
 comment on table postern.tracked_schemas is 'Schemas whose new tables are tracked from the start. Written by postern.track_schema and untrack_schema.';
 
--- Append-only: writers never wait for each other here. rows: the keys of the rows, '*' for any row of the relation, null for none.
+-- Append-only: writers never wait for each other here.
+-- rows: the keys of the rows, some of them twice; '*', or more than 100: any row of the relation; null: none.
+-- Logged in the WAL like any table. An unlogged one would save a fiftieth of what a trigger costs, and be emptied by a crash
+-- or a failover while a prepared transaction lives on: what that changed would be reported by nobody when it is committed.
 create table postern.changes (
-  tag  text collate "C" not null,
-  rows text[] collate "C",
   xid  xid8 not null default pg_current_xact_id(),
-  at   timestamptz not null default now()
+  tag  text collate "C" not null,
+  rows text[] collate "C"
 );
 comment on table postern.changes is 'The outbox: what each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
 create index changes_xid on postern.changes (xid);
@@ -80,10 +82,10 @@ select '0', pg_snapshot_xmin(pg_current_snapshot()), clock_timestamp();
 -- A partition or inheritance child has the tag of its root. Key values are the text that a filter `eq` would have;
 -- keys of other types than smallint, integer, bigint, uuid, text and varchar are not named: such tables log (*).
 
+-- Its names were looked up when it was made, so it needs no search_path of its own, and is made part of what calls it for each row.
 create function postern.quoted(value text)
 returns text
 language sql immutable
-set search_path = ''
 return case
   when value collate "C" ~ '^[A-Za-z0-9_-]+$' then value
   else '"' || replace(value, '"', '""') || '"'
@@ -152,7 +154,7 @@ as $$
 $$;
 comment on function postern.row_key_of(oid) is 'The columns that name a row in tags, or null.';
 
--- The expression that makes the key of a row out of its columns.
+-- The expression that makes the key of a row out of its columns. Qualified: a column may be called like a variable of plpgsql.
 create function postern.key_expression(root oid)
 returns text
 language sql stable
@@ -163,7 +165,7 @@ as $$
     -- A tag should stay short.
     when bool_or(is_text) then format(
       'case when %s then %L else %s end',
-      string_agg(format('octet_length(%I) > 200', name), ' or ' order by position) filter (where is_text),
+      string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
       '*',
       string_agg(value, $s$ || ',' || $s$ order by position)
     )
@@ -174,80 +176,96 @@ as $$
       key.name,
       key.position,
       type.is_text,
-      case when type.is_text then format('postern.quoted(%I)', key.name) else format('%I::text', key.name) end as value
+      case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
     from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
     join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
     cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
   ) as key_column
 $$;
-comment on function postern.key_expression(oid) is 'SQL for the key of a row, as tags have it.';
+comment on function postern.key_expression(oid) is 'SQL for the key of a row, which it calls this, as tags have it.';
 
 ------------------------------------------------------------------------------------------------------------------------
 -- Logging
 --
--- One trigger function for each shape of key ("id" is one, "follower, followed" another): its statements are static,
--- so their plans are kept. With a dynamic statement in one function for all, a single-row update costs twice as much.
+-- Two trigger functions for each shape of key ("id" is one, "follower, followed" another), for updates and for the rest. Every
+-- writer pays for what they do, and most of that is starting a statement: so there is one of them, as plain as can be, no IF,
+-- and what can be left to the reader is. The statements are static, so that their plans are kept.
 
-create function postern.logger_of(root oid)
+create function postern.logger_of(root oid, event text)
 returns text
 language sql stable
 set search_path = ''
-return 'log_' || left(md5(postern.key_expression(root)), 12);
-comment on function postern.logger_of(oid) is 'The name of the trigger function for a table and its descendants.';
+return case event
+  when 'truncate' then 'log_truncate'
+  else 'log_' || left(md5(postern.key_expression(root)), 12) || case event when 'update' then '_update' else '' end
+end;
+comment on function postern.logger_of(oid, text) is 'The name of the trigger function for an event on a table and its descendants.';
 
-create function postern.make_logger(root regclass)
+create function postern.log_truncate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
+  return null;
+end
+$$;
+comment on function postern.log_truncate() is 'Trigger: logs that any row may have changed.';
+
+create function postern.make_loggers(root regclass)
 returns void
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
-  logger text := postern.logger_of(root);
+  key text := postern.key_expression(root);
+  logger record;
 begin
-  if to_regprocedure(format('postern.%I()', logger)) is not null then
-    return;
-  end if;
-  -- Security definer: whoever writes the table may not write the outbox.
-  execute format($create$
-    create function postern.%1$I()
-    returns trigger
-    language plpgsql volatile security definer
-    set search_path = ''
-    as $body$
-begin
-  -- One statement each: what a trigger costs is mostly the number of its statements.
-  -- Statement triggers fire for statements that found no row, too.
-  if tg_op = 'UPDATE' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(new_keys) > 50 then '{*}' when new_keys = old_keys then new_keys else new_keys || old_keys end
+  for logger in
+    select made.name, made.keys
     from (
-      select array(select %2$s from new_rows limit 51) as new_keys, array(select %2$s from old_rows limit 51) as old_keys
-      -- so that each is made once
-      offset 0
-    ) as changed
-    where cardinality(new_keys) > 0;
-  elsif tg_op = 'INSERT' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
-    from (select array(select %2$s from new_rows limit 51) as keys offset 0) as changed
-    where cardinality(keys) > 0;
-  elsif tg_op = 'DELETE' then
-    insert into postern.changes (tag, rows)
-    select tg_argv[0], case when cardinality(keys) > 50 then '{*}' else keys end
-    from (select array(select %2$s from old_rows limit 51) as keys offset 0) as changed
-    where cardinality(keys) > 0;
-  else
-    insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
-  end if;
+      values
+        (postern.logger_of(root, 'insert'), format('select %s from changed_rows as this', key)),
+        -- A key that is changed names two rows.
+        (postern.logger_of(root, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
+    ) as made (name, keys)
+    where to_regprocedure(format('postern.%I()', made.name)) is null
+  loop
+    -- Security definer: whoever writes the table may not write the outbox.
+    execute format(
+      $create$
+        create function postern.%1$I()
+        returns trigger
+        language plpgsql volatile security definer
+        set search_path = ''
+        as $body$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (%2$s) as one (key) limit %3$s)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
   return null;
 end
 $body$
-    $create$, logger, postern.key_expression(root));
-  execute format('revoke execute on function postern.%I() from public', logger);
-  execute format('comment on function postern.%I() is %L', logger,
-    format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+      $create$,
+      logger.name,
+      logger.keys,
+      -- 101 of them mean any. Where rows have no key, each of them means that.
+      case when postern.row_key_of(root) is null then 1 else 101 end
+    );
+    execute format('revoke execute on function postern.%I() from public', logger.name);
+    execute format('comment on function postern.%I() is %L', logger.name,
+      format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+  end loop;
 end
 $$;
-comment on function postern.make_logger(regclass) is 'Makes the trigger function for a table, if it is not there.';
+comment on function postern.make_loggers(regclass) is 'Makes the trigger functions for a table, where they are not there.';
 
 -- Everything below a root, the root included.
 create function postern.family_of(root oid)
@@ -278,8 +296,8 @@ as $$
     case
       when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
       when trigger.oid is null then format('has no trigger postern_%s', event.name)
-      when trigger.tgfoid is distinct from to_regprocedure(format('postern.%I()', expected.logger))::oid
-        or trigger.tgargs is distinct from expected.args
+      when trigger.tgfoid is distinct from event.logger
+        or trigger.tgargs is distinct from event.args
         or trigger.tgtype <> event.type
         or trigger.tgqual is not null
         then format('has a trigger postern_%s that is out of date', event.name)
@@ -289,13 +307,17 @@ as $$
     end
   from (
     select
-      postern.logger_of(root) as logger,
+      expected.name,
+      expected.type,
+      to_regprocedure(format('postern.%I()', postern.logger_of(root, expected.name)))::oid as logger,
       convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
-  ) as expected
+    -- after, statement level: none of the bits 1 (row) and 2 (before)
+    from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as expected (name, type)
+    -- once, not for each member
+    offset 0
+  ) as event
   cross join postern.family_of(root) as member
   join pg_catalog.pg_class as class on class.oid = member.relation
-  -- after, statement level: none of the bits 1 (row) and 2 (before)
-  cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
   left join pg_catalog.pg_trigger as trigger
     on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
 $$;
@@ -310,7 +332,7 @@ as $$
 declare
   made record;
 begin
-  perform postern.make_logger(root);
+  perform postern.make_loggers(root);
   for made in
     select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
     from postern.trigger_problems(root) as problem
@@ -323,12 +345,12 @@ begin
         made.event,
         made.relation,
         case made.event
-          when 'insert' then 'referencing new table as new_rows'
-          when 'delete' then 'referencing old table as old_rows'
+          when 'insert' then 'referencing new table as changed_rows'
+          when 'delete' then 'referencing old table as changed_rows'
           when 'update' then 'referencing old table as old_rows new table as new_rows'
           else ''
         end,
-        postern.logger_of(root),
+        postern.logger_of(root, made.event),
         postern.tag_of(root)
       );
     end if;
@@ -581,7 +603,7 @@ begin
     named as (
       select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys
       from changed
-      cross join unnest(changed.rows) as key (key)
+      cross join unnest(case when cardinality(changed.rows) > 100 then '{*}' else changed.rows end) as key (key)
       group by changed.tag
     )
     select coalesce(jsonb_agg(reported.tag order by reported.tag), '[]')
@@ -1482,8 +1504,7 @@ as $$
       from postern.tracked_relations as tracked
       join postern.relation_facts as facts on facts.node = tracked.relation
     ),
-    'changes', (select count(*) from postern.changes),
-    'oldestChange', (select min(changes.at) from postern.changes)
+    'changes', (select count(*) from postern.changes)
   )
 $$;
 comment on function postern.status() is 'For the operator: what is tracked, what is wrong with it, and what is lost without event triggers.';
@@ -1522,7 +1543,7 @@ declare
 begin
   -- with the triggers on your tables
   for logger in
-    select oid::regprocedure from pg_proc where pronamespace = 'postern'::regnamespace and proname ~ '^log_[0-9a-f]{12}$'
+    select oid::regprocedure from pg_proc where pronamespace = 'postern'::regnamespace and proname ~ '^log_[0-9a-f]{12}(_update)?$'
   loop
     execute format('drop function %s cascade', logger);
   end loop;
@@ -1565,8 +1586,9 @@ drop function postern.flush();
 drop function postern.make_triggers(regclass, boolean);
 drop function postern.trigger_problems(oid);
 drop function postern.family_of(oid);
-drop function postern.make_logger(regclass);
-drop function postern.logger_of(oid);
+drop function postern.make_loggers(regclass);
+drop function postern.log_truncate() cascade;
+drop function postern.logger_of(oid, text);
 drop function postern.key_expression(oid);
 drop function postern.row_key_of(oid);
 drop function postern.tag_of(oid);

@@ -45,11 +45,18 @@ describe("a tracked table", () => {
 			"api.notes",
 			"api.notes(*)",
 		],
-		"insert into api.notes select id from generate_series(201, 251) as id": [
+		"insert into api.notes select id from generate_series(201, 300) as id": [
+			"api.notes",
+			...Array.from({ length: 100 }, (_, index) => `api.notes(${index + 201})`),
+		],
+		"insert into api.notes select id from generate_series(201, 301) as id": [
 			"api.notes",
 			"api.notes(*)",
 		],
-		"delete from api.notes": ["api.notes", "api.notes(*)"],
+		"insert into api.notes values (101); delete from api.notes": [
+			"api.notes",
+			"api.notes(*)",
+		],
 		"truncate api.notes": ["api.notes", "api.notes(*)"],
 		"insert into api.notes values (1, 'new'), (101, 'new') on conflict (id) do update set body = excluded.body":
 			["api.notes", "api.notes(1)", "api.notes(101)"],
@@ -172,7 +179,7 @@ describe("a row's tag", () => {
 		},
 		"is that of any row where there is no key": {
 			table: "(a int)",
-			insert: "(1)",
+			insert: "(1), (2)",
 			tags: ["(*)"],
 		},
 		"is that of any row where the key's type has several texts for one value": {
@@ -199,6 +206,28 @@ describe("a row's tag", () => {
 			);
 		});
 	}
+
+	it("may be of columns that are called like something in a trigger", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		const names = ["found", "new", "old", "tg_argv", "tg_op", "this", "key"];
+		const columns = names.map((name) => `"${name}"`);
+		await owner.query(
+			`create table api.keyed (${columns.map((column) => `${column} text`)}, primary key (${columns})); select postern.track('api.keyed')`,
+		);
+		const tags = (row: string) => ["api.keyed", `api.keyed(${row})`];
+		expect(
+			await tagsOf("insert into api.keyed values (1, 2, 3, 4, 5, 6, 7)"),
+		).toEqual(tags("1,2,3,4,5,6,7"));
+		expect(await tagsOf("update api.keyed set found = 1")).toEqual(
+			tags("1,2,3,4,5,6,7"),
+		);
+		expect(await tagsOf("delete from api.keyed")).toEqual(
+			tags("1,2,3,4,5,6,7"),
+		);
+	});
 
 	it("quotes names of schemas and tables", async ({
 		owner,
