@@ -40,7 +40,7 @@ COMMENT ON TABLE api.products IS 'A product in the inventory. Its quantity never
 
 CREATE FUNCTION api.add_quantity(product_id bigint, quantity integer) RETURNS SETOF api.products
     LANGUAGE sql ROWS 1
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   update api.products as product
   set quantity = product.quantity + add_quantity.quantity
@@ -52,7 +52,7 @@ COMMENT ON FUNCTION api.add_quantity(product_id bigint, quantity integer) IS 'Ad
 
 CREATE FUNCTION auth.account_subject(email text) RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select encode(auth.sha256(coalesce(auth.normalise_email(email), email, '')), 'hex')
 $$;
@@ -61,7 +61,7 @@ COMMENT ON FUNCTION auth.account_subject(email text) IS 'The subject under which
 
 CREATE FUNCTION auth.address_subject(address text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   ip inet;
@@ -98,7 +98,7 @@ COMMENT ON TABLE auth.users IS 'An account. Of the password there is only the bc
 
 CREATE FUNCTION auth.begin_session(account auth.users) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   session_id uuid;
@@ -112,7 +112,7 @@ COMMENT ON FUNCTION auth.begin_session(account auth.users) IS 'The answer to who
 
 CREATE FUNCTION auth.count_attempt(action text, scope text, subject text) RETURNS integer
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   -- Who counts the same subject waits here until the one before has committed, so that none is lost.
   insert into auth.throttles as throttle (action, scope, subject, attempts, until)
@@ -137,7 +137,7 @@ COMMENT ON FUNCTION auth.count_attempt(action text, scope text, subject text) IS
 
 CREATE FUNCTION auth.end_sessions(session_ids uuid[], reason text) RETURNS void
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   update auth.sessions as session
   set ended_at = now(), end_reason = reason
@@ -156,7 +156,7 @@ COMMENT ON FUNCTION auth.end_sessions(session_ids uuid[], reason text) IS 'Ends 
 
 CREATE FUNCTION auth.forgive(action text, scope text, subject text) RETURNS void
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   delete from auth.throttles as throttle
   where throttle.action = forgive.action and throttle.scope = forgive.scope and throttle.subject = forgive.subject
@@ -166,7 +166,7 @@ COMMENT ON FUNCTION auth.forgive(action text, scope text, subject text) IS 'Forg
 
 CREATE FUNCTION auth.has_session(user_id uuid, session_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select exists (
     select
@@ -182,7 +182,7 @@ COMMENT ON FUNCTION auth.has_session(user_id uuid, session_id uuid) IS 'Whether 
 
 CREATE FUNCTION auth.hash_password(password text, bcrypt_cost integer) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Each step doubles the work: a slip in a setting must not occupy the database for hours.
@@ -197,7 +197,7 @@ COMMENT ON FUNCTION auth.hash_password(password text, bcrypt_cost integer) IS 'A
 
 CREATE FUNCTION auth.is_password(password text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   -- bcrypt reads 72 bytes: of a longer password the rest would count for nothing.
   select coalesce(length(password) >= 6 and octet_length(password) <= 72, false)
@@ -207,7 +207,7 @@ COMMENT ON FUNCTION auth.is_password(password text) IS 'Whether this can be a pa
 
 CREATE FUNCTION auth.issue_refresh_token(session_id uuid, predecessor bytea DEFAULT NULL::bytea) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   token text := auth.new_secret();
@@ -225,7 +225,7 @@ COMMENT ON FUNCTION auth.issue_refresh_token(session_id uuid, predecessor bytea)
 
 CREATE FUNCTION auth.keep_profile() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into api.profiles (id, fullname)
@@ -240,7 +240,7 @@ COMMENT ON FUNCTION auth.keep_profile() IS 'Trigger: each user has a profile, wi
 
 CREATE FUNCTION auth.new_secret() RETURNS text
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select translate(encode(extensions.gen_random_bytes(32), 'base64'), '+/=', '-_')
 $$;
@@ -249,7 +249,7 @@ COMMENT ON FUNCTION auth.new_secret() IS 'Random, of 43 characters.';
 
 CREATE FUNCTION auth.normalise_email(email text) RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select normalised
   from (select lower(btrim(email, E' \t\r\n') collate "C")) as candidate (normalised)
@@ -261,7 +261,7 @@ COMMENT ON FUNCTION auth.normalise_email(email text) IS 'The form in which an e-
 
 CREATE FUNCTION auth.prune() RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- A bounded number of rows each time, and never waiting for anybody.
@@ -304,7 +304,7 @@ COMMENT ON FUNCTION auth.prune() IS 'Deletes some of what is over: throttles, re
 
 CREATE FUNCTION auth.refusal(outcome text, seconds integer DEFAULT NULL::integer) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'retryAfter', seconds))
 $$;
@@ -313,7 +313,7 @@ COMMENT ON FUNCTION auth.refusal(outcome text, seconds integer) IS 'The answer t
 
 CREATE FUNCTION auth.seconds_to_wait(action text, scope text, subject text) RETURNS integer
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select ceil(extract(epoch from throttle.until - now()))::integer
   from auth.throttles as throttle
@@ -329,7 +329,7 @@ COMMENT ON FUNCTION auth.seconds_to_wait(action text, scope text, subject text) 
 
 CREATE FUNCTION auth.session_json(account auth.users, session_id uuid, refresh_token text) RETURNS jsonb
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select jsonb_build_object(
     'outcome', 'ok',
@@ -342,7 +342,7 @@ COMMENT ON FUNCTION auth.session_json(account auth.users, session_id uuid, refre
 
 CREATE FUNCTION auth.session_lifetime() RETURNS interval
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select '30 days'::interval
 $$;
@@ -351,7 +351,7 @@ COMMENT ON FUNCTION auth.session_lifetime() IS 'How long a session lives without
 
 CREATE FUNCTION auth.sha256(secret text) RETURNS bytea
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select sha256(convert_to(secret, 'UTF8'))
 $$;
@@ -360,7 +360,7 @@ COMMENT ON FUNCTION auth.sha256(secret text) IS 'All that is stored of a token o
 
 CREATE FUNCTION auth.user_id() RETURNS uuid
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select case when claims.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then claims.sub::uuid end
   -- Empty, not null, after a transaction that set it.
@@ -371,7 +371,7 @@ COMMENT ON FUNCTION auth.user_id() IS 'The user who makes this request, or null.
 
 CREATE FUNCTION auth.user_json(account auth.users) RETURNS jsonb
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS $$
   select to_jsonb(account) - 'password_hash'
@@ -381,7 +381,7 @@ COMMENT ON FUNCTION auth.user_json(account auth.users) IS 'A user as the gateway
 
 CREATE FUNCTION auth.verify_password(password text, password_hash text, bcrypt_cost integer) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   -- "$2a$", cost, "$", 22 characters of salt
@@ -410,7 +410,7 @@ COMMENT ON FUNCTION auth.verify_password(password text, password_hash text, bcry
 
 CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   with recursive
   dependency as materialized (
@@ -696,7 +696,7 @@ COMMENT ON FUNCTION postern.catalog(schemas text[]) IS 'What answers from the re
 
 CREATE FUNCTION postern.catalog_version() RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
@@ -748,7 +748,7 @@ COMMENT ON FUNCTION postern.catalog_version() IS 'Changes whenever the catalog m
 
 CREATE FUNCTION postern.changes_since(cursor text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $_$
@@ -829,7 +829,7 @@ COMMENT ON FUNCTION postern.changes_since(cursor text) IS 'The tags of what was 
 
 CREATE FUNCTION postern.claims_in(expression text) RETURNS text[]
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select coalesce(array_agg(distinct claim order by claim) filter (where claim is not null), '{}')
   from (
@@ -842,7 +842,7 @@ COMMENT ON FUNCTION postern.claims_in(expression text) IS 'The claims that an ex
 
 CREATE FUNCTION postern.create_api_key(name text, kind text, role name) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   key text := format('postern_%s_%s', kind, auth.new_secret());
@@ -869,7 +869,7 @@ COMMENT ON FUNCTION postern.create_api_key(name text, kind text, role name) IS '
 
 CREATE FUNCTION postern.declare_cacheable(function regprocedure, reads regclass[] DEFAULT '{}'::regclass[], claims text[] DEFAULT '{}'::text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   proc pg_catalog.pg_proc;
@@ -898,7 +898,7 @@ COMMENT ON FUNCTION postern.declare_cacheable(function regprocedure, reads regcl
 
 CREATE FUNCTION postern.definition_of(function oid) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
   from pg_catalog.pg_proc
@@ -909,7 +909,7 @@ COMMENT ON FUNCTION postern.definition_of(function oid) IS 'Changes when what a 
 
 CREATE FUNCTION postern.epoch() RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select left(md5(concat_ws(
     ' ',
@@ -926,7 +926,7 @@ COMMENT ON FUNCTION postern.epoch() IS 'Names this life of this database: transa
 
 CREATE FUNCTION postern.family_of(root oid) RETURNS TABLE(relation oid)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   with recursive family (oid) as (
     select root
@@ -942,7 +942,7 @@ COMMENT ON FUNCTION postern.family_of(root oid) IS 'A root and its partitions or
 
 CREATE FUNCTION postern.find_api_key(key_hash text) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select coalesce(
     (
@@ -959,7 +959,7 @@ COMMENT ON FUNCTION postern.find_api_key(key_hash text) IS 'Kind and role of the
 
 CREATE FUNCTION postern.flush() RETURNS void
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   insert into postern.changes (tag) values ('catalog')
 $$;
@@ -968,7 +968,7 @@ COMMENT ON FUNCTION postern.flush() IS 'Says that anything may have changed: aft
 
 CREATE FUNCTION postern.get_user(user_id uuid, session_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select coalesce(
     (
@@ -985,21 +985,21 @@ COMMENT ON FUNCTION postern.get_user(user_id uuid, session_id uuid) IS 'The user
 
 CREATE FUNCTION postern.is_harmless(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (name ~ (((((((((('^('::text || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'::text) || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'::text) || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'::text) || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'::text) || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'::text) || '|enum_first|enum_last|enum_range|money|numeric'::text) || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'::text) || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'::text) || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'::text) || ')$'::text));
 
 COMMENT ON FUNCTION postern.is_harmless(name text) IS 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
 
 CREATE FUNCTION postern.is_watched() RETURNS boolean
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (SELECT (count(*) = 2) FROM pg_event_trigger WHERE ((pg_event_trigger.evtname = ANY (ARRAY['postern_log_ddl'::name, 'postern_log_drop'::name])) AND (pg_event_trigger.evtenabled = 'A'::"char")));
 
 COMMENT ON FUNCTION postern.is_watched() IS 'Whether changes of the catalog are logged as they happen.';
 
 CREATE FUNCTION postern.key_expression(root oid) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select case
     when count(*) = 0 then quote_literal('*')
@@ -1028,7 +1028,7 @@ COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a ro
 
 CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   touched oid[];
@@ -1110,7 +1110,7 @@ COMMENT ON FUNCTION postern.log_ddl() IS 'Logs that the catalog changed or a mat
 
 CREATE FUNCTION postern.log_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if not exists (
@@ -1145,7 +1145,7 @@ COMMENT ON FUNCTION postern.log_drop() IS 'Logs that something was dropped, and 
 
 CREATE FUNCTION postern.log_truncate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
@@ -1157,14 +1157,14 @@ COMMENT ON FUNCTION postern.log_truncate() IS 'Trigger: logs that any row may ha
 
 CREATE FUNCTION postern.logger_of(root oid, event text) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN CASE event WHEN 'truncate'::text THEN 'log_truncate'::text ELSE (('log_'::text || "left"(md5(postern.key_expression(root)), 12)) || CASE event WHEN 'update'::text THEN '_update'::text ELSE ''::text END) END;
 
 COMMENT ON FUNCTION postern.logger_of(root oid, event text) IS 'The name of the trigger function for an event on a table and its descendants.';
 
 CREATE FUNCTION postern.make_loggers(root regclass) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   key text := postern.key_expression(root);
@@ -1186,7 +1186,7 @@ begin
         create function postern.%1$I()
         returns trigger
         language plpgsql volatile security definer
-        set search_path = ''
+        set search_path = pg_catalog, pg_temp
         as $body$
 begin
   insert into postern.changes (tag, rows)
@@ -1218,7 +1218,7 @@ COMMENT ON FUNCTION postern.make_loggers(root regclass) IS 'Makes the trigger fu
 
 CREATE FUNCTION postern.make_triggers(root regclass, enable boolean) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   made record;
@@ -1255,7 +1255,7 @@ COMMENT ON FUNCTION postern.make_triggers(root regclass, enable boolean) IS 'Bri
 
 CREATE FUNCTION postern.problems_in(tree text, expression text) RETURNS text[]
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select array_remove(array[
     -- current_setting, without and with missing_ok
@@ -1281,7 +1281,7 @@ COMMENT ON FUNCTION postern.problems_in(tree text, expression text) IS 'Why the 
 
 CREATE FUNCTION postern.prune(retention interval DEFAULT '01:00:00'::interval, batch integer DEFAULT 10000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   noted postern.horizon;
@@ -1331,7 +1331,7 @@ COMMENT ON FUNCTION postern.quoted(value text) IS 'A name or a key value as part
 
 CREATE FUNCTION postern.refresh_session(refresh_token text, address text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   hash bytea := auth.sha256(coalesce(refresh_token, ''));
@@ -1398,7 +1398,7 @@ COMMENT ON FUNCTION postern.refresh_session(refresh_token text, address text) IS
 
 CREATE FUNCTION postern.reload_after_ddl() RETURNS event_trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Temporary tables come and go with every session that uses them.
@@ -1416,7 +1416,7 @@ COMMENT ON FUNCTION postern.reload_after_ddl() IS 'Tells PostgREST that somethin
 
 CREATE FUNCTION postern.reload_after_drop() RETURNS event_trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if exists (
@@ -1437,7 +1437,7 @@ COMMENT ON FUNCTION postern.reload_after_drop() IS 'Tells PostgREST that somethi
 
 CREATE FUNCTION postern.revoke_api_key(id bigint) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   update auth.api_keys as key
@@ -1453,7 +1453,7 @@ COMMENT ON FUNCTION postern.revoke_api_key(id bigint) IS 'For the operator: from
 
 CREATE FUNCTION postern.roots_of(relation oid) RETURNS oid[]
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   with recursive ancestors (oid) as (
     select relation
@@ -1471,7 +1471,7 @@ COMMENT ON FUNCTION postern.roots_of(relation oid) IS 'The relations at the top 
 
 CREATE FUNCTION postern.row_key_of(root oid) RETURNS text[]
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select case when bool_and(is_nameable) then array_agg(name order by position) end
   from (
@@ -1501,7 +1501,7 @@ COMMENT ON FUNCTION postern.row_key_of(root oid) IS 'The columns that name a row
 
 CREATE FUNCTION postern.setting_readers() RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select format(
     $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
@@ -1513,7 +1513,7 @@ COMMENT ON FUNCTION postern.setting_readers() IS 'Regular expression of the know
 
 CREATE FUNCTION postern.sign_in(email text, password text, bcrypt_cost integer, address text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   account text := auth.account_subject(email);
@@ -1562,7 +1562,7 @@ COMMENT ON FUNCTION postern.sign_in(email text, password text, bcrypt_cost integ
 
 CREATE FUNCTION postern.sign_out(user_id uuid, session_id uuid, scope text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if scope is null or scope not in ('local', 'global', 'others') then
@@ -1593,7 +1593,7 @@ COMMENT ON FUNCTION postern.sign_out(user_id uuid, session_id uuid, scope text) 
 
 CREATE FUNCTION postern.sign_up(email text, password text, fullname text, user_metadata jsonb, bcrypt_cost integer, address text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   network text := auth.address_subject(address);
@@ -1637,7 +1637,7 @@ COMMENT ON FUNCTION postern.sign_up(email text, password text, fullname text, us
 
 CREATE FUNCTION postern.status() RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select jsonb_build_object(
     'epoch', case when not pg_is_in_recovery() then postern.epoch() end,
@@ -1660,7 +1660,7 @@ COMMENT ON FUNCTION postern.status() IS 'For the operator: what is tracked, what
 
 CREATE FUNCTION postern.tag_of(relation oid) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
   from pg_catalog.pg_class as class
@@ -1672,7 +1672,7 @@ COMMENT ON FUNCTION postern.tag_of(relation oid) IS 'The tag of a relation.';
 
 CREATE FUNCTION postern.touch_updated_at() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   new.updated_at := now();
@@ -1684,7 +1684,7 @@ COMMENT ON FUNCTION postern.touch_updated_at() IS 'Trigger: sets updated_at of a
 
 CREATE FUNCTION postern.track(relation regclass, staleness interval DEFAULT NULL::interval) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   root regclass := postern.trackable_root(relation);
@@ -1705,7 +1705,7 @@ COMMENT ON FUNCTION postern.track(relation regclass, staleness interval) IS 'Log
 
 CREATE FUNCTION postern.track_schema(schema regnamespace, staleness interval DEFAULT NULL::interval) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   class record;
@@ -1735,7 +1735,7 @@ COMMENT ON FUNCTION postern.track_schema(schema regnamespace, staleness interval
 
 CREATE FUNCTION postern.trackable_root(relation regclass) RETURNS regclass
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   class pg_catalog.pg_class;
@@ -1783,7 +1783,7 @@ COMMENT ON FUNCTION postern.trackable_root(relation regclass) IS 'What is tracke
 
 CREATE FUNCTION postern.trigger_problems(root oid) RETURNS TABLE(relation oid, event text, problem text)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select
     class.oid,
@@ -1821,7 +1821,7 @@ COMMENT ON FUNCTION postern.trigger_problems(root oid) IS 'For each trigger of a
 
 CREATE FUNCTION postern.undeclare_cacheable(function regprocedure) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   delete from postern.cacheable_functions as declared where declared.function = undeclare_cacheable.function;
@@ -1833,7 +1833,7 @@ COMMENT ON FUNCTION postern.undeclare_cacheable(function regprocedure) IS 'Vouch
 
 CREATE FUNCTION postern.untrack(relation regclass) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   root regclass := (postern.roots_of(relation))[1];
@@ -1858,7 +1858,7 @@ COMMENT ON FUNCTION postern.untrack(relation regclass) IS 'Logs the changes of a
 
 CREATE FUNCTION postern.untrack_schema(schema regnamespace) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   class record;
@@ -1879,7 +1879,7 @@ COMMENT ON FUNCTION postern.untrack_schema(schema regnamespace) IS 'Tracks no ta
 
 CREATE FUNCTION postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   -- A null in user_metadata takes the key away, as clients of GoTrue expect.

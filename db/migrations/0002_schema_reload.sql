@@ -5,7 +5,7 @@
 create function postern.reload_after_ddl()
 returns event_trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- Temporary tables come and go with every session that uses them.
@@ -23,7 +23,7 @@ comment on function postern.reload_after_ddl() is 'Tells PostgREST that somethin
 create function postern.reload_after_drop()
 returns event_trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (

@@ -5,7 +5,7 @@
 create function postern.touch_updated_at()
 returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();

@@ -37,7 +37,7 @@ create function api.add_quantity(product_id bigint, quantity integer)
 returns setof api.products
 language sql volatile
 rows 1
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update api.products as product
   set quantity = product.quantity + add_quantity.quantity

@@ -30,7 +30,7 @@ create trigger touch_updated_at
 create function auth.user_id()
 returns uuid
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case when claims.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then claims.sub::uuid end
   -- Empty, not null, after a transaction that set it.
@@ -41,7 +41,7 @@ comment on function auth.user_id() is 'The user who makes this request, or null.
 create function auth.user_json(account auth.users)
 returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $$
   select to_jsonb(account) - 'password_hash'
@@ -52,7 +52,7 @@ comment on function auth.user_json(auth.users) is 'A user as the gateway gets to
 create function auth.normalise_email(email text)
 returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select normalised
   from (select lower(btrim(email, E' \t\r\n') collate "C")) as candidate (normalised)
@@ -64,7 +64,7 @@ comment on function auth.normalise_email(text) is 'The form in which an e-mail a
 create function auth.is_password(password text)
 returns boolean
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   -- bcrypt reads 72 bytes: of a longer password the rest would count for nothing.
   select coalesce(length(password) >= 6 and octet_length(password) <= 72, false)
@@ -74,7 +74,7 @@ comment on function auth.is_password(text) is 'Whether this can be a password.';
 create function auth.hash_password(password text, bcrypt_cost integer)
 returns text
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- Each step doubles the work: a slip in a setting must not occupy the database for hours.
@@ -90,7 +90,7 @@ comment on function auth.hash_password(text, integer) is 'A new bcrypt hash.';
 create function auth.verify_password(password text, password_hash text, bcrypt_cost integer)
 returns boolean
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- "$2a$", cost, "$", 22 characters of salt

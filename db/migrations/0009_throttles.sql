@@ -37,7 +37,7 @@ create index throttles_until on auth.throttles (until);
 create function auth.sha256(secret text)
 returns bytea
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select sha256(convert_to(secret, 'UTF8'))
 $$;
@@ -47,7 +47,7 @@ comment on function auth.sha256(text) is 'All that is stored of a token or key. 
 create function auth.account_subject(email text)
 returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select encode(auth.sha256(coalesce(auth.normalise_email(email), email, '')), 'hex')
 $$;
@@ -57,7 +57,7 @@ comment on function auth.account_subject(text) is 'The subject under which attem
 create function auth.address_subject(address text)
 returns text
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   ip inet;
@@ -77,7 +77,7 @@ comment on function auth.address_subject(text) is 'The subject under which attem
 create function auth.count_attempt(action text, scope text, subject text)
 returns integer
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   -- Who counts the same subject waits here until the one before has committed, so that none is lost.
   insert into auth.throttles as throttle (action, scope, subject, attempts, until)
@@ -102,7 +102,7 @@ comment on function auth.count_attempt(text, text, text) is 'Counts an attempt. 
 create function auth.seconds_to_wait(action text, scope text, subject text)
 returns integer
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select ceil(extract(epoch from throttle.until - now()))::integer
   from auth.throttles as throttle
@@ -118,7 +118,7 @@ comment on function auth.seconds_to_wait(text, text, text) is 'The seconds until
 create function auth.forgive(action text, scope text, subject text)
 returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   delete from auth.throttles as throttle
   where throttle.action = forgive.action and throttle.scope = forgive.scope and throttle.subject = forgive.subject
@@ -128,7 +128,7 @@ comment on function auth.forgive(text, text, text) is 'Forgets the attempts.';
 create function auth.refusal(outcome text, seconds integer default null)
 returns jsonb
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'retryAfter', seconds))
 $$;

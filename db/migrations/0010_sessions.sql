@@ -32,7 +32,7 @@ create index refresh_tokens_session_id on auth.refresh_tokens (session_id);
 create function auth.session_lifetime()
 returns interval
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select '30 days'::interval
 $$;
@@ -41,7 +41,7 @@ comment on function auth.session_lifetime() is 'How long a session lives without
 create function auth.has_session(user_id uuid, session_id uuid)
 returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select exists (
     select
@@ -58,7 +58,7 @@ comment on function auth.has_session(uuid, uuid) is 'Whether the session is aliv
 create function auth.new_secret()
 returns text
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select translate(encode(extensions.gen_random_bytes(32), 'base64'), '+/=', '-_')
 $$;
@@ -67,7 +67,7 @@ comment on function auth.new_secret() is 'Random, of 43 characters.';
 create function auth.issue_refresh_token(session_id uuid, predecessor bytea default null)
 returns text
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   token text := auth.new_secret();
@@ -85,7 +85,7 @@ comment on function auth.issue_refresh_token(uuid, bytea) is 'A new refresh toke
 create function auth.begin_session(account auth.users)
 returns jsonb
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   session_id uuid;
@@ -99,7 +99,7 @@ comment on function auth.begin_session(auth.users) is 'The answer to whoever has
 create function auth.session_json(account auth.users, session_id uuid, refresh_token text)
 returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'outcome', 'ok',
@@ -112,7 +112,7 @@ comment on function auth.session_json(auth.users, uuid, text) is 'A user and a s
 create function auth.end_sessions(session_ids uuid[], reason text)
 returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update auth.sessions as session
   set ended_at = now(), end_reason = reason
@@ -132,7 +132,7 @@ comment on function auth.end_sessions(uuid[], text) is 'Ends those of the sessio
 create function auth.prune()
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- A bounded number of rows each time, and never waiting for anybody.

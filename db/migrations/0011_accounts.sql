@@ -11,7 +11,7 @@
 create function postern.sign_up(email text, password text, fullname text, user_metadata jsonb, bcrypt_cost integer, address text)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   network text := auth.address_subject(address);
@@ -56,7 +56,7 @@ comment on function postern.sign_up(text, text, text, jsonb, integer, text) is '
 create function postern.sign_in(email text, password text, bcrypt_cost integer, address text)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   account text := auth.account_subject(email);
@@ -105,7 +105,7 @@ comment on function postern.sign_in(text, text, integer, text) is 'Begins a sess
 create function postern.refresh_session(refresh_token text, address text)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   hash bytea := auth.sha256(coalesce(refresh_token, ''));
@@ -172,7 +172,7 @@ comment on function postern.refresh_session(text, text) is 'Takes a refresh toke
 create function postern.sign_out(user_id uuid, session_id uuid, scope text)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if scope is null or scope not in ('local', 'global', 'others') then
@@ -203,7 +203,7 @@ comment on function postern.sign_out(uuid, uuid, text) is 'Ends this session of 
 create function postern.get_user(user_id uuid, session_id uuid)
 returns jsonb
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     (
@@ -220,7 +220,7 @@ comment on function postern.get_user(uuid, uuid) is 'The user of a session that 
 create function postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- A null in user_metadata takes the key away, as clients of GoTrue expect.

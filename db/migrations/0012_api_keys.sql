@@ -24,7 +24,7 @@ comment on view postern.api_keys is 'For the operator: the API keys, without wha
 create function postern.create_api_key(name text, kind text, role name)
 returns text
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   key text := format('postern_%s_%s', kind, auth.new_secret());
@@ -51,7 +51,7 @@ comment on function postern.create_api_key(text, text, name) is 'For the operato
 create function postern.revoke_api_key(id bigint)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update auth.api_keys as key
@@ -68,7 +68,7 @@ comment on function postern.revoke_api_key(bigint) is 'For the operator: from no
 create function postern.find_api_key(key_hash text)
 returns jsonb
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     (

@@ -15,7 +15,7 @@ select id, fullname from auth.users;
 create function auth.keep_profile()
 returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into api.profiles (id, fullname)

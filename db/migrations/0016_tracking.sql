@@ -96,7 +96,7 @@ comment on function postern.quoted(text) is 'A name or a key value as part of a 
 create function postern.roots_of(relation oid)
 returns oid[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive ancestors (oid) as (
     select relation
@@ -114,7 +114,7 @@ comment on function postern.roots_of(oid) is 'The relations at the top of the pa
 create function postern.tag_of(relation oid)
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
   from pg_catalog.pg_class as class
@@ -127,7 +127,7 @@ comment on function postern.tag_of(oid) is 'The tag of a relation.';
 create function postern.row_key_of(root oid)
 returns text[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case when bool_and(is_nameable) then array_agg(name order by position) end
   from (
@@ -158,7 +158,7 @@ comment on function postern.row_key_of(oid) is 'The columns that name a row in t
 create function postern.key_expression(root oid)
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case
     when count(*) = 0 then quote_literal('*')
@@ -194,7 +194,7 @@ comment on function postern.key_expression(oid) is 'SQL for the key of a row, wh
 create function postern.logger_of(root oid, event text)
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return case event
   when 'truncate' then 'log_truncate'
   else 'log_' || left(md5(postern.key_expression(root)), 12) || case event when 'update' then '_update' else '' end
@@ -204,7 +204,7 @@ comment on function postern.logger_of(oid, text) is 'The name of the trigger fun
 create function postern.log_truncate()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into postern.changes (tag, rows) values (tg_argv[0], '{*}');
@@ -216,7 +216,7 @@ comment on function postern.log_truncate() is 'Trigger: logs that any row may ha
 create function postern.make_loggers(root regclass)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   key text := postern.key_expression(root);
@@ -238,7 +238,7 @@ begin
         create function postern.%1$I()
         returns trigger
         language plpgsql volatile security definer
-        set search_path = ''
+        set search_path = pg_catalog, pg_temp
         as $body$
 begin
   insert into postern.changes (tag, rows)
@@ -271,7 +271,7 @@ comment on function postern.make_loggers(regclass) is 'Makes the trigger functio
 create function postern.family_of(root oid)
 returns table (relation oid)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive family (oid) as (
     select root
@@ -288,7 +288,7 @@ comment on function postern.family_of(oid) is 'A root and its partitions or inhe
 create function postern.trigger_problems(root oid)
 returns table (relation oid, event text, problem text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select
     class.oid,
@@ -327,7 +327,7 @@ comment on function postern.trigger_problems(oid) is 'For each trigger of a trac
 create function postern.make_triggers(root regclass, enable boolean)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   made record;
@@ -367,7 +367,7 @@ comment on function postern.make_triggers(regclass, boolean) is 'Brings the trig
 create function postern.flush()
 returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into postern.changes (tag) values ('catalog')
 $$;
@@ -376,7 +376,7 @@ comment on function postern.flush() is 'Says that anything may have changed: aft
 create function postern.trackable_root(relation regclass)
 returns regclass
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   class pg_catalog.pg_class;
@@ -424,7 +424,7 @@ comment on function postern.trackable_root(regclass) is 'What is tracked when a 
 create function postern.track(relation regclass, staleness interval default null)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   root regclass := postern.trackable_root(relation);
@@ -446,7 +446,7 @@ comment on function postern.track(regclass, interval) is
 create function postern.untrack(relation regclass)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   root regclass := (postern.roots_of(relation))[1];
@@ -471,7 +471,7 @@ comment on function postern.untrack(regclass) is 'Logs the changes of a table no
 create function postern.track_schema(schema regnamespace, staleness interval default null)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   class record;
@@ -501,7 +501,7 @@ comment on function postern.track_schema(regnamespace, interval) is 'Tracks ever
 create function postern.untrack_schema(schema regnamespace)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   class record;
@@ -533,7 +533,7 @@ comment on function postern.untrack_schema(regnamespace) is 'Tracks no table of 
 create function postern.epoch()
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select left(md5(concat_ws(
     ' ',
@@ -550,7 +550,7 @@ comment on function postern.epoch() is 'Names this life of this database: transa
 create function postern.changes_since(cursor text default null)
 returns jsonb
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 -- Few rows at the end of the index, whatever the statistics say.
 set enable_seqscan = off
 set plan_cache_mode = force_custom_plan
@@ -635,7 +635,7 @@ comment on function postern.changes_since(text) is
 create function postern.prune(retention interval default '1 hour', batch integer default 10000)
 returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   noted postern.horizon;
@@ -691,7 +691,7 @@ comment on table postern.cacheable_functions is
 create function postern.definition_of(function oid)
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
   from pg_catalog.pg_proc
@@ -702,7 +702,7 @@ comment on function postern.definition_of(oid) is 'Changes when what a function 
 create function postern.declare_cacheable(function regprocedure, reads regclass[] default '{}', claims text[] default '{}')
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   proc pg_catalog.pg_proc;
@@ -732,7 +732,7 @@ comment on function postern.declare_cacheable(regprocedure, regclass[], text[]) 
 create function postern.undeclare_cacheable(function regprocedure)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   delete from postern.cacheable_functions as declared where declared.function = undeclare_cacheable.function;
@@ -747,7 +747,7 @@ comment on function postern.undeclare_cacheable(regprocedure) is 'Vouches for a 
 create function postern.is_watched()
 returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return (
   select count(*) = 2
   from pg_catalog.pg_event_trigger
@@ -758,7 +758,7 @@ comment on function postern.is_watched() is 'Whether changes of the catalog are 
 create function postern.log_ddl()
 returns event_trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   touched oid[];
@@ -840,7 +840,7 @@ comment on function postern.log_ddl() is 'Logs that the catalog changed or a mat
 create function postern.log_drop()
 returns event_trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not exists (
@@ -882,7 +882,7 @@ comment on function postern.log_drop() is 'Logs that something was dropped, and 
 create function postern.setting_readers()
 returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select format(
     $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
@@ -894,7 +894,7 @@ comment on function postern.setting_readers() is 'Regular expression of the know
 create function postern.claims_in(expression text)
 returns text[]
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(array_agg(distinct claim order by claim) filter (where claim is not null), '{}')
   from (
@@ -908,7 +908,7 @@ comment on function postern.claims_in(text) is 'The claims that an expression re
 create function postern.problems_in(tree text, expression text)
 returns text[]
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select array_remove(array[
     -- current_setting, without and with missing_ok
@@ -935,7 +935,7 @@ comment on function postern.problems_in(text, text) is 'Why the value of an expr
 create function postern.is_harmless(name text)
 returns boolean
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return name ~ ('^('
   || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'
   || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'
@@ -1151,7 +1151,7 @@ comment on view postern.function_facts is 'Of each function the claims it is dec
 create function postern.catalog_version()
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
@@ -1203,7 +1203,7 @@ comment on function postern.catalog_version() is 'Changes whenever the catalog m
 create function postern.catalog(schemas text[])
 returns jsonb
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive
   dependency as materialized (
@@ -1489,7 +1489,7 @@ comment on function postern.catalog(text[]) is 'What answers from the relations 
 create function postern.status()
 returns jsonb
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'epoch', case when not pg_is_in_recovery() then postern.epoch() end,

@@ -81,16 +81,20 @@ const conventions: readonly Convention[] = [
 		},
 	},
 	{
-		rule: "every security definer function has an empty search_path",
+		// Left out or empty, types are looked for among the caller's temporary ones first, even by a security definer function and
+		// by what it calls in auth and postern. A body that is not text had its names looked up when it was made.
+		rule: "every security definer function, and what it calls, looks for names in pg_catalog and for temporary ones last",
 		question: `
 			select function.oid::regprocedure::text as object
 			from pg_proc as function
 			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
-				and function.prosecdef
-				and not coalesce('search_path=""' = any (function.proconfig), false)`,
+				and (function.prosecdef or function.prosqlbody is null and function.pronamespace <> 'api'::regnamespace)
+				and not coalesce('search_path=pg_catalog, pg_temp' = any (function.proconfig), false)`,
 		violations: {
 			"auth.unset()":
-				"create function auth.unset() returns integer language sql immutable security definer return 1",
+				"create function auth.unset() returns integer language sql immutable as 'select 1'",
+			"api.empty()":
+				"create function api.empty() returns integer language sql immutable security definer set search_path = '' return 1",
 			"api.another()":
 				"create function api.another() returns integer language sql immutable security definer set search_path = public return 1",
 		},

@@ -333,7 +333,7 @@ describe("any history", () => {
 		async ({ owner, faultsOf, expect }) => {
 			await owner.query(`
 				alter table postern.changes add column id bigint generated always as identity;
-				create function postern.since_id(cursor text) returns jsonb language sql stable security definer set search_path = '' return (
+				create function postern.since_id(cursor text) returns jsonb language sql stable security definer set search_path = pg_catalog, pg_temp return (
 					select jsonb_build_object('reset', false, 'cursor', coalesce(max(id), cursor::bigint)::text,
 						'tags', coalesce(jsonb_agg(tag) || jsonb_agg(tag || '(' || key || ')'), '[]'))
 					from postern.changes left join unnest(rows) as key on true where id > cursor::bigint);

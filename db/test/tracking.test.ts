@@ -154,6 +154,45 @@ describe("a tracked table", () => {
 	});
 });
 
+it("runs nothing that a writer made as a temporary type", async ({
+	owner,
+	connect,
+	expect,
+}) => {
+	await owner.query(`
+		create table api.notes (id text primary key);
+		select postern.track_schema('api');
+		grant select, insert, update, delete on api.notes to authenticated;
+		grant create on schema api to authenticated`);
+	const writer = await connect();
+	const ran: string[] = [];
+	writer.on("notice", ({ message }) => ran.push(message ?? ""));
+	await writer.query(`
+		set role authenticated;
+		create function pg_temp.spy(value anyelement) returns boolean language plpgsql as
+			$$ begin if current_user <> 'authenticated' then raise notice 'ran as %', current_user; end if; return true; end $$`);
+	for (const name of ["text", "oid", "name", "regclass", "xid8", "bytea"]) {
+		await writer.query(
+			`create domain pg_temp.${name} as pg_catalog.${name} check (pg_temp.spy(value))`,
+		);
+	}
+	for (const statement of [
+		"insert into api.notes values ('a')",
+		"update api.notes set id = 'b'",
+		"delete from api.notes",
+		"create table api.mine (id pg_catalog.text primary key)",
+		"create table api.parts (id int) partition by range (id)",
+		"create table api.part partition of api.parts default",
+		"insert into api.mine values ('a')",
+		"alter table api.mine rename to yours",
+		"truncate api.yours",
+		"drop table api.yours, api.parts",
+	]) {
+		await writer.query(statement);
+	}
+	expect(ran).toEqual([]);
+});
+
 describe("a row's tag", () => {
 	for (const [name, { table, insert, tags }] of Object.entries({
 		"has the values of a composite key in the key's order": {
