@@ -6,6 +6,7 @@ import { callerToken, stack } from "./support/client.ts";
 import { startGateway, startOrigin } from "./support/origin.ts";
 import {
 	askGateway,
+	askGatewayHow,
 	askPostgrest,
 	type ComparableAnswer,
 	type Question,
@@ -17,21 +18,38 @@ import { READS, type Row, WRITES } from "./support/transparency/requests.ts";
 let fixture: Fixture;
 beforeAll(async () => {
 	fixture = await makeFixture();
+	await untilCached();
 	return fixture.drop;
-});
+}, 120_000);
 
-describe("answers a read as PostgREST does", () => {
+describe("answers a read as PostgREST does, from the origin and from the cache", () => {
+	const statuses: string[] = [];
+
+	/** The same request twice: the second is answered from the cache, where it may be. */
+	async function expectTwice(question: Question, answer: ComparableAnswer) {
+		for (const _ of ["from the origin", "from the cache"]) {
+			const { answer: ours, cacheStatus } = await askGatewayHow(question);
+			expect(ours).toEqual(answer);
+			statuses.push(cacheStatus);
+		}
+	}
+
 	for (const [subject, rows] of Object.entries(READS)) {
 		describe(subject, () => {
 			for (const { status, ...question } of rows) {
 				it(inWords(question), async () => {
 					const answer = await askPostgrest(question);
 					expectOfPostgrest12(answer, status);
-					expect(await askGateway(question)).toEqual(answer);
+					await expectTwice(question, answer);
 				});
 			}
 		});
 	}
+
+	it("from the cache for a good part of them", () => {
+		const hits = statuses.filter((status) => status.includes("; hit"));
+		expect(hits.length).toBeGreaterThan(statuses.length / 8);
+	});
 
 	it.each(["ada", "nobody"] as const)(
 		"describes the schema to %s in the same OpenAPI document",
@@ -51,9 +69,7 @@ describe("answers a read as PostgREST does", () => {
 	it("whatever is asked", async () => {
 		await fc.assert(
 			fc.asyncProperty(randomRead, async (question) => {
-				expect(await askGateway(question)).toEqual(
-					await askPostgrest(question),
-				);
+				await expectTwice(question, await askPostgrest(question));
 			}),
 			{ numRuns: 200 },
 		);
@@ -168,6 +184,22 @@ describe("is the only way to PostgREST, which refuses", () => {
 		expect(response.status).toBe(401);
 	});
 });
+
+/** After a change of the schema nothing is stored for a while. */
+async function untilCached() {
+	const question: Question = {
+		method: "GET",
+		path: "/films?limit=1",
+		as: "nobody",
+	};
+	await vi.waitFor(
+		async () => {
+			const { cacheStatus } = await askGatewayHow(question);
+			expect(cacheStatus).toContain("; hit");
+		},
+		{ timeout: 60_000, interval: 500 },
+	);
+}
 
 /** A row that no longer asks what it seems to shows on the version that its status is of. */
 function expectOfPostgrest12(answer: ComparableAnswer, status: Row["status"]) {

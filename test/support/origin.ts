@@ -5,6 +5,7 @@ import {
 	createServer,
 	type IncomingMessage,
 	type RequestListener,
+	type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { freePort, LOOPBACK } from "../../stack/ports.ts";
@@ -13,7 +14,7 @@ import { stack } from "./client.ts";
 
 export interface TestOrigin {
 	readonly url: string;
-	/** All requests that reached it, in their order. */
+	/** All requests that reached it, in their order; but for the change feed's. */
 	readonly received: IncomingMessage[];
 	/** What it does with a request. */
 	answer: RequestListener;
@@ -25,6 +26,8 @@ export async function startOrigin(
 ): Promise<TestOrigin> {
 	const received: IncomingMessage[] = [];
 	const server = createServer((incoming, answering) => {
+		if (incoming.url?.endsWith("/rpc/changes_since"))
+			return trackNothing(answering);
 		received.push(incoming);
 		origin.answer(incoming, answering);
 	});
@@ -44,6 +47,12 @@ export async function startOrigin(
 		},
 	};
 	return origin;
+}
+
+/** What PostgREST answers where there is no function of that name. */
+function trackNothing(answering: ServerResponse): void {
+	answering.writeHead(404, { "content-type": "application/json" });
+	answering.end(JSON.stringify({ code: "PGRST202", message: "no function" }));
 }
 
 /** The stack's Worker, before another origin. */

@@ -25,6 +25,19 @@ export const MAY_DIFFER: Readonly<Record<string, string>> = {
 	"access-control-expose-headers": "CORS is the gateway's own",
 };
 
+/** What the gateway adds to an answer, by the name of the header; a function in the database may use these names for itself. */
+export const ADDED: Readonly<Record<string, RegExp>> = {
+	age: /^\d+$/,
+	"cache-control": /^private, no-cache$/,
+	"cache-status": /^Postern; /,
+	etag: /^"[\w-]{27}"$/,
+	"postern-token": /^[\w.-]+(, [\w.-]+)*$/,
+};
+
+/** PostgREST itself says `Vary` from version 16 on. */
+const ADDED_TO_VARY =
+	/^(Accept|Accept-Profile|Authorization|Apikey|Prefer|Range|Range-Unit)$/i;
+
 /** Where PostgREST names its own resources by path, the gateway puts the path before it that it is mounted at. */
 const ADDRESSES = ["location", "content-location"];
 
@@ -36,6 +49,13 @@ export interface ComparableAnswer {
 	headers: Record<string, string | string[]>;
 	/** Text; bytes that are none, in hexadecimal. */
 	body: string;
+}
+
+/** The gateway's answer, and what it says of how it came about. */
+export interface GatewayAnswer {
+	answer: ComparableAnswer;
+	/** Cache-Status (RFC 9211). */
+	cacheStatus: string;
 }
 
 export async function askPostgrest(
@@ -51,13 +71,22 @@ export async function askPostgrest(
 export async function askGateway(
 	question: Question,
 ): Promise<ComparableAnswer> {
+	return (await askGatewayHow(question)).answer;
+}
+
+export async function askGatewayHow(
+	question: Question,
+): Promise<GatewayAnswer> {
 	const request = await withToken(question, callerTokenOfAda);
-	return comparable(
-		await sendRaw(stack.gatewayUrl, {
-			...request,
-			path: MOUNT + request.path,
-		}),
-	);
+	const answer = await sendRaw(stack.gatewayUrl, {
+		...request,
+		path: MOUNT + request.path,
+	});
+	const cacheStatus = answer.headers
+		.filter(([name]) => name.toLowerCase() === "cache-status")
+		.map(([, value]) => value)
+		.join(", ");
+	return { answer: comparable(answer), cacheStatus };
 }
 
 const callerTokenOfAda = once(() => callerToken());
@@ -96,9 +125,21 @@ function comparable(answer: RawAnswer): ComparableAnswer {
 	const byName = Map.groupBy(answer.headers, ([name]) => name.toLowerCase());
 	for (const [name, fields] of byName) {
 		if (name in MAY_DIFFER) continue;
-		const values = fields.map(([, value]) => value);
+		const values = fields
+			.map(([, value]) => (name === "vary" ? otherwise(value) : value))
+			.filter((value) => !isAdded(name, value));
+		if (values.length === 0) continue;
 		headers[name] = name === "set-cookie" ? values : values.join(", ");
 	}
 	const text = body.toString(isUtf8(body) ? "utf8" : "hex");
 	return { status, statusText, headers, body: text };
+}
+
+function isAdded(name: string, value: string): boolean {
+	return name === "vary" ? value === "" : ADDED[name]?.test(value) === true;
+}
+
+function otherwise(vary: string): string {
+	const names = vary.split(/\s*,\s*/);
+	return names.filter((name) => !ADDED_TO_VARY.test(name)).join(", ");
 }

@@ -298,7 +298,7 @@ export const READS: Record<string, Row[]> = {
 		get(406, "/films?limit=1", { "accept-profile": "no such schema" }),
 		get(200, "/films?limit=1", { origin: "http://127.0.0.1:3000" }),
 		get(200, "/films?limit=1", {
-			"if-none-match": "*",
+			"if-none-match": '"of another answer"',
 			"cache-control": "no-cache",
 		}),
 	],
