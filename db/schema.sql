@@ -1026,6 +1026,46 @@ $_$;
 
 COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, which it calls this, as tags have it.';
 
+CREATE FUNCTION postern.log_acdd9d783ec3() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.id::text from changed_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_acdd9d783ec3() IS 'Trigger: logs which rows changed, by id.';
+
+CREATE FUNCTION postern.log_acdd9d783ec3_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.id::text from new_rows as this union all select this.id::text from old_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_acdd9d783ec3_update() IS 'Trigger: logs which rows changed, by id.';
+
 CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1142,6 +1182,46 @@ end
 $$;
 
 COMMENT ON FUNCTION postern.log_drop() IS 'Logs that something was dropped, and forgets it.';
+
+CREATE FUNCTION postern.log_f3813f1b6faf() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.follower::text || ',' || this.followed::text from changed_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_f3813f1b6faf() IS 'Trigger: logs which rows changed, by follower, followed.';
+
+CREATE FUNCTION postern.log_f3813f1b6faf_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.follower::text || ',' || this.followed::text from new_rows as this union all select this.follower::text || ',' || this.followed::text from old_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_f3813f1b6faf_update() IS 'Trigger: logs which rows changed, by follower, followed.';
 
 CREATE FUNCTION postern.log_truncate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2457,6 +2537,86 @@ CREATE INDEX throttles_until ON auth.throttles USING btree (until);
 
 CREATE INDEX changes_xid ON postern.changes USING btree (xid);
 
+CREATE TRIGGER postern_delete AFTER DELETE ON api.follows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf('api.follows');
+
+ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_delete;
+
+CREATE TRIGGER postern_delete AFTER DELETE ON api.products REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.products');
+
+ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_delete;
+
+CREATE TRIGGER postern_delete AFTER DELETE ON api.profiles REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.profiles');
+
+ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_delete;
+
+CREATE TRIGGER postern_delete AFTER DELETE ON api.rescues REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.rescues');
+
+ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_delete;
+
+CREATE TRIGGER postern_delete AFTER DELETE ON api.todos REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.todos');
+
+ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_delete;
+
+CREATE TRIGGER postern_insert AFTER INSERT ON api.follows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf('api.follows');
+
+ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_insert;
+
+CREATE TRIGGER postern_insert AFTER INSERT ON api.products REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.products');
+
+ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_insert;
+
+CREATE TRIGGER postern_insert AFTER INSERT ON api.profiles REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.profiles');
+
+ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_insert;
+
+CREATE TRIGGER postern_insert AFTER INSERT ON api.rescues REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.rescues');
+
+ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_insert;
+
+CREATE TRIGGER postern_insert AFTER INSERT ON api.todos REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.todos');
+
+ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_insert;
+
+CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.follows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_truncate('api.follows');
+
+ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_truncate;
+
+CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.products FOR EACH STATEMENT EXECUTE FUNCTION postern.log_truncate('api.products');
+
+ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_truncate;
+
+CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.profiles FOR EACH STATEMENT EXECUTE FUNCTION postern.log_truncate('api.profiles');
+
+ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_truncate;
+
+CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.rescues FOR EACH STATEMENT EXECUTE FUNCTION postern.log_truncate('api.rescues');
+
+ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_truncate;
+
+CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.todos FOR EACH STATEMENT EXECUTE FUNCTION postern.log_truncate('api.todos');
+
+ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_truncate;
+
+CREATE TRIGGER postern_update AFTER UPDATE ON api.follows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf_update('api.follows');
+
+ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_update;
+
+CREATE TRIGGER postern_update AFTER UPDATE ON api.products REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.products');
+
+ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_update;
+
+CREATE TRIGGER postern_update AFTER UPDATE ON api.profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.profiles');
+
+ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_update;
+
+CREATE TRIGGER postern_update AFTER UPDATE ON api.rescues REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.rescues');
+
+ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_update;
+
+CREATE TRIGGER postern_update AFTER UPDATE ON api.todos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.todos');
+
+ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_update;
+
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON api.products FOR EACH ROW EXECUTE FUNCTION postern.touch_updated_at();
 
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON api.rescues FOR EACH ROW EXECUTE FUNCTION postern.touch_updated_at();
@@ -2630,9 +2790,17 @@ REVOKE ALL ON FUNCTION postern.is_watched() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.key_expression(root oid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3_update() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.log_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf_update() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_truncate() FROM PUBLIC;
 

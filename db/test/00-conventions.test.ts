@@ -348,6 +348,43 @@ const conventions: readonly Convention[] = [
 				"drop policy anyone_may_read on api.rescues; drop policy authenticated_may_write on api.rescues",
 		},
 	},
+	{
+		rule: "every table in api is tracked",
+		question: `
+			select class.oid::regclass::text as object
+			from pg_class as class
+			where class.relnamespace = 'api'::regnamespace
+				and class.relkind in ('r', 'p')
+				and not class.relispartition
+				and not exists (select from postern.tracked_relations as tracked where tracked.relation = class.oid)`,
+		violations: {
+			"api.products": "select postern.untrack('api.products')",
+			"api.stray":
+				"select postern.untrack_schema('api'); create table api.stray (id bigint)",
+		},
+	},
+	{
+		// No exception so far. One would be named here, with the reason.
+		rule: "every answer from api may be cached",
+		question: `
+			select (relation ->> 'name') || ': ' || reason as object
+			from jsonb_array_elements(postern.catalog('{api}') -> 'relations') as relation
+			cross join lateral (
+				select reason from jsonb_array_elements_text(relation -> 'reasons') as reason
+				union
+				select reason
+				from jsonb_array_elements(relation -> 'policies') as policy
+				cross join jsonb_array_elements_text(policy -> 'reasons') as reason
+			) as found`,
+		violations: {
+			"rescue_counts: api.rescues is not tracked":
+				"select postern.untrack('api.rescues')",
+			"todos: what auth.user_id() reads is not known: postern.declare_cacheable can tell":
+				"select postern.undeclare_cacheable('auth.user_id()')",
+			"clock: now() may read the clock or the session":
+				"create view api.clock as select now()",
+		},
+	},
 ];
 
 for (const { rule, question, violations } of conventions) {
