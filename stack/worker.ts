@@ -1,14 +1,21 @@
 // The Worker on this machine: by `wrangler dev` for people, by workerd itself for tests and measurements.
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Credentials } from "./credentials.ts";
+import { type Kv, startKv } from "./kv.ts";
 import { LOOPBACK } from "./ports.ts";
 import { type Log, type Service, startService, untilReady } from "./service.ts";
 import { PROJECT } from "./state.ts";
+import {
+	type Companion,
+	moduleFile,
+	type WorkerSettings,
+	workerdConfig,
+} from "./workerd-config.ts";
 
 const execute = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -106,22 +113,48 @@ export async function bundleWorker(): Promise<string> {
 interface WorkerdOptions extends WorkerOptions {
 	/** What `bundleWorker` returned. */
 	bundle: string;
+	/** Servers that stand for KV namespaces, host and port by the name of the binding. By default each gets one, gone with the process. */
+	kv?: Readonly<Record<string, string>>;
+	/** Folder in which Durable Objects keep their storage. By default it goes with the process. */
+	storageDirectory?: string;
+	/** Other Workers in the same process. */
+	companions?: readonly Companion[];
+	/** The companion that has the classes of the Worker's Durable Objects in the Worker's place. */
+	objectsIn?: string;
 }
 
-/** Runs a bundle in one workerd process with nothing around it. */
+/** Runs a bundle in one workerd process, with the bindings of wrangler.jsonc that workerd has itself: variables, KV, Durable Objects. */
 export async function startWorkerd({
 	port,
 	variables,
 	bundle,
 	log,
+	kv: givenKv = {},
+	storageDirectory,
+	companions = [],
+	objectsIn,
 }: WorkerdOptions): Promise<Service & { url: string }> {
 	const directory = await mkdtemp(join(tmpdir(), "postern-workerd-"));
-	await writeFile(join(directory, "worker.js"), bundle);
 	const { settings, vars } = await wranglerConfig();
 	const all = { ...vars, ...variables };
+	const { kv, stopKv } = await withKv(settings.kvNamespaces, givenKv);
+	const storage = storageDirectory ?? join(directory, "storage");
+	await mkdir(storage, { recursive: true });
+	await writeFile(join(directory, moduleFile()), bundle);
+	for (const { name, source } of companions) {
+		await writeFile(join(directory, moduleFile(name)), source);
+	}
 	await writeFile(
 		join(directory, "config.capnp"),
-		workerdConfig(port, settings, Object.keys(all)),
+		workerdConfig({
+			port,
+			settings,
+			variables: Object.keys(all),
+			kv,
+			storageDirectory: storage,
+			companions,
+			objectsIn,
+		}),
 	);
 	const service = startService({
 		command: workerdBinary(),
@@ -130,57 +163,72 @@ export async function startWorkerd({
 		stopSignal: "SIGTERM",
 		log,
 	});
-	service.exited.then(() => rm(directory, { recursive: true, force: true }));
+	const exited = service.exited.then(async (exit) => {
+		await stopKv();
+		await rm(directory, { recursive: true, force: true });
+		return exit;
+	});
 	const url = `http://${LOOPBACK}:${port}`;
 	await untilReady("workerd", service, () => isHealthy(url));
-	return { ...service, url };
-}
-
-/** What wrangler.jsonc says of the Worker and workerd has to know. */
-async function wranglerConfig(): Promise<{
-	settings: CompatibilitySettings;
-	vars: WorkerVariables;
-}> {
-	const { unstable_readConfig: readConfig } = await import("wrangler");
-	const { compatibility_date, compatibility_flags, vars } = readConfig({
-		config: CONFIG,
-	});
 	return {
-		settings: { date: String(compatibility_date), flags: compatibility_flags },
-		vars: vars as WorkerVariables,
+		...service,
+		url,
+		exited,
+		async stop() {
+			await service.stop();
+			await exited;
+		},
 	};
 }
 
-interface CompatibilitySettings {
-	date: string;
-	flags: readonly string[];
+/** A server for each KV namespace that was not given one. */
+async function withKv(
+	namespaces: readonly string[],
+	given: Readonly<Record<string, string>>,
+) {
+	const kv: Record<string, string> = {};
+	const started: Kv[] = [];
+	for (const name of namespaces) {
+		const address = given[name];
+		const own = address === undefined ? await startKv() : undefined;
+		if (own !== undefined) started.push(own);
+		kv[name] = address ?? own?.address ?? "";
+	}
+	return {
+		kv,
+		async stopKv() {
+			for (const own of started) await own.stop();
+		},
+	};
 }
 
-/** The configuration of workerd; its workerd.capnp describes it. */
-function workerdConfig(
-	port: number,
-	settings: CompatibilitySettings,
-	variableNames: readonly string[],
-): string {
-	const bindings = variableNames.map(
-		(name) => `(name = "${name}", fromEnvironment = "${name}")`,
-	);
-	return `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "postern", worker = .postern),
-    (name = "internet", network = (allow = ["public", "private", "local"])),
-  ],
-  sockets = [(name = "http", address = "${LOOPBACK}:${port}", http = (), service = "postern")],
-);
-const postern :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "worker.js")],
-  compatibilityDate = "${settings.date}",
-  compatibilityFlags = ${JSON.stringify(settings.flags)},
-  bindings = [${bindings.join(", ")}],
-  globalOutbound = "internet",
-);
-`;
+/** The part of wrangler's own type, which it does not export, that is read here. */
+interface WranglerConfig {
+	compatibility_date?: string;
+	compatibility_flags: string[];
+	vars: WorkerVariables;
+	kv_namespaces: { binding: string }[];
+	durable_objects: { bindings: { name: string; class_name: string }[] };
+}
+
+/** What wrangler.jsonc says of the Worker. */
+async function wranglerConfig(): Promise<{
+	settings: WorkerSettings;
+	vars: WorkerVariables;
+}> {
+	const { unstable_readConfig: readConfig } = await import("wrangler");
+	const config: WranglerConfig = readConfig({ config: CONFIG });
+	return {
+		settings: {
+			compatibilityDate: String(config.compatibility_date),
+			compatibilityFlags: config.compatibility_flags,
+			kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
+			durableObjects: config.durable_objects.bindings.map(
+				({ name, class_name }) => ({ binding: name, className: class_name }),
+			),
+		},
+		vars: config.vars,
+	};
 }
 
 /** The workerd that wrangler runs: another package may bring another. */
