@@ -232,7 +232,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 
 	/** @returns what it brings, or something newer */
 	async function call(asked: Needs): Promise<View | undefined> {
-		const call = { number: ++calls, sentAt: now() };
+		const sent: Call = { number: ++calls, sentAt: now() };
 		const request = {
 			...asked,
 			known: known && { epoch: known.position.epoch, seq: known.seq },
@@ -241,7 +241,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 			return await withinLimit(
 				// An answer that is late is good for those who come later.
 				withRetry(() => feed.sync(request)).then((answer) =>
-					take(answer, call),
+					learn(answer, sent),
 				),
 			);
 		} catch (problem) {
@@ -252,7 +252,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		}
 	}
 
-	function take(answer: SyncAnswer, call: Call): View | undefined {
+	function learn(answer: SyncAnswer, call: Call): View | undefined {
 		if (answer.state === "absent") {
 			if (!isUntracked) log(new Error(`Nothing is cached: ${answer.reason}`));
 			isUntracked = true;
@@ -358,17 +358,13 @@ async function withRetry<Value>(ask: () => Promise<Value>): Promise<Value> {
 	}
 }
 
-/**
- * Within a life of the object its clock and its numbers only rise. Between lives that cannot be told, so the one that was
- * asked later counts.
- */
+/** Within a life of the object its clock only rises, and so do its numbers while it stands still. Else the later question counts. */
 function isNewer(answer: Following, call: Call, known: Known): boolean {
-	const { life, asOf } = known.position;
-	if (answer.life !== life) return call.number > known.call.number;
-	// The object may find a change of the catalog between polls.
-	return (
-		answer.asOf > asOf || (answer.asOf === asOf && answer.seq >= known.seq)
-	);
+	const { epoch, life, asOf } = known.position;
+	if (answer.life === life && answer.asOf !== asOf) return answer.asOf > asOf;
+	if (answer.life === life && answer.epoch === epoch)
+		return answer.seq >= known.seq;
+	return call.number > known.call.number;
 }
 
 function toView(known: Known): View {

@@ -1,0 +1,174 @@
+// The feed's storage, in a real Durable Object's SQLite: what was written is read, all of it or nothing.
+
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { ChangeFeed } from "../../src/feed/change-feed.ts";
+import type { Change } from "../../src/feed/feed.ts";
+import {
+	createFeedStore,
+	type FeedState,
+	type FeedStore,
+} from "../../src/feed/feed-store.ts";
+import { ENV } from "../support/gateway.ts";
+
+const STATE: FeedState = {
+	epoch: "e1",
+	seq: 3,
+	floor: 0,
+	cursor: "1@2:2:",
+	storedAt: 1_000,
+	catalog: { version: "v1", seq: 2 },
+	catalogChangedAt: 900,
+};
+const CHANGES: Change[] = [
+	['api."a(b)"', 2],
+	['api.t("é\u2028\n""")', 3],
+];
+
+// The object reads its configuration when it is made.
+beforeAll(() => {
+	Object.assign(env, ENV);
+});
+
+let objects = 0;
+
+/** Runs in an object that nothing was stored in. */
+function inObject(
+	work: (storage: DurableObjectStorage, open: () => FeedStore) => void,
+): Promise<void> {
+	const stub = env.CHANGE_FEED.getByName(`store ${objects++}`);
+	return runInDurableObject(
+		stub,
+		(_: ChangeFeed, { storage }: DurableObjectState) =>
+			work(storage, () => createFeedStore(storage)),
+	);
+}
+
+const rowsIn = ({ sql }: DurableObjectStorage) =>
+	sql.exec("select changes from changes").toArray().length;
+
+describe("the feed's storage", () => {
+	it("has nothing before something was stored", () =>
+		inObject((_, open) => {
+			expect(open().load()).toBe(undefined);
+		}));
+
+	it("has what was stored, in another life of the object", () =>
+		inObject((_, open) => {
+			open().append(STATE, CHANGES);
+			expect(open().load()).toEqual({ state: STATE, changes: CHANGES });
+		}));
+
+	it("adds changes to those that it has, in their order", () =>
+		inObject((_, open) => {
+			const store = open();
+			store.append(STATE, CHANGES);
+			const next = { ...STATE, seq: 4, catalog: null, catalogChangedAt: null };
+			store.append(next, [["api.a", 4]]);
+			expect(open().load()).toEqual({
+				state: next,
+				changes: [...CHANGES, ["api.a", 4]],
+			});
+		}));
+
+	it("stores a state without changes", () =>
+		inObject((_, open) => {
+			const store = open();
+			store.append(STATE, CHANGES);
+			const next = { ...STATE, cursor: "1@9:9:" };
+			store.append(next, []);
+			expect(open().load()).toEqual({ state: next, changes: CHANGES });
+		}));
+
+	it("has only what it was rewritten with", () =>
+		inObject((storage, open) => {
+			const store = open();
+			store.append(STATE, CHANGES);
+			const next = { ...STATE, epoch: "e2" };
+			store.rewrite(next, [["api.b", 1]]);
+			expect([open().load(), rowsIn(storage)]).toEqual([
+				{ state: next, changes: [["api.b", 1]] },
+				1,
+			]);
+		}));
+
+	it("has either all of a poll or nothing of it", () =>
+		inObject((storage, open) => {
+			const store = open();
+			store.append(STATE, CHANGES);
+			storage.sql.exec(
+				"create trigger full before insert on changes begin select raise(abort, 'full'); end",
+			);
+			const next = { ...STATE, seq: 4 };
+			expect(() => store.append(next, [["api.a", 4]])).toThrow("full");
+			expect(() => store.rewrite(next, [["api.a", 4]])).toThrow("full");
+			expect(open().load()).toEqual({ state: STATE, changes: CHANGES });
+		}));
+
+	it("takes more than one row holds", () =>
+		inObject((storage, open) => {
+			const text = "ж".repeat(600);
+			const changes = Array.from(
+				{ length: 3_000 },
+				(_, at): Change => [`api.t("${text}${at}")`, at + 1],
+			);
+			open().append(STATE, changes);
+			expect([open().load()?.changes, rowsIn(storage) > 1]).toEqual([
+				changes,
+				true,
+			]);
+		}));
+
+	it("says when the log has grown by a thousand rows", () =>
+		inObject((_, open) => {
+			const store = open();
+			const grown = Array.from({ length: 1_001 }, () =>
+				store.append(STATE, CHANGES),
+			);
+			expect([grown.indexOf(true), store.append(STATE, [])]).toEqual([
+				1_000,
+				true,
+			]);
+		}));
+
+	it("counts the rows of earlier lives", () =>
+		inObject((_, open) => {
+			const store = open();
+			for (let count = 0; count < 1_000; count++) store.append(STATE, CHANGES);
+			const next = open();
+			next.load();
+			expect(next.append(STATE, CHANGES)).toBe(true);
+		}));
+
+	it("says when the log has grown by four million characters", () =>
+		inObject((_, open) => {
+			const store = open();
+			const change: Change = ["x".repeat(1_000_000), 1];
+			const grown = Array.from({ length: 4 }, () =>
+				store.append(STATE, [change]),
+			);
+			expect(grown).toEqual([false, false, false, true]);
+		}));
+
+	it("counts from nothing after it was rewritten", () =>
+		inObject((_, open) => {
+			const store = open();
+			for (let count = 0; count < 1_000; count++) store.append(STATE, CHANGES);
+			store.rewrite(STATE, CHANGES);
+			expect(store.append(STATE, CHANGES)).toBe(false);
+		}));
+
+	it.each([
+		"update state set state = '{'",
+		`update state set state = '{"epoch":"e1"}'`,
+		"update changes set changes = '[[1]]'",
+		"update changes set changes = ''",
+	])("cannot be read after %s", (damage) =>
+		inObject((storage, open) => {
+			open().append(STATE, CHANGES);
+			storage.sql.exec(damage);
+			expect(() => open().load()).toThrow();
+		}),
+	);
+});
