@@ -53,6 +53,11 @@ describe("the least environment", () => {
 			anonRole: "anon",
 			corsOrigins: ["*"],
 			profileAliases: new Map(),
+			schemas: ["api"],
+			stalenessMs: 5_000,
+			feedLocation: undefined,
+			causalCookie: false,
+			explainRoles: ["service"],
 		});
 	});
 
@@ -115,6 +120,48 @@ describe("a variable that is set", () => {
 				["private", "inner"],
 			],
 		);
+	});
+
+	it("takes the schemas of DB_SCHEMAS in their order", () => {
+		expect(readConfig({ ...ENV, DB_SCHEMAS: "v2, api,v1" }).schemas).toEqual([
+			"v2",
+			"api",
+			"v1",
+		]);
+	});
+
+	it.each([
+		["1", 1_000],
+		["5", 5_000],
+		["3600", 3_600_000],
+		[60, 60_000],
+	])("takes STALENESS_SECONDS: %j is %i milliseconds", (given, expected) => {
+		const { stalenessMs } = readConfig({ ...ENV, STALENESS_SECONDS: given });
+		expect(stalenessMs).toBe(expected);
+	});
+
+	it.each([
+		...["wnam", "enam", "sam", "weur", "eeur", "apac"],
+		...["apac-ne", "apac-se", "oc", "afr", "me"],
+	])("takes FEED_LOCATION: %s", (FEED_LOCATION) => {
+		expect(readConfig({ ...ENV, FEED_LOCATION }).feedLocation).toBe(
+			FEED_LOCATION,
+		);
+	});
+
+	it.each([
+		["on", true],
+		["off", false],
+	])("takes CAUSAL_COOKIE: %s", (CAUSAL_COOKIE, expected) => {
+		expect(readConfig({ ...ENV, CAUSAL_COOKIE }).causalCookie).toBe(expected);
+	});
+
+	it("takes the words of EXPLAIN_ROLES", () => {
+		const EXPLAIN_ROLES = "service , auditor";
+		expect(readConfig({ ...ENV, EXPLAIN_ROLES }).explainRoles).toEqual([
+			"service",
+			"auditor",
+		]);
 	});
 
 	it("takes several CORS_ORIGINS", () => {
@@ -216,6 +263,8 @@ describe("a variable that is wrong", () => {
 		"names a role that no caller may have (authenticator, postern, postgres)";
 	const NO_ALIAS = "has an entry that is not like public=api";
 	const NOT_PUBLISHED = "has its public half not in TOKEN_JWKS";
+	const NO_LOCATION =
+		"is none of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me";
 	const NO_ORIGIN =
 		"has an entry that is not an origin like https://app.example.com";
 
@@ -324,6 +373,28 @@ describe("a variable that is wrong", () => {
 		["PROFILE_ALIASES", "=api", NO_ALIAS],
 		["PROFILE_ALIASES", "public=api=api", NO_ALIAS],
 		["PROFILE_ALIASES", "public=api,,", "has an empty entry"],
+		["DB_SCHEMAS", "", "has an empty entry"],
+		["DB_SCHEMAS", "api,,v2", "has an empty entry"],
+		["DB_SCHEMAS", 5, "is not text"],
+		["DB_SCHEMAS", "api,postern", "names postern, which is not for callers"],
+		["DB_SCHEMAS", "api,v2,api", "names a schema twice"],
+		["STALENESS_SECONDS", "", "is below 1"],
+		["STALENESS_SECONDS", "0", "is below 1"],
+		["STALENESS_SECONDS", "-5", "is below 1"],
+		["STALENESS_SECONDS", "3601", "is above 3600"],
+		["STALENESS_SECONDS", "2.5", "is not a whole number"],
+		["STALENESS_SECONDS", "5s", "is not a number"],
+		["FEED_LOCATION", "", NO_LOCATION],
+		["FEED_LOCATION", "WEUR", NO_LOCATION],
+		["FEED_LOCATION", "frankfurt", NO_LOCATION],
+		["FEED_LOCATION", 5, NO_LOCATION],
+		["CAUSAL_COOKIE", "", "is neither on nor off"],
+		["CAUSAL_COOKIE", "true", "is neither on nor off"],
+		["CAUSAL_COOKIE", true, "is neither on nor off"],
+		["EXPLAIN_ROLES", "", "has an empty entry"],
+		["EXPLAIN_ROLES", "service,", "has an empty entry"],
+		["EXPLAIN_ROLES", "postern", NO_CALLER],
+		["EXPLAIN_ROLES", "service,postgres", NO_CALLER],
 		["CORS_ORIGINS", "", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example,", "has an empty entry"],
 		["CORS_ORIGINS", "https://a.example/", NO_ORIGIN],

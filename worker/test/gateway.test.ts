@@ -273,10 +273,10 @@ describe("a browser's page", () => {
 		expect(headers.has("access-control-allow-credentials")).toBe(false);
 	});
 
-	it("may read PostgREST's headers and GoTrue's", async () => {
+	it("may read PostgREST's headers, GoTrue's and the cache's", async () => {
 		const { headers } = await corsFor(PAGE);
 		expect(headers.get("access-control-expose-headers")).toBe(
-			"Content-Encoding,Content-Location,Content-Profile,Content-Range,Date,Location,Preference-Applied,Proxy-Status,Range-Unit,Retry-After,Server,Server-Timing,WWW-Authenticate,X-Supabase-Api-Version",
+			"Age,Cache-Status,Content-Encoding,Content-Location,Content-Profile,Content-Range,Date,ETag,Location,Postern-Explain,Postern-Token,Preference-Applied,Proxy-Status,Range-Unit,Retry-After,Server,Server-Timing,WWW-Authenticate,X-Supabase-Api-Version",
 		);
 	});
 

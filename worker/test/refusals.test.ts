@@ -9,9 +9,11 @@ import {
 	type RequestOptions,
 	startGateway,
 } from "./support/gateway.ts";
+import { startFeed } from "./support/memory-feed.ts";
 import { postgrestError, silence } from "./support/origin.ts";
 import {
 	ISSUER_KEY,
+	NOW,
 	NOW_SECONDS,
 	ORIGIN_KEY,
 	tokenFor,
@@ -232,6 +234,17 @@ const PROVOKED: Record<
 		answer: silence,
 		env: { ORIGIN_TIMEOUT_MS: "20" },
 	},
+	not_cached: {
+		status: 504,
+		path: "/rest/v1/notes",
+		request: { headers: { "Cache-Control": "only-if-cached" } },
+		cache: {
+			feed: startFeed({ now: () => NOW }),
+			namespace: undefined,
+			sleep: (ms) => scheduler.wait(ms),
+			waitUntil() {},
+		},
+	},
 	client_closed: {
 		status: 499,
 		path: "/rest/v1/notes",
@@ -358,10 +371,11 @@ describe("a refusal", () => {
 	);
 
 	it.each(provocations)(
-		"is logged if it is a 5xx: %s",
-		async (_, provocation) => {
+		"is logged if it is a 5xx that the client did not ask for: %s",
+		async (code, provocation) => {
 			const { logged } = await provoke(provocation);
-			expect(logged).toHaveLength(provocation.status >= 500 ? 1 : 0);
+			const isFault = provocation.status >= 500 && code !== "not_cached";
+			expect(logged).toHaveLength(isFault ? 1 : 0);
 		},
 	);
 

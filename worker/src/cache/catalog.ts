@@ -180,9 +180,8 @@ export function readCatalog(json: unknown): Catalog {
 
 	/** A materialized view's tag says nothing of what is in it; nor does that of a relation in another schema, unless it has a key. */
 	function isOpaque(relation: Relation): boolean {
-		if (relation.kind === "table") return false;
 		return (
-			relation.kind !== "view" ||
+			relation.kind !== "table" &&
 			relation.reads.some((tag) => {
 				const tagged = byTag.get(tag);
 				return tagged === undefined

@@ -208,29 +208,32 @@ function possibleJunctions(
 	source: Relation,
 	target: Relation,
 ): ReadonlySet<Relation> {
-	const junctions = new Set<Relation>();
 	const ofJunctions = (relation: Relation) =>
 		keysTo(catalog, relation).filter((key) => mayBeOfJunction(catalog, key));
+	const toTarget = Map.groupBy(ofJunctions(target), ({ from }) => from.tag);
+	const junctions = new Set<Relation>();
 	for (const one of ofJunctions(source)) {
-		for (const other of ofJunctions(target)) {
-			if (one === other) continue;
-			const found = [
-				relationAt(catalog, one.from),
-				...catalog.relationsReading(one.from.tag),
-			].filter(
-				(relation) =>
-					relation !== undefined &&
-					shows(relation, one.from) &&
-					shows(relation, other.from),
-			);
-			if (found.length === 0 && isSameTable(one.from, other.from))
-				throw new Bypass(
-					`"${source.name}" and "${target.name}" may be related through ${one.from.tag}, which is in a schema that is not known`,
-				);
-			for (const relation of found) {
-				if (relation !== undefined) junctions.add(relation);
-			}
+		const showing = [
+			relationAt(catalog, one.from),
+			...catalog.relationsReading(one.from.tag),
+		]
+			.filter((relation) => relation !== undefined)
+			.filter((relation) => shows(relation, one.from));
+		const others = (tag: string) =>
+			(toTarget.get(tag) ?? []).filter((other) => other !== one);
+		for (const relation of showing) {
+			const isJunction = basesOf(relation)
+				.flatMap(others)
+				.some((other) => shows(relation, other.from));
+			if (isJunction) junctions.add(relation);
 		}
+		const isHidden =
+			showing.length === 0 &&
+			others(one.from.tag).some((other) => isSameTable(one.from, other.from));
+		if (isHidden)
+			throw new Bypass(
+				`"${source.name}" and "${target.name}" may be related through ${one.from.tag}, which is in a schema that is not known`,
+			);
 	}
 	return junctions;
 }

@@ -1,6 +1,6 @@
 // A gateway over a recording origin, and how a test asks it something.
 import { readConfig } from "../../src/config.ts";
-import { createGateway } from "../../src/gateway.ts";
+import { type CacheBindings, createGateway } from "../../src/gateway.ts";
 import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { type Answer, recordingOrigin } from "./origin.ts";
@@ -34,6 +34,8 @@ export interface GatewayOptions {
 	/** Answers for issuers that publish their keys. */
 	fetchKeys?: Fetch;
 	keyStore?: KeyStore;
+	/** The read cache; without it every read goes to the origin. */
+	cache?: CacheBindings;
 }
 
 /** A gateway with its origin, its log, and `request` to ask it. */
@@ -45,6 +47,7 @@ export function startGateway({
 	assets,
 	fetchKeys = async () => new Response(null, { status: 404 }),
 	keyStore,
+	cache,
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
@@ -55,6 +58,7 @@ export function startGateway({
 		assets,
 		fetchKeys,
 		keyStore,
+		cache,
 		log: (problem) => logged.push(problem),
 	});
 	return {

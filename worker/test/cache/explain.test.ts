@@ -1,0 +1,78 @@
+// The explanation of an answer: for those who may have it, in one header that says everything in ASCII.
+import { describe, expect, it } from "vitest";
+import type { Planned } from "../../src/cache/cache.ts";
+import { explain } from "../../src/cache/explain.ts";
+import { planOf, viewOf } from "../support/cache.ts";
+
+const asking = new Request("https://x.example/", {
+	headers: { "Postern-Explain": "1" },
+});
+const plan = planOf(new Request("https://x.example/notes"));
+
+function told(planned?: Planned): string | null {
+	const explanation = explain(asking, true);
+	if (planned !== undefined) explanation?.note(planned);
+	const headers = new Headers();
+	explanation?.tell(headers);
+	return headers.get("Postern-Explain");
+}
+
+const cacheable = (changes: object): Planned =>
+	({
+		plan: { ...plan, ...changes },
+		view: viewOf({ seq: 9, floor: 2 }),
+		allowedMs: 5_000,
+	}) as Planned;
+
+describe("an explanation", () => {
+	it("is not there where nobody asks for one", () => {
+		expect(explain(new Request("https://x.example/"), true)).toBeUndefined();
+	});
+
+	it("is not refused where nobody asks for one", () => {
+		expect(explain(new Request("https://x.example/"), false)).toBeUndefined();
+	});
+
+	it("is refused to those who may not have one", () => {
+		expect(() => explain(asking, false)).toThrow(
+			expect.objectContaining({ code: "denied" }),
+		);
+	});
+
+	it("has the plan, and what it was judged by", () => {
+		expect(JSON.parse(told(cacheable({})) ?? "")).toEqual({
+			key: '["GET","https://x.example/notes","anon"]',
+			tags: ["api.notes", "catalog"],
+			slice: { role: "anon", claims: {} },
+			stalenessSeconds: 5,
+			view: { epoch: "epoch1", seq: 9, floor: 2 },
+		});
+	});
+
+	it("has the reason where there was no plan", () => {
+		const planned: Planned = {
+			plan: { kind: "bypass", reason: "the path is none" },
+			isForOperators: true,
+		};
+		expect(told(planned)).toBe('{"bypass":"the path is none"}');
+	});
+
+	it("is not there where nothing was planned", () => {
+		expect(told()).toBeNull();
+	});
+
+	it.each([
+		"städte",
+		"京",
+		"\ud83d\ude00",
+		"a\r\nSet-Cookie: b",
+		"\u007f\0",
+		'"\\',
+	])("is one line of ASCII, whatever is in it: %o", (key) => {
+		const text = told(cacheable({ key })) ?? "";
+		expect([/^[\x20-\x7e]*$/.test(text), JSON.parse(text).key]).toEqual([
+			true,
+			key,
+		]);
+	});
+});

@@ -1,0 +1,368 @@
+// The cache in the gateway: what its routes answer from it, and what clients carry from one request to the next.
+
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { Namespace } from "../../src/cache/kv-store.ts";
+import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
+import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
+import { rows, statusOf, tokensOf } from "../support/cache.ts";
+import {
+	ADA_TOKEN,
+	type GatewayOptions,
+	refusal,
+	startGateway,
+} from "../support/gateway.ts";
+import { startFeed } from "../support/memory-feed.ts";
+import { postgrestError } from "../support/origin.ts";
+import { NOW } from "../support/tokens.ts";
+
+const PRODUCT = { productId: 1, title: "Tower" };
+const NEW_PRODUCT = {
+	method: "POST",
+	token: ADA_TOKEN,
+	json: { serialNumber: "H56", title: "Tower", weightLbs: 1 },
+};
+
+/** A gateway with a cache over a database that nobody else writes to. */
+function startCachingGateway({
+	isAbsent = false,
+	namespace,
+	...options
+}: GatewayOptions & { isAbsent?: boolean; namespace?: Namespace } = {}) {
+	const background: Promise<unknown>[] = [];
+	// Each look at it takes a while.
+	let ms = NOW;
+	const now = () => ms++;
+	const feed = startFeed({ now, isAbsent });
+	const gateway = startGateway({
+		answer: () => rows(JSON.stringify(PRODUCT)),
+		now,
+		cache: {
+			feed,
+			namespace,
+			sleep: (time) => new Promise((resolve) => setTimeout(resolve, time)),
+			waitUntil: (promise) => background.push(promise),
+		},
+		...options,
+	});
+	return {
+		...gateway,
+		feed,
+		async settle() {
+			await Promise.all(background);
+		},
+	};
+}
+
+describe("/rest/v1", () => {
+	it("is answered from the cache", async () => {
+		const { request, origin } = startCachingGateway();
+		await request("/rest/v1/notes");
+		const answer = await request("/rest/v1/notes");
+		expect([origin.received.length, statusOf(answer).hit]).toEqual([1, true]);
+	});
+
+	it("is answered from KV where another isolate has asked", async () => {
+		const first = startCachingGateway({ namespace: env.CACHE });
+		await first.request("/rest/v1/notes");
+		await first.settle();
+		const { request, origin } = startCachingGateway({ namespace: env.CACHE });
+		const answer = await request("/rest/v1/notes");
+		expect([origin.received.length, statusOf(answer).detail]).toEqual([
+			0,
+			"kv",
+		]);
+	});
+
+	it("is answered anew after a write", async () => {
+		const { request, feed } = startCachingGateway();
+		await request("/rest/v1/notes");
+		feed.commit("api.notes");
+		await request("/rest/v1/notes", { method: "POST", json: {} });
+		expect(statusOf(await request("/rest/v1/notes")).fwd).toBe("stale");
+	});
+
+	it("is answered by the schema that a client calls public", async () => {
+		const { request } = startCachingGateway({
+			env: { PROFILE_ALIASES: "public=api" },
+		});
+		await request("/rest/v1/notes");
+		const answer = await request("/rest/v1/notes", {
+			headers: { "Accept-Profile": "public" },
+		});
+		expect(statusOf(answer).hit).toBe(true);
+	});
+
+	it("is refused where only a stored answer is wanted", async () => {
+		const { request, logged } = startCachingGateway();
+		const answer = await request("/rest/v1/notes", {
+			headers: { "Cache-Control": "only-if-cached" },
+		});
+		expect([await refusal(answer), logged]).toEqual([
+			{ status: 504, code: "not_cached" },
+			[],
+		]);
+	});
+
+	it("is explained to the roles of EXPLAIN_ROLES", async () => {
+		const { request } = startCachingGateway({
+			env: { EXPLAIN_ROLES: "authenticated" },
+		});
+		const explain = { "Postern-Explain": "1" };
+		const one = await request("/rest/v1/notes", {
+			token: ADA_TOKEN,
+			headers: explain,
+		});
+		const other = await request("/rest/v1/notes", { headers: explain });
+		expect([
+			JSON.parse(one.headers.get("Postern-Explain") ?? "").tags,
+			await refusal(other),
+		]).toEqual([["api.notes", "catalog"], { status: 403, code: "denied" }]);
+	});
+
+	it("is as it was where the database tracks nothing", async () => {
+		const { request } = startCachingGateway({ isAbsent: true });
+		const answer = await request("/rest/v1/notes");
+		expect([statusOf(answer), tokensOf(answer)]).toEqual([
+			{ fwd: "bypass", detail: "untracked" },
+			[],
+		]);
+	});
+
+	it("is as it was where there is no cache", async () => {
+		const { request } = startGateway({
+			answer: () => rows(),
+			env: { CAUSAL_COOKIE: "on" },
+		});
+		const { headers } = await request("/rest/v1/notes", {
+			headers: { "Postern-Token": "a" },
+		});
+		expect(
+			[
+				"Cache-Status",
+				"Cache-Control",
+				"Postern-Token",
+				"Vary",
+				"Set-Cookie",
+			].filter((name) => headers.has(name)),
+		).toEqual([]);
+	});
+});
+
+describe("the origin", () => {
+	it("does not learn what is between the client and the gateway", async () => {
+		const { request, origin } = startCachingGateway({
+			env: { CAUSAL_COOKIE: "on", EXPLAIN_ROLES: "anon" },
+		});
+		await request("/rest/v1/notes", {
+			headers: {
+				Cookie: "postern_token_00000001=a; own=1",
+				"Postern-Explain": "1",
+				"Postern-Token": "b",
+			},
+		});
+		const { headers } = origin.only();
+		expect([
+			[...headers.keys()].filter((name) => name.startsWith("postern")),
+			headers.get("cookie"),
+		]).toEqual([[], "own=1"]);
+	});
+});
+
+describe("a resource route", () => {
+	it("is answered from the cache without a line of its own", async () => {
+		const { request, origin } = startCachingGateway();
+		await request("/products/1");
+		const answer = await request("/products/1");
+		expect([
+			origin.received.length,
+			statusOf(answer).hit,
+			await answer.json(),
+		]).toEqual([1, true, PRODUCT]);
+	});
+
+	it("forbids those downstream to answer in its place", async () => {
+		const { request } = startCachingGateway();
+		const { headers } = await request("/products/1");
+		expect(headers.get("Cache-Control")).toBe("private, no-cache");
+	});
+
+	it("brings its client's tokens along", async () => {
+		const { request, feed } = startCachingGateway();
+		await request("/products/1", { headers: { "Postern-Token": "a, b" } });
+		expect(feed.requests[0]?.tokens).toEqual(["a", "b"]);
+	});
+
+	it("tells its client what it has seen", async () => {
+		const { request, feed } = startCachingGateway();
+		await request("/products/1");
+		const { headers } = await request("/products/1");
+		expect(headers.get("Postern-Token")?.split(", ")[0]).toBe(feed.token());
+	});
+
+	it("hears its client's directives", async () => {
+		const { request, origin } = startCachingGateway();
+		await request("/products/1");
+		await request("/products/1", { headers: { "Cache-Control": "no-cache" } });
+		expect(origin.received.length).toBe(2);
+	});
+
+	it("is refused where only a stored answer is wanted", async () => {
+		const { request } = startCachingGateway();
+		const answer = await request("/products/1", {
+			headers: { "Cache-Control": "only-if-cached" },
+		});
+		expect(await refusal(answer)).toEqual({ status: 504, code: "not_cached" });
+	});
+
+	it("that writes carries the token of a look at the feed after it", async () => {
+		const { request, feed } = startCachingGateway({
+			answer: () => rows(JSON.stringify({ productId: 1 }), { status: 201 }),
+		});
+		const answer = await request("/products", NEW_PRODUCT);
+		expect([
+			answer.status,
+			feed.requests.map(({ maxAgeMs }) => maxAgeMs),
+			tokensOf(answer),
+			answer.headers.has("Cache-Control"),
+		]).toEqual([201, [0], [feed.token()], false]);
+	});
+
+	it("carries a token with its refusal, too", async () => {
+		const { request, feed } = startCachingGateway({
+			answer: postgrestError(409, "23505"),
+		});
+		const answer = await request("/products", NEW_PRODUCT);
+		expect([answer.status, tokensOf(answer)]).toEqual([409, [feed.token()]]);
+	});
+});
+
+describe("signing up", () => {
+	it("carries a token, and is kept by nobody", async () => {
+		const { request, feed } = startCachingGateway({
+			env: ISSUING,
+			answer: answering({ sign_up: SIGNED_IN }),
+		});
+		const answer = await request("/auth/v1/signup", {
+			method: "POST",
+			json: { email: "ada@example.com", password: "correct horse" },
+		});
+		expect([
+			answer.status,
+			tokensOf(answer),
+			answer.headers.get("Cache-Control"),
+		]).toEqual([200, [feed.token()], "no-store"]);
+	});
+});
+
+describe("an API key", () => {
+	it("is looked up past the cache", async () => {
+		const answerKeys = answeringKeys(knownKeys());
+		const { request, feed, origin } = startCachingGateway({
+			answer: (received) =>
+				received.url.pathname === "/notes" ? rows() : answerKeys(received),
+		});
+		await request("/rest/v1/notes", { headers: { apikey: SECRET_KEY } });
+		expect([
+			origin.received.map(({ url }) => url.pathname),
+			// A write would have asked for a poll.
+			feed.requests.filter(({ maxAgeMs }) => maxAgeMs === 0),
+		]).toEqual([["/rpc/find_api_key", "/notes"], []]);
+	});
+});
+
+describe("a browser", () => {
+	const cookies = (answer: Response) =>
+		answer.headers.getSetCookie().map((cookie) => cookie.split("=")[0] ?? "");
+
+	it("gets no cookie by default", async () => {
+		const { request } = startCachingGateway();
+		expect(cookies(await request("/rest/v1/notes"))).toEqual([]);
+	});
+
+	it("gets what it has seen as a cookie where CAUSAL_COOKIE is on", async () => {
+		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
+		const answer = await request("/rest/v1/notes");
+		const [token = ""] = tokensOf(answer);
+		expect(answer.headers.getSetCookie()).toEqual([
+			expect.stringMatching(
+				new RegExp(
+					`^postern_token_[\\da-f]{8}=${token}; Path=/; HttpOnly; SameSite=Lax; Secure$`,
+				),
+			),
+		]);
+	});
+
+	it("gets no cookie stored for others", async () => {
+		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
+		const first = cookies(await request("/rest/v1/notes"));
+		const second = cookies(await request("/rest/v1/notes"));
+		expect([second.length, second[0] === first[0]]).toEqual([1, false]);
+	});
+
+	it.each([
+		["on", ["a", "b"]],
+		["off", []],
+	])(
+		"brings its cookies' tokens: CAUSAL_COOKIE is %s",
+		async (mode, tokens) => {
+			const { request, feed } = startCachingGateway({
+				env: { CAUSAL_COOKIE: mode },
+			});
+			await request("/products/1", {
+				headers: {
+					Cookie: "postern_token_00000001=a; postern_token_00000002=b",
+				},
+			});
+			expect(feed.requests[0]?.tokens).toEqual(tokens);
+		},
+	);
+
+	/** A browser's cookie jar, as far as it is needed here. */
+	function startJar() {
+		const jar = new Map<string, string>();
+		return {
+			jar,
+			cookie: () =>
+				[...jar].map(([name, value]) => `${name}=${value}`).join("; "),
+			take({ headers }: Response) {
+				for (const cookie of headers.getSetCookie()) {
+					const [pair = "", ...attributes] = cookie.split("; ");
+					const [name = "", value = ""] = pair.split("=");
+					if (attributes.includes("Max-Age=0")) jar.delete(name);
+					else jar.set(name, value);
+				}
+			},
+		};
+	}
+
+	it("loses nothing where answers cross: each replaces what its request had", async () => {
+		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
+		const { jar, cookie, take } = startJar();
+		take(await request("/rest/v1/notes"));
+		const Cookie = cookie();
+		const read = await request("/rest/v1/notes", { headers: { Cookie } });
+		const written = await request("/rest/v1/notes", {
+			method: "POST",
+			json: {},
+			headers: { Cookie },
+		});
+		take(written);
+		take(read);
+		expect(
+			new Set([...jar.values()].flatMap((value) => value.split(":"))),
+		).toEqual(new Set([...tokensOf(written), ...tokensOf(read)]));
+	});
+
+	it("has one cookie after one request, however many before", async () => {
+		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
+		const { jar, cookie, take } = startJar();
+		const together = await Promise.all(
+			Array.from({ length: 5 }, () => request("/rest/v1/notes")),
+		);
+		together.forEach(take);
+		const before = jar.size;
+		take(await request("/rest/v1/notes", { headers: { Cookie: cookie() } }));
+		expect([before, jar.size]).toEqual([5, 1]);
+	});
+});

@@ -1,0 +1,285 @@
+// What the cache adds to an answer, field by field.
+import { describe, expect, it } from "vitest";
+import { entityTag } from "../../src/cache/entry.ts";
+import {
+	conditional,
+	fromEntry,
+	setAge,
+	setDownstream,
+	setStatus,
+} from "../../src/cache/respond.ts";
+import { bytesOf, entryOf } from "../support/cache.ts";
+import { parseList } from "../support/structured-fields.ts";
+import { NOW } from "../support/tokens.ts";
+
+describe("an answer made of an entry", () => {
+	it("is what was stored", async () => {
+		const entry = entryOf({ status: 206, statusText: "Partial Content" });
+		const answer = fromEntry(entry, "GET");
+		expect([
+			answer.status,
+			answer.statusText,
+			[...answer.headers],
+			await answer.text(),
+		]).toEqual([
+			206,
+			"Partial Content",
+			[
+				["content-profile", "api"],
+				["content-range", "0-0/*"],
+				["content-type", "application/json; charset=utf-8"],
+				["etag", '"tag"'],
+			],
+			'[{"id":1}]',
+		]);
+	});
+
+	it("is the same twice, whatever becomes of the first", async () => {
+		const entry = entryOf();
+		const reader = fromEntry(entry, "GET").body?.getReader();
+		const { value } = (await reader?.read()) ?? {};
+		new Uint8Array(value?.buffer ?? []).fill(0);
+		expect(await fromEntry(entry, "GET").text()).toBe('[{"id":1}]');
+	});
+
+	it("has no type where the stored one has none", () => {
+		const entry = entryOf({ headers: [], body: new Uint8Array() });
+		expect(fromEntry(entry, "GET").headers.has("content-type")).toBe(false);
+	});
+
+	it("has neither body nor tag for a HEAD", () => {
+		const { body, headers } = fromEntry(entryOf(), "HEAD");
+		expect([body, headers.get("etag")]).toEqual([null, null]);
+	});
+});
+
+describe("a strong validator", () => {
+	const answer = {
+		status: 200,
+		headers: entryOf().headers,
+		body: bytesOf("[1]"),
+	};
+
+	it("is the same for the same answer", async () => {
+		const again = { ...answer, body: bytesOf("[1]") };
+		expect(await entityTag(again)).toBe(await entityTag(answer));
+	});
+
+	it("has the form of one", async () => {
+		expect(await entityTag(answer)).toMatch(/^"[\w-]{27}"$/);
+	});
+
+	it.each([
+		["body", { body: bytesOf("[2]") }],
+		["body's length", { body: bytesOf("[1] ") }],
+		["body, empty", { body: new Uint8Array() }],
+		["status", { status: 206 }],
+		["header", { headers: [["content-range", "0-0/9"]] as const }],
+		["headers' number", { headers: [] }],
+		[
+			"border of headers and body",
+			{ headers: [], body: bytesOf(`${JSON.stringify(answer.headers)}[1]`) },
+		],
+	])("is another for another %s", async (_, change) => {
+		const other = await entityTag({ ...answer, ...change });
+		expect(other).not.toBe(await entityTag(answer));
+	});
+});
+
+describe("Age and Date", () => {
+	it.each([
+		[0, "0"],
+		[1, "1"],
+		[1_000, "1"],
+		[1_001, "2"],
+		[4_999, "5"],
+		// Another's clock may be ahead.
+		[-500, "0"],
+	])("say that the answer is no older: %i ms", (ms, age) => {
+		const headers = new Headers();
+		setAge(headers, NOW - ms, NOW);
+		expect([headers.get("Age"), headers.get("Date")]).toEqual([
+			age,
+			new Date(NOW - ms).toUTCString(),
+		]);
+	});
+});
+
+describe("Cache-Status", () => {
+	function written(...statuses: Parameters<typeof setStatus>[1][]): string {
+		const headers = new Headers();
+		for (const status of statuses) setStatus(headers, status);
+		return headers.get("Cache-Status") ?? "";
+	}
+
+	it.each([
+		[
+			{ isHit: true, ttlMs: 4_999, detail: "memory" },
+			'Postern; hit; ttl=4; detail="memory"',
+		],
+		[
+			{ forwarded: "uri-miss", isStored: true, ttlMs: 5_000 },
+			"Postern; fwd=uri-miss; stored; ttl=5",
+		],
+		[
+			{ forwarded: "stale", isCollapsed: true, ttlMs: 0 },
+			"Postern; fwd=stale; collapsed; ttl=0",
+		],
+		[
+			{ forwarded: "bypass", detail: "untracked" },
+			'Postern; fwd=bypass; detail="untracked"',
+		],
+		[{ forwarded: "method" }, "Postern; fwd=method"],
+	] as const)("says what was done: %o", (status, text) => {
+		expect(written(status)).toBe(text);
+	});
+
+	it.each([
+		['a "quoted" word', 'a "quoted" word'],
+		["a\\b", "a\\b"],
+		["städte", "st?dte"],
+		["two\r\nlines: x", "two??lines: x"],
+		["\u007f\t\0", "???"],
+		['"; hit, Other; hit', '"; hit, Other; hit'],
+		["", ""],
+	])("is a structured field whatever the detail: %o", (detail, read) => {
+		expect(parseList(written({ forwarded: "bypass", detail }))).toEqual([
+			{ name: "Postern", parameters: { fwd: "bypass", detail: read } },
+		]);
+	});
+
+	it("comes after those of caches nearer to the origin", () => {
+		const headers = new Headers({ "Cache-Status": "Tunnel; fwd=miss" });
+		setStatus(headers, { forwarded: "bypass" });
+		expect(parseList(headers.get("Cache-Status") ?? "")).toEqual([
+			{ name: "Tunnel", parameters: { fwd: "miss" } },
+			{ name: "Postern", parameters: { fwd: "bypass" } },
+		]);
+	});
+
+	it("can be told from what is none", () => {
+		for (const text of [
+			"Postern; hit,",
+			"Postern hit",
+			'Postern; detail="a\nb"',
+			'Postern; detail="a',
+			"Postern; TTL=1",
+			"Postern; ttl=1.",
+			"Postern; a; a",
+			", Postern",
+		]) {
+			expect(() => parseList(text), text).toThrow();
+		}
+	});
+});
+
+describe("those downstream", () => {
+	function told(given: Record<string, string> = {}): Headers {
+		const headers = new Headers(given);
+		setDownstream(headers);
+		return headers;
+	}
+
+	it("have to ask, and share nothing", () => {
+		expect(told().get("Cache-Control")).toBe("private, no-cache");
+	});
+
+	it("may do what the origin says", () => {
+		const { headers } = new Response(null, {
+			headers: { "Cache-Control": "public, max-age=60" },
+		});
+		setDownstream(headers);
+		expect(headers.get("Cache-Control")).toBe("public, max-age=60");
+	});
+
+	it("are told what an answer depends on", () => {
+		expect(told().get("Vary")).toBe(
+			"Accept, Accept-Profile, Authorization, Apikey, Prefer, Range, Range-Unit",
+		);
+	});
+
+	it("are told so once", () => {
+		expect(told({ Vary: "accept, Prefer, Range" }).get("Vary")).toBe(
+			"accept, Prefer, Range, Accept-Profile, Authorization, Apikey, Range-Unit",
+		);
+	});
+
+	it("are told nothing more where an answer depends on everything", () => {
+		expect(told({ Vary: "*" }).get("Vary")).toBe("*");
+	});
+
+	it("are told the same by telling them twice", () => {
+		const headers = told();
+		const before = [...headers];
+		setDownstream(headers);
+		expect([...headers]).toEqual(before);
+	});
+});
+
+describe("If-None-Match", () => {
+	const HEADERS = {
+		Age: "3",
+		"Cache-Control": "private, no-cache",
+		"Cache-Status": "Postern; hit",
+		"Content-Location": "/rest/v1/notes",
+		"Content-Range": "0-0/*",
+		"Content-Type": "application/json",
+		Date: new Date(NOW).toUTCString(),
+		ETag: '"tag"',
+		"Postern-Token": "a",
+		Vary: "Accept",
+	};
+
+	function answered(
+		wanted: string | undefined,
+		{ method = "GET", headers = HEADERS as Record<string, string> } = {},
+	): Response {
+		const request = new Request("https://x.example/", {
+			method,
+			headers: wanted === undefined ? {} : { "If-None-Match": wanted },
+		});
+		const body = method === "HEAD" ? null : "[]";
+		return conditional(request, new Response(body, { headers }));
+	}
+
+	it.each([
+		'"tag"',
+		'W/"tag"',
+		'"other", "tag"',
+		'"other",W/"tag" , "third"',
+		"*",
+		" * ",
+		'"a,b", "tag"',
+	])("is answered 304 where the client has the answer: %s", (wanted) => {
+		expect(answered(wanted).status).toBe(304);
+	});
+
+	it.each([
+		'"other"',
+		'"TAG"',
+		"tag",
+		'"tag',
+		'W/"other"',
+		'"tag, x"',
+		'"*"',
+		"",
+		undefined,
+	])("is answered in full where it has not: %s", async (wanted) => {
+		const answer = answered(wanted);
+		expect([answer.status, await answer.text()]).toEqual([200, "[]"]);
+	});
+
+	it("is answered in full where the answer has no tag", () => {
+		const { ETag: _, ...headers } = HEADERS;
+		expect(answered("*", { headers }).status).toBe(200);
+	});
+
+	it("is answered with the headers that a cache needs, and no body", () => {
+		const answer = answered('"tag"');
+		const { "Content-Range": _, "Content-Type": __, ...kept } = HEADERS;
+		expect([answer.body, Object.fromEntries(answer.headers)]).toEqual([
+			null,
+			Object.fromEntries(new Headers(kept)),
+		]);
+	});
+});
