@@ -124,11 +124,13 @@ function keptHeaders(
 	request: Request,
 ): [string, string][] | string {
 	const kept: [string, string][] = [];
+	// A HEAD tells the length of a GET's body, unless it is that of the body's compressed form.
+	const keepsLength =
+		request.method === "HEAD" && !response.headers.has("content-encoding");
 	for (const [name, value] of response.headers) {
 		if (name === "vary" && !isKnownToVary(value))
 			return `the origin's answer varies by ${value}`;
-		if (KEPT.has(name)) kept.push([name, value]);
-		else if (request.method === "HEAD" && name === "content-length")
+		if (KEPT.has(name) || (keepsLength && name === "content-length"))
 			kept.push([name, value]);
 		else if (!DROPPED.test(name) && !isEcho(name, value, request))
 			return `the origin's answer has ${name}`;

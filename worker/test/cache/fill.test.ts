@@ -149,6 +149,12 @@ describe("an answer that is kept", () => {
 		expect(entry.headers).toContainEqual(["content-length", "99"]);
 	});
 
+	it("does not keep the length of what was compressed", async () => {
+		const headers = { "Content-Length": "30", "Content-Encoding": "gzip" };
+		const entry = await entryFrom(rows(null, { headers }), { method: "HEAD" });
+		expect(entry.headers.map(([name]) => name)).not.toContain("content-length");
+	});
+
 	it("has no tag for a HEAD, which cannot know it", async () => {
 		const { response } = await filled(rows(null), { method: "HEAD" });
 		expect(response.headers.has("etag")).toBe(false);
