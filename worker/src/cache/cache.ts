@@ -6,7 +6,7 @@ import type { Pipeline } from "../pipeline.ts";
 import { Refusal } from "../refusals.ts";
 import type { Catalog } from "./catalog.ts";
 import { allowedAgeMs, type Directives, readDirectives } from "./directives.ts";
-import { type Entry, isCovered, isFresh, nameOf } from "./entry.ts";
+import { type Entry, isCovered, isFresh, nameOf, readerOf } from "./entry.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { fill } from "./fill.ts";
 import type { Freshness, View } from "./freshness.ts";
@@ -151,10 +151,13 @@ export function createCache(deps: CacheDeps): Pipeline {
 			return fromOrigin(question, "request");
 		}
 		const { hit, detail, isStale } = await lookUp(question);
-		if (hit !== undefined)
-			return fromStore(question, hit, { isHit: true, detail });
+		if (hit !== undefined) {
+			const status = { isHit: true, detail };
+			const answer = await fromStore(question, hit, status);
+			if (answer !== undefined) return answer;
+		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-		return collapsed(question, isStale ? "stale" : "uri-miss");
+		return collapsed(question, hit || isStale ? "stale" : "uri-miss");
 	}
 
 	/** The plan by a catalog that is current as of the view, and the view no older than the plan allows. */
@@ -229,12 +232,15 @@ export function createCache(deps: CacheDeps): Pipeline {
 		return isFresh(entry, plan.tags, view, now());
 	}
 
-	function fromStore(
+	/** An answer made of a good entry; nothing where it turns out not to be this caller's. */
+	async function fromStore(
 		question: Question,
 		entry: Entry,
 		status: CacheStatus,
-	): Response {
-		const { request, view } = question;
+	): Promise<Response | undefined> {
+		const { request } = question;
+		const view = await viewThatVouches(question, entry);
+		if (view === undefined) return undefined;
 		const answer = fromEntry(entry, request.method);
 		setAge(answer.headers, view.asOf, now());
 		// What the origin answered may be ahead of the view.
@@ -242,8 +248,27 @@ export function createCache(deps: CacheDeps): Pipeline {
 			? [view.token]
 			: [view.token, entry.token];
 		setTokens(answer.headers, seen);
-		setStatus(answer.headers, { ...status, ttlMs: ttlOf(question) });
+		const ttlMs = ttlOf({ ...question, view });
+		setStatus(answer.headers, { ...status, ttlMs });
 		return conditional(request, answer);
+	}
+
+	/**
+	 * An entry may have been answered by policies that are newer than its plan, and tell callers apart who were alike. So but
+	 * for the caller whose answer it was, it takes a poll that began after the answer, and found no such change.
+	 */
+	async function viewThatVouches(
+		question: Question,
+		entry: Entry,
+	): Promise<View | undefined> {
+		const { view, identity, request, allowedMs } = question;
+		if (isCovered(entry, view) || entry.reader === (await readerOf(identity)))
+			return view;
+		const tokens = [...tokensIn(request.headers), entry.token];
+		const newer = await freshness.view({ maxAgeMs: allowedMs, tokens });
+		return newer && isGood(entry, { ...question, view: newer })
+			? newer
+			: undefined;
 	}
 
 	/** One request of an isolate asks for an answer, those that come meanwhile wait for it: by value, never by its promise. */
@@ -266,8 +291,10 @@ export function createCache(deps: CacheDeps): Pipeline {
 				},
 			);
 			if (answer !== undefined) return answer;
-			if (value !== undefined)
-				return fromStore(question, value, { forwarded, isCollapsed: true });
+			if (value === undefined) continue;
+			const status = { forwarded, isCollapsed: true };
+			const shared = await fromStore(question, value, status);
+			if (shared !== undefined) return shared;
 		}
 		return fromOrigin(question, forwarded);
 	}
@@ -296,6 +323,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			schema: plan.schema,
 			stamp,
 			token,
+			reader: await readerOf(identity),
 			now,
 		});
 		if (filled.entry === undefined) {

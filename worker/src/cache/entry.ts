@@ -1,4 +1,5 @@
 // An answer as the cache keeps it: what PostgREST said, and when it was known to be true. Bytes and text, never a stream.
+import type { Identity } from "../identity/identity.ts";
 import type { View } from "./freshness.ts";
 
 export interface Entry {
@@ -7,6 +8,8 @@ export interface Entry {
 	readonly seq: number;
 	/** Stands for everything that the answer may show beyond that state. */
 	readonly token: string;
+	/** Whom it was given to first: names a role and all of the claims. */
+	readonly reader: string;
 	/** When the origin had answered, in milliseconds since the epoch, by the clock of the isolate that asked. */
 	readonly filledAt: number;
 	readonly status: number;
@@ -67,6 +70,11 @@ export async function entityTag({
 	all.set(head);
 	all.set(body, head.length);
 	return `"${(await sha256(all)).slice(0, 27)}"`;
+}
+
+/** A name for a caller. Of claims in another order it is another. */
+export function readerOf({ role, claims }: Identity): Promise<string> {
+	return sha256(new TextEncoder().encode(JSON.stringify([role, claims])));
 }
 
 /** The name that an answer is stored under. */

@@ -60,12 +60,14 @@ interface Filling {
 	/** As it was before the origin was asked. */
 	readonly stamp: Stamp;
 	readonly token: string;
+	/** Names the caller. */
+	readonly reader: string;
 	readonly now: () => number;
 }
 
 /** @throws {Refusal} where the origin's answer breaks off */
 export async function fill(filling: Filling): Promise<Filled> {
-	const { request, response, schema, stamp, token, now } = filling;
+	const { request, response, schema, stamp, token, reader, now } = filling;
 	const { status, statusText } = response;
 	if (status !== 200 && status !== 206)
 		return { response, reason: `the status is ${status}` };
@@ -86,6 +88,7 @@ export async function fill(filling: Filling): Promise<Filled> {
 	const entry = {
 		...stamp,
 		token,
+		reader,
 		filledAt: now(),
 		status,
 		statusText,

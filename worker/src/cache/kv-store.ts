@@ -33,6 +33,7 @@ const head = z.object({
 	epoch: z.string(),
 	seq: z.int(),
 	token: z.string(),
+	reader: z.string(),
 	filledAt: z.number(),
 	status: z.literal([200, 206]),
 	statusText: z.string(),

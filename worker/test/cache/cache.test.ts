@@ -1,8 +1,10 @@
 // The read cache over plain functions: which answers are given again, which are not, and what clients are told.
+
 import { describe, expect, it, vi } from "vitest";
 import type { Catalog } from "../../src/cache/catalog.ts";
 import { nameOf } from "../../src/cache/entry.ts";
 import type { CacheablePlan } from "../../src/cache/plan.ts";
+import type { Identity } from "../../src/identity/identity.ts";
 import {
 	ANYBODY,
 	type Ask,
@@ -111,6 +113,67 @@ describe("a read", () => {
 			answer.headers.get("Age"),
 			answer.headers.get("Date"),
 		]).toEqual([3, "2", new Date(NOW).toUTCString()]);
+	});
+
+	describe("that callers share by a plan of a moment ago", () => {
+		const ada: Identity = { role: "anon", claims: { sub: "ada" } };
+		const bob: Identity = { role: "anon", claims: { sub: "bob" } };
+		const answer = (_: Request, { claims }: Identity) =>
+			rows(JSON.stringify([claims.sub]));
+
+		it("is not given to another where the policies have changed before it was made", async () => {
+			const { ask, feed, asked } = startCache({ answer });
+			// Committed after the poll of the view that plans, and before the answer.
+			feed.hold();
+			feed.change("catalog");
+			await ask("/notes", { identity: ada });
+			const other = await ask("/notes", { identity: bob });
+			expect([await other.text(), asked.length]).toEqual(['["bob"]', 2]);
+		});
+
+		it("is not given to another while the feed cannot say whether they have", async () => {
+			const { ask, feed, memory } = startCache({ answer });
+			feed.hold();
+			await ask("/notes", { identity: ada });
+			expect(memory.bytes).toBeGreaterThan(0);
+			feed.failFrom(2);
+			const other = await ask("/notes", { identity: bob });
+			expect(await other.text()).toBe('["bob"]');
+		});
+
+		it("is given to another once a poll after it has found no change of them", async () => {
+			const { ask, feed, clock } = startCache({ answer });
+			await ask("/notes", { identity: ada });
+			clock.ms += 200;
+			const other = await ask("/notes", { identity: bob });
+			const [token] = feed.needs.at(-1)?.tokens ?? [];
+			expect([await other.text(), statusOf(other).hit, token]).toEqual([
+				'["ada"]',
+				true,
+				undefined,
+			]);
+		});
+
+		it("asks the feed for such a poll, where there was none yet", async () => {
+			const { ask, feed } = startCache({ answer });
+			const first = await ask("/notes", { identity: ada });
+			feed.hold();
+			await ask("/notes", { identity: bob });
+			expect(feed.needs.at(-1)?.tokens).toEqual([
+				first.headers.get("Postern-Token"),
+			]);
+		});
+
+		it("is given to the same caller without", async () => {
+			const { ask, feed } = startCache({ answer });
+			await ask("/notes", { identity: ada });
+			feed.hold();
+			const again = await ask("/notes", { identity: { ...ada } });
+			expect([statusOf(again).hit, feed.needs.at(-1)?.tokens]).toEqual([
+				true,
+				[],
+			]);
+		});
 	});
 
 	it("of others is no answer to it", async () => {

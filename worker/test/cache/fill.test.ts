@@ -18,6 +18,7 @@ function filled(response: Response, { now = () => NOW, ...init }: Given = {}) {
 		schema: "api",
 		stamp: { epoch: EPOCH, seq: 7 },
 		token: "token",
+		reader: "reader",
 		now,
 	});
 }
@@ -56,6 +57,7 @@ describe("an answer that is kept", () => {
 			epoch: EPOCH,
 			seq: 7,
 			token: "token",
+			reader: "reader",
 			filledAt: NOW,
 			status: 206,
 			statusText: "Partial Content",

@@ -32,6 +32,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 		epoch: EPOCH,
 		seq: 7,
 		token: tokenAt(NOW),
+		reader: "reader",
 		filledAt: NOW,
 		status: 200,
 		statusText: "OK",
@@ -188,6 +189,7 @@ function startFeed(now: () => number) {
 	const changes: Record<string, number> = {};
 	let seq = 7;
 	let held: View | undefined;
+	let failsFrom = Number.POSITIVE_INFINITY;
 	const feed = {
 		needs: [] as Needs[],
 		/** undefined: there is none to be had. */
@@ -221,11 +223,19 @@ function startFeed(now: () => number) {
 		letGo() {
 			held = undefined;
 		},
+		/** From so many questions on, the feed cannot be reached. */
+		failFrom(count: number) {
+			failsFrom = count;
+		},
 	};
 	const freshness: Freshness = {
 		async view(needs) {
 			feed.needs.push(needs);
-			return feed.problem === undefined ? (held ?? feed.view()) : undefined;
+			if (feed.needs.length > failsFrom) return undefined;
+			if (feed.problem !== undefined) return undefined;
+			// A token that it does not cover makes the feed look again.
+			const isEnough = held && needs.tokens.every((it) => held?.covers(it));
+			return isEnough ? held : feed.view();
 		},
 		catalog: async () => feed.catalog,
 		lastCatalog: () => feed.lastCatalog,
