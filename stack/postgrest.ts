@@ -25,6 +25,8 @@ interface PostgrestOptions {
 	anonRole?: string;
 	/** Where clients reach it: its OpenAPI document says so. */
 	publicUrl: string;
+	/** Further settings, or others than those made here, by the names of its environment variables. */
+	settings?: Readonly<Record<string, string>>;
 	log: Log;
 }
 
@@ -52,6 +54,7 @@ function postgrestSettings({
 	adminPort,
 	anonRole,
 	publicUrl,
+	settings,
 }: PostgrestOptions) {
 	return {
 		PGRST_DB_URI: databaseUrl,
@@ -65,6 +68,7 @@ function postgrestSettings({
 		PGRST_SERVER_PORT: String(port),
 		PGRST_ADMIN_SERVER_PORT: String(adminPort),
 		PGRST_OPENAPI_SERVER_PROXY_URI: publicUrl,
+		...settings,
 	};
 }
 

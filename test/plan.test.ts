@@ -1,0 +1,425 @@
+// What the planner of the read cache says of an answer is held against the real thing: what PostgreSQL reads for it, what
+// changes it, and who else gets the same.
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Catalog } from "../worker/src/cache/catalog.ts";
+import {
+	type CacheablePlan,
+	createPlanner,
+	type Plan,
+} from "../worker/src/cache/plan.ts";
+import type { Identity } from "../worker/src/identity/identity.ts";
+import { HARD_READS } from "./support/planning/hard-reads.ts";
+import {
+	mutate,
+	overwrite,
+	randomChange,
+	readTables,
+	tableOf,
+} from "./support/planning/mutations.ts";
+import {
+	type Ask,
+	type Facts,
+	type PlanningOrigin,
+	SCHEMAS,
+	startPlanningOrigin,
+} from "./support/planning/origin.ts";
+import {
+	type Read,
+	randomIdentity,
+	randomRead,
+	type Samples,
+} from "./support/planning/random-reads.ts";
+import { READS } from "./support/transparency/requests.ts";
+
+/** PLAN_RUNS=20 for twenty times as much. */
+const RUNS = Number(process.env.PLAN_RUNS ?? 1);
+const TIMEOUT_MS = 120_000 * RUNS;
+
+/** Figures are for those who ask for more. */
+const report: typeof console.log = RUNS > 1 ? console.log : () => {};
+
+/** Of which some may be cached and are answered. */
+const READS_PER_RUN = 700;
+
+const planner = createPlanner({ schemas: SCHEMAS, stalenessMs: 5_000 });
+
+let origin: PlanningOrigin;
+let catalog: Catalog;
+let facts: Facts;
+let samples: Samples;
+let tagOf: ReadonlyMap<string, string>;
+
+beforeAll(async () => {
+	origin = await startPlanningOrigin();
+	({ catalog, facts } = await origin.catalog());
+	samples = await readSamples();
+	tagOf = await readTags();
+	return () => origin.stop();
+});
+
+describe("the planner's tags cover what PostgreSQL reads", () => {
+	it("for the reads that PostgREST is known to answer, of which it bypasses few", async () => {
+		const cacheable: string[] = [];
+		const bypassed: string[] = [];
+		for (const { method, path, headers = {}, as, status } of Object.values(
+			READS,
+		).flat()) {
+			if (status > 206 || !["GET", "HEAD"].includes(method)) continue;
+			const role = as === "ada" ? "authenticated" : "anon";
+			const identity = { role, claims: { sub: as } };
+			const fields = Object.entries(headers).map(
+				([name, value]): [string, string] => [name, String(value)],
+			);
+			const ask = { method, path, headers: Object.fromEntries(fields) };
+			const planned = plan(ask, identity);
+			(planned.kind === "bypass" ? bypassed : cacheable).push(path);
+			if (planned.kind === "bypass") continue;
+			const read = await tagsRead(ask, identity);
+			expect(uncovered(read ?? [], planned), path).toEqual([]);
+		}
+		report("known reads:", cacheable.length, bypassed.length);
+		expect(cacheable.length).toBeGreaterThan(3 * bypassed.length);
+	});
+
+	it("whatever is asked", { timeout: TIMEOUT_MS }, async () => {
+		const seen = { cacheable: 0, bypassed: 0, refused: 0 };
+		await fc.assert(
+			fc.asyncProperty(
+				randomRead(facts, samples),
+				async ({ ask, identity }) => {
+					const planned = plan(ask, identity);
+					if (planned.kind === "bypass") {
+						seen.bypassed++;
+						return;
+					}
+					const read = await tagsRead(ask, identity);
+					if (read === undefined) seen.refused++;
+					else seen.cacheable++;
+					expect(uncovered(read ?? [], planned)).toEqual([]);
+				},
+			),
+			{ numRuns: 600 * RUNS },
+		);
+		report("what is read:", seen);
+		expect(seen.cacheable).toBeGreaterThan(100 * RUNS);
+	});
+});
+
+it("a row that changed has a tag of each hard read that it changed", {
+	timeout: TIMEOUT_MS,
+}, async () => {
+	const { client } = origin;
+	const seen = { changes: 0, pairs: 0, changed: 0, ofRows: 0 };
+	const hard = await answered(HARD_READS.flatMap(asPlanned));
+	expect(hard).toHaveLength(HARD_READS.length);
+	const read = await Promise.all(
+		hard.map(({ read: { ask, identity } }) => tagsRead(ask, identity)),
+	);
+	for (const table of await readTables(client)) {
+		const tag = tagOf.get(table.id) ?? "";
+		const readers = hard.filter(
+			({ read: { ask } }, index) =>
+				// What functions read does not show.
+				isCalling(ask.path) || read[index]?.includes(tag),
+		);
+		for (let row = 0; row < 5; row++) {
+			const { cursor } = await poll(null);
+			const mutation = await overwrite(client, table, row);
+			if (mutation === undefined) continue;
+			const { tags } = await poll(cursor);
+			const after = await answersTo(readers.map((one) => one.read));
+			await mutation.undo();
+			seen.changes++;
+			readers.forEach(({ read: { ask, plan: own }, answer }, index) => {
+				seen.pairs++;
+				if (after[index] === answer) return;
+				seen.changed++;
+				if (own.tags.some((one) => one.endsWith(")"))) seen.ofRows++;
+				const told = own.tags.filter((one) => tags.includes(one));
+				expect(told, `${mutation.statement}: ${ask.path}`).not.toEqual([]);
+			});
+		}
+	}
+	report("what changes hard reads:", seen);
+	expect(seen.changed).toBeGreaterThan(150);
+	expect(seen.ofRows).toBeGreaterThan(10);
+});
+
+it("an answer that a change made another has a tag of the change, whoever changed what", {
+	timeout: TIMEOUT_MS,
+}, async () => {
+	const { client } = origin;
+	const tables = await readTables(client);
+	const seen = { changes: 0, pairs: 0, changed: 0, ofRows: 0, spared: 0 };
+	await fc.assert(
+		fc.asyncProperty(
+			fc.integer(),
+			fc.array(randomChange, { minLength: 20, maxLength: 20 }),
+			async (seed, changes) => {
+				const reads = fc.sample(randomRead(facts, samples), {
+					seed,
+					numRuns: READS_PER_RUN,
+				});
+				const planned = reads.flatMap(asPlanned);
+				const read = tables.filter(
+					({ id }) => readersOf(planned, tagOf.get(id) ?? "").length >= 4,
+				);
+				for (const change of changes) {
+					const table = tableOf(read, change);
+					const before = await answered(
+						chosen(planned, tagOf.get(table.id) ?? "", change.value),
+					);
+					const { cursor } = await poll(null);
+					const mutation = await mutate(client, table, change);
+					if (mutation === undefined) continue;
+					const { tags } = await poll(cursor);
+					const after = await answersTo(before.map((one) => one.read));
+					await mutation.undo();
+					seen.changes++;
+					before.forEach(({ read: one, answer }, index) => {
+						const own = one.plan.tags;
+						const isTold = own.some((tag) => tags.includes(tag));
+						const isOfRow = own.some((tag) => tag.endsWith(")"));
+						seen.pairs++;
+						if (after[index] === answer) {
+							if (!isTold) seen.spared++;
+							return;
+						}
+						seen.changed++;
+						if (isOfRow) seen.ofRows++;
+						if (isTold) return;
+						throw new Error(
+							[
+								mutation.statement,
+								`changed ${JSON.stringify(tags)} and the answer to`,
+								JSON.stringify(one),
+							].join("\n"),
+						);
+					});
+				}
+			},
+		),
+		{ numRuns: 4 * RUNS, endOnFailure: true },
+	);
+	report("what changes answers:", seen);
+	expect(seen.pairs).toBeGreaterThan(1_000 * RUNS);
+	expect(seen.changed).toBeGreaterThan(50 * RUNS);
+	expect(seen.ofRows).toBeGreaterThan(0);
+});
+
+it("callers with the same key get the same bytes", {
+	timeout: TIMEOUT_MS,
+}, async () => {
+	const seen = { pairs: 0, shared: 0 };
+	await fc.assert(
+		fc.asyncProperty(
+			randomRead(facts, samples),
+			fc.array(randomIdentity, { minLength: 4, maxLength: 4 }),
+			async ({ ask, identity }, others) => {
+				const [mine] = await answered(asPlanned({ ask, identity }));
+				if (mine === undefined) return;
+				const theirs = others
+					.flatMap((other) => asPlanned({ ask, identity: other }))
+					.filter(({ plan: { key } }) => key === mine.read.plan.key);
+				seen.pairs += others.length;
+				seen.shared += theirs.length;
+				for (const answer of await answersTo(theirs))
+					expect(answer).toBe(mine.answer);
+			},
+		),
+		{ numRuns: 500 * RUNS },
+	);
+	report("who shares answers:", seen);
+	expect(seen.shared).toBeGreaterThan(40 * RUNS);
+});
+
+it("reads with the same key, however they are spelled, get the same bytes", {
+	timeout: TIMEOUT_MS,
+}, async () => {
+	const seen = { spelled: 0 };
+	await fc.assert(
+		fc.asyncProperty(
+			randomRead(facts, samples),
+			fc.infiniteStream(fc.nat(5)),
+			async ({ ask, identity }, numbers) => {
+				const [mine] = await answered(asPlanned({ ask, identity }));
+				if (mine === undefined) return;
+				const path = spelled(ask.path, numbers);
+				const [other] = asPlanned({ ask: { ...ask, path }, identity });
+				if (other === undefined) throw new Error(`${path} is bypassed`);
+				expect(other.plan.key).toBe(mine.read.plan.key);
+				expect(await answersTo([other])).toEqual([mine.answer]);
+				seen.spelled++;
+			},
+		),
+		{ numRuns: 400 * RUNS },
+	);
+	report("spelled otherwise:", seen);
+	expect(seen.spelled).toBeGreaterThan(50 * RUNS);
+});
+
+/** A read that may be cached. */
+interface Planned extends Read {
+	readonly plan: CacheablePlan;
+}
+
+function plan({ method, path, headers }: Ask, identity: Identity): Plan {
+	const request = new Request(`http://postgrest${path}`, { method, headers });
+	return planner.plan(catalog, request, identity);
+}
+
+function asPlanned(read: Read): Planned[] {
+	const planned = plan(read.ask, read.identity);
+	return planned.kind === "cacheable" ? [{ ...read, plan: planned }] : [];
+}
+
+function isCalling(path: string): boolean {
+	return /rpc|studio_name|sequels|same_year|is_mine|team\(|teams/.test(path);
+}
+
+/** Some that say they read a table, and more that say they do not. */
+function chosen(
+	planned: readonly Planned[],
+	tag: string,
+	offset: number,
+): readonly Planned[] {
+	const own = readersOf(planned, tag);
+	const others = planned.filter((one) => !own.includes(one));
+	return [
+		...rotated(own, offset).slice(0, 20),
+		...rotated(others, offset).slice(0, 20),
+	];
+}
+
+function readersOf(
+	planned: readonly Planned[],
+	tag: string,
+): readonly Planned[] {
+	return planned.filter(({ plan: { tags } }) =>
+		tags.some((one) => one === tag || one.startsWith(`${tag}(`)),
+	);
+}
+
+/** The same, its parameters in another order and its characters escaped here and there. */
+function spelled(path: string, numbers: Iterator<number>): string {
+	const number = () => numbers.next().value ?? 0;
+	const { pathname, searchParams } = new URL(path, "http://postgrest");
+	const groups = [
+		...Map.groupBy(searchParams, ([name]) => name).values(),
+	].toSorted(() => number() - 2);
+	const escaped = (text: string) =>
+		[...text]
+			.map((character) => {
+				if (character === " ") return number() > 2 ? "+" : "%20";
+				const isPlain = /[\w.(),*:!-]/.test(character) && number() > 0;
+				return isPlain ? character : percents(character);
+			})
+			.join("");
+	const query = groups
+		.flat()
+		.map(([name, value]) => `${escaped(name)}=${escaped(value)}`);
+	return query.length === 0 ? pathname : `${pathname}?${query.join("&")}`;
+}
+
+function percents(character: string): string {
+	return [...Buffer.from(character)]
+		.map((byte) => `%${byte.toString(16).padStart(2, "0")}`)
+		.join("");
+}
+
+function rotated<T>(values: readonly T[], offset: number): readonly T[] {
+	const start = offset % Math.max(values.length, 1);
+	return [...values.slice(start), ...values.slice(0, start)];
+}
+
+/** Those that PostgREST answers with what may be stored. */
+async function answered(
+	planned: readonly Planned[],
+): Promise<{ read: Planned; answer: string }[]> {
+	const answers = await answersTo(planned);
+	return planned
+		.map((read, index) => ({ read, answer: answers[index] ?? "" }))
+		.filter(({ answer }) => /^\[20[06],/.test(answer));
+}
+
+/** The answers as text. */
+function answersTo(reads: readonly Read[]): Promise<string[]> {
+	return Promise.all(
+		reads.map(async ({ ask, identity }) => {
+			const { status, headers, body } = await origin.ask(ask, identity);
+			const kept = headers.filter(
+				([name]) => !/^(date|connection|transfer-encoding)$/i.test(name),
+			);
+			return JSON.stringify([status, kept, body.toString("base64")]);
+		}),
+	);
+}
+
+/** The tags of the tables that PostgreSQL would read; nothing where PostgREST refuses. */
+async function tagsRead(
+	ask: Ask,
+	identity: Identity,
+): Promise<string[] | undefined> {
+	const accept = "application/vnd.pgrst.plan+json; options=verbose";
+	const { status, body } = await origin.ask(
+		{ ...ask, method: "GET", headers: { ...ask.headers, accept } },
+		identity,
+	);
+	if (status !== 200) return undefined;
+	const tags = new Set<string>();
+	JSON.parse(body.toString(), (_, node) => {
+		const name = node?.["Relation Name"];
+		if (name !== undefined) {
+			const tag = tagOf.get(JSON.stringify([node.Schema, name]));
+			if (tag === undefined)
+				throw new Error(`${node.Schema}.${name} has no tag`);
+			tags.add(tag);
+		}
+		return node;
+	});
+	return [...tags];
+}
+
+function uncovered(read: readonly string[], { tags }: CacheablePlan): string[] {
+	return read.filter(
+		(tag) => !tags.includes(tag) && !tags.includes(`${tag}(*)`),
+	);
+}
+
+async function poll(
+	cursor: string | null,
+): Promise<{ cursor: string; tags: string[] }> {
+	const { rows } = await origin.client.query(
+		"select postern.changes_since($1) as poll",
+		[cursor],
+	);
+	return rows[0].poll;
+}
+
+async function readTags(): Promise<ReadonlyMap<string, string>> {
+	const { rows } = await origin.client.query<{ name: string[]; tag: string }>(`
+		select array[nspname, relname]::text[] as name, postern.tag_of(pg_class.oid) as tag
+		from pg_class
+		join pg_namespace on pg_namespace.oid = relnamespace
+		where relkind in ('r', 'p', 'm')`);
+	return new Map(rows.map(({ name, tag }) => [JSON.stringify(name), tag]));
+}
+
+async function readSamples(): Promise<Samples> {
+	const all = new Map<string, Record<string, string | null>[]>();
+	for (const { schema, name, columns } of facts.relations) {
+		const texts = columns.map(
+			(column) => `${quoted(column.name)}::text as ${quoted(column.name)}`,
+		);
+		const { rows } = await origin.client.query(
+			`select ${texts.join()} from ${quoted(schema)}.${quoted(name)} limit 8`,
+		);
+		all.set(`${schema}.${name}`, rows);
+	}
+	return all;
+}
+
+function quoted(name: string): string {
+	return `"${name.replaceAll('"', '""')}"`;
+}
