@@ -12,6 +12,14 @@ const stack = {
 	hookTimeout: 60_000,
 };
 
+/** They start servers of their own from npm packages, so that another origin changes nothing. */
+const OWN_SERVERS = [
+	"test/start.test.ts",
+	"test/plan.test.ts",
+	"test/histories.test.ts",
+	"test/histories/**",
+];
+
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
 const inContainers = await hasDocker();
@@ -52,8 +60,7 @@ export default defineConfig({
 				test: {
 					name: "stack",
 					...stack,
-					// It starts a stack of its own.
-					exclude: isCompose ? ["test/start.test.ts", BROWSER] : [BROWSER],
+					exclude: isCompose ? [...OWN_SERVERS, BROWSER] : [BROWSER],
 				},
 			},
 			...(inContainers
@@ -62,8 +69,7 @@ export default defineConfig({
 							test: {
 								name: "containers",
 								...stack,
-								// It is about `npm start` itself, which runs no container.
-								exclude: ["test/start.test.ts", BROWSER],
+								exclude: [...OWN_SERVERS, BROWSER],
 							},
 						},
 					]

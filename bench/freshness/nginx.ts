@@ -1,0 +1,112 @@
+// nginx's proxy_cache before an origin: the plain cache with a time to live that Postern is compared with. Debian: nginx-light.
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { freePort, LOOPBACK } from "../../stack/ports.ts";
+import { type Service, startService, untilReady } from "../../stack/service.ts";
+
+const execute = promisify(execFile);
+
+/** Debian's place is not on everybody's PATH. */
+const COMMANDS = ["nginx", "/usr/sbin/nginx"];
+
+/** @returns the command, or nothing where this machine has no nginx */
+export async function findNginx(): Promise<string | undefined> {
+	for (const command of COMMANDS) {
+		try {
+			await execute(command, ["-v"]);
+			return command;
+		} catch {
+			// Not here: the next place.
+		}
+	}
+	return undefined;
+}
+
+export async function startNginx(
+	command: string,
+	originUrl: string,
+	ttlSeconds: number,
+): Promise<Service & { url: string }> {
+	const directory = await mkdtemp(join(tmpdir(), "postern-nginx-"));
+	const port = await freePort();
+	const file = join(directory, "nginx.conf");
+	await writeFile(
+		file,
+		configuration({ directory, port, originUrl, ttlSeconds }),
+	);
+	const service = startService({
+		command,
+		args: ["-p", directory, "-c", file, "-e", "stderr"],
+		stopSignal: "SIGTERM",
+		log: () => {},
+	});
+	const url = `http://${LOOPBACK}:${port}`;
+	await untilReady("nginx", service, () => isListening(url));
+	return {
+		...service,
+		url,
+		async stop() {
+			await service.stop();
+			await rm(directory, { recursive: true, force: true });
+		},
+	};
+}
+
+async function isListening(url: string): Promise<boolean> {
+	try {
+		return (await fetch(`${url}/ready`)).ok;
+	} catch {
+		return false;
+	}
+}
+
+/**
+ * One cache for all of nginx, where Postern's isolates have one each and KV between them.
+ * `proxy_cache_lock` makes one request of many for the same thing; those that wait look again only every half second.
+ * `proxy_cache_use_stale off`: with `updating` it would answer with what is older than its time to live.
+ */
+function configuration(options: {
+	directory: string;
+	port: number;
+	originUrl: string;
+	ttlSeconds: number;
+}): string {
+	const { directory, port, originUrl, ttlSeconds } = options;
+	// Started by root, the workers would be another user, who may not enter the folder.
+	const user = process.getuid?.() === 0 ? "user root;" : "";
+	const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+		.map((name) => `${name}_temp_path ${directory}/${name};`)
+		.join("\n\t");
+	return `${user}
+daemon off;
+worker_processes auto;
+pid ${directory}/nginx.pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	${temporary}
+	proxy_cache_path ${directory}/cache levels=1:2 keys_zone=answers:16m max_size=256m inactive=1h use_temp_path=off;
+	upstream origin {
+		server ${new URL(originUrl).host};
+		keepalive 32;
+	}
+	server {
+		listen ${LOOPBACK}:${port};
+		location = /ready { return 200; }
+		location / {
+			proxy_pass http://origin;
+			proxy_http_version 1.1;
+			proxy_set_header Connection "";
+			proxy_cache answers;
+			proxy_cache_valid 200 206 ${ttlSeconds}s;
+			proxy_cache_lock on;
+			proxy_cache_use_stale off;
+		}
+	}
+}
+`;
+}

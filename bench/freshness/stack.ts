@@ -1,0 +1,113 @@
+// What the contenders have in common: one Postgres with the benchmark's tables, one PostgREST that lets anybody read. Before
+// it Postern as a cluster of isolates with one KV and one change feed.
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { type Credentials, makeCredentials } from "../../stack/credentials.ts";
+import { prepareDatabase } from "../../stack/database.ts";
+import { freePort } from "../../stack/ports.ts";
+import { startPostgres } from "../../stack/postgres.ts";
+import { startPostgrest } from "../../stack/postgrest.ts";
+import { asAuthenticator } from "../../stack/settings.ts";
+import { bundleWorker } from "../../stack/worker.ts";
+import { type Cluster, startCluster } from "../../test/histories/cluster.ts";
+import { type Random, randomOf } from "../../test/histories/random.ts";
+import { type CountingOrigin, startCountingOrigin } from "./origin.ts";
+import { createTables } from "./tables.ts";
+
+/** Called in reverse order when the benchmark is over. */
+export type Cleanup = (() => Promise<unknown>)[];
+
+export interface BenchStack {
+	readonly pool: pg.Pool;
+	readonly postgrestUrl: string;
+	readonly credentials: Credentials;
+}
+
+const CONNECTIONS = 10;
+const silent = () => {};
+
+/** The cluster's KV and clocks misbehave by chance: here they never do. */
+const withoutMishaps: Random = {
+	...randomOf(0),
+	chance: () => false,
+	between: (min, max) => (min + max) / 2,
+	stream: () => withoutMishaps,
+};
+
+export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
+	const credentials = await makeCredentials();
+	const { postgresPassword: password, authenticatorPassword } = credentials;
+	const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
+	cleanup.push(() => rm(directory, { recursive: true, force: true }));
+	// Where root runs this, Postgres runs as another user.
+	await chmod(directory, 0o755);
+	const options = {
+		dataDirectory: join(directory, "postgres"),
+		port: await freePort(),
+		password,
+		log: silent,
+	};
+	await configure(options);
+	const postgres = await startPostgres(options);
+	cleanup.push(postgres.stop);
+	await prepareDatabase({
+		url: postgres.url,
+		authenticatorPassword,
+		log: silent,
+	});
+	const pool = new pg.Pool({
+		connectionString: postgres.url,
+		max: CONNECTIONS,
+	});
+	// The server is stopped while the last connection closes.
+	pool.on("error", () => {});
+	cleanup.push(() => pool.end());
+	await createTables(pool);
+	const postgrest = await startPostgrest({
+		databaseUrl: asAuthenticator(postgres.url, authenticatorPassword),
+		jwks: credentials.originJwks,
+		// nginx could not keep answers to people with a token apart: everybody reads as nobody in particular.
+		anonRole: "anon",
+		port: await freePort(),
+		adminPort: await freePort(),
+		publicUrl: "http://localhost",
+		log: silent,
+	});
+	cleanup.push(postgrest.stop);
+	return { pool, postgrestUrl: postgrest.url, credentials };
+}
+
+/** The first setting takes a start of the server to come into force. By the second a commit shows at once when its time has been noted. */
+async function configure(
+	options: Parameters<typeof startPostgres>[0],
+): Promise<void> {
+	const postgres = await startPostgres(options);
+	const client = new pg.Client({ connectionString: postgres.url });
+	await client.connect();
+	await client.query("alter system set track_commit_timestamp = on");
+	await client.query("alter system set synchronous_commit = off");
+	await client.end();
+	await postgres.stop();
+}
+
+export async function startPostern(
+	{ postgrestUrl, credentials }: BenchStack,
+	isolates: number,
+	stalenessSeconds: number,
+	cleanup: Cleanup,
+): Promise<{ cluster: Cluster; origin: CountingOrigin }> {
+	const origin = await startCountingOrigin(postgrestUrl);
+	cleanup.push(origin.stop);
+	const cluster = await startCluster({
+		bundle: await bundleWorker(),
+		credentials,
+		postgrestUrl: origin.url,
+		instances: isolates,
+		stalenessSeconds,
+		random: withoutMishaps,
+	});
+	cleanup.push(cluster.stop);
+	return { cluster, origin };
+}

@@ -1,0 +1,37 @@
+// A short history of many readers and writers, with faults: every answer is one that its reader's own database session would
+// have been given, no older than is promised. `npm run test:histories` plays long ones.
+import { describe, it } from "vitest";
+import { tellViolation } from "./histories/figures.ts";
+import { newSeed } from "./histories/random.ts";
+import { run } from "./histories/run.ts";
+import { useDatabase } from "./histories/staged.ts";
+import { SHORT } from "./histories/workloads.ts";
+import { stack } from "./support/client.ts";
+
+const database = useDatabase();
+
+describe("in a random history", () => {
+	it.for([1, newSeed()])(
+		"no promise is broken: npm run test:histories -- --short --seed %i",
+		{
+			timeout: 240_000,
+		},
+		async (seed, { expect }) => {
+			const told: string[] = [];
+			const figures = await run({
+				seed,
+				bundle: stack.bundle,
+				database: database(),
+				instances: 3,
+				stalenessSeconds: 2,
+				workload: SHORT,
+				roundOperations: SHORT.operations,
+				onRound: ({ events }, { violations }) => {
+					told.push(...violations.map((one) => tellViolation(one, events)));
+				},
+			});
+			expect(told.join("\n\n")).toBe("");
+			expect(figures.hits).toBeGreaterThan(figures.answered / 10);
+		},
+	);
+});

@@ -1,0 +1,305 @@
+// Decides whether a history keeps the promises. Transactions became visible in a known order, so the database had a known
+// sequence of states, and every answer has to be what its reader would have been told in one of them:
+//
+//   isolation          the answer is that of some state, for this reader, and not of one that was yet to come
+//   bounded staleness  of a state no older than the bound, counted from when the read was sent
+//   sessions           of a state no older than any that the session wrote or was shown before
+//
+// Asks nothing of the system that it judges.
+import type { Commit, Event, Read, User, Write } from "./history.ts";
+import { lastIndex, type State, States } from "./states.ts";
+
+/** A read, and what a reader is told in a state. */
+export interface Query {
+	readonly name: string;
+	readonly reads: readonly string[];
+	answer(state: State, user: User): string;
+}
+
+export interface Promises {
+	readonly boundMs: number;
+	/** How far times of the database's clock and of the test's may be apart. */
+	readonly toleranceMs: number;
+}
+
+export type ViolationKind =
+	/** An answer that was out of date for longer than the bound. */
+	| "stale"
+	/** A session that did not see what it wrote or saw before. */
+	| "session"
+	/** An answer for somebody else. */
+	| "foreign"
+	/** An answer of no state at all: torn between several, or not yet true. */
+	| "impossible"
+	/** A write that was reported done, and was not. */
+	| "lost write"
+	/** A failure where none may be. */
+	| "failure";
+
+export interface Violation {
+	readonly kind: ViolationKind;
+	readonly event: Read | Write;
+	readonly explanation: string;
+}
+
+export interface Verdict {
+	readonly violations: readonly Violation[];
+	/** The oldest answer: for how long it had been out of date when it was asked for, in milliseconds. */
+	readonly worstStalenessMs: number;
+	/** How many answers were out of date at all when they were asked for. */
+	readonly outdated: number;
+}
+
+export interface History {
+	readonly events: readonly Event[];
+	readonly commits: readonly Commit[];
+	readonly queries: readonly Query[];
+	readonly users: readonly User[];
+}
+
+export function check(history: History, promises: Promises): Verdict {
+	return new Checker(history, promises).verdict();
+}
+
+class Checker {
+	readonly #history: History;
+	readonly #promises: Promises;
+	readonly #states: States;
+	readonly #queries: ReadonlyMap<string, Query>;
+	readonly #users: ReadonlyMap<string, User>;
+	readonly #numberOf: ReadonlyMap<string, number>;
+	/** When each transaction was visible at the latest, and when at the earliest. */
+	readonly #visibleBy: Float64Array;
+	readonly #visibleFrom: Float64Array;
+	readonly #answers = new Map<string, string>();
+	/** By session: the first state that it may still be shown. */
+	readonly #floors = new Map<string, number>();
+	readonly #violations: Violation[] = [];
+	#worstStalenessMs = 0;
+	#outdated = 0;
+
+	constructor(history: History, promises: Promises) {
+		const { commits, queries, users, events } = history;
+		this.#history = history;
+		this.#promises = promises;
+		this.#states = new States(commits);
+		this.#queries = new Map(queries.map((query) => [query.name, query]));
+		this.#users = new Map(users.map((user) => [user.name, user]));
+		this.#numberOf = new Map(
+			commits.flatMap(({ operation }, number) =>
+				operation === undefined ? [] : [[operation, number]],
+			),
+		);
+		this.#visibleFrom = Float64Array.from(commits, ({ at }) => at);
+		this.#visibleBy = visibleBy(commits, events);
+	}
+
+	verdict(): Verdict {
+		const inOrder = this.#history.events.toSorted(
+			(one, other) => one.endedAt - other.endedAt,
+		);
+		for (const event of inOrder) {
+			if (event.kind === "read") this.#checkRead(event);
+			else if (event.kind === "write") this.#checkWrite(event);
+			else if (event.kind === "handover")
+				this.#raiseFloor(event.session, this.#floors.get(event.of) ?? 0);
+		}
+		return {
+			violations: this.#violations,
+			worstStalenessMs: this.#worstStalenessMs,
+			outdated: this.#outdated,
+		};
+	}
+
+	#checkWrite(write: Write): void {
+		const number = this.#numberOf.get(write.operation);
+		if (!write.isAcknowledged) return;
+		if (number !== undefined) {
+			if (write.isCausal) this.#raiseFloor(write.session, number);
+		} else if (write.hasEffect) {
+			this.#complain("lost write", write, "it is in no transaction");
+		}
+	}
+
+	#checkRead(read: Read): void {
+		const { answer, session, sentAt, endedAt } = read;
+		if (answer === undefined) return;
+		const { toleranceMs } = this.#promises;
+		const boundMs = read.boundMs ?? this.#promises.boundMs;
+		const newest = lastIndex(
+			this.#visibleFrom,
+			(at) => at <= endedAt + toleranceMs,
+		);
+		const current = this.#visibleAt(sentAt);
+		const bound = this.#visibleAt(sentAt - boundMs - toleranceMs);
+		const floor = read.isCausal ? (this.#floors.get(session) ?? 0) : 0;
+		const match = this.#firstMatch(read, Math.max(bound, floor), newest);
+		if (match === undefined) {
+			this.#explain(read, { bound, floor, newest });
+			return;
+		}
+		if (read.isCausal) this.#raiseFloor(session, match);
+		const latest = this.#lastMatch(read, match, newest) ?? match;
+		this.#noteStaleness(this.#staleness(read, latest, current));
+	}
+
+	/** The first state from `from` on that gives this answer. */
+	#firstMatch(read: Read, from: number, to: number): number | undefined {
+		for (let number = from; number <= to; number += 1) {
+			if (this.#answerOf(read, number) === read.answer) return number;
+			number = this.#nextChange(read, number, to) - 1;
+		}
+		return undefined;
+	}
+
+	/** The last state, not before `from`, that gives this answer. */
+	#lastMatch(read: Read, from: number, to: number): number | undefined {
+		let number = to;
+		while (number >= from) {
+			if (this.#answerOf(read, number) === read.answer) return number;
+			number = this.#segmentOf(read, number) - 1;
+		}
+		return undefined;
+	}
+
+	/** For how long the answer, that of a state, had been out of date when it was asked for. */
+	#staleness({ sentAt }: Read, number: number, current: number): number {
+		if (number >= current) return 0;
+		return sentAt - (this.#visibleBy[number + 1] ?? sentAt);
+	}
+
+	#noteStaleness(staleness: number): void {
+		if (staleness > 0) this.#outdated += 1;
+		this.#worstStalenessMs = Math.max(this.#worstStalenessMs, staleness);
+	}
+
+	/** What is wrong with an answer that matches no state that it may be of. */
+	#explain(
+		read: Read,
+		{ bound, floor, newest }: { bound: number; floor: number; newest: number },
+	): void {
+		const stale = this.#lastMatch(read, 0, Math.max(bound, floor) - 1);
+		if (stale !== undefined && stale < bound) {
+			const outdated = this.#staleness(read, stale, bound);
+			const next = this.#nextChange(read, stale, newest);
+			this.#noteStaleness(outdated);
+			this.#complain(
+				"stale",
+				read,
+				`it had been out of date for ${outdated.toFixed(0)} ms, since ${this.#name(next)}`,
+			);
+		} else if (stale !== undefined) {
+			this.#complain(
+				"session",
+				read,
+				`it is of ${this.#name(stale)}, but the session knows ${this.#name(floor)}`,
+			);
+		} else {
+			const owner = this.#ownerOf(read, newest);
+			if (owner !== undefined)
+				this.#complain("foreign", read, `it is what ${owner} may see`);
+			else
+				this.#complain(
+					"impossible",
+					read,
+					`at ${this.#name(newest)} it would be ${this.#answerOf(read, newest)}`,
+				);
+		}
+	}
+
+	/** Somebody else who might have been given this answer. */
+	#ownerOf(read: Read, newest: number): string | undefined {
+		for (const { name } of this.#history.users) {
+			const other = { ...read, user: name };
+			if (this.#lastMatch(other, 0, newest) !== undefined) return name;
+		}
+		return undefined;
+	}
+
+	#answerOf({ query: name, user: userName }: Read, number: number): string {
+		const query = this.#queries.get(name);
+		const user = this.#users.get(userName);
+		if (query === undefined || user === undefined)
+			throw new Error(`Nobody knows the query ${name} of ${userName}.`);
+		const since = this.#states.unchangedSince(query.reads, number);
+		const memo = `${since} ${userName} ${name}`;
+		let answer = this.#answers.get(memo);
+		if (answer === undefined) {
+			answer = query.answer(this.#states.at(number), user);
+			this.#answers.set(memo, answer);
+		}
+		return answer;
+	}
+
+	/** The first state with the same rows under a query as this one. */
+	#segmentOf({ query: name }: Read, number: number): number {
+		const reads = this.#queries.get(name)?.reads ?? [];
+		return this.#states.unchangedSince(reads, number);
+	}
+
+	/** The first state after this one with other rows under a query, or the one after the last. */
+	#nextChange(read: Read, number: number, last: number): number {
+		const here = this.#segmentOf(read, number);
+		let low = number;
+		let high = last + 1;
+		while (low + 1 < high) {
+			const middle = (low + high) >>> 1;
+			if (this.#segmentOf(read, middle) === here) low = middle;
+			else high = middle;
+		}
+		return high;
+	}
+
+	/** The last state that was there for everybody to see by then. */
+	#visibleAt(time: number): number {
+		return Math.max(
+			0,
+			lastIndex(this.#visibleBy, (at) => at <= time),
+		);
+	}
+
+	#raiseFloor(session: string, number: number): void {
+		const floor = this.#floors.get(session) ?? 0;
+		this.#floors.set(session, Math.max(floor, number));
+	}
+
+	#complain(
+		kind: ViolationKind,
+		event: Read | Write,
+		explanation: string,
+	): void {
+		this.#violations.push({ kind, event, explanation });
+	}
+
+	#name(number: number): string {
+		const operation = this.#history.commits[number]?.operation;
+		return `transaction ${number}${operation === undefined ? "" : ` (${operation})`}`;
+	}
+}
+
+/**
+ * When each transaction was visible at the latest: acknowledged, or followed by another. As all before it were, too, an
+ * earlier one is never later.
+ */
+function visibleBy(
+	commits: readonly Commit[],
+	events: readonly Event[],
+): Float64Array {
+	const acknowledgedAt = new Map<string, number>();
+	for (const event of events) {
+		if (event.kind === "write" && event.isAcknowledged)
+			acknowledgedAt.set(event.operation, event.endedAt);
+	}
+	const times = new Float64Array(commits.length);
+	let later = Number.POSITIVE_INFINITY;
+	for (let number = commits.length - 1; number >= 0; number -= 1) {
+		const { operation = "" } = commits[number] ?? {};
+		later = Math.min(
+			later,
+			acknowledgedAt.get(operation) ?? Number.POSITIVE_INFINITY,
+			commits[number + 1]?.at ?? Number.POSITIVE_INFINITY,
+		);
+		times[number] = later;
+	}
+	return times;
+}

@@ -1,0 +1,72 @@
+// npm run test:histories -- --seed 1 --operations 100000 --instances 3
+// Plays a long history and says whether the promises were kept. Ends with 1 where one was not.
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { bundleWorker } from "../../stack/worker.ts";
+import { startDatabase } from "./database.ts";
+import { tell, tellViolation } from "./figures.ts";
+import { newSeed } from "./random.ts";
+import { run } from "./run.ts";
+import { LONG, SHORT } from "./workloads.ts";
+
+const { values } = parseArgs({
+	options: {
+		seed: { type: "string", default: String(newSeed()) },
+		/** The one of test/histories.test.ts. */
+		short: { type: "boolean", default: false },
+		operations: { type: "string" },
+		instances: { type: "string", default: "3" },
+		/** Operations in a second, if the machine can. */
+		rate: { type: "string" },
+		/** How old an answer may be, in seconds. */
+		staleness: { type: "string", default: "2" },
+		/** A Worker that was bundled before. */
+		bundle: { type: "string" },
+		verbose: { type: "boolean", default: false },
+	},
+});
+const seed = Number(values.seed);
+const usual = values.short ? SHORT : LONG;
+const workload = {
+	...usual,
+	operations: Number(values.operations ?? usual.operations),
+	rate: Number(values.rate ?? usual.rate),
+};
+const ROUND_OPERATIONS = 10_000;
+const MAX_TOLD = 5;
+
+console.log(
+	`npm run test:histories -- --seed ${seed} ${values.short ? "--short " : ""}--operations ${workload.operations} --instances ${values.instances}`,
+);
+console.log(
+	"The seed repeats what is chosen, not what happens first of what happens at once.\n",
+);
+const bundle = values.bundle
+	? await readFile(values.bundle, "utf8")
+	: await bundleWorker();
+const database = await startDatabase();
+const startedAt = performance.now();
+const elapsed = () => (performance.now() - startedAt) / 1_000;
+try {
+	const figures = await run({
+		seed,
+		bundle,
+		database,
+		instances: Number(values.instances),
+		stalenessSeconds: Number(values.staleness),
+		workload,
+		roundOperations: ROUND_OPERATIONS,
+		onRound(round, { violations }, figures) {
+			console.log(
+				`${figures.operations} operations, ${elapsed().toFixed(0)} s, ${figures.violations} violations`,
+			);
+			for (const violation of violations.slice(0, MAX_TOLD))
+				console.log(`\n${tellViolation(violation, round.events)}`);
+		},
+		...(values.verbose ? { log: console.log } : {}),
+	});
+	console.log(`\n${tell(figures, elapsed())}`);
+	if (figures.violations > 0) process.exitCode = 1;
+} finally {
+	await database.stop();
+}

@@ -1,0 +1,72 @@
+// The Worker with a part of its source replaced, as one file: bundled by the esbuild that wrangler bundles with.
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { PROJECT } from "../../stack/state.ts";
+import { type Change, changed } from "./change.ts";
+
+/** The part of esbuild that is used. */
+interface Esbuild {
+	build(options: {
+		entryPoints: string[];
+		bundle: true;
+		format: "esm";
+		target: string;
+		write: false;
+		external: string[];
+		conditions: string[];
+		mainFields: string[];
+		plugins: { name: string; setup(build: Build): void }[];
+	}): Promise<{ outputFiles: { text: string }[] }>;
+}
+interface Build {
+	onLoad(
+		options: { filter: RegExp },
+		load: (file: { path: string }) => Promise<{
+			contents: string;
+			loader: "ts";
+		}>,
+	): void;
+}
+
+const require = createRequire(import.meta.url);
+const esbuild: Esbuild = createRequire(
+	require.resolve("wrangler/package.json"),
+)("esbuild");
+
+const SOURCES = join(PROJECT, "worker", "src");
+
+/** @param file below worker/src */
+export async function bundleMutated(
+	file: string,
+	change: Change,
+): Promise<string> {
+	const mutated = join(SOURCES, file);
+	let isMutated = false;
+	const { outputFiles } = await esbuild.build({
+		entryPoints: [join(SOURCES, "index.ts")],
+		bundle: true,
+		format: "esm",
+		target: "es2024",
+		write: false,
+		external: ["cloudflare:*", "node:*"],
+		// As wrangler has them.
+		conditions: ["workerd", "worker", "browser"],
+		mainFields: ["browser", "module", "main"],
+		plugins: [
+			{
+				name: "mutation",
+				setup(build) {
+					build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+						const source = await readFile(path, "utf8");
+						if (path !== mutated) return { contents: source, loader: "ts" };
+						isMutated = true;
+						return { contents: changed(source, change), loader: "ts" };
+					});
+				},
+			},
+		],
+	});
+	if (!isMutated) throw new Error(`${file} is no part of the Worker.`);
+	return outputFiles[0]?.text ?? "";
+}

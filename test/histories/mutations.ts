@@ -1,0 +1,252 @@
+// Ways to break the promises: changes of the Worker's sources or of a function in the database, each with the schedule that
+// shows it.
+import type pg from "pg";
+import { type Change, changed } from "./change.ts";
+import type { ViolationKind } from "./check.ts";
+import type { Scenario } from "./scenarios.ts";
+import * as scenarios from "./scenarios.ts";
+
+interface Mutation extends Change {
+	readonly name: string;
+	readonly scenario: Scenario;
+	/** As what the checker has to find it. */
+	readonly found: ViolationKind;
+}
+
+export interface WorkerMutation extends Mutation {
+	/** Below worker/src. */
+	readonly file: string;
+}
+
+export interface SqlMutation extends Mutation {
+	/** A query for the function's oid. */
+	readonly of: string;
+}
+
+export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
+	{
+		name: "an entry is stamped with the view as it is after the origin was asked",
+		file: "cache/cache.ts",
+		from: "const response = mutable(await origin(request, identity)); const token = freshness.tokenForNow(); if (objection",
+		to: `const response = mutable(await origin(request, identity));
+			const after = await freshness.view({ maxAgeMs: 60_000, tokens: [] });
+			stamp.seq = after.seq;
+			const token = freshness.tokenForNow(); if (objection`,
+		scenario: scenarios.overtakenAnswer,
+		found: "stale",
+	},
+	{
+		name: "the claims that policies read are not in the key",
+		file: "cache/key.ts",
+		from: "Object.entries(slice.claims)",
+		to: "[]",
+		scenario: scenarios.sameUrl,
+		found: "foreign",
+	},
+	{
+		name: "the role is not in the key",
+		file: "cache/key.ts",
+		from: "slice.role,",
+		to: "",
+		scenario: scenarios.otherRole,
+		found: "foreign",
+	},
+	{
+		name: "the feed is not asked after a write",
+		file: "cache/cache.ts",
+		from: "await freshness.afterWrite()",
+		to: "(await freshness.view({ maxAgeMs: 60_000, tokens: [] })).token",
+		scenario: scenarios.ownWrite,
+		found: "session",
+	},
+	{
+		name: "a poll that was under way when a write was done will do for its token",
+		file: "feed/follower.ts",
+		from: "return nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
+		to: "return running ?? nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
+		scenario: scenarios.pollUnderWay,
+		found: "session",
+	},
+	{
+		name: "tokens are not heeded",
+		file: "cache/freshness.ts",
+		from: "tokens.every((token) => covers(position, token));",
+		to: "true;",
+		scenario: scenarios.ownWriteElsewhere,
+		found: "session",
+	},
+	{
+		name: "an answer of the origin has the token of the view",
+		file: "cache/cache.ts",
+		from: "const token = freshness.tokenForNow(); if (objection",
+		to: "const token = view.token; if (objection",
+		scenario: scenarios.seenElsewhere,
+		found: "session",
+	},
+	{
+		name: "an answer of the cache has the token of the view alone",
+		file: "cache/cache.ts",
+		from: "const seen = isCovered(entry, view)",
+		to: "const seen = true",
+		scenario: scenarios.seenAhead,
+		found: "session",
+	},
+	{
+		name: "an answer by policies that are newer than its plan is given to others",
+		file: "cache/cache.ts",
+		from: "entry.reader === (await readerOf(identity))",
+		to: "true",
+		scenario: scenarios.policyTellsApart,
+		found: "foreign",
+	},
+	{
+		name: "the age of the view is not looked at",
+		file: "cache/freshness.ts",
+		from: "now() - asOf <= maxAgeMs && tokens",
+		to: "tokens",
+		scenario: scenarios.feedOutOfReach,
+		found: "stale",
+	},
+	{
+		name: "what policies read is not in the tags",
+		file: "cache/uses.ts",
+		from: "count(policy, policy.reads)",
+		to: "count(policy, [])",
+		scenario: scenarios.leftTeam,
+		found: "stale",
+	},
+	{
+		name: "changes of the catalog are not in the tags",
+		file: "cache/uses.ts",
+		from: "new Set([CATALOG_TAG])",
+		to: "new Set()",
+		scenario: scenarios.changedPolicy,
+		found: "stale",
+	},
+	{
+		name: "a read by key does not depend on changes of any row",
+		file: "cache/row-tags.ts",
+		from: "(*)`];",
+		to: "(no row)`];",
+		scenario: scenarios.manyRows,
+		found: "stale",
+	},
+	{
+		name: "an embedded relation is not in the tags",
+		file: "cache/uses.ts",
+		from: "this.#used.add(dependence);",
+		to: "",
+		scenario: scenarios.embeddedWrite,
+		found: "stale",
+	},
+	{
+		name: "epochs are not compared",
+		file: "cache/entry.ts",
+		from: "entry.epoch === view.epoch &&",
+		to: "",
+		scenario: scenarios.lostObject,
+		found: "stale",
+	},
+	{
+		name: "what comes from KV is not compared with the view",
+		file: "cache/cache.ts",
+		from: "if (!isGood(far, question)) return { isStale: true };",
+		to: "",
+		scenario: scenarios.oldInKv,
+		found: "stale",
+	},
+	{
+		name: "what was stored of the feed is current when it is restored",
+		file: "feed/follower.ts",
+		from: "if (cursor === undefined || found.isReset)",
+		to: "if (asOf === NEVER && state) moveTo(found.cursor); else if (cursor === undefined || found.isReset)",
+		scenario: scenarios.evictedObject,
+		found: "stale",
+	},
+];
+
+const loggerOf = (table: string, event: string) =>
+	`select ('postern.' || postern.logger_of('api.${table}'::regclass, '${event}'))::regproc::oid as oid`;
+
+export const SQL_MUTATIONS: readonly SqlMutation[] = [
+	{
+		name: "an update is not logged",
+		of: loggerOf("boards", "update"),
+		from: "where cardinality(changed.keys) > 0;",
+		to: "where false;",
+		scenario: scenarios.writeInSql,
+		found: "stale",
+	},
+	{
+		name: "a deletion is not logged",
+		of: loggerOf("children", "delete"),
+		from: "where cardinality(changed.keys) > 0;",
+		to: "where cardinality(changed.keys) > 0 and tg_op <> 'DELETE';",
+		scenario: scenarios.cascade,
+		found: "stale",
+	},
+	{
+		name: "TRUNCATE is not logged",
+		of: loggerOf("crowd", "truncate"),
+		from: "values (tg_argv[0], '{*}');",
+		to: "select tg_argv[0], '{*}' where false;",
+		scenario: scenarios.manyRows,
+		found: "stale",
+	},
+	{
+		name: "an update logs the new key alone",
+		of: loggerOf("parts", "update"),
+		from: "from old_rows as this",
+		to: "from old_rows as this where false",
+		scenario: scenarios.movedRow,
+		found: "stale",
+	},
+	{
+		name: "changes are read after the last transaction id, not after the last snapshot",
+		of: "select 'postern.changes_since'::regproc::oid as oid",
+		from: "where changes.xid = any (array(select pg_snapshot_xip(since)))",
+		to: "where false",
+		scenario: scenarios.lateCommit,
+		found: "stale",
+	},
+	{
+		name: "REFRESH MATERIALIZED VIEW is not logged",
+		of: "select 'postern.log_ddl'::regproc::oid as oid",
+		from: "and class.relkind in ('r', 'p', 'v', 'm', 'f');",
+		to: "and class.relkind in ('r', 'p', 'v', 'f');",
+		scenario: scenarios.refreshed,
+		found: "stale",
+	},
+	{
+		name: "a changed policy is not logged",
+		of: "select 'postern.log_ddl'::regproc::oid as oid",
+		from: "if tg_tag <> 'REFRESH MATERIALIZED VIEW' then",
+		to: "if tg_tag not in ('REFRESH MATERIALIZED VIEW', 'ALTER POLICY') then",
+		scenario: scenarios.changedPolicy,
+		found: "stale",
+	},
+];
+
+const EVENT_TRIGGERS = ["postern_log_ddl", "postern_log_drop"];
+
+/** Changes a function behind the back of the event triggers, which would say so. @returns how to change it back */
+export async function changeFunction(
+	client: pg.Client,
+	mutation: SqlMutation,
+): Promise<() => Promise<void>> {
+	const { rows } = await client.query<{ definition: string }>(
+		`select pg_get_functiondef(oid) as definition from (${mutation.of}) as function`,
+	);
+	const [{ definition } = { definition: "" }] = rows;
+	const define = async (text: string) => {
+		await client.query("begin");
+		for (const name of EVENT_TRIGGERS)
+			await client.query(`alter event trigger ${name} disable`);
+		await client.query(text);
+		for (const name of EVENT_TRIGGERS)
+			await client.query(`alter event trigger ${name} enable always`);
+		await client.query("commit");
+	};
+	await define(changed(definition, mutation));
+	return () => define(definition);
+}

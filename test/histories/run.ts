@@ -1,0 +1,73 @@
+// A whole run: a cluster, rounds of a history played on it, each judged when it is over.
+import { check, type Promises, type Verdict } from "./check.ts";
+import { startCluster } from "./cluster.ts";
+import type { Database } from "./database.ts";
+import { add, addRound, type Figures, noFigures } from "./figures.ts";
+import { type Played, play, type Workload } from "./play.ts";
+import { randomOf } from "./random.ts";
+
+export interface RunOptions {
+	readonly seed: number;
+	readonly bundle: string;
+	readonly database: Database;
+	readonly instances: number;
+	readonly stalenessSeconds: number;
+	readonly workload: Workload;
+	/** Operations after which everything has to be quiet and is judged. */
+	readonly roundOperations: number;
+	/** Called after each round. */
+	readonly onRound?: (
+		round: Played,
+		verdict: Verdict,
+		figures: Figures,
+	) => void;
+	/** Rounds after the first one with a violation. */
+	readonly goesOn?: boolean;
+	readonly log?: (line: string) => void;
+}
+
+/** Times of the database and of the test are compared: both clocks are this machine's. */
+export const TOLERANCE_MS = 50;
+
+export async function run(options: RunOptions): Promise<Figures> {
+	const { seed, database, workload, roundOperations, onRound, log } = options;
+	const random = randomOf(seed);
+	const promises: Promises = {
+		boundMs: options.stalenessSeconds * 1_000,
+		toleranceMs: TOLERANCE_MS,
+	};
+	const cluster = await startCluster({
+		bundle: options.bundle,
+		credentials: database.credentials,
+		postgrestUrl: database.postgrestUrl,
+		instances: options.instances,
+		stalenessSeconds: options.stalenessSeconds,
+		random: random.stream("cluster"),
+		...(log === undefined ? {} : { log }),
+	});
+	const figures = noFigures();
+	try {
+		const rounds = Math.ceil(workload.operations / roundOperations);
+		for (let number = 0; number < rounds; number += 1) {
+			const name = `round ${number}`;
+			const operations = Math.ceil(workload.operations / rounds);
+			const round = await play({
+				database,
+				cluster,
+				promises,
+				random: random.stream(name),
+				workload: { ...workload, operations },
+				name,
+			});
+			const verdict = check(round, promises);
+			addRound(figures, round, verdict);
+			onRound?.(round, verdict, figures);
+			if (verdict.violations.length > 0 && !options.goesOn) break;
+		}
+	} finally {
+		await cluster.stop();
+	}
+	for (const [misdeed, count] of Object.entries(cluster.kv.misdeeds))
+		add(figures.faults, misdeed, count);
+	return figures;
+}

@@ -1,0 +1,215 @@
+// A cluster for a history whose every step is written down, to bring about one thing that must not go wrong. Judged by the
+// same checker as random histories are.
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import { callersOf, USERS } from "./callers.ts";
+import { check, type Promises, type Verdict } from "./check.ts";
+import { type Caller, type Directive, Session } from "./client.ts";
+import { type Cluster, type Instance, startCluster } from "./cluster.ts";
+import type { Database } from "./database.ts";
+import { isHit } from "./figures.ts";
+import type { Event, Read, Write } from "./history.ts";
+import { type ClockReading, readClock, readCommits } from "./log.ts";
+import { QUERIES } from "./queries.ts";
+import { randomOf } from "./random.ts";
+import { TOLERANCE_MS } from "./run.ts";
+import { transact } from "./transact.ts";
+import type { GatewayWrite, SqlWrite } from "./writes.ts";
+
+/** The least that STALENESS_SECONDS may be. */
+const STALENESS_SECONDS = 1;
+
+export class Stage {
+	readonly #database: Database;
+	readonly #cluster: Cluster;
+	readonly #client: pg.Client;
+	readonly #callers: readonly Caller[];
+	readonly #begun: ClockReading;
+	readonly #events: Event[] = [];
+	readonly #promises: Promises = {
+		boundMs: STALENESS_SECONDS * 1_000,
+		toleranceMs: TOLERANCE_MS,
+	};
+
+	static async open(database: Database, bundle: string): Promise<Stage> {
+		const cluster = await startCluster({
+			bundle,
+			credentials: database.credentials,
+			postgrestUrl: database.postgrestUrl,
+			instances: 2,
+			stalenessSeconds: STALENESS_SECONDS,
+			random: randomOf(0),
+		});
+		// It is the gateway's turn to go wrong, not KV's.
+		cluster.kv.isDown = true;
+		const client = await database.connect();
+		return new Stage(
+			database,
+			cluster,
+			client,
+			await callersOf(database.credentials),
+			await readClock(client),
+		);
+	}
+
+	private constructor(
+		database: Database,
+		cluster: Cluster,
+		client: pg.Client,
+		callers: readonly Caller[],
+		begun: ClockReading,
+	) {
+		this.#database = database;
+		this.#cluster = cluster;
+		this.#client = client;
+		this.#callers = callers;
+		this.#begun = begun;
+	}
+
+	get cluster(): Cluster {
+		return this.#cluster;
+	}
+
+	/** One of the isolates. */
+	isolate(number: 0 | 1): Instance {
+		const instance = this.#cluster.instances[number];
+		if (instance === undefined) throw new Error("There is no such isolate.");
+		return instance;
+	}
+
+	/** A session that carries tokens. */
+	session(name: string): Session {
+		return new Session(name, true);
+	}
+
+	/** Reads a path of those in queries.ts. */
+	async read(
+		path: string,
+		{ as = "nobody", at = 0, directive, session }: Reading = {},
+	): Promise<Read> {
+		const query = QUERIES.find(({ name }) => name === `GET ${path}`);
+		if (query === undefined) throw new Error(`There is no query ${path}.`);
+		const user = this.#caller(as);
+		const read = await (session ?? new Session("reader", false)).read({
+			query,
+			user,
+			credential: user.credentials[0],
+			target: this.#target(at),
+			directive,
+		});
+		this.#events.push(read);
+		return read;
+	}
+
+	/** Reads until the cache answers: from now on it is known to have an answer. */
+	async warm(path: string, reading: Reading = {}): Promise<void> {
+		for (let attempt = 0; attempt < WARM_ATTEMPTS; attempt += 1) {
+			if (isHit(await this.read(path, reading))) return;
+			await sleep(50);
+		}
+		throw new Error(`${path} is never answered by the cache.`);
+	}
+
+	/** The isolate asks the feed now. */
+	async refresh(at: 0 | 1 = 0): Promise<void> {
+		const directive = { field: "max-age=0", boundMs: 0 };
+		await this.read("/totals", { at, directive });
+	}
+
+	async write(
+		session: Session,
+		write: GatewayWrite,
+		{ as = "ada", at = 0 }: { as?: string; at?: 0 | 1 } = {},
+	): Promise<void> {
+		const operation = this.#operation();
+		const [credential] = this.#caller(as).credentials;
+		const target = this.#target(at);
+		this.#did(await session.write(write, operation, credential, target));
+	}
+
+	/** Transactions past the gateway. */
+	async sql(...statements: SqlWrite): Promise<void> {
+		this.#did(
+			await transact(this.#client, statements, this.#operation(), "sql"),
+		);
+	}
+
+	/** A transaction that goes on for a while. */
+	async begin(...statements: string[]): Promise<() => Promise<void>> {
+		const client = await this.#database.connect();
+		const { promise: end, resolve } = Promise.withResolvers<void>();
+		const begun = Promise.withResolvers<void>();
+		const ended = transact(
+			{
+				async query(text: string, values?: unknown[]) {
+					if (text === "commit") {
+						begun.resolve();
+						await end;
+					}
+					return client.query(text, values);
+				},
+			},
+			statements,
+			this.#operation(),
+			"sql, long",
+		);
+		await begun.promise;
+		return async () => {
+			resolve();
+			this.#did(await ended);
+			await client.end();
+		};
+	}
+
+	/** Until nothing that was done before may be unknown to a reader. */
+	async outwait(): Promise<void> {
+		await this.#client.query("select histories.note('end', '', null)");
+		const { boundMs, toleranceMs } = this.#promises;
+		await sleep(boundMs + 2 * toleranceMs);
+	}
+
+	/** What the checker says of it all. */
+	async judge(): Promise<Verdict & { events: readonly Event[] }> {
+		const ended = await readClock(this.#client);
+		const commits = await readCommits(this.#client, this.#begun, ended);
+		const events = this.#events;
+		const history = { commits, events, queries: QUERIES, users: USERS };
+		return { ...check(history, this.#promises), events };
+	}
+
+	async close(): Promise<void> {
+		await this.#client.end();
+		await this.#cluster.stop();
+	}
+
+	/** What is written down happens, or the schedule is not the one that it seems to be. */
+	#did(write: Write): void {
+		if (!write.isAcknowledged)
+			throw new Error(`${write.description}: ${write.outcome}`);
+		this.#events.push({ ...write, hasEffect: true });
+	}
+
+	#operation(): string {
+		return `step ${this.#events.length} of ${this.#begun.database}`;
+	}
+
+	#caller(name: string): Caller {
+		const caller = this.#callers.find((one) => one.name === name);
+		if (caller === undefined) throw new Error(`Nobody is called ${name}.`);
+		return caller;
+	}
+
+	#target(number: 0 | 1) {
+		const { name, url } = this.isolate(number);
+		return { name, url: `${url}/rest/v1` };
+	}
+}
+
+interface Reading {
+	as?: string;
+	at?: 0 | 1;
+	directive?: Directive;
+	session?: Session;
+}
+
+const WARM_ATTEMPTS = 20;

@@ -1,0 +1,57 @@
+// What tests with a stage share: a database of their own, and verdicts on schedules played on it.
+import { afterAll, beforeAll } from "vitest";
+import type { ViolationKind } from "./check.ts";
+import { type Database, startDatabase } from "./database.ts";
+import { tellViolation } from "./figures.ts";
+import type { Scenario } from "./scenarios.ts";
+import { Stage } from "./stage.ts";
+
+/** A database for all tests of a file. */
+export function useDatabase(): () => Database {
+	let database: Database | undefined;
+	beforeAll(async () => {
+		database = await startDatabase();
+	});
+	afterAll(() => database?.stop());
+	return () => {
+		if (database === undefined) throw new Error("There is no database yet.");
+		return database;
+	};
+}
+
+/** Plays a schedule. @returns all that is to say of violations */
+export async function play(
+	database: Database,
+	bundle: string,
+	scenario: Scenario,
+): Promise<{ kinds: string[]; told: string }> {
+	const stage = await Stage.open(database, bundle);
+	try {
+		await scenario(stage);
+		const { violations, events } = await stage.judge();
+		return {
+			kinds: violations.map(({ kind }) => kind),
+			told: violations.map((one) => tellViolation(one, events)).join("\n"),
+		};
+	} finally {
+		await stage.close();
+	}
+}
+
+/** A machine that has too much to do may miss the moment in which a mutation shows. */
+const ATTEMPTS = 3;
+
+/** Plays a schedule until there is a violation of this kind. @returns the kinds that there were */
+export async function findIn(
+	database: Database,
+	bundle: string,
+	{ scenario, found }: { scenario: Scenario; found: ViolationKind },
+): Promise<string[]> {
+	const all: string[] = [];
+	for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+		const { kinds } = await play(database, bundle, scenario);
+		all.push(...kinds);
+		if (kinds.includes(found)) break;
+	}
+	return all;
+}

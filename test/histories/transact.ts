@@ -1,0 +1,45 @@
+// One transaction in SQL, past the gateway, as histories record it.
+import { setTimeout as sleep } from "node:timers/promises";
+import { now, type Write } from "./history.ts";
+import type { SqlWrite } from "./writes.ts";
+
+/** The part of a connection that is used. */
+interface Queryable {
+	query(text: string, values?: unknown[]): Promise<unknown>;
+}
+
+export async function transact(
+	client: Queryable,
+	statements: SqlWrite,
+	operation: string,
+	session: string,
+): Promise<Write> {
+	const sentAt = now();
+	let outcome = "committed";
+	try {
+		await client.query("begin");
+		await client.query("select set_config('histories.operation', $1, true)", [
+			operation,
+		]);
+		for (const statement of statements) {
+			if (typeof statement === "number") await sleep(statement);
+			else await client.query(statement);
+		}
+		await client.query("commit");
+	} catch (error) {
+		outcome = error instanceof Error ? error.message : String(error);
+		await client.query("rollback");
+	}
+	return {
+		kind: "write",
+		session,
+		sentAt,
+		endedAt: now(),
+		operation,
+		description: statements.join("; "),
+		isAcknowledged: outcome === "committed",
+		hasEffect: false,
+		isCausal: false,
+		outcome,
+	};
+}
