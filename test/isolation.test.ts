@@ -1,0 +1,478 @@
+// Promise 4, isolation: two callers share a cached answer only if the database would have given both the same answer.
+// Random policies, roles and claims; two callers, the same URL; bytes compared with the database's own answer for each.
+import { setTimeout as wait } from "node:timers/promises";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { freePort } from "../stack/ports.ts";
+import { startWorkerd, workerVariables } from "../stack/worker.ts";
+import { stack } from "./support/client.ts";
+import {
+	ada,
+	grace,
+	MAKE_ARCHIVE,
+	nobody,
+	robot,
+} from "./support/isolation/archive.ts";
+import {
+	type Answer,
+	askDatabase,
+	askGateway,
+	headerOf,
+	type Sides,
+	said,
+} from "./support/isolation/ask.ts";
+import {
+	CALLER_VARIABLES,
+	type Caller,
+	callersToken,
+	pairs,
+	signed,
+} from "./support/isolation/callers.ts";
+import {
+	makeDatabase,
+	type TestDatabase,
+} from "./support/isolation/database.ts";
+import {
+	type Duel,
+	fightAll,
+	isHit,
+	turnsOf,
+	worthFighting,
+} from "./support/isolation/duel.ts";
+import { HIDDEN, UNCACHEABLES, UNMOVED } from "./support/isolation/hidden.ts";
+import { get, type Read, readsOf } from "./support/isolation/reads.ts";
+import { SPELLINGS } from "./support/isolation/spellings.ts";
+import { seldom } from "./support/isolation/values.ts";
+import { type World, worlds } from "./support/isolation/world.ts";
+import { sendRaw } from "./support/raw-http.ts";
+
+/** All that is random follows from it: ISOLATION_SEED=… repeats a run. */
+const seed = numberFrom("ISOLATION_SEED", Date.now() % 2 ** 31);
+/** More of them for a longer run. */
+const made = worlds(seed, numberFrom("ISOLATION_WORLDS", 12));
+const DUELS_A_WORLD = numberFrom("ISOLATION_DUELS", 80);
+
+let database: TestDatabase;
+let sides: Sides;
+
+beforeAll(async () => {
+	const others = [...HIDDEN, ...UNCACHEABLES, ...made];
+	database = await makeDatabase([
+		MAKE_ARCHIVE,
+		...others.map(({ make }) => make),
+	]);
+	const gateway = await startGateway();
+	sides = { gatewayUrl: gateway.url, postgrestUrl: database.postgrestUrl };
+	return async () => {
+		await gateway.stop();
+		await database.stop();
+	};
+}, 120_000);
+
+describe(`under random policies (ISOLATION_SEED=${seed})`, () => {
+	it("gives two callers the database's own answers, from the cache as well", async () => {
+		await untilCached(sides);
+		const duels = made.flatMap((world, index) =>
+			duelsIn(world, DUELS_A_WORLD, seed + index),
+		);
+		const { tally, violations } = await fightAll(
+			sides,
+			await worthFighting(sides, duels),
+		);
+		console.log(tally);
+		expect(violations.slice(0, 3)).toEqual([]);
+		// A cache that never hits, never shares, or never has to tell callers apart would have none, either.
+		expect(tally.hits).toBeGreaterThan(tally.answers / 12);
+		expect(tally.shared).toBeGreaterThan(tally.duels / 20);
+		expect(tally.apart).toBeGreaterThan(tally.duels / 20);
+		expect(tally.bypasses).toBeGreaterThan(tally.answers / 50);
+	}, 600_000);
+});
+
+const everybody: readonly Caller[] = [ada, grace, nobody, robot];
+
+describe("gives each caller their own answer, whoever asked before", () => {
+	beforeAll(() => untilCached(sides));
+
+	it.each(Object.entries(SPELLINGS))(
+		"however they spell %s",
+		async (_, reads) => {
+			await expectOwnAnswers(reads, everybody);
+		},
+	);
+
+	it("however they spell anything, in the other order", async () => {
+		const reads = Object.values(SPELLINGS).flat().reverse();
+		const statuses = await expectOwnAnswers(reads, everybody.toReversed());
+		expect(statuses.filter(isHit).length).toBeGreaterThan(statuses.length / 4);
+	});
+
+	it.each(HIDDEN)("where it depends on $subject", async ({ reads }) => {
+		await expectOwnAnswers(reads, everybody);
+	});
+
+	it.each(UNCACHEABLES)(
+		"and stores none that depends on $subject",
+		async ({ reads }) => {
+			const statuses = await expectOwnAnswers(reads, [ada, grace]);
+			expect(statuses.filter(isHit)).toEqual([]);
+			expect(statuses.join()).not.toContain("stored");
+		},
+	);
+
+	it("and stores those of callers whom that does not concern", async () => {
+		await untilCached(sides, UNMOVED);
+	});
+});
+
+/** Each read by each caller, and by each again. @returns Cache-Status of each */
+async function expectOwnAnswers(
+	reads: readonly Read[],
+	callers: readonly Caller[],
+): Promise<string[]> {
+	const statuses: string[] = [];
+	for (const read of reads) {
+		const own = await Promise.all(
+			callers.map((caller) => askDatabase(sides, read, caller)),
+		);
+		for (const index of [...callers.keys(), ...callers.keys()]) {
+			const caller = callers[index] ?? nobody;
+			const { answer, cacheStatus } = await askGateway(sides, read, caller);
+			const asked = { read, caller, cacheStatus };
+			expect({ ...asked, answer }).toEqual({ ...asked, answer: own[index] });
+			statuses.push(cacheStatus);
+		}
+	}
+	return statuses;
+}
+
+describe("takes a caller for nobody else", () => {
+	const letters = get("letters?order=id");
+	let tokens: Record<"ada" | "grace", string>;
+	let keys: Record<"secret" | "publishable", string>;
+	beforeAll(async () => {
+		tokens = {
+			ada: (await callersToken(ada)) ?? "",
+			grace: (await callersToken(grace)) ?? "",
+		};
+		keys = {
+			secret: await apiKey("secret", "service"),
+			publishable: await apiKey("publishable", "anon"),
+		};
+		await untilCached(sides);
+		// Everybody's answer is stored, to be given to the wrong one.
+		for (const caller of everybody) await askGateway(sides, letters, caller);
+	});
+
+	it.each<[string, () => Read["headers"], Caller]>([
+		[
+			"a token under a name in capitals",
+			() => ({ AUTHORIZATION: `BEARER ${tokens.ada}` }),
+			ada,
+		],
+		["a token as a key", () => ({ apikey: tokens.ada }), ada],
+		[
+			"a token as both",
+			() => ({ apikey: tokens.ada, authorization: `Bearer ${tokens.ada}` }),
+			ada,
+		],
+		[
+			"an app's key, and a user's token",
+			() => ({
+				apikey: keys.publishable,
+				authorization: `Bearer ${tokens.ada}`,
+			}),
+			ada,
+		],
+		["an app's key", () => ({ ApiKey: keys.publishable }), nobody],
+		["a program's key", () => ({ apikey: keys.secret }), robot],
+		[
+			"a program's key as a token",
+			() => ({ authorization: `Bearer ${keys.secret}` }),
+			robot,
+		],
+		["a cookie", () => ({ cookie: `authorization=${tokens.ada}` }), nobody],
+		["no credential", () => ({ "x-authorization": tokens.ada }), nobody],
+	])("by %s", async (_, headers, caller) => {
+		for (const _ of ["once", "again"]) {
+			const read = { ...letters, headers: headers() };
+			const { answer } = await askGateway(sides, read, nobody);
+			expect(answer).toEqual(await askDatabase(sides, letters, caller));
+		}
+	});
+
+	it.each<[string, () => Read["headers"]]>([
+		[
+			"two tokens",
+			() => ({
+				authorization: `Bearer ${tokens.ada}`,
+				apikey: tokens.grace,
+			}),
+		],
+		[
+			"a token and a program's key",
+			() => ({ authorization: `Bearer ${tokens.ada}`, apikey: keys.secret }),
+		],
+		[
+			"two fields of one name",
+			() => ({
+				Authorization: [`Bearer ${tokens.ada}`, `Bearer ${tokens.grace}`],
+			}),
+		],
+		[
+			"the same field twice",
+			() => ({
+				Authorization: [`Bearer ${tokens.ada}`, `Bearer ${tokens.ada}`],
+			}),
+		],
+		[
+			"a token and more",
+			() => ({ authorization: `Bearer ${tokens.ada}, Bearer ${tokens.grace}` }),
+		],
+		["another scheme", () => ({ authorization: `Basic ${tokens.ada}` })],
+		[
+			"a token without its signature",
+			() => ({ authorization: `Bearer ${tokens.ada.replace(/[^.]+$/, "")}` }),
+		],
+		[
+			"a token with another's signature",
+			() => ({
+				authorization: `Bearer ${tokens.ada.replace(/[^.]+$/, "")}${tokens.grace.split(".")[2]}`,
+			}),
+		],
+	])("and refuses %s", async (_, headers) => {
+		for (const _ of ["once", "again"]) {
+			const read = { ...letters, headers: headers() };
+			const { answer } = await askGateway(sides, read, nobody);
+			expect(answer.status).toBeGreaterThanOrEqual(400);
+			expect(answer.body).not.toMatch(/analytical|nanoseconds/);
+		}
+	});
+
+	it("and has no 304 for somebody else's validator", async () => {
+		const mine = await askGateway(sides, letters, ada);
+		const etag = headerOf(mine.raw, "etag");
+		expect(etag).not.toBe("");
+		const read = { ...letters, headers: { "if-none-match": etag } };
+		for (const caller of [grace, nobody, robot]) {
+			const theirs = await askGateway(sides, read, caller);
+			expect(theirs.answer).toEqual(await askDatabase(sides, letters, caller));
+		}
+		expect((await askGateway(sides, read, ada)).answer.status).toBe(304);
+	});
+
+	it("and has nothing stored for those who only differ in what decides", async () => {
+		const read: Read = {
+			...letters,
+			headers: { "cache-control": "only-if-cached" },
+		};
+		const asAda = (changed: Partial<Caller>) =>
+			askGateway(sides, read, { ...ada, ...changed });
+		const alike = { claims: { ...ada.claims, session_id: "another" } };
+		expect((await asAda(alike)).answer.status).toBe(200);
+		for (const changed of [
+			{ claims: { sub: "Ada" } },
+			{ claims: {} },
+			{ role: "anon" },
+		]) {
+			const { answer } = await asAda(changed);
+			expect(answer).toMatchObject({ status: 504 });
+			expect(answer.body).not.toContain("analytical");
+		}
+	});
+
+	it("and explains to nobody who may not ask", async () => {
+		const read = { ...letters, headers: { "postern-explain": "1" } };
+		for (const caller of [ada, nobody]) {
+			const { answer, raw } = await askGateway(sides, read, caller);
+			expect(answer.status).toBeGreaterThanOrEqual(400);
+			expect(headerOf(raw, "postern-explain")).toBe("");
+			expect(answer.body).not.toMatch(/analytical|owner/);
+		}
+		const { raw } = await askGateway(sides, read, robot);
+		expect(headerOf(raw, "postern-explain")).toContain("api.isolation_letters");
+	});
+
+	/** JavaScript reads both as the same number; the database does not. */
+	it("by a number that is nearly theirs", async () => {
+		const accounts = get("accounts");
+		const answers: Answer[] = [];
+		for (const number of ["9007199254740992", "9007199254740993"]) {
+			const asked = await sendRaw(sides.gatewayUrl, {
+				method: "GET",
+				path: `/rest/v1${accounts.path}`,
+				headers: {
+					authorization: `Bearer ${await numbered("caller", number)}`,
+				},
+			});
+			const expected = await sendRaw(sides.postgrestUrl, {
+				...accounts,
+				headers: {
+					authorization: `Bearer ${await numbered("origin", number)}`,
+				},
+			});
+			answers.push(said(expected));
+			const isOwn = said(asked).body === said(expected).body;
+			expect(isOwn || asked.status === 401).toBe(true);
+		}
+		expect(answers[0]).not.toEqual(answers[1]);
+	});
+
+	function numbered(whose: "caller" | "origin", number: string) {
+		const { tokenSigningKey, originSigningKey } = stack.credentials;
+		const iat = Math.floor(Date.now() / 1000);
+		const aud = whose === "caller" ? "authenticated" : "postgrest";
+		return signed(
+			`{"iss":"postern","aud":"${aud}","role":"authenticated","iat":${iat},"exp":${iat + 600},"account":${number}}`,
+			"ES256",
+			whose === "caller" ? tokenSigningKey : originSigningKey,
+		);
+	}
+});
+
+describe("when policies, grants, views and functions change", () => {
+	const STALENESS_SECONDS = 1;
+
+	it("gives answers by the new ones within the bound, and stores no mixture", async () => {
+		const gateway = await startGateway({
+			STALENESS_SECONDS: `${STALENESS_SECONDS}`,
+		});
+		onTestFinished(gateway.stop);
+		const other = { ...sides, gatewayUrl: gateway.url };
+		await untilCached(other);
+		const changed = made.slice(0, 8);
+		const duels = changed.flatMap((world, index) =>
+			duelsIn(world, 8, seed - index),
+		);
+		const before = await fightAll(other, duels);
+		expect(before.violations.slice(0, 3)).toEqual([]);
+		const asks = duels.flatMap((duel) => turnsOf(duel).slice(0, 2));
+		const old = await answersTo(asks);
+
+		await database.client.query(changed.map(({ change }) => change).join("\n"));
+		const changedAt = Date.now();
+		const meanwhile: Answer[] = [];
+		for (const [caller, read] of asks)
+			meanwhile.push((await askGateway(other, read, caller)).answer);
+		const past = changedAt + STALENESS_SECONDS * 1_000;
+		await wait(Math.max(0, past - Date.now()));
+		const after = await fightAll(other, duels);
+		expect(after.violations.slice(0, 3)).toEqual([]);
+		const news = await answersTo(asks);
+		expect(news).not.toEqual(old);
+		for (const [index, answer] of meanwhile.entries())
+			expect([old[index], news[index]]).toContainEqual(answer);
+
+		await untilCached(other);
+		const settled = await fightAll(other, duels);
+		expect(settled.violations.slice(0, 3)).toEqual([]);
+		expect(settled.tally.hits).toBeGreaterThan(settled.tally.answers / 12);
+	}, 120_000);
+
+	async function answersTo(
+		asks: readonly (readonly [Caller, Read])[],
+	): Promise<Answer[]> {
+		const answers: Answer[] = [];
+		for (const [caller, read] of asks)
+			answers.push(await askDatabase(sides, read, caller));
+		return answers;
+	}
+});
+
+describe("these tests catch a gateway", () => {
+	const asAda = (changed: Partial<Caller>): Caller => ({ ...ada, ...changed });
+
+	it.each<[string, RegExp, string, Caller, Read]>([
+		[
+			"whose key forgets the claims",
+			/Object\.entries\(slice\.claims\)/g,
+			"[]",
+			grace,
+			get("letters"),
+		],
+		[
+			"whose key forgets the role",
+			/\bslice\.role,/g,
+			"null,",
+			asAda({ role: "anon" }),
+			get("notices"),
+		],
+		[
+			"that forgets the policies of what is embedded",
+			/\bof one\.policies\b/g,
+			"of isRoot ? one.policies : []",
+			grace,
+			get("boxes?select=*,isolation_letters(*)"),
+		],
+	])("%s", async (_, source, mutant, caller, read) => {
+		expect(stack.bundle.match(source)).toHaveLength(1);
+		const gateway = await startGateway(
+			{},
+			stack.bundle.replace(source, mutant),
+		);
+		onTestFinished(gateway.stop);
+		const other = { ...sides, gatewayUrl: gateway.url };
+		await untilCached(other);
+		const duel: Duel = {
+			callers: [ada, caller],
+			reads: [read, read],
+			isAtOnce: false,
+		};
+		const { violations } = await fightAll(other, [duel]);
+		expect(violations).not.toEqual([]);
+		const right = await fightAll(sides, [duel]);
+		expect(right.violations).toEqual([]);
+	});
+});
+
+async function apiKey(kind: string, role: string): Promise<string> {
+	const { rows } = await database.client.query(
+		"select postern.create_api_key('isolation', $1, $2) as key",
+		[kind, role],
+	);
+	return rows[0].key;
+}
+
+function duelsIn(world: World, count: number, from: number): Duel[] {
+	const duel = fc.record({
+		callers: pairs,
+		reads: readsOf(world),
+		isAtOnce: seldom(fc.constant(true), fc.constant(false), 4),
+	});
+	return fc.sample(duel, { seed: from, numRuns: count });
+}
+
+/** The stack's Worker, for all the callers of these tests, with a cache of its own. */
+async function startGateway(
+	variables: Record<string, string> = {},
+	bundle = stack.bundle,
+) {
+	return startWorkerd({
+		bundle,
+		port: await freePort(),
+		variables: {
+			...workerVariables(database.postgrestUrl, stack.credentials),
+			...CALLER_VARIABLES,
+			...variables,
+		},
+		log: () => {},
+	});
+}
+
+/** Once this is answered from the cache, the rest may be: after a change of the schema nothing is stored for a while. */
+async function untilCached(
+	{ gatewayUrl }: Pick<Sides, "gatewayUrl">,
+	read: Read = get("boxes"),
+): Promise<void> {
+	await vi.waitFor(
+		async () => {
+			const { cacheStatus } = await askGateway({ gatewayUrl }, read, nobody);
+			expect(cacheStatus).toContain("; hit");
+		},
+		{ timeout: 30_000, interval: 200 },
+	);
+}
+
+function numberFrom(variable: string, otherwise: number): number {
+	return Number(process.env[variable] ?? otherwise);
+}

@@ -1,0 +1,272 @@
+// Callers with random roles and claims, pairs of them that nearly are the same, and their tokens: the one that the gateway
+// takes, and what it makes of it for PostgREST.
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
+import { CompactSign, importJWK } from "jose";
+import { stack } from "../client.ts";
+import { seldom, text } from "./values.ts";
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** A caller as the database is to see them. */
+export interface Caller {
+	readonly role: string;
+	readonly claims: Claims;
+	/** Who vouches for them; nobody for a caller without a token. */
+	readonly issuer: "postern" | "other" | undefined;
+}
+
+/** A role that no policy holds back. */
+export const BYPASSER = "isolation_bypasser";
+/** A role that is also `authenticated`, and so has its policies. */
+export const MEMBER = "isolation_member";
+
+export const ROLES = ["anon", "authenticated", "service", MEMBER, BYPASSER];
+
+/** Roles belong to the server, not to a database. */
+export const MAKE_ROLES = `
+	create role ${BYPASSER} nologin noinherit bypassrls;
+	create role ${MEMBER} nologin inherit;
+	grant authenticated to ${MEMBER};
+	grant ${BYPASSER}, ${MEMBER} to authenticator;
+`;
+export const DROP_ROLES = `drop role if exists ${BYPASSER}, ${MEMBER};`;
+
+/** Another issuer, which vouches for anything. */
+const OTHER = "https://issuer.example";
+const SECRET = "isolation".repeat(4);
+
+/** Variables of a gateway that takes all these callers. */
+export const CALLER_VARIABLES = {
+	TOKEN_ROLES: ROLES.join(),
+	ISSUERS: JSON.stringify([
+		{ issuer: OTHER, audience: "authenticated", secret: SECRET, roles: ROLES },
+	]),
+};
+
+/** A claim, and where in it text is, if it holds what it should. */
+export type ClaimPath = readonly [string, ...string[]];
+
+/** Those that policies may ask for. */
+export const CLAIM_PATHS: readonly ClaimPath[] = [
+	["sub"],
+	["tenant"],
+	["app_metadata", "org"],
+	["email"],
+	["it's"],
+	["https://issuer.example/tenant"],
+	["ключ"],
+	["__proto__"],
+	["constructor"],
+	["user metadata", "a.b", "c d"],
+	["role"],
+	["iss"],
+];
+
+/** Of no policy's business. */
+const UNREAD = ["session_id", "nonce", "name"];
+
+/** What is not what policies expect. */
+const odd: fc.Arbitrary<unknown> = fc.constantFrom<unknown>(
+	...[1, 0, -0, 1.5, true, false, null, [], {}, ["a"], ["A"], [["a"]]],
+	...[{ org: "a" }, { org: null }, { "": "a" }],
+);
+
+const json = seldom(odd, text, 8);
+
+/** The value of a claim that has text at the end of a path, and things beside it. */
+function holding([name, ...others]: readonly string[]): fc.Arbitrary<unknown> {
+	if (name === undefined) return json;
+	const beside = fc.constantFrom<string>("a", "other", "__proto__");
+	return fc
+		.tuple(holding(others), fc.option(fc.tuple(beside, json)), fc.boolean())
+		.map(([value, more, isFirst]) => {
+			const entries = more === null ? [] : [more];
+			if (isFirst) entries.unshift([name, value]);
+			else entries.push([name, value]);
+			return Object.fromEntries(entries);
+		});
+}
+
+type Claim = readonly [name: string, value: unknown];
+
+function claimAt([name, ...path]: ClaimPath): fc.Arbitrary<Claim> {
+	// Others are refused (RFC 7519, section 4.1.2).
+	const value = name === "sub" ? text : holding(path);
+	return fc.tuple(fc.constant(name), value);
+}
+
+/** Policies may read it, or none does. */
+const anyClaim: fc.Arbitrary<Claim> = fc.oneof(
+	{ weight: 1, arbitrary: fc.constantFrom(...CLAIM_PATHS).chain(claimAt) },
+	{
+		weight: 2,
+		arbitrary: fc.tuple(
+			fc.constant("groups"),
+			seldom(odd, fc.array(json, { maxLength: 3 }), 8),
+		),
+	},
+	{ weight: 4, arbitrary: fc.tuple(fc.constantFrom(...UNREAD), json) },
+);
+
+const NOBODY: Caller = { role: "anon", claims: {}, issuer: undefined };
+
+const role = fc.oneof(
+	{ weight: 6, arbitrary: fc.constant("authenticated") },
+	{ weight: 4, arbitrary: fc.constantFrom(...ROLES) },
+);
+
+const issuer = seldom(
+	fc.constant<Caller["issuer"]>("other"),
+	fc.constant<Caller["issuer"]>("postern"),
+	5,
+);
+
+const claims = fc
+	.tuple(
+		fc.tuple(
+			...CLAIM_PATHS.map((path) => fc.option(claimAt(path), { freq: 8 })),
+		),
+		fc.array(anyClaim, { maxLength: 2 }),
+	)
+	.map(([expected, others]) =>
+		Object.fromEntries([...expected.filter((it) => it !== null), ...others]),
+	);
+
+const caller = seldom(
+	fc.constant(NOBODY),
+	fc.record({ role, claims, issuer }),
+	10,
+);
+
+/** Two callers, often nearly the same one. */
+export const pairs: fc.Arbitrary<readonly [Caller, Caller]> = caller.chain(
+	(one) => fc.tuple(fc.constant(one), seldom(caller, near(one), 4)),
+);
+
+/** Somebody who differs in a thing or two. */
+function near(one: Caller): fc.Arbitrary<Caller> {
+	const { claims } = one;
+	const changed = (other: Claims): Caller => ({ ...one, claims: other });
+	const names = Object.keys(claims);
+	if (one.issuer === undefined)
+		return role.map((other) => ({ ...one, role: other, issuer: "postern" }));
+	const another = fc
+		.constantFrom(...CLAIM_PATHS)
+		.chain(claimAt)
+		.filter(([name, value]) => !isDeepStrictEqual(claims[name], value));
+	return fc.oneof(
+		{
+			weight: 14,
+			arbitrary: fc
+				.array(another, { minLength: 1, maxLength: 2 })
+				.map((others) => changed({ ...claims, ...Object.fromEntries(others) })),
+		},
+		{
+			weight: 2,
+			arbitrary: anyClaim.map(([name, value]) =>
+				changed({ ...claims, [name]: value }),
+			),
+		},
+		{ weight: 2, arbitrary: role.map((other) => ({ ...one, role: other })) },
+		{
+			weight: 1,
+			arbitrary: issuer.map((other) => ({ ...one, issuer: other })),
+		},
+		{
+			weight: 1,
+			arbitrary: fc
+				.constantFrom(...names, "sub")
+				.map((name) => changed(without(claims, name))),
+		},
+		{ weight: 1, arbitrary: fc.constant(changed(reversed(claims) as Claims)) },
+	);
+}
+
+function without(claims: Claims, left: string): Claims {
+	return Object.fromEntries(
+		Object.entries(claims).filter(([name]) => name !== left),
+	);
+}
+
+/** The same, with all members in the other order. */
+function reversed(value: unknown): unknown {
+	if (typeof value !== "object" || value === null || Array.isArray(value))
+		return value;
+	return Object.fromEntries(
+		Object.entries(value)
+			.reverse()
+			.map(([name, member]) => [name, reversed(member)]),
+	);
+}
+
+/** Whether the database is told the same of both. */
+export function isSame(one: Caller, other: Caller): boolean {
+	return isDeepStrictEqual(one, other);
+}
+
+const LIFETIME_SECONDS = 3_600;
+const remembered = new Map<string, Promise<string>>();
+
+/** The token that the caller brings to the gateway; none for a caller whom nobody vouches for. */
+export function callersToken(one: Caller): Promise<string> | undefined {
+	if (one.issuer === undefined) return undefined;
+	return once(`caller ${JSON.stringify(one)}`, () =>
+		one.issuer === "other"
+			? signed(mentioned(one, "authenticated"), "HS256", SECRET)
+			: signed(
+					mentioned(one, "authenticated"),
+					"ES256",
+					stack.credentials.tokenSigningKey,
+				),
+	);
+}
+
+/** The token by which PostgREST is told of the same caller: one for nobody as well, as the gateway has it. */
+export function originsToken(one: Caller): Promise<string> {
+	return once(`origin ${JSON.stringify(one)}`, () =>
+		signed(
+			mentioned(one, "postgrest"),
+			"ES256",
+			stack.credentials.originSigningKey,
+		),
+	);
+}
+
+function once(name: string, make: () => Promise<string>): Promise<string> {
+	const known = remembered.get(name) ?? make();
+	remembered.set(name, known);
+	return known;
+}
+
+function mentioned(
+	{ role: named, claims: all, issuer: by }: Caller,
+	aud: string,
+) {
+	const iat = Math.floor(Date.now() / 1000);
+	return JSON.stringify({
+		...all,
+		...(by === undefined ? {} : { iss: by === "other" ? OTHER : "postern" }),
+		role: named,
+		aud,
+		iat,
+		exp: iat + LIFETIME_SECONDS,
+	});
+}
+
+/** A token of exactly this payload. @param key private JWK, or a shared secret */
+export async function signed(
+	payload: string,
+	alg: "ES256" | "HS256",
+	key: string,
+): Promise<string> {
+	const bytes = new TextEncoder().encode(payload);
+	if (alg === "HS256") {
+		const secret = new TextEncoder().encode(key);
+		return new CompactSign(bytes).setProtectedHeader({ alg }).sign(secret);
+	}
+	const jwk = JSON.parse(key);
+	return new CompactSign(bytes)
+		.setProtectedHeader({ alg, kid: jwk.kid })
+		.sign(await importJWK(jwk, alg));
+}

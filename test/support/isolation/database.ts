@@ -1,0 +1,76 @@
+// A database that nobody else sees, and PostgREST before it: its schema changes a lot, and while one does nothing is stored.
+import pg from "pg";
+import { prepareDatabase } from "../../../stack/database.ts";
+import { freePort } from "../../../stack/ports.ts";
+import { startPostgrest } from "../../../stack/postgrest.ts";
+import { asAuthenticator } from "../../../stack/settings.ts";
+import { stack } from "../client.ts";
+import { DROP_ROLES, MAKE_ROLES } from "./callers.ts";
+
+export interface TestDatabase {
+	/** As superuser. */
+	readonly client: pg.Client;
+	/** Takes only tokens that the gateway could have signed. */
+	readonly postgrestUrl: string;
+	stop(): Promise<void>;
+}
+
+const NAME = "postern_isolation";
+
+const silent = () => {};
+
+/** @param sql makes what is to be exposed, each in a transaction of its own */
+export async function makeDatabase(
+	sql: readonly string[],
+): Promise<TestDatabase> {
+	// An earlier run may have been killed before it could clean up.
+	await remove();
+	await asOwner(stack.databaseUrl, async (client) => {
+		await client.query(`create database ${NAME}`);
+		await client.query(MAKE_ROLES);
+	});
+	const url = new URL(stack.databaseUrl);
+	url.pathname = NAME;
+	const { authenticatorPassword, originJwks } = stack.credentials;
+	await prepareDatabase({ url: url.href, authenticatorPassword, log: silent });
+	const client = new pg.Client(url.href);
+	await client.connect();
+	for (const one of sql) await client.query(one);
+	const postgrest = await startPostgrest({
+		databaseUrl: asAuthenticator(url.href, authenticatorPassword),
+		jwks: originJwks,
+		port: await freePort(),
+		adminPort: await freePort(),
+		publicUrl: "http://localhost:8787/rest/v1",
+		log: silent,
+	});
+	return {
+		client,
+		postgrestUrl: postgrest.url,
+		async stop() {
+			await postgrest.stop();
+			await client.end();
+			await remove();
+		},
+	};
+}
+
+function remove(): Promise<void> {
+	return asOwner(stack.databaseUrl, async (client) => {
+		await client.query(`drop database if exists ${NAME} with (force)`);
+		await client.query(DROP_ROLES);
+	});
+}
+
+async function asOwner(
+	url: string,
+	work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
+	const client = new pg.Client(url);
+	await client.connect();
+	try {
+		await work(client);
+	} finally {
+		await client.end();
+	}
+}

@@ -1,0 +1,182 @@
+// What answers depend on without a word of it in a policy, a view or a request: PostgreSQL and PostgREST put it in.
+// And what the words say that no stored answer can depend on.
+import { SUB } from "./archive.ts";
+import { UNCACHEABLE } from "./conditions.ts";
+import { call, get, type Read } from "./reads.ts";
+
+interface Hidden {
+	readonly subject: string;
+	/** SQL that makes what is read. */
+	readonly make: string;
+	readonly reads: readonly Read[];
+}
+
+const EVERYBODY = "anon, authenticated, service";
+const TENANT = "current_setting('request.headers', true)::json ->> 'x-tenant'";
+
+const byTenant = (path: string) =>
+	["a", "b"].map((tenant) => get(path, { "x-tenant": tenant }));
+
+export const HIDDEN: readonly Hidden[] = [
+	{
+		subject: "an argument by default",
+		make: `
+			create function api.isolation_letters_of(who text default ${SUB}) returns setof api.isolation_letters
+			language sql stable security definer set search_path = ''
+			begin atomic
+				select letter.* from api.isolation_letters as letter where letter.owner = who;
+			end;
+			grant execute on function api.isolation_letters_of(text) to ${EVERYBODY};
+		`,
+		reads: ["", "?who=ada", "?who=grace", "?who=", "?select=id"].map((query) =>
+			call(`letters_of${query}`),
+		),
+	},
+	{
+		subject:
+			"an argument by default, of a function that a policy or a view calls",
+		make: `
+			create table api.isolation_drafts (id integer primary key, owner text not null);
+			insert into api.isolation_drafts values (1, 'ada'), (2, 'grace');
+			select postern.track('api.isolation_drafts');
+			create function api.isolation_is_own(owner text, who text default ${SUB}) returns boolean
+			language sql stable set search_path = ''
+			return owner = who;
+			alter table api.isolation_drafts enable row level security;
+			create policy own on api.isolation_drafts using (api.isolation_is_own(owner));
+			create view api.isolation_own_boxes as
+				select box.id, api.isolation_is_own('ada') as is_adas from api.isolation_boxes as box;
+			create function api.isolation_found_drafts() returns setof api.isolation_drafts
+			language sql stable security definer set search_path = ''
+			begin atomic
+				select draft.* from api.isolation_drafts as draft where api.isolation_is_own(draft.owner);
+			end;
+			grant select on api.isolation_drafts, api.isolation_own_boxes to ${EVERYBODY};
+			grant execute on function api.isolation_is_own(text, text), api.isolation_found_drafts() to ${EVERYBODY};
+		`,
+		reads: [get("drafts"), get("own_boxes"), call("found_drafts")],
+	},
+	{
+		subject: "an argument by default, of a function that is read as a column",
+		make: `
+			create function api.isolation_reader(box api.isolation_boxes, who text default ${SUB}) returns text
+			language sql stable set search_path = ''
+			return who;
+			grant execute on function api.isolation_reader(api.isolation_boxes, text) to ${EVERYBODY};
+		`,
+		reads: [get("boxes?select=id,isolation_reader")],
+	},
+	{
+		subject: "a check of a domain",
+		make: `
+			create domain api.isolation_name as text check (value = ${SUB});
+			create view api.isolation_signatures with (security_invoker = true) as
+				select id, 'ada'::text::api.isolation_name as name from api.isolation_boxes;
+			create function api.isolation_signed(name api.isolation_name) returns setof api.isolation_boxes
+			language sql stable set search_path = ''
+			begin atomic
+				select box.* from api.isolation_boxes as box;
+			end;
+			grant select on api.isolation_signatures to ${EVERYBODY};
+			grant execute on function api.isolation_signed(api.isolation_name) to ${EVERYBODY};
+		`,
+		reads: [get("signatures"), call("signed?name=ada")],
+	},
+	{
+		subject: "a setting beside a claim that is named twice",
+		make: `
+			create view api.isolation_headed as
+				select ${SUB} as reader, count(*) filter (where ${TENANT} = 'a') as boxes from api.isolation_boxes group by ${SUB};
+			create view api.isolation_tenants as
+				select ${SUB} as reader, count(*) filter (where current_setting('request.jwt.claims')::jsonb ? 'tenant') as boxes
+				from api.isolation_boxes
+				group by ${SUB};
+			grant select on api.isolation_headed, api.isolation_tenants to ${EVERYBODY};
+		`,
+		reads: [...byTenant("headed"), get("tenants")],
+	},
+	{
+		subject: "a setting beside a name that looks like a claim's reader",
+		make: `
+			create view api.isolation_named as
+				select 1 as "current_setting('role'::text)", ${TENANT} as tenant from api.isolation_boxes;
+			grant select on api.isolation_named to ${EVERYBODY};
+		`,
+		reads: byTenant("named"),
+	},
+	{
+		subject: "a cast to JSON",
+		make: `
+			create type api.isolation_mood as enum ('calm', 'cross');
+			create function api.isolation_mood_json(mood api.isolation_mood) returns json
+			language sql stable set search_path = ''
+			return to_json(mood::text || coalesce(' ' || (${SUB}), ''));
+			create cast (api.isolation_mood as json) with function api.isolation_mood_json(api.isolation_mood);
+			create table api.isolation_moods (id integer primary key, mood api.isolation_mood not null);
+			insert into api.isolation_moods values (1, 'calm');
+			select postern.track('api.isolation_moods');
+			grant select on api.isolation_moods to ${EVERYBODY};
+			grant execute on function api.isolation_mood_json(api.isolation_mood) to ${EVERYBODY};
+		`,
+		reads: [get("moods"), get("moods?select=id,mood")],
+	},
+	{
+		subject: "a media type that the database makes",
+		make: `
+			create domain api."application/x-isolation" as text;
+			create function api.isolation_label(label api."application/x-isolation", box api.isolation_boxes)
+			returns api."application/x-isolation"
+			language sql stable set search_path = ''
+			return concat(label, box.name, ${SUB});
+			create aggregate api.isolation_labels (api.isolation_boxes) (
+				sfunc = api.isolation_label, stype = api."application/x-isolation"
+			);
+			grant execute on function
+				api.isolation_label(api."application/x-isolation", api.isolation_boxes), api.isolation_labels(api.isolation_boxes)
+			to ${EVERYBODY};
+		`,
+		reads: [
+			"application/x-isolation",
+			"APPLICATION/X-ISOLATION",
+			"application/x-isolation, application/json",
+			"application/*",
+		].map((accept) => get("boxes", { accept })),
+	},
+];
+
+/** A table, a view and a function each for what no stored answer can depend on. */
+export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
+	([subject, condition], index) => {
+		const name = `moving_${index}`;
+		const table = `api.isolation_${name}`;
+		const paths = [get(name), get(`${name}_seen`), call(`${name}_found`)];
+		return {
+			subject,
+			make: `
+				create table ${table} (id integer primary key, tenant text not null);
+				insert into ${table} values (1, 'a'), (2, 'b');
+				select postern.track('${table}');
+				alter table ${table} enable row level security;
+				create policy all_of_them on ${table} to anon using (true);
+				create policy by_what_moves on ${table} to authenticated using (${condition});
+				create view ${table}_seen as select * from ${table} where ${condition};
+				create function ${table}_found() returns setof ${table}
+				language sql stable security definer set search_path = ''
+				begin atomic
+					select * from ${table} where ${condition};
+				end;
+				grant select on ${table}, ${table}_seen to ${EVERYBODY};
+				grant execute on function ${table}_found() to ${EVERYBODY};
+			`,
+			reads: paths.flatMap((read) =>
+				["a", "b"].map((tenant) => ({
+					...read,
+					headers: { "x-tenant": tenant, cookie: `tenant=${tenant}` },
+				})),
+			),
+		};
+	},
+);
+
+/** What anonymous callers ask of these does not depend on it. */
+export const UNMOVED: Read = get("moving_0");

@@ -1,0 +1,112 @@
+// The views and functions of a world, at random: with their caller's rights and with others', some declared, some not.
+import fc from "fast-check";
+import { MEMBER, ROLES } from "./callers.ts";
+import { type Condition, claimText, condition } from "./conditions.ts";
+import { P, type Paths, type Sites, subject, type Table } from "./tables.ts";
+import { literal, seldom } from "./values.ts";
+
+const security_invoker = fc.constantFrom("true", "false");
+const definer = fc.constantFrom("security definer", "");
+
+/** A function of text that conditions on notes call: declared, usually, or with a body that can be read. */
+const maySee = (paths: Paths): fc.Arbitrary<string> =>
+	fc
+		.tuple(
+			condition(subject(paths, "members", "known")),
+			claimText(paths, true),
+			definer,
+			seldom(fc.constant("unknown"), fc.constantFrom("declared", "parsed"), 8),
+		)
+		.map(([one, other, rights, kind]) => {
+			const query = `select exists (select from ${P}members as known where known.member = wanted and (${one.sql} or known.org = who))`;
+			const head = `create or replace function ${P}may_see(wanted text, who text default ${other.sql}) returns boolean language sql stable ${rights} set search_path = ''`;
+			if (kind === "parsed") return `${head} return (${query});`;
+			const make = `${head} as $body$ ${query} $body$;`;
+			return kind === "unknown"
+				? make
+				: make +
+						declared(`${P}may_see(text, text)`, {
+							...one,
+							claims: [...one.claims, ...other.claims],
+						});
+		});
+
+/** Vouches for a function that reads members, and teams perhaps. */
+function declared(signature: string, { claims }: Condition): string {
+	const names = claims.length === 0 ? "'{}'" : `array[${claims.map(literal)}]`;
+	return `select postern.declare_cacheable('${signature}', '{${P}members,${P}teams}', ${names});`;
+}
+
+/** What a view says itself of the rows that it shows: nothing, as often as not. */
+const filter = (paths: Paths, table: Table, row: string) =>
+	seldom(
+		condition(subject(paths, table, row)),
+		fc.constant<Condition>({ sql: "true", claims: [] }),
+		2,
+	);
+
+const views = ({
+	views: paths,
+	column,
+	functions,
+}: Sites): fc.Arbitrary<string> =>
+	fc
+		.record({
+			shown: filter(paths, "notes", "note"),
+			open: filter(paths, "notes", "note"),
+			owned: filter(paths, "replies", "reply"),
+			owner: fc.constantFrom("postgres", "service", "authenticated", MEMBER),
+			base: fc.constantFrom("shown", "open"),
+			invokers: fc.tuple(security_invoker, security_invoker),
+			claim: claimText(paths),
+			default: claimText(functions, true),
+			mine: condition(subject(column, "notes", "note")),
+			found: condition(subject(functions, "notes", "note")),
+			foundBy: definer,
+			listed: filter(functions, "members", "other"),
+			listedBy: definer,
+			isListedDeclared: seldom(fc.constant(false), fc.constant(true), 4),
+		})
+		.map(
+			(of) => `
+	create or replace view ${P}shown with (security_invoker = true) as
+		select note.id, note.owner, note.level, note.team_id from ${P}notes as note where ${of.shown.sql};
+	create or replace view ${P}open as
+		select note.id, note.owner, note.level, note.team_id, note.body from ${P}notes as note where ${of.open.sql};
+	create or replace view ${P}owned as
+		select reply.* from ${P}replies as reply where ${of.owned.sql};
+	alter view ${P}owned owner to ${of.owner};
+	create or replace view ${P}digest with (security_invoker = ${of.invokers[0]}) as
+		select seen.owner, count(distinct seen.id) as notes, count(reply.id) as replies, max(${of.claim.sql}) as claim
+		from ${P}${of.base} as seen
+		left join ${P}replies as reply on reply.note_id = seen.id
+		group by seen.owner;
+	create or replace view ${P}me with (security_invoker = ${of.invokers[1]}) as
+		select 1 as id, current_user::text as role, (${of.claim.sql})::text as claim, (select count(*) from ${P}digest) as owners;
+	create or replace function ${P}mine(note ${P}notes) returns boolean language sql stable set search_path = ''
+		return coalesce(${of.mine.sql}, false);
+	create or replace function ${P}siblings(note ${P}notes) returns setof ${P}notes language sql stable set search_path = ''
+	begin atomic
+		select sibling.* from ${P}notes as sibling where sibling.team_id = note.team_id and sibling.id <> note.id;
+	end;
+	create or replace function ${P}found(wanted integer default 3, who text default ${of.default.sql}) returns setof ${P}notes
+	language sql stable ${of.foundBy} set search_path = ''
+	begin atomic
+		select note.* from ${P}notes as note where note.level <= wanted and (${of.found.sql} or note.owner = who);
+	end;
+	create or replace function ${P}listed(wanted text default 'a') returns table (id integer, member text, org text)
+	language sql stable ${of.listedBy} set search_path = ''
+	as $body$
+		select other.team_id, other.member, other.org from ${P}members as other where other.member >= wanted and ${of.listed.sql}
+	$body$;
+	${of.isListedDeclared ? declared(`${P}listed(text)`, of.listed) : ""}
+	grant select on ${P}shown, ${P}open, ${P}owned, ${P}digest, ${P}me to ${ROLES};
+	grant execute on function ${P}may_see(text, text), ${P}mine(${P}notes), ${P}siblings(${P}notes), ${P}found(integer, text), ${P}listed(text) to ${ROLES};
+`,
+		);
+
+export function readers(sites: Sites): fc.Arbitrary<string> {
+	return fc
+		.tuple(maySee(sites.maySee), views(sites))
+		.map((all) => all.join("\n"));
+}
