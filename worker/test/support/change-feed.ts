@@ -12,7 +12,7 @@ import {
 import { NOW } from "./tokens.ts";
 
 /** Long enough for every chain of promises here. */
-const MICROTASKS = 150;
+const MICROTASKS = 60;
 
 export async function settle(): Promise<void> {
 	for (let count = 0; count < MICROTASKS; count++) await null;
