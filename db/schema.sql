@@ -411,6 +411,7 @@ COMMENT ON FUNCTION auth.verify_password(password text, password_hash text, bcry
 CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
   with recursive
   dependency as materialized (
@@ -473,7 +474,7 @@ CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
           when 'function' then expression.node::regprocedure::text
           else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
         end || ' ' || problem
-        from unnest(postern.problems_in(expression.tree, expression.expression)) as problem
+        from unnest(postern.problems_in(expression.tree, expression.expression, array(select timed.type from postern.timed_types as timed))) as problem
       )
     from postern.expressions as expression
     join reached on reached.kind = expression.kind and reached.node = expression.node
@@ -702,6 +703,9 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
   from (
     select 'class', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_class where relpersistence <> 't' and oid >= 16384
     union all
+    -- Of a virtual generated column, it is the value.
+    select 'default', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_attrdef
+    union all
     select 'attribute', md5(string_agg(concat_ws(' ', attrelid, attnum, pg_attribute.xmin), ',' order by attrelid, attnum))
     from pg_catalog.pg_attribute join pg_catalog.pg_class on pg_class.oid = attrelid and relpersistence <> 't' where attrelid >= 16384
     union all
@@ -738,6 +742,18 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
     union all
     select 'setting', md5(string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole)) from pg_catalog.pg_db_role_setting
     union all
+    -- How values are written, where the server's configuration says it.
+    select 'format', md5(string_agg(concat_ws(' ', name, current_setting(name)), ',' order by name))
+    from unnest(array[
+      'TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'xmlbinary', 'default_text_search_config',
+      'lc_monetary', 'lc_numeric', 'lc_time'
+    ]) as name
+    union all
+    select 'text search', md5(string_agg(concat_ws(' ', mapcfg, maptokentype, mapseqno, mapdict, xmin), ',' order by mapcfg, maptokentype, mapseqno))
+    from pg_catalog.pg_ts_config_map where mapcfg >= 16384
+    union all
+    select 'dictionary', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_ts_dict where oid >= 16384
+    union all
     select 'tracked', md5(string_agg(concat_ws(' ', relation::oid, staleness), ',' order by relation::oid)) from postern.tracked_relations
     union all
     select 'declared', md5(string_agg(concat_ws(' ', function::oid, reads::text, claims::text, definition), ',' order by function::oid)) from postern.cacheable_functions
@@ -751,6 +767,7 @@ CREATE FUNCTION postern.changes_since(cursor text DEFAULT NULL::text) RETURNS js
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
     AS $_$
 declare
   snapshot pg_snapshot;
@@ -900,7 +917,7 @@ CREATE FUNCTION postern.definition_of(function oid) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-  select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
+  select md5(concat_ws(' ', prosrc, probin, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
   from pg_catalog.pg_proc
   where pg_proc.oid = function
 $$;
@@ -989,82 +1006,6 @@ CREATE FUNCTION postern.is_harmless(name text) RETURNS boolean
     RETURN (name ~ (((((((((('^('::text || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'::text) || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'::text) || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'::text) || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'::text) || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'::text) || '|enum_first|enum_last|enum_range|money|numeric'::text) || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'::text) || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'::text) || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'::text) || ')$'::text));
 
 COMMENT ON FUNCTION postern.is_harmless(name text) IS 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
-
-CREATE FUNCTION postern.is_watched() RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN (SELECT (count(*) = 2) FROM pg_event_trigger WHERE ((pg_event_trigger.evtname = ANY (ARRAY['postern_log_ddl'::name, 'postern_log_drop'::name])) AND (pg_event_trigger.evtenabled = 'A'::"char")));
-
-COMMENT ON FUNCTION postern.is_watched() IS 'Whether changes of the catalog are logged as they happen.';
-
-CREATE FUNCTION postern.key_expression(root oid) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-  select case
-    when count(*) = 0 then quote_literal('*')
-    -- A tag should stay short.
-    when bool_or(is_text) then format(
-      'case when %s then %L else %s end',
-      string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
-      '*',
-      string_agg(value, $s$ || ',' || $s$ order by position)
-    )
-    else string_agg(value, $s$ || ',' || $s$ order by position)
-  end
-  from (
-    select
-      key.name,
-      key.position,
-      type.is_text,
-      case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
-    from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
-    join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
-    cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
-  ) as key_column
-$_$;
-
-COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, which it calls this, as tags have it.';
-
-CREATE FUNCTION postern.log_acdd9d783ec3() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  insert into postern.changes (tag, rows)
-  select tg_argv[0], changed.keys
-  from (
-    select array(select one.key from (select this.id::text from changed_rows as this) as one (key) limit 101)
-    -- so that it is made once
-    offset 0
-  ) as changed (keys)
-  -- Statement triggers fire for statements that found no row, too.
-  where cardinality(changed.keys) > 0;
-  return null;
-end
-$$;
-
-COMMENT ON FUNCTION postern.log_acdd9d783ec3() IS 'Trigger: logs which rows changed, by id.';
-
-CREATE FUNCTION postern.log_acdd9d783ec3_update() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  insert into postern.changes (tag, rows)
-  select tg_argv[0], changed.keys
-  from (
-    select array(select one.key from (select this.id::text from new_rows as this union all select this.id::text from old_rows as this) as one (key) limit 101)
-    -- so that it is made once
-    offset 0
-  ) as changed (keys)
-  -- Statement triggers fire for statements that found no row, too.
-  where cardinality(changed.keys) > 0;
-  return null;
-end
-$$;
-
-COMMENT ON FUNCTION postern.log_acdd9d783ec3_update() IS 'Trigger: logs which rows changed, by id.';
 
 CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1183,6 +1124,99 @@ $$;
 
 COMMENT ON FUNCTION postern.log_drop() IS 'Logs that something was dropped, and forgets it.';
 
+CREATE FUNCTION postern.log_start() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if current_query() ~* '\mdetach\M.*\mconcurrently\M' then
+    perform postern.flush();
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_start() IS 'Logs what shows before its end: that a partition is detached concurrently.';
+
+CREATE FUNCTION postern.is_watched() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN (SELECT (count(*) = 3) FROM pg_event_trigger WHERE (((((pg_event_trigger.evtname = 'postern_log_start'::name) AND (pg_event_trigger.evtfoid = ('postern.log_start()'::regprocedure)::oid)) OR ((pg_event_trigger.evtname = 'postern_log_ddl'::name) AND (pg_event_trigger.evtfoid = ('postern.log_ddl()'::regprocedure)::oid))) OR ((pg_event_trigger.evtname = 'postern_log_drop'::name) AND (pg_event_trigger.evtfoid = ('postern.log_drop()'::regprocedure)::oid))) AND (pg_event_trigger.evtenabled = 'A'::"char")));
+
+COMMENT ON FUNCTION postern.is_watched() IS 'Whether changes of the catalog are logged as they happen.';
+
+CREATE FUNCTION postern.key_expression(root oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+  return (
+    select case
+      when count(*) = 0 then quote_literal('*')
+      -- A tag should stay short.
+      when bool_or(is_text) then format(
+        'case when %s then %L else %s end',
+        string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
+        '*',
+        string_agg(value, $s$ || ',' || $s$ order by position)
+      )
+      else string_agg(value, $s$ || ',' || $s$ order by position)
+    end
+    from (
+      select
+        key.name,
+        key.position,
+        type.is_text,
+        case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
+      from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+      cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
+    ) as key_column
+  );
+end
+$_$;
+
+COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, which it calls this, as tags have it.';
+
+CREATE FUNCTION postern.log_acdd9d783ec3() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.id::text from changed_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_acdd9d783ec3() IS 'Trigger: logs which rows changed, by id.';
+
+CREATE FUNCTION postern.log_acdd9d783ec3_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select this.id::text from new_rows as this union all select this.id::text from old_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_acdd9d783ec3_update() IS 'Trigger: logs which rows changed, by id.';
+
 CREATE FUNCTION postern.log_f3813f1b6faf() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1235,12 +1269,12 @@ $$;
 
 COMMENT ON FUNCTION postern.log_truncate() IS 'Trigger: logs that any row may have changed.';
 
-CREATE FUNCTION postern.logger_of(root oid, event text) RETURNS text
-    LANGUAGE sql STABLE
+CREATE FUNCTION postern.logger_of(key_expression text, event text) RETURNS text
+    LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN CASE event WHEN 'truncate'::text THEN 'log_truncate'::text ELSE (('log_'::text || "left"(md5(postern.key_expression(root)), 12)) || CASE event WHEN 'update'::text THEN '_update'::text ELSE ''::text END) END;
+    RETURN CASE event WHEN 'truncate'::text THEN 'log_truncate'::text ELSE (('log_'::text || "left"(md5(key_expression), 12)) || CASE event WHEN 'update'::text THEN '_update'::text ELSE ''::text END) END;
 
-COMMENT ON FUNCTION postern.logger_of(root oid, event text) IS 'The name of the trigger function for an event on a table and its descendants.';
+COMMENT ON FUNCTION postern.logger_of(key_expression text, event text) IS 'The name of the trigger function for an event on tables with a key.';
 
 CREATE FUNCTION postern.make_loggers(root regclass) RETURNS void
     LANGUAGE plpgsql
@@ -1254,9 +1288,9 @@ begin
     select made.name, made.keys
     from (
       values
-        (postern.logger_of(root, 'insert'), format('select %s from changed_rows as this', key)),
+        (postern.logger_of(key, 'insert'), format('select %s from changed_rows as this', key)),
         -- A key that is changed names two rows.
-        (postern.logger_of(root, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
+        (postern.logger_of(key, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
     ) as made (name, keys)
     where to_regprocedure(format('postern.%I()', made.name)) is null
   loop
@@ -1306,7 +1340,7 @@ begin
   perform postern.make_loggers(root);
   for made in
     select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
-    from postern.trigger_problems(root) as problem
+    from postern.trigger_problems(array[root::oid]) as problem
     where problem.problem like 'has %'
       and (enable or problem.problem not like '%ENABLE ALWAYS')
   loop
@@ -1321,7 +1355,7 @@ begin
           when 'update' then 'referencing old table as old_rows new table as new_rows'
           else ''
         end,
-        postern.logger_of(root, made.event),
+        postern.logger_of(postern.key_expression(root), made.event),
         postern.tag_of(root)
       );
     end if;
@@ -1333,7 +1367,7 @@ $_$;
 
 COMMENT ON FUNCTION postern.make_triggers(root regclass, enable boolean) IS 'Brings the triggers of a tracked table and its descendants up to date.';
 
-CREATE FUNCTION postern.problems_in(tree text, expression text) RETURNS text[]
+CREATE FUNCTION postern.problems_in(tree text, expression text, timed_types oid[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -1352,12 +1386,18 @@ CREATE FUNCTION postern.problems_in(tree text, expression text) RETURNS text[]
     case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
     case when tree ~ ':tablesample {' then 'reads a random sample' end,
     case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
-    -- 'now' is such a text.
-    case when tree ~ '{COERCEVIAIO .*:resulttype (1082|1083|1114|1184|1266) ' then 'casts text to a date or time' end
+    -- ctid, xmin, cmin, xmax, cmax: VACUUM FULL and whoever locks a row change them, and fire no trigger.
+    case when tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end,
+    case when tree ~ '{(COERCEVIAIO|TABLEFUNC|JSONEXPR) ' and exists (
+      select
+      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
+      cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
+      where type::oid = any (timed_types)
+    ) then 'makes a date or time of a text' end
   ], null)
 $_$;
 
-COMMENT ON FUNCTION postern.problems_in(tree text, expression text) IS 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
+COMMENT ON FUNCTION postern.problems_in(tree text, expression text, timed_types oid[]) IS 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
 
 CREATE FUNCTION postern.prune(retention interval DEFAULT '01:00:00'::interval, batch integer DEFAULT 10000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1375,8 +1415,9 @@ begin
   end if;
 
   if greatest(noted.pruned_below, noted.prune_next) > pg_snapshot_xmax(snapshot) then
-    -- Loaded from a dump of another server, as are changes with ids that were not given out yet.
-    delete from postern.changes where changes.xid >= pg_snapshot_xmax(snapshot);
+    -- Loaded from a dump of another server, as are changes that can be seen and have ids that were not given out yet. By the
+    -- snapshot of this very statement: by the one above, changes would go that were committed since.
+    delete from postern.changes where changes.xid >= pg_snapshot_xmax(pg_current_snapshot());
     noted.pruned_below := '0';
     noted.prune_next := pg_snapshot_xmin(snapshot);
     noted.noted_at := clock_timestamp();
@@ -1532,49 +1573,57 @@ $$;
 COMMENT ON FUNCTION postern.revoke_api_key(id bigint) IS 'For the operator: from now on the database does not know the key.';
 
 CREATE FUNCTION postern.roots_of(relation oid) RETURNS oid[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-  with recursive ancestors (oid) as (
-    select relation
-    union
-    select pg_inherits.inhparent
+begin
+  return (
+    with recursive ancestors (oid) as (
+      select relation
+      union
+      select pg_inherits.inhparent
+      from ancestors
+      join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
+    )
+    select array_agg(ancestors.oid order by ancestors.oid)
     from ancestors
-    join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
-  )
-  select array_agg(ancestors.oid order by ancestors.oid)
-  from ancestors
-  where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+    where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+  );
+end
 $$;
 
 COMMENT ON FUNCTION postern.roots_of(relation oid) IS 'The relations at the top of the partition or inheritance tree of a relation.';
 
 CREATE FUNCTION postern.row_key_of(root oid) RETURNS text[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-  select case when bool_and(is_nameable) then array_agg(name order by position) end
-  from (
-    select
-      attribute.attname::text as name,
-      key.position,
-      attribute.atttypid in (
-        'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
-        'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
-      )
-      -- Two texts can be equal under a collation that is not deterministic.
-      and not exists (
-        select from pg_catalog.pg_collation
-        where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
-      ) as is_nameable
-    from pg_catalog.pg_index as index
-    cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
-    join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
-    where index.indrelid = root
-      and index.indisprimary
-      and index.indisvalid
-      and key.position <= index.indnkeyatts
-  ) as key_column
+begin
+  return (
+    select case when bool_and(is_nameable) then array_agg(name order by position) end
+    from (
+      select
+        attribute.attname::text as name,
+        key.position,
+        attribute.atttypid in (
+          'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+          'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+        )
+        -- Two texts can be equal under a collation that is not deterministic.
+        and not exists (
+          select from pg_catalog.pg_collation
+          where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+        ) as is_nameable
+      from pg_catalog.pg_index as index
+      cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+      where index.indrelid = root
+        and index.indisprimary
+        and index.indisvalid
+        and key.position <= index.indnkeyatts
+    ) as key_column
+  );
+end
 $$;
 
 COMMENT ON FUNCTION postern.row_key_of(root oid) IS 'The columns that name a row in tags, or null.';
@@ -1718,6 +1767,7 @@ COMMENT ON FUNCTION postern.sign_up(email text, password text, fullname text, us
 CREATE FUNCTION postern.status() RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
   select jsonb_build_object(
     'epoch', case when not pg_is_in_recovery() then postern.epoch() end,
@@ -1739,13 +1789,19 @@ $$;
 COMMENT ON FUNCTION postern.status() IS 'For the operator: what is tracked, what is wrong with it, and what is lost without event triggers.';
 
 CREATE FUNCTION postern.tag_of(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-  select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
-  from pg_catalog.pg_class as class
-  join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-  where class.oid = (postern.roots_of(relation))[1]
+declare
+  root oid := (postern.roots_of(relation))[1];
+begin
+  return (
+    select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where class.oid = root
+  );
+end
 $$;
 
 COMMENT ON FUNCTION postern.tag_of(relation oid) IS 'The tag of a relation.';
@@ -1861,43 +1917,60 @@ $$;
 
 COMMENT ON FUNCTION postern.trackable_root(relation regclass) IS 'What is tracked when a relation is; an error that says what to do, where it cannot be.';
 
-CREATE FUNCTION postern.trigger_problems(root oid) RETURNS TABLE(relation oid, event text, problem text)
+CREATE FUNCTION postern.trigger_problems(roots oid[]) RETURNS TABLE(root oid, relation oid, event text, problem text)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+  with recursive family (root, relation) as (
+    select member.root, member.root
+    from unnest(roots) as member (root)
+    union
+    select family.root, pg_inherits.inhrelid
+    from family
+    join pg_catalog.pg_inherits on pg_inherits.inhparent = family.relation
+  ),
+  named as materialized (
+    select
+      member.root,
+      postern.key_expression(member.root) as key,
+      convert_to(postern.tag_of(member.root), getdatabaseencoding()) || '\x00'::bytea as args
+    from unnest(roots) as member (root)
+  ),
+  expected as materialized (
+    select
+      named.root,
+      named.args,
+      event.name,
+      event.type,
+      to_regprocedure(format('postern.%I()', postern.logger_of(named.key, event.name)))::oid as logger
+    from named
+    -- after, statement level: none of the bits 1 (row) and 2 (before)
+    cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
+  )
   select
+    family.root,
     class.oid,
-    event.name,
+    expected.name,
     case
       when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
-      when trigger.oid is null then format('has no trigger postern_%s', event.name)
-      when trigger.tgfoid is distinct from event.logger
-        or trigger.tgargs is distinct from event.args
-        or trigger.tgtype <> event.type
+      when trigger.oid is null then format('has no trigger postern_%s', expected.name)
+      when trigger.tgfoid is distinct from expected.logger
+        or trigger.tgargs is distinct from expected.args
+        or trigger.tgtype <> expected.type
         or trigger.tgqual is not null
-        then format('has a trigger postern_%s that is out of date', event.name)
-      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', event.name)
+        then format('has a trigger postern_%s that is out of date', expected.name)
+      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', expected.name)
       when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
         then 'is written by logical replication, which fires no statement triggers'
     end
-  from (
-    select
-      expected.name,
-      expected.type,
-      to_regprocedure(format('postern.%I()', postern.logger_of(root, expected.name)))::oid as logger,
-      convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
-    -- after, statement level: none of the bits 1 (row) and 2 (before)
-    from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as expected (name, type)
-    -- once, not for each member
-    offset 0
-  ) as event
-  cross join postern.family_of(root) as member
-  join pg_catalog.pg_class as class on class.oid = member.relation
+  from family
+  join expected on expected.root = family.root
+  join pg_catalog.pg_class as class on class.oid = family.relation
   left join pg_catalog.pg_trigger as trigger
-    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
+    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || expected.name and not trigger.tgisinternal
 $$;
 
-COMMENT ON FUNCTION postern.trigger_problems(root oid) IS 'For each trigger of a tracked table and its descendants what is wrong with it, or null.';
+COMMENT ON FUNCTION postern.trigger_problems(roots oid[]) IS 'For each trigger of tracked tables and their descendants what is wrong with it, or null.';
 
 CREATE FUNCTION postern.undeclare_cacheable(function regprocedure) RETURNS void
     LANGUAGE plpgsql
@@ -2216,58 +2289,71 @@ CREATE TABLE postern.changes (
 COMMENT ON TABLE postern.changes IS 'The outbox: what each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
 
 CREATE VIEW postern.expressions AS
- SELECT 'relation'::text AS kind,
-    rule.ev_class AS node,
-    (rule.ev_action)::text AS tree,
-    pg_get_viewdef(rule.ev_class) AS expression
-   FROM (pg_rewrite rule
-     JOIN pg_class class ON ((class.oid = rule.ev_class)))
-  WHERE ((rule.ev_type = '1'::"char") AND (class.relkind = 'v'::"char") AND (class.relnamespace <> ALL (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])))
-UNION ALL
- SELECT 'policy'::text AS kind,
-    policy.oid AS node,
-    (policy.polqual)::text AS tree,
-    pg_get_expr(policy.polqual, policy.polrelid) AS expression
-   FROM pg_policy policy
-  WHERE ((policy.polcmd = ANY (ARRAY['r'::"char", '*'::"char"])) AND (policy.polqual IS NOT NULL))
-UNION ALL
- SELECT 'function'::text AS kind,
-    proc.oid AS node,
-    (proc.prosqlbody)::text AS tree,
-    pg_get_function_sqlbody(proc.oid) AS expression
-   FROM pg_proc proc
-  WHERE ((proc.prosqlbody IS NOT NULL) AND (proc.pronamespace <> ('pg_catalog'::regnamespace)::oid) AND (NOT (EXISTS ( SELECT
-           FROM postern.cacheable_functions declared
-          WHERE ((declared.function)::oid = proc.oid)))));
+ WITH expressed(kind, node, tree, expression) AS (
+         SELECT 'relation'::text AS "?column?",
+            rule.ev_class,
+            (rule.ev_action)::text AS ev_action,
+            pg_get_viewdef(rule.ev_class) AS pg_get_viewdef
+           FROM (pg_rewrite rule
+             JOIN pg_class class ON ((class.oid = rule.ev_class)))
+          WHERE ((rule.ev_type = '1'::"char") AND (class.relkind = 'v'::"char") AND (class.relnamespace <> ALL (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])))
+        UNION ALL
+         SELECT 'policy'::text,
+            policy.oid,
+            (policy.polqual)::text AS polqual,
+            pg_get_expr(policy.polqual, policy.polrelid) AS pg_get_expr
+           FROM pg_policy policy
+          WHERE ((policy.polcmd = ANY (ARRAY['r'::"char", '*'::"char"])) AND (policy.polqual IS NOT NULL))
+        UNION ALL
+         SELECT 'function'::text,
+            proc.oid,
+            concat_ws(' '::text, body.tree, (proc.proargdefaults)::text) AS concat_ws,
+            concat_ws(' '::text, body.expression, pg_get_expr(proc.proargdefaults, (0)::oid)) AS concat_ws
+           FROM (pg_proc proc
+             LEFT JOIN LATERAL ( SELECT (proc.prosqlbody)::text AS prosqlbody,
+                    pg_get_function_sqlbody(proc.oid) AS pg_get_function_sqlbody
+                  WHERE (NOT (EXISTS ( SELECT
+                           FROM postern.cacheable_functions declared
+                          WHERE ((declared.function)::oid = proc.oid))))) body(tree, expression) ON (true))
+          WHERE ((proc.pronamespace <> ('pg_catalog'::regnamespace)::oid) AND (COALESCE(body.tree, (proc.proargdefaults)::text) IS NOT NULL))
+        )
+ SELECT kind,
+    node,
+    tree,
+    regexp_replace(expression, '"(?:[^"]|"")*"'::text, '""'::text, 'g'::text) AS expression
+   FROM expressed;
 
 COMMENT ON VIEW postern.expressions IS 'The parse trees that postern.catalog looks into.';
 
+CREATE VIEW postern.type_parts AS
+ SELECT type.oid AS type,
+    type.typbasetype AS part
+   FROM pg_type type
+  WHERE (type.typtype = 'd'::"char")
+UNION ALL
+ SELECT type.oid AS type,
+    type.typelem AS part
+   FROM pg_type type
+  WHERE (type.typelem <> (0)::oid)
+UNION ALL
+ SELECT class.reltype AS type,
+    attribute.atttypid AS part
+   FROM (pg_class class
+     JOIN pg_attribute attribute ON (((attribute.attrelid = class.oid) AND (attribute.attnum > 0))))
+  WHERE (class.reltype <> (0)::oid)
+UNION ALL
+ SELECT range.rngtypid AS type,
+    range.rngsubtype AS part
+   FROM pg_range range
+UNION ALL
+ SELECT range.rngmultitypid AS type,
+    range.rngsubtype AS part
+   FROM pg_range range;
+
+COMMENT ON VIEW postern.type_parts IS 'What domains, arrays, composites and ranges are made of.';
+
 CREATE VIEW postern.type_functions AS
- WITH RECURSIVE part_of(type, part) AS (
-         SELECT type.oid,
-            type.typbasetype
-           FROM pg_type type
-          WHERE (type.typtype = 'd'::"char")
-        UNION ALL
-         SELECT type.oid,
-            type.typelem
-           FROM pg_type type
-          WHERE (type.typelem <> (0)::oid)
-        UNION ALL
-         SELECT class.reltype,
-            attribute.atttypid
-           FROM (pg_class class
-             JOIN pg_attribute attribute ON (((attribute.attrelid = class.oid) AND (attribute.attnum > 0) AND (NOT attribute.attisdropped))))
-          WHERE (class.reltype <> (0)::oid)
-        UNION ALL
-         SELECT range.rngtypid,
-            range.rngsubtype
-           FROM pg_range range
-        UNION ALL
-         SELECT range.rngmultitypid,
-            range.rngsubtype
-           FROM pg_range range
-        ), own(type, function) AS (
+ WITH RECURSIVE own(type, function) AS (
          SELECT side.type,
             pg_cast.castfunc
            FROM (pg_cast
@@ -2287,10 +2373,10 @@ CREATE VIEW postern.type_functions AS
              JOIN pg_language language ON ((language.oid = proc.prolang)))
           WHERE ((proc.provolatile <> 'i'::"char") OR (language.lanname <> ALL (ARRAY['internal'::name, 'c'::name])))
         UNION
-         SELECT part_of.type,
+         SELECT type_parts.type,
             called_1.function
            FROM (called called_1
-             JOIN part_of ON ((part_of.part = called_1.type)))
+             JOIN postern.type_parts ON ((type_parts.part = called_1.type)))
         )
  SELECT type,
     function
@@ -2304,14 +2390,15 @@ CREATE VIEW postern.dependencies AS
             expressions.node,
             (found.found[1])::oid AS function
            FROM (postern.expressions
-             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([1-9]\d*)'::text, 'g'::text) found(found))
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':(?:funcid (?!(?:2077|3294) )|(?:opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) )([1-9]\d*)'::text, 'g'::text) found(found))
         UNION
          SELECT expressions.kind,
             expressions.node,
             (operator.oprcode)::oid AS oprcode
-           FROM ((postern.expressions
-             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':opno ([1-9]\d*)'::text, 'g'::text) found(found))
-             JOIN pg_operator operator ON ((operator.oid = (found.found[1])::oid)))
+           FROM (((postern.expressions
+             CROSS JOIN LATERAL regexp_matches(expressions.tree, ':(?:opno|opnos|eqop|sortop) (?:\(o )?([1-9][\d ]*)'::text, 'g'::text) found(found))
+             CROSS JOIN LATERAL regexp_split_to_table(rtrim(found.found[1]), ' '::text) named(named))
+             JOIN pg_operator operator ON ((operator.oid = (named.named)::oid)))
         ), edges(kind, node, to_kind, to_node) AS (
          SELECT called.kind,
             called.node,
@@ -2371,7 +2458,7 @@ CREATE VIEW postern.dependencies AS
             'function'::text,
             part.function
            FROM (pg_aggregate aggregate
-             CROSS JOIN LATERAL ( VALUES ((aggregate.aggtransfn)::oid), ((aggregate.aggfinalfn)::oid), ((aggregate.aggmtransfn)::oid), ((aggregate.aggminvtransfn)::oid), ((aggregate.aggmfinalfn)::oid)) part(function))
+             CROSS JOIN LATERAL ( VALUES ((aggregate.aggtransfn)::oid), ((aggregate.aggfinalfn)::oid), ((aggregate.aggcombinefn)::oid), ((aggregate.aggserialfn)::oid), ((aggregate.aggdeserialfn)::oid), ((aggregate.aggmtransfn)::oid), ((aggregate.aggminvtransfn)::oid), ((aggregate.aggmfinalfn)::oid)) part(function))
           WHERE (((aggregate.aggfnoid)::oid >= (16384)::oid) AND (part.function <> (0)::oid))
         )
  SELECT edges.kind,
@@ -2382,7 +2469,9 @@ CREATE VIEW postern.dependencies AS
             WHEN 'relation'::text THEN ((class.relkind = 'v'::"char") AND (NOT (EXISTS ( SELECT
                FROM pg_options_to_table(class.reloptions) option(option_name, option_value)
               WHERE ((option.option_name = 'security_invoker'::text) AND (option.option_value)::boolean)))))
-            WHEN 'function'::text THEN proc.prosecdef
+            WHEN 'function'::text THEN (proc.prosecdef OR (EXISTS ( SELECT
+               FROM unnest(proc.proconfig) setting(setting)
+              WHERE (setting.setting ~ '^(role|session_authorization)='::text))))
             ELSE false
         END AS as_owner
    FROM ((edges
@@ -2396,9 +2485,14 @@ CREATE VIEW postern.function_facts AS
     COALESCE(declared.claims, '{}'::text[]) AS claims,
         CASE
             WHEN (proc.provolatile = 'v'::"char") THEN format('%s is volatile'::text, (proc.oid)::regprocedure)
+            WHEN (EXISTS ( SELECT
+               FROM unnest(declared.reads) read(read)
+              WHERE (NOT (EXISTS ( SELECT
+                       FROM pg_class
+                      WHERE (pg_class.oid = (read.read)::oid)))))) THEN format('%s is declared to read a relation that is gone'::text, (proc.oid)::regprocedure)
             WHEN (declared.definition = postern.definition_of(proc.oid)) THEN NULL::text
             WHEN (declared.function IS NOT NULL) THEN format('%s has changed since it was declared cacheable'::text, (proc.oid)::regprocedure)
-            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND ((proc.provolatile = 'i'::"char") OR (proc.oid = ANY (ARRAY[(2077)::oid, (3294)::oid])) OR postern.is_harmless((proc.proname)::text))) THEN NULL::text
+            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND ((proc.provolatile = 'i'::"char") OR (postern.is_harmless((proc.proname)::text) AND (proc.oid <> ALL (ARRAY[(2047)::oid, (2037)::oid, (6336)::oid]))))) THEN NULL::text
             WHEN (proc.pronamespace = ('pg_catalog'::regnamespace)::oid) THEN format('%s may read the clock or the session'::text, (proc.oid)::regprocedure)
             WHEN (proc.prosqlbody IS NOT NULL) THEN NULL::text
             WHEN ((language.lanname = ANY (ARRAY['internal'::name, 'c'::name])) AND (proc.provolatile = 'i'::"char")) THEN NULL::text
@@ -2420,6 +2514,28 @@ CREATE TABLE postern.horizon (
 
 COMMENT ON TABLE postern.horizon IS 'Changes of transactions below pruned_below are gone. All below prune_next had ended at noted_at: the next to go.';
 
+CREATE VIEW postern.relation_facts AS
+SELECT
+    NULL::oid AS node,
+    NULL::text AS tag,
+    NULL::interval AS staleness,
+    NULL::text AS problem;
+
+COMMENT ON VIEW postern.relation_facts IS 'Of each relation its tag, and why a change of it might not be seen.';
+
+CREATE VIEW postern.timed_types AS
+ WITH RECURSIVE timed(type) AS (
+         SELECT (unnest(ARRAY['date'::regtype, 'time without time zone'::regtype, 'timestamp without time zone'::regtype, 'timestamp with time zone'::regtype, 'time with time zone'::regtype]))::oid AS unnest
+        UNION
+         SELECT type_parts.type
+           FROM (timed timed_1
+             JOIN postern.type_parts ON ((type_parts.part = timed_1.type)))
+        )
+ SELECT type
+   FROM timed;
+
+COMMENT ON VIEW postern.timed_types IS 'Types with a date or time in them, of which a text may say now.';
+
 CREATE TABLE postern.tracked_relations (
     relation regclass NOT NULL,
     staleness interval,
@@ -2427,35 +2543,6 @@ CREATE TABLE postern.tracked_relations (
 );
 
 COMMENT ON TABLE postern.tracked_relations IS 'Tables whose changes are logged; of partitions and inheritance children, their root. Written by postern.track and untrack.';
-
-CREATE VIEW postern.relation_facts AS
- SELECT class.oid AS node,
-        CASE
-            WHEN (class.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'm'::"char"])) THEN postern.tag_of(class.oid)
-            ELSE NULL::text
-        END AS tag,
-    tracked.staleness,
-        CASE
-            WHEN (class.relnamespace = ANY (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])) THEN format('%s belongs to the system'::text, (class.oid)::regclass)
-            WHEN (class.relkind = 'f'::"char") THEN format('%s is a foreign table: changes of it are not seen'::text, (class.oid)::regclass)
-            WHEN (class.relkind = 'S'::"char") THEN format('%s is a sequence'::text, (class.oid)::regclass)
-            WHEN (class.relkind = 'v'::"char") THEN NULL::text
-            WHEN (class.relkind = 'm'::"char") THEN
-            CASE
-                WHEN (NOT postern.is_watched()) THEN format('%s is refreshed without being seen: there are no event triggers'::text, (class.oid)::regclass)
-                ELSE NULL::text
-            END
-            WHEN ((class.relkind <> ALL (ARRAY['r'::"char", 'p'::"char"])) OR (class.relpersistence = 't'::"char")) THEN format('%s is not a table'::text, (class.oid)::regclass)
-            WHEN (cardinality(root.roots) > 1) THEN format('%s inherits from several tables'::text, (class.oid)::regclass)
-            WHEN (tracked.relation IS NULL) THEN format('%s is not tracked'::text, (class.oid)::regclass)
-            ELSE ( SELECT min(format('%s %s'::text, (problem.relation)::regclass, problem.problem)) FILTER (WHERE (problem.problem IS NOT NULL)) AS min
-               FROM postern.trigger_problems(root.roots[1]) problem(relation, event, problem))
-        END AS problem
-   FROM ((pg_class class
-     CROSS JOIN LATERAL ( SELECT postern.roots_of(class.oid) AS roots) root)
-     LEFT JOIN postern.tracked_relations tracked ON (((tracked.relation)::oid = root.roots[1])));
-
-COMMENT ON VIEW postern.relation_facts IS 'Of each relation its tag, and why a change of it might not be seen.';
 
 CREATE TABLE postern.tracked_schemas (
     schema regnamespace NOT NULL,
@@ -2536,6 +2623,41 @@ CREATE INDEX sessions_user_id ON auth.sessions USING btree (user_id);
 CREATE INDEX throttles_until ON auth.throttles USING btree (until);
 
 CREATE INDEX changes_xid ON postern.changes USING btree (xid);
+
+CREATE OR REPLACE VIEW postern.relation_facts AS
+ WITH tracked AS MATERIALIZED (
+         SELECT tracked_relations.relation,
+            tracked_relations.staleness,
+            min(format('%s %s'::text, (problem.relation)::regclass, problem.problem)) FILTER (WHERE (problem.problem IS NOT NULL)) AS problem
+           FROM (postern.tracked_relations
+             JOIN postern.trigger_problems(ARRAY( SELECT (one.relation)::oid AS relation
+                   FROM postern.tracked_relations one)) problem(root, relation, event, problem) ON ((problem.root = (tracked_relations.relation)::oid)))
+          GROUP BY tracked_relations.relation
+        )
+ SELECT class.oid AS node,
+        CASE
+            WHEN (class.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'm'::"char"])) THEN postern.tag_of(class.oid)
+            ELSE NULL::text
+        END AS tag,
+    tracked.staleness,
+        CASE
+            WHEN (class.relnamespace = ANY (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])) THEN format('%s belongs to the system'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'f'::"char") THEN format('%s is a foreign table: changes of it are not seen'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'S'::"char") THEN format('%s is a sequence'::text, (class.oid)::regclass)
+            WHEN (class.relkind = 'v'::"char") THEN NULL::text
+            WHEN (class.relkind = 'm'::"char") THEN
+            CASE
+                WHEN (NOT postern.is_watched()) THEN format('%s is refreshed without being seen: there are no event triggers'::text, (class.oid)::regclass)
+                ELSE NULL::text
+            END
+            WHEN ((class.relkind <> ALL (ARRAY['r'::"char", 'p'::"char"])) OR (class.relpersistence = 't'::"char")) THEN format('%s is not a table'::text, (class.oid)::regclass)
+            WHEN (cardinality(root.roots) > 1) THEN format('%s inherits from several tables'::text, (class.oid)::regclass)
+            WHEN (tracked.relation IS NULL) THEN format('%s is not tracked'::text, (class.oid)::regclass)
+            ELSE tracked.problem
+        END AS problem
+   FROM ((pg_class class
+     CROSS JOIN LATERAL ( SELECT postern.roots_of(class.oid) AS roots) root)
+     LEFT JOIN tracked ON (((tracked.relation)::oid = root.roots[1])));
 
 CREATE TRIGGER postern_delete AFTER DELETE ON api.follows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf('api.follows');
 
@@ -2786,6 +2908,12 @@ GRANT ALL ON FUNCTION postern.get_user(user_id uuid, session_id uuid) TO postern
 
 REVOKE ALL ON FUNCTION postern.is_harmless(name text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION postern.log_ddl() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_start() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.is_watched() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.key_expression(root oid) FROM PUBLIC;
@@ -2794,23 +2922,19 @@ REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3_update() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.log_ddl() FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION postern.log_drop() FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf_update() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_truncate() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.logger_of(root oid, event text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.logger_of(key_expression text, event text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.make_loggers(root regclass) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.make_triggers(root regclass, enable boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.problems_in(tree text, expression text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.problems_in(tree text, expression text, timed_types oid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.prune(retention interval, batch integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postern.prune(retention interval, batch integer) TO postern;
@@ -2854,7 +2978,7 @@ REVOKE ALL ON FUNCTION postern.track_schema(schema regnamespace, staleness inter
 
 REVOKE ALL ON FUNCTION postern.trackable_root(relation regclass) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.trigger_problems(root oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.trigger_problems(roots oid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.undeclare_cacheable(function regprocedure) FROM PUBLIC;
 
@@ -2911,6 +3035,12 @@ CREATE EVENT TRIGGER postern_log_drop ON sql_drop
    EXECUTE FUNCTION postern.log_drop();
 
 ALTER EVENT TRIGGER postern_log_drop ENABLE ALWAYS;
+
+CREATE EVENT TRIGGER postern_log_start ON ddl_command_start
+         WHEN TAG IN ('ALTER TABLE')
+   EXECUTE FUNCTION postern.log_start();
+
+ALTER EVENT TRIGGER postern_log_start ENABLE ALWAYS;
 
 CREATE EVENT TRIGGER postern_reload_after_ddl ON ddl_command_end
          WHEN TAG IN ('CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE TYPE', 'ALTER TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN', 'CREATE CAST', 'CREATE RULE', 'COMMENT')

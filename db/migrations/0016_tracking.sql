@@ -92,95 +92,115 @@ return case
 end;
 comment on function postern.quoted(text) is 'A name or a key value as part of a tag.';
 
+-- These four are asked for each relation. In plpgsql, they are planned once and not each time, which took most of what the catalog takes.
+
 -- Its ancestors that have no parent. More than one: by multiple inheritance.
 create function postern.roots_of(relation oid)
 returns oid[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive ancestors (oid) as (
-    select relation
-    union
-    select pg_inherits.inhparent
+begin
+  return (
+    with recursive ancestors (oid) as (
+      select relation
+      union
+      select pg_inherits.inhparent
+      from ancestors
+      join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
+    )
+    select array_agg(ancestors.oid order by ancestors.oid)
     from ancestors
-    join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
-  )
-  select array_agg(ancestors.oid order by ancestors.oid)
-  from ancestors
-  where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+    where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+  );
+end
 $$;
 comment on function postern.roots_of(oid) is 'The relations at the top of the partition or inheritance tree of a relation.';
 
 create function postern.tag_of(relation oid)
 returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
-  from pg_catalog.pg_class as class
-  join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-  where class.oid = (postern.roots_of(relation))[1]
+declare
+  root oid := (postern.roots_of(relation))[1];
+begin
+  return (
+    select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where class.oid = root
+  );
+end
 $$;
 comment on function postern.tag_of(oid) is 'The tag of a relation.';
 
 -- The key is null where rows cannot be named: no primary key, a type whose text is not one of a kind, or a descendant without the columns.
 create function postern.row_key_of(root oid)
 returns text[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when bool_and(is_nameable) then array_agg(name order by position) end
-  from (
-    select
-      attribute.attname::text as name,
-      key.position,
-      attribute.atttypid in (
-        'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
-        'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
-      )
-      -- Two texts can be equal under a collation that is not deterministic.
-      and not exists (
-        select from pg_catalog.pg_collation
-        where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
-      ) as is_nameable
-    from pg_catalog.pg_index as index
-    cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
-    join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
-    where index.indrelid = root
-      and index.indisprimary
-      and index.indisvalid
-      and key.position <= index.indnkeyatts
-  ) as key_column
+begin
+  return (
+    select case when bool_and(is_nameable) then array_agg(name order by position) end
+    from (
+      select
+        attribute.attname::text as name,
+        key.position,
+        attribute.atttypid in (
+          'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+          'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+        )
+        -- Two texts can be equal under a collation that is not deterministic.
+        and not exists (
+          select from pg_catalog.pg_collation
+          where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+        ) as is_nameable
+      from pg_catalog.pg_index as index
+      cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+      where index.indrelid = root
+        and index.indisprimary
+        and index.indisvalid
+        and key.position <= index.indnkeyatts
+    ) as key_column
+  );
+end
 $$;
 comment on function postern.row_key_of(oid) is 'The columns that name a row in tags, or null.';
 
 -- The expression that makes the key of a row out of its columns. Qualified: a column may be called like a variable of plpgsql.
 create function postern.key_expression(root oid)
 returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case
-    when count(*) = 0 then quote_literal('*')
-    -- A tag should stay short.
-    when bool_or(is_text) then format(
-      'case when %s then %L else %s end',
-      string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
-      '*',
-      string_agg(value, $s$ || ',' || $s$ order by position)
-    )
-    else string_agg(value, $s$ || ',' || $s$ order by position)
-  end
-  from (
-    select
-      key.name,
-      key.position,
-      type.is_text,
-      case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
-    from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
-    join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
-    cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
-  ) as key_column
+begin
+  return (
+    select case
+      when count(*) = 0 then quote_literal('*')
+      -- A tag should stay short.
+      when bool_or(is_text) then format(
+        'case when %s then %L else %s end',
+        string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
+        '*',
+        string_agg(value, $s$ || ',' || $s$ order by position)
+      )
+      else string_agg(value, $s$ || ',' || $s$ order by position)
+    end
+    from (
+      select
+        key.name,
+        key.position,
+        type.is_text,
+        case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
+      from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+      cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
+    ) as key_column
+  );
+end
 $$;
 comment on function postern.key_expression(oid) is 'SQL for the key of a row, which it calls this, as tags have it.';
 
@@ -191,15 +211,15 @@ comment on function postern.key_expression(oid) is 'SQL for the key of a row, wh
 -- writer pays for what they do, and most of that is starting a statement: so there is one of them, as plain as can be, no IF,
 -- and what can be left to the reader is. The statements are static, so that their plans are kept.
 
-create function postern.logger_of(root oid, event text)
+create function postern.logger_of(key_expression text, event text)
 returns text
-language sql stable
+language sql immutable
 set search_path = pg_catalog, pg_temp
 return case event
   when 'truncate' then 'log_truncate'
-  else 'log_' || left(md5(postern.key_expression(root)), 12) || case event when 'update' then '_update' else '' end
+  else 'log_' || left(md5(key_expression), 12) || case event when 'update' then '_update' else '' end
 end;
-comment on function postern.logger_of(oid, text) is 'The name of the trigger function for an event on a table and its descendants.';
+comment on function postern.logger_of(text, text) is 'The name of the trigger function for an event on tables with a key.';
 
 create function postern.log_truncate()
 returns trigger
@@ -226,9 +246,9 @@ begin
     select made.name, made.keys
     from (
       values
-        (postern.logger_of(root, 'insert'), format('select %s from changed_rows as this', key)),
+        (postern.logger_of(key, 'insert'), format('select %s from changed_rows as this', key)),
         -- A key that is changed names two rows.
-        (postern.logger_of(root, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
+        (postern.logger_of(key, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
     ) as made (name, keys)
     where to_regprocedure(format('postern.%I()', made.name)) is null
   loop
@@ -284,44 +304,61 @@ as $$
 $$;
 comment on function postern.family_of(oid) is 'A root and its partitions or inheritance children.';
 
--- What is wrong with the triggers of a root and its descendants: no row, nothing is.
-create function postern.trigger_problems(root oid)
-returns table (relation oid, event text, problem text)
+-- What is wrong with the triggers of tables and their descendants. For all at once, since the catalog asks for all.
+create function postern.trigger_problems(roots oid[])
+returns table (root oid, relation oid, event text, problem text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
+  with recursive family (root, relation) as (
+    select member.root, member.root
+    from unnest(roots) as member (root)
+    union
+    select family.root, pg_inherits.inhrelid
+    from family
+    join pg_catalog.pg_inherits on pg_inherits.inhparent = family.relation
+  ),
+  named as materialized (
+    select
+      member.root,
+      postern.key_expression(member.root) as key,
+      convert_to(postern.tag_of(member.root), getdatabaseencoding()) || '\x00'::bytea as args
+    from unnest(roots) as member (root)
+  ),
+  expected as materialized (
+    select
+      named.root,
+      named.args,
+      event.name,
+      event.type,
+      to_regprocedure(format('postern.%I()', postern.logger_of(named.key, event.name)))::oid as logger
+    from named
+    -- after, statement level: none of the bits 1 (row) and 2 (before)
+    cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
+  )
   select
+    family.root,
     class.oid,
-    event.name,
+    expected.name,
     case
       when class.relkind = 'f' then 'is a foreign table: changes of it are not seen'
-      when trigger.oid is null then format('has no trigger postern_%s', event.name)
-      when trigger.tgfoid is distinct from event.logger
-        or trigger.tgargs is distinct from event.args
-        or trigger.tgtype <> event.type
+      when trigger.oid is null then format('has no trigger postern_%s', expected.name)
+      when trigger.tgfoid is distinct from expected.logger
+        or trigger.tgargs is distinct from expected.args
+        or trigger.tgtype <> expected.type
         or trigger.tgqual is not null
-        then format('has a trigger postern_%s that is out of date', event.name)
-      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', event.name)
+        then format('has a trigger postern_%s that is out of date', expected.name)
+      when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', expected.name)
       when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
         then 'is written by logical replication, which fires no statement triggers'
     end
-  from (
-    select
-      expected.name,
-      expected.type,
-      to_regprocedure(format('postern.%I()', postern.logger_of(root, expected.name)))::oid as logger,
-      convert_to(postern.tag_of(root), getdatabaseencoding()) || '\x00'::bytea as args
-    -- after, statement level: none of the bits 1 (row) and 2 (before)
-    from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as expected (name, type)
-    -- once, not for each member
-    offset 0
-  ) as event
-  cross join postern.family_of(root) as member
-  join pg_catalog.pg_class as class on class.oid = member.relation
+  from family
+  join expected on expected.root = family.root
+  join pg_catalog.pg_class as class on class.oid = family.relation
   left join pg_catalog.pg_trigger as trigger
-    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || event.name and not trigger.tgisinternal
+    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || expected.name and not trigger.tgisinternal
 $$;
-comment on function postern.trigger_problems(oid) is 'For each trigger of a tracked table and its descendants what is wrong with it, or null.';
+comment on function postern.trigger_problems(oid[]) is 'For each trigger of tracked tables and their descendants what is wrong with it, or null.';
 
 -- Makes what is missing and replaces what is out of date. A trigger that somebody disabled stays so unless all are to be enabled.
 create function postern.make_triggers(root regclass, enable boolean)
@@ -335,7 +372,7 @@ begin
   perform postern.make_loggers(root);
   for made in
     select problem.relation::regclass, problem.event, problem.problem not like '%ENABLE ALWAYS' as is_remade
-    from postern.trigger_problems(root) as problem
+    from postern.trigger_problems(array[root::oid]) as problem
     where problem.problem like 'has %'
       and (enable or problem.problem not like '%ENABLE ALWAYS')
   loop
@@ -350,7 +387,7 @@ begin
           when 'update' then 'referencing old table as old_rows new table as new_rows'
           else ''
         end,
-        postern.logger_of(root, made.event),
+        postern.logger_of(postern.key_expression(root), made.event),
         postern.tag_of(root)
       );
     end if;
@@ -554,6 +591,8 @@ set search_path = pg_catalog, pg_temp
 -- Few rows at the end of the index, whatever the statistics say.
 set enable_seqscan = off
 set plan_cache_mode = force_custom_plan
+-- Up to 17, no sequential scan means an infinite cost, which compiling would be worth.
+set jit = off
 as $$
 declare
   snapshot pg_snapshot;
@@ -649,8 +688,9 @@ begin
   end if;
 
   if greatest(noted.pruned_below, noted.prune_next) > pg_snapshot_xmax(snapshot) then
-    -- Loaded from a dump of another server, as are changes with ids that were not given out yet.
-    delete from postern.changes where changes.xid >= pg_snapshot_xmax(snapshot);
+    -- Loaded from a dump of another server, as are changes that can be seen and have ids that were not given out yet. By the
+    -- snapshot of this very statement: by the one above, changes would go that were committed since.
+    delete from postern.changes where changes.xid >= pg_snapshot_xmax(pg_current_snapshot());
     noted.pruned_below := '0';
     noted.prune_next := pg_snapshot_xmin(snapshot);
     noted.noted_at := clock_timestamp();
@@ -693,7 +733,7 @@ returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select md5(concat_ws(' ', prosrc, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
+  select md5(concat_ws(' ', prosrc, probin, pg_get_function_sqlbody(oid), prosecdef, provolatile, prolang, proconfig))
   from pg_catalog.pg_proc
   where pg_proc.oid = function
 $$;
@@ -744,16 +784,20 @@ comment on function postern.undeclare_cacheable(regprocedure) is 'Vouches for a 
 ------------------------------------------------------------------------------------------------------------------------
 -- What event triggers see
 
-create function postern.is_watched()
-returns boolean
-language sql stable
+-- DETACH PARTITION CONCURRENTLY commits first, and then waits for as long as somebody reads: its rows are gone before it ends.
+-- It cannot be part of a larger transaction, nor of a function, so that it is what the client sent.
+create function postern.log_start()
+returns event_trigger
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-return (
-  select count(*) = 2
-  from pg_catalog.pg_event_trigger
-  where evtname in ('postern_log_ddl', 'postern_log_drop') and evtenabled = 'A'
-);
-comment on function postern.is_watched() is 'Whether changes of the catalog are logged as they happen.';
+as $$
+begin
+  if current_query() ~* '\mdetach\M.*\mconcurrently\M' then
+    perform postern.flush();
+  end if;
+end
+$$;
+comment on function postern.log_start() is 'Logs what shows before its end: that a partition is detached concurrently.';
 
 create function postern.log_ddl()
 returns event_trigger
@@ -872,6 +916,22 @@ end
 $$;
 comment on function postern.log_drop() is 'Logs that something was dropped, and forgets it.';
 
+create function postern.is_watched()
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select count(*) = 3
+  from pg_catalog.pg_event_trigger
+  where (evtname, evtfoid) in (
+      ('postern_log_start', 'postern.log_start()'::regprocedure),
+      ('postern_log_ddl', 'postern.log_ddl()'::regprocedure),
+      ('postern_log_drop', 'postern.log_drop()'::regprocedure)
+    )
+    and evtenabled = 'A'
+);
+comment on function postern.is_watched() is 'Whether changes of the catalog are logged as they happen.';
+
 ------------------------------------------------------------------------------------------------------------------------
 -- The catalog: what an answer from each relation depends on
 --
@@ -904,8 +964,8 @@ as $$
 $$;
 comment on function postern.claims_in(text) is 'The claims that an expression reads.';
 
--- tree: the expression as pg_node_tree.
-create function postern.problems_in(tree text, expression text)
+-- tree: the expression as pg_node_tree. timed_types: those of which a text may say 'now'.
+create function postern.problems_in(tree text, expression text, timed_types oid[])
 returns text[]
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -925,11 +985,17 @@ as $$
     case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
     case when tree ~ ':tablesample {' then 'reads a random sample' end,
     case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
-    -- 'now' is such a text.
-    case when tree ~ '{COERCEVIAIO .*:resulttype (1082|1083|1114|1184|1266) ' then 'casts text to a date or time' end
+    -- ctid, xmin, cmin, xmax, cmax: VACUUM FULL and whoever locks a row change them, and fire no trigger.
+    case when tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end,
+    case when tree ~ '{(COERCEVIAIO|TABLEFUNC|JSONEXPR) ' and exists (
+      select
+      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
+      cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
+      where type::oid = any (timed_types)
+    ) then 'makes a date or time of a text' end
   ], null)
 $$;
-comment on function postern.problems_in(text, text) is 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
+comment on function postern.problems_in(text, text, oid[]) is 'Why the value of an expression does not follow from tables and claims, as far as it says itself.';
 
 -- Functions of pg_catalog that are STABLE for the sake of the time zone, of output functions or of enum labels.
 create function postern.is_harmless(name text)
@@ -949,47 +1015,76 @@ return name ~ ('^('
   || ')$');
 comment on function postern.is_harmless(text) is 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
 
--- Everything that has an expression: views, policies for reading, functions with a body that was parsed when they were made.
+-- Everything that has an expression: views, policies for reading, functions with a body that was parsed when they were made, and
+-- defaults of arguments, which the call that leaves them out does not contain.
 create view postern.expressions as
-select 'relation' as kind, rule.ev_class as node, rule.ev_action::text as tree, pg_get_viewdef(rule.ev_class) as expression
-from pg_catalog.pg_rewrite as rule
-join pg_catalog.pg_class as class on class.oid = rule.ev_class
-where rule.ev_type = '1'
-  and class.relkind = 'v'
-  and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-union all
-select 'policy', policy.oid, policy.polqual::text, pg_get_expr(policy.polqual, policy.polrelid)
-from pg_catalog.pg_policy as policy
-where policy.polcmd in ('r', '*')
-  and policy.polqual is not null
-union all
-select 'function', proc.oid, proc.prosqlbody::text, pg_get_function_sqlbody(proc.oid)
-from pg_catalog.pg_proc as proc
-where proc.prosqlbody is not null
-  and proc.pronamespace <> 'pg_catalog'::regnamespace
-  -- Somebody vouched for it.
-  and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid);
+with expressed (kind, node, tree, expression) as (
+  select 'relation', rule.ev_class, rule.ev_action::text, pg_get_viewdef(rule.ev_class)
+  from pg_catalog.pg_rewrite as rule
+  join pg_catalog.pg_class as class on class.oid = rule.ev_class
+  where rule.ev_type = '1'
+    and class.relkind = 'v'
+    and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+  union all
+  select 'policy', policy.oid, policy.polqual::text, pg_get_expr(policy.polqual, policy.polrelid)
+  from pg_catalog.pg_policy as policy
+  where policy.polcmd in ('r', '*')
+    and policy.polqual is not null
+  union all
+  select
+    'function',
+    proc.oid,
+    concat_ws(' ', body.tree, proc.proargdefaults::text),
+    concat_ws(' ', body.expression, pg_get_expr(proc.proargdefaults, 0))
+  from pg_catalog.pg_proc as proc
+  left join lateral (
+    select proc.prosqlbody::text, pg_get_function_sqlbody(proc.oid)
+    -- Somebody vouched for it.
+    where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
+  ) as body (tree, expression) on true
+  where proc.pronamespace <> 'pg_catalog'::regnamespace
+    and coalesce(body.tree, proc.proargdefaults::text) is not null
+)
+select
+  expressed.kind,
+  expressed.node,
+  expressed.tree,
+  -- A quoted name may look like anything.
+  regexp_replace(expressed.expression, '"(?:[^"]|"")*"', '""', 'g') as expression
+from expressed;
 comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
+
+create view postern.type_parts as
+select type.oid as type, type.typbasetype as part from pg_catalog.pg_type as type where type.typtype = 'd'
+union all
+select type.oid, type.typelem from pg_catalog.pg_type as type where type.typelem <> 0
+union all
+select class.reltype, attribute.atttypid
+from pg_catalog.pg_class as class
+join pg_catalog.pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0
+where class.reltype <> 0
+union all
+select range.rngtypid, range.rngsubtype from pg_catalog.pg_range as range
+union all
+select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range;
+comment on view postern.type_parts is 'What domains, arrays, composites and ranges are made of.';
+
+create view postern.timed_types as
+with recursive timed (type) as (
+  select unnest(array['pg_catalog.date', 'pg_catalog.time', 'pg_catalog.timestamp', 'pg_catalog.timestamptz', 'pg_catalog.timetz']::regtype[])::oid
+  union
+  select type_parts.type
+  from timed
+  join postern.type_parts on type_parts.part = timed.type
+)
+select timed.type from timed;
+comment on view postern.timed_types is 'Types with a date or time in them, of which a text may say now.';
 
 -- Where a value of a type is read or filtered, functions are called that no query names: to_json looks for a cast to json,
 -- PostgREST for casts of a domain from and to json and text, and the operator of a filter may be somebody's own.
 -- What an extension does in C and calls immutable has nothing to tell.
 create view postern.type_functions as
-with recursive part_of (type, part) as (
-  select type.oid, type.typbasetype from pg_catalog.pg_type as type where type.typtype = 'd'
-  union all
-  select type.oid, type.typelem from pg_catalog.pg_type as type where type.typelem <> 0
-  union all
-  select class.reltype, attribute.atttypid
-  from pg_catalog.pg_class as class
-  join pg_catalog.pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
-  where class.reltype <> 0
-  union all
-  select range.rngtypid, range.rngsubtype from pg_catalog.pg_range as range
-  union all
-  select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range
-),
-own (type, function) as (
+with recursive own (type, function) as (
   select side.type, pg_cast.castfunc::oid
   from pg_catalog.pg_cast
   cross join lateral (
@@ -1015,24 +1110,30 @@ called (type, function) as (
   where proc.provolatile <> 'i'
     or language.lanname not in ('internal', 'c')
   union
-  select part_of.type, called.function
+  select type_parts.type, called.function
   from called
-  join part_of on part_of.part = called.type
+  join postern.type_parts on type_parts.part = called.type
 )
 select called.type, called.function from called;
 comment on view postern.type_functions is 'What is called where a value of a type is read or filtered, unnamed.';
 
--- as_owner: what is read so is read with the rights of an owner, whose policies apply and not the caller's.
+-- as_owner: what is read so is read with the rights of an owner, or of a role that a function sets: their policies apply and not the caller's.
 create view postern.dependencies as
 with called as (
   select expressions.kind, expressions.node, found[1]::oid as function
   from postern.expressions
-  cross join regexp_matches(expressions.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([1-9]\d*)', 'g') as found
+  cross join regexp_matches(
+    expressions.tree,
+    -- current_setting, called by its name, is judged by its argument: see problems_in.
+    ':(?:funcid (?!(?:2077|3294) )|(?:opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) )([1-9]\d*)',
+    'g'
+  ) as found
   union
   select expressions.kind, expressions.node, operator.oprcode::oid
   from postern.expressions
-  cross join regexp_matches(expressions.tree, ':opno ([1-9]\d*)', 'g') as found
-  join pg_catalog.pg_operator as operator on operator.oid = found[1]::oid
+  cross join regexp_matches(expressions.tree, ':(?:opno|opnos|eqop|sortop) (?:\(o )?([1-9][\d ]*)', 'g') as found
+  cross join regexp_split_to_table(rtrim(found[1]), ' ') as named
+  join pg_catalog.pg_operator as operator on operator.oid = named::oid
 ),
 edges (kind, node, to_kind, to_node) as (
   select called.kind, called.node, 'function', called.function
@@ -1074,6 +1175,7 @@ edges (kind, node, to_kind, to_node) as (
   cross join lateral (
     values
       (aggregate.aggtransfn::oid), (aggregate.aggfinalfn::oid),
+      (aggregate.aggcombinefn::oid), (aggregate.aggserialfn::oid), (aggregate.aggdeserialfn::oid),
       (aggregate.aggmtransfn::oid), (aggregate.aggminvtransfn::oid), (aggregate.aggmfinalfn::oid)
   ) as part (function)
   where aggregate.aggfnoid::oid >= 16384
@@ -1090,7 +1192,9 @@ select
       from pg_options_to_table(class.reloptions) as option
       where option.option_name = 'security_invoker' and option.option_value::boolean
     )
-    when 'function' then proc.prosecdef
+    when 'function' then proc.prosecdef or exists (
+      select from unnest(proc.proconfig) as setting where setting ~ '^(role|session_authorization)='
+    )
     else false
   end as as_owner
 from edges
@@ -1099,6 +1203,17 @@ left join pg_catalog.pg_proc as proc on edges.kind = 'function' and proc.oid = e
 comment on view postern.dependencies is 'What views, policies and functions read and call directly.';
 
 create view postern.relation_facts as
+-- For each family once: each of its members has the problems of all.
+with tracked as materialized (
+  select
+    tracked_relations.relation,
+    tracked_relations.staleness,
+    min(format('%s %s', problem.relation::regclass, problem.problem)) filter (where problem.problem is not null) as problem
+  from postern.tracked_relations
+  join postern.trigger_problems(array(select one.relation::oid from postern.tracked_relations as one)) as problem
+    on problem.root = tracked_relations.relation
+  group by tracked_relations.relation
+)
 select
   class.oid as node,
   case when class.relkind in ('r', 'p', 'm') then postern.tag_of(class.oid) end as tag,
@@ -1114,14 +1229,11 @@ select
     when class.relkind not in ('r', 'p') or class.relpersistence = 't' then format('%s is not a table', class.oid::regclass)
     when cardinality(root.roots) > 1 then format('%s inherits from several tables', class.oid::regclass)
     when tracked.relation is null then format('%s is not tracked', class.oid::regclass)
-    else (
-      select min(format('%s %s', problem.relation::regclass, problem.problem)) filter (where problem.problem is not null)
-      from postern.trigger_problems(root.roots[1]) as problem
-    )
+    else tracked.problem
   end as problem
 from pg_catalog.pg_class as class
 cross join lateral (select postern.roots_of(class.oid) as roots) as root
-left join postern.tracked_relations as tracked on tracked.relation = root.roots[1];
+left join tracked on tracked.relation = root.roots[1];
 comment on view postern.relation_facts is 'Of each relation its tag, and why a change of it might not be seen.';
 
 create view postern.function_facts as
@@ -1130,11 +1242,14 @@ select
   coalesce(declared.claims, '{}') as claims,
   case
     when proc.provolatile = 'v' then format('%s is volatile', proc.oid::regprocedure)
+    when exists (
+      select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
+    ) then format('%s is declared to read a relation that is gone', proc.oid::regprocedure)
     when declared.definition = postern.definition_of(proc.oid) then null
     when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
     when proc.pronamespace = 'pg_catalog'::regnamespace
-      -- current_setting is judged by its argument: see problems_in.
-      and (proc.provolatile = 'i' or proc.oid in (2077, 3294) or postern.is_harmless(proc.proname::text))
+      -- timetz(time), timezone(text, timetz), timezone(timetz): by the offset of today.
+      and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text) and proc.oid not in (2047, 2037, 6336))
       then null
     when proc.pronamespace = 'pg_catalog'::regnamespace then format('%s may read the clock or the session', proc.oid::regprocedure)
     when proc.prosqlbody is not null then null
@@ -1156,6 +1271,9 @@ as $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
     select 'class', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_class where relpersistence <> 't' and oid >= 16384
+    union all
+    -- Of a virtual generated column, it is the value.
+    select 'default', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_attrdef
     union all
     select 'attribute', md5(string_agg(concat_ws(' ', attrelid, attnum, pg_attribute.xmin), ',' order by attrelid, attnum))
     from pg_catalog.pg_attribute join pg_catalog.pg_class on pg_class.oid = attrelid and relpersistence <> 't' where attrelid >= 16384
@@ -1193,6 +1311,18 @@ as $$
     union all
     select 'setting', md5(string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole)) from pg_catalog.pg_db_role_setting
     union all
+    -- How values are written, where the server's configuration says it.
+    select 'format', md5(string_agg(concat_ws(' ', name, current_setting(name)), ',' order by name))
+    from unnest(array[
+      'TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'xmlbinary', 'default_text_search_config',
+      'lc_monetary', 'lc_numeric', 'lc_time'
+    ]) as name
+    union all
+    select 'text search', md5(string_agg(concat_ws(' ', mapcfg, maptokentype, mapseqno, mapdict, xmin), ',' order by mapcfg, maptokentype, mapseqno))
+    from pg_catalog.pg_ts_config_map where mapcfg >= 16384
+    union all
+    select 'dictionary', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_ts_dict where oid >= 16384
+    union all
     select 'tracked', md5(string_agg(concat_ws(' ', relation::oid, staleness), ',' order by relation::oid)) from postern.tracked_relations
     union all
     select 'declared', md5(string_agg(concat_ws(' ', function::oid, reads::text, claims::text, definition), ',' order by function::oid)) from postern.cacheable_functions
@@ -1204,6 +1334,8 @@ create function postern.catalog(schemas text[])
 returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+-- Compiling takes seconds, and running a fraction of one.
+set jit = off
 as $$
   with recursive
   dependency as materialized (
@@ -1266,7 +1398,7 @@ as $$
           when 'function' then expression.node::regprocedure::text
           else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
         end || ' ' || problem
-        from unnest(postern.problems_in(expression.tree, expression.expression)) as problem
+        from unnest(postern.problems_in(expression.tree, expression.expression, array(select timed.type from postern.timed_types as timed))) as problem
       )
     from postern.expressions as expression
     join reached on reached.kind = expression.kind and reached.node = expression.node
@@ -1490,6 +1622,7 @@ create function postern.status()
 returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
   select jsonb_build_object(
     'epoch', case when not pg_is_in_recovery() then postern.epoch() end,
@@ -1523,9 +1656,11 @@ grant execute on function
 
 do $$
 begin
+  create event trigger postern_log_start on ddl_command_start when tag in ('ALTER TABLE') execute function postern.log_start();
   create event trigger postern_log_ddl on ddl_command_end execute function postern.log_ddl();
   create event trigger postern_log_drop on sql_drop execute function postern.log_drop();
   -- Also where session_replication_role is replica.
+  alter event trigger postern_log_start enable always;
   alter event trigger postern_log_ddl enable always;
   alter event trigger postern_log_drop enable always;
 exception
@@ -1537,6 +1672,7 @@ $$;
 -- migrate:down
 drop event trigger if exists postern_log_drop;
 drop event trigger if exists postern_log_ddl;
+drop event trigger if exists postern_log_start;
 do $$
 declare
   logger regprocedure;
@@ -1562,14 +1698,17 @@ drop view postern.function_facts;
 drop view postern.relation_facts;
 drop view postern.dependencies;
 drop view postern.type_functions;
+drop view postern.timed_types;
+drop view postern.type_parts;
 drop view postern.expressions;
 drop function postern.is_harmless(text);
-drop function postern.problems_in(text, text);
+drop function postern.problems_in(text, text, oid[]);
 drop function postern.claims_in(text);
 drop function postern.setting_readers();
+drop function postern.is_watched();
 drop function postern.log_drop();
 drop function postern.log_ddl();
-drop function postern.is_watched();
+drop function postern.log_start();
 drop function postern.undeclare_cacheable(regprocedure);
 drop function postern.declare_cacheable(regprocedure, regclass[], text[]);
 drop function postern.definition_of(oid);
@@ -1584,11 +1723,11 @@ drop function postern.track(regclass, interval);
 drop function postern.trackable_root(regclass);
 drop function postern.flush();
 drop function postern.make_triggers(regclass, boolean);
-drop function postern.trigger_problems(oid);
+drop function postern.trigger_problems(oid[]);
 drop function postern.family_of(oid);
 drop function postern.make_loggers(regclass);
 drop function postern.log_truncate() cascade;
-drop function postern.logger_of(oid, text);
+drop function postern.logger_of(text, text);
 drop function postern.key_expression(oid);
 drop function postern.row_key_of(oid);
 drop function postern.tag_of(oid);

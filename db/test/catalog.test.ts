@@ -73,6 +73,16 @@ const label = (cast = "private.label as json") => `
 	create function private.told(json) returns private.label language sql stable as 'select now()::text';
 	create function private.told(text) returns private.label language sql stable as 'select now()::text';
 	create cast (${cast}) with function private.told(${cast.split(" as ")[0]}) as implicit`;
+/** An enum private.size with an order of its own, that of an operator private.<<<, of which nothing is known. */
+const size = `
+	create type private.size as enum ('s', 'm');
+	create function private.less(private.size, private.size) returns boolean language sql immutable as 'select now() > current_date';
+	create function private.order(private.size, private.size) returns int language sql immutable as 'select 0';
+	create function private.same(private.size, private.size) returns boolean language sql immutable return $1::text = $2::text;
+	create operator private.<<< (function = private.less, leftarg = private.size, rightarg = private.size);
+	create operator private.=== (function = private.same, leftarg = private.size, rightarg = private.size);
+	create operator class private.sizes for type private.size using btree as
+		operator 1 private.<<<, operator 3 private.===, function 1 private.order(private.size, private.size)`;
 const policy = (expression: string) => `
 	alter table api.notes enable row level security;
 	create policy chosen on api.notes for select to authenticated using (${expression})`;
@@ -93,7 +103,7 @@ describe("a relation is cacheable", () => {
 		},
 		"that calls functions of which the results follow from their arguments": {
 			make: view(
-				"upper(body), to_char(at, 'YYYY'), at + interval '1 day' as later, jsonb_build_object('body', body), concat(id, body), date_trunc('day', at), current_user",
+				"upper(body), at::text as a, body::int as b, (body || '')::uuid as c, at::date as d, at at time zone 'UTC' as e, tableoid, json_value(body::jsonb, '$.a'), to_char(at, 'YYYY'), at + interval '1 day' as later, jsonb_build_object('body', body), concat(id, body), date_trunc('day', at), current_user",
 			),
 			reads: ["api.notes"],
 		},
@@ -172,8 +182,106 @@ describe("a relation is not cacheable", () => {
 		},
 		"that reads a text as a time": {
 			make: view("body::timestamptz"),
-			reason: "casts text to a date or time",
+			reason: "api.seen makes a date or time of a text",
 		},
+		...Object.fromEntries(
+			[
+				["in an array", "body::timestamptz[]"],
+				["in a range", "body::tsrange"],
+				["in a multirange", "body::datemultirange"],
+				["in a composite", "body::private.timed"],
+				["in a domain of arrays of composites", "body::private.times"],
+				[
+					"in XML",
+					"(select t from xmltable('/r' passing xmlparse(document body) columns t timetz path 't'))",
+				],
+				[
+					"in JSON",
+					"json_value(body::jsonb, '$.t' returning timestamptz) as t",
+				],
+				[
+					"in a table of JSON",
+					"(select t from json_table(body::jsonb, '$' columns (t date path '$.t')))",
+				],
+			].map(([where, column]) => [
+				`that reads a text as a time, ${where}`,
+				{
+					make: `create type private.timed as (at time); create domain private.times as private.timed[]; ${view(column ?? "")}`,
+					reason: "api.seen makes a date or time of a text",
+				},
+			]),
+		),
+		"that takes the offset of a time from today": {
+			make: view("at::time::timetz"),
+			reason: "timetz(time without time zone) may read the clock",
+		},
+		"that takes the offset of a zone from today": {
+			make: view("at::timetz at time zone 'Europe/Berlin'"),
+			reason: "timezone(text,time with time zone) may read the clock",
+		},
+		"that takes the offset of the session's zone from today": {
+			make: view("at::timetz at local"),
+			reason: "timezone(time with time zone) may read the clock",
+		},
+		...Object.fromEntries(
+			["ctid", "xmin", "cmin", "xmax", "cmax"].map((column) => [
+				`that shows ${column}, which changes unseen`,
+				{
+					make: view(`${column} as hidden`),
+					reason:
+						"api.seen reads where a row is stored or which transactions touched it",
+				},
+			]),
+		),
+		"that leaves out an argument whose default reads the clock": {
+			make: `create function private.f(id bigint, at timestamptz default now()) returns timestamptz language sql immutable return at;
+				${view("private.f(id)")}`,
+			reason: "now() may read the clock",
+		},
+		"that leaves out such an argument of a function somebody vouches for": {
+			make: `create function private.f(id bigint, at timestamptz default now()) returns timestamptz language sql immutable as 'select at';
+				select postern.declare_cacheable('private.f(bigint,timestamptz)');
+				${view("private.f(id)")}`,
+			reason: "now() may read the clock",
+		},
+		"that leaves out an argument whose default reads a header": {
+			make: `create function private.f(header text default current_setting('request.headers', true)) returns text language sql stable return header;
+				${view("private.f()")}`,
+			reason: "request.headers",
+		},
+		"that reads headers by an operator": {
+			make: `create operator private.@@@ (function = current_setting, rightarg = text);
+				${view("operator(private.@@@) 'request.headers' as x")}`,
+			reason: "current_setting(text) may read",
+		},
+		"that reads headers by an aggregate": {
+			make: `create aggregate private.setting(boolean) (sfunc = current_setting, stype = text, initcond = 'request.headers');
+				create view api.seen as select private.setting(true) from api.notes`,
+			reason: "current_setting(text,boolean) may read",
+		},
+		"that reads headers under a name that looks like a role": {
+			make: view(
+				`current_setting('request.headers', true) as "current_setting('role'::text)"`,
+			),
+			reason: "request.headers",
+		},
+		"that compares rows by somebody's own operator": {
+			make: `${size}; ${view("(body::private.size, body::private.size) operator(private.<<<) ('s'::private.size, 'm'::private.size) as is_less")}`,
+			reason: "what private.less(private.size,private.size) reads is not known",
+		},
+		"that sorts by somebody's own operator": {
+			make: `${size}; ${view("rank() over (order by body::private.size using operator(private.<<<))")}`,
+			reason: "what private.less(private.size,private.size) reads is not known",
+		},
+		"that calls a function whose tables are others than those it was declared to read":
+			{
+				make: `create table private.read (id int); select postern.track('private.read');
+				create function private.f() returns bigint language sql stable as 'select count(*) from private.read';
+				select postern.declare_cacheable('private.f()', '{private.read}');
+				drop table private.read; create table private.read (id int);
+				${view("private.f()")}`,
+				reason: "private.f() is declared to read a relation that is gone",
+			},
 		"that is random": {
 			make: view("random()"),
 			reason: "random() is volatile",
@@ -516,6 +624,19 @@ describe("a policy", () => {
 		).toMatchObject([{ roles: ["public"], claims: ["sub"] }]);
 	});
 
+	it("holds for everybody in a function that takes on a role", async ({
+		relation,
+		expect,
+	}) => {
+		const { policies } = await relation(
+			`alter table api.notes enable row level security;
+			create policy chosen on api.notes to service using (body = ${claim("sub")});
+			create function private.count() returns bigint language sql stable set role = service return (select count(*) from api.notes);
+			${view("private.count()").replace(" from api.notes", "").replace("id, ", "")}`,
+		);
+		expect(policies).toMatchObject([{ roles: ["public"], claims: ["sub"] }]);
+	});
+
 	it("counts where reading is its matter, and row level security is on", async ({
 		relation,
 		expect,
@@ -724,6 +845,9 @@ describe("the catalog", () => {
 		"create cast (private.label as json) with function private.told(private.label)",
 		"drop cast (private.label as text)",
 		"alter role anon set statement_timeout = '9s'",
+		"set bytea_output = 'escape'",
+		"alter table api.notes add column twice bigint generated always as (id * 2) virtual; alter table api.notes alter column twice set expression as (id * 3)",
+		"create text search configuration private.plain (copy = simple); alter text search configuration private.plain drop mapping for word",
 		"select postern.untrack('api.notes')",
 		"select postern.track('api.notes', '1 second')",
 		"select postern.declare_cacheable('private.f()')",

@@ -260,6 +260,40 @@ describe("pruning", () => {
 	});
 });
 
+describe("pruning after a dump was loaded", () => {
+	it("leaves alone what is committed while it runs", async ({
+		owner,
+		poller,
+		connect,
+		expect,
+	}) => {
+		const pruner = await connect();
+		// So that it knows the table when it has to wait for it.
+		await pruner.query("select postern.prune()");
+		await owner.query(
+			`${notes}; update postern.horizon set prune_next = '9000000000'`,
+		);
+		await poller.poll();
+		// It waits for this after it has looked which transactions there are.
+		const writer = await connect();
+		await writer.query(
+			"begin; lock table postern.horizon in access exclusive mode",
+		);
+		const pruning = pruner.query("select postern.prune()");
+		for (;;) {
+			const { rows } = await owner.query(
+				"select from pg_locks where not granted and relation = 'postern.horizon'::regclass",
+			);
+			if (rows.length > 0) break;
+			await new Promise((resolve) => setTimeout(resolve, 10));
+		}
+		await owner.query("insert into api.notes values (1)");
+		await writer.query("commit");
+		await pruning;
+		expect(await poller.tags()).toContain("api.notes(1)");
+	});
+});
+
 describe("of the functions of the gateway", () => {
 	for (const call of [
 		"postern.changes_since()",

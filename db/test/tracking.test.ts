@@ -60,6 +60,12 @@ describe("a tracked table", () => {
 		"truncate api.notes": ["api.notes", "api.notes(*)"],
 		"insert into api.notes values (1, 'new'), (101, 'new') on conflict (id) do update set body = excluded.body":
 			["api.notes", "api.notes(1)", "api.notes(101)"],
+		"copy api.notes (id) from program 'echo 101'": [
+			"api.notes",
+			"api.notes(101)",
+		],
+		"create view pg_temp.seen as select id, body from api.notes; update pg_temp.seen set body = 'new' where id = 1":
+			["api.notes", "api.notes(1)"],
 		"merge into api.notes using (values (1), (101)) as new (id) on notes.id = new.id when matched then delete when not matched then insert values (new.id)":
 			["api.notes", "api.notes(1)", "api.notes(101)"],
 		"with moved as (delete from api.notes where id = 1 returning *) insert into api.notes select 101, body from moved":
@@ -116,6 +122,35 @@ describe("a tracked table", () => {
 			"api.remarks",
 			"api.remarks(70)",
 			"api.remarks(71)",
+		]);
+	});
+
+	it("logs the rows that a foreign key changes with others", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(`${notes};
+			create table api.remarks (id bigint primary key, note bigint references api.notes on delete set null on update cascade);
+			create table api.parts (id bigint, note bigint default 1 references api.notes on delete set default, primary key (id)) partition by range (id);
+			create table api.part partition of api.parts default;
+			insert into api.remarks values (70, 7), (80, 8);
+			insert into api.parts values (90, 7);
+			select postern.track('api.remarks'), postern.track('api.parts')`);
+		expect(await tagsOf("update api.notes set id = 800 where id = 8")).toEqual([
+			"api.notes",
+			"api.notes(8)",
+			"api.notes(800)",
+			"api.remarks",
+			"api.remarks(80)",
+		]);
+		expect(await tagsOf("delete from api.notes where id = 7")).toEqual([
+			"api.notes",
+			"api.notes(7)",
+			"api.parts",
+			"api.parts(90)",
+			"api.remarks",
+			"api.remarks(70)",
 		]);
 	});
 
@@ -350,6 +385,36 @@ describe("a partitioned table", () => {
 		).toContain("catalog");
 	});
 
+	it("logs that a partition is detached concurrently when its rows are gone, not when it is done", async ({
+		owner,
+		poller,
+		connect,
+		expect,
+	}) => {
+		await owner.query(measurements);
+		await poller.poll();
+		const reader = await connect();
+		await reader.query(
+			"begin isolation level repeatable read; select from api.measurements",
+		);
+		const detaching = connect().then((client) =>
+			client.query(
+				"alter table api.measurements detach partition api.second concurrently",
+			),
+		);
+		for (;;) {
+			const { rows } = await owner.query(
+				"select count(*)::int as count from api.measurements",
+			);
+			if (rows[0].count === 1) break;
+			await new Promise((resolve) => setTimeout(resolve, 10));
+		}
+		expect(await poller.tags()).toEqual(["catalog"]);
+		await reader.query("commit");
+		await detaching;
+		expect(await poller.tags()).toContain("catalog");
+	});
+
 	it("is tracked by any of its partitions", async ({
 		owner,
 		tagsOf,
@@ -517,6 +582,7 @@ describe("the schema", () => {
 			"catalog",
 		],
 		"drop cast (api.label as text)": ["catalog"],
+		"drop owned by anon": ["catalog"],
 		'create domain api."text/html" as text': ["catalog"],
 		'drop domain api."text/csv"': ["catalog"],
 		"drop view api.seen": ["api.seen", "api.seen(*)", "catalog"],
