@@ -974,6 +974,8 @@ as $$
     -- current_setting, without and with missing_ok
     case when (select count(*) from regexp_matches(tree, ':funcid (2077|3294) ', 'g'))
       > (select count(*) from regexp_matches(expression, postern.setting_readers(), 'g'))
+      -- What is written twice, as in GROUP BY, may be one in the tree.
+      or regexp_replace(expression, postern.setting_readers(), '', 'g') ~ 'current_setting\('
       then 'reads a setting that is not a named claim: ' || coalesce((
         select string_agg(distinct setting[1], ', ')
         from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting

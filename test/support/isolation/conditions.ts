@@ -130,7 +130,7 @@ function leaf(subject: Subject): fc.Arbitrary<Condition> {
 		{ weight: 10, arbitrary: byClaims(claimText(subject.paths), column) },
 		{ weight: 2, arbitrary: byRole(column).map(unclaimed) },
 		{ weight: 3, arbitrary: byRow(column, level).map(unclaimed) },
-		...byOthers(subject, column).map((arbitrary) => ({ weight: 2, arbitrary })),
+		...byOthers(subject, column).map((arbitrary) => ({ weight: 4, arbitrary })),
 	);
 }
 

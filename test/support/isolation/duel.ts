@@ -87,13 +87,12 @@ export async function worthFighting(
 	duels: readonly Duel[],
 ): Promise<Duel[]> {
 	const isWorth = await atOnce(duels.entries(), async ([index, duel]) => {
-		const [one, other] = turnsOf(duel);
-		if (index % 6 === 0 || one === undefined || other === undefined)
-			return true;
-		const answers = await Promise.all(
-			[one, other].map(([caller, read]) => askDatabase(sides, read, caller)),
+		if (index % 6 === 0) return true;
+		const [read] = duel.reads;
+		const [one, other] = await Promise.all(
+			duel.callers.map((caller) => askDatabase(sides, read, caller)),
 		);
-		return !isDeepStrictEqual(answers[0], answers[1]);
+		return !isDeepStrictEqual(one, other);
 	});
 	return duels.filter((_, index) => isWorth[index]);
 }

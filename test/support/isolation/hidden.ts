@@ -67,20 +67,35 @@ export const HIDDEN: readonly Hidden[] = [
 		reads: [get("boxes?select=id,isolation_reader")],
 	},
 	{
-		subject: "a check of a domain",
+		subject: "policies for another role, whose view it is",
 		make: `
-			create domain api.isolation_name as text check (value = ${SUB});
-			create view api.isolation_signatures with (security_invoker = true) as
-				select id, 'ada'::text::api.isolation_name as name from api.isolation_boxes;
-			create function api.isolation_signed(name api.isolation_name) returns setof api.isolation_boxes
-			language sql stable set search_path = ''
-			begin atomic
-				select box.* from api.isolation_boxes as box;
-			end;
-			grant select on api.isolation_signatures to ${EVERYBODY};
-			grant execute on function api.isolation_signed(api.isolation_name) to ${EVERYBODY};
+			create table api.isolation_reports (id integer primary key, owner text not null);
+			insert into api.isolation_reports values (1, 'ada'), (2, 'grace');
+			select postern.track('api.isolation_reports');
+			alter table api.isolation_reports enable row level security;
+			create policy own on api.isolation_reports to service using (owner = ${SUB});
+			grant select on api.isolation_reports to service;
+			create view api.isolation_reported as select * from api.isolation_reports;
+			alter view api.isolation_reported owner to service;
+			grant select on api.isolation_reported to ${EVERYBODY};
 		`,
-		reads: [get("signatures"), call("signed?name=ada")],
+		reads: [get("reported")],
+	},
+	{
+		subject: "a function that is declared",
+		make: `
+			create table api.isolation_secrets (id integer primary key, owner text not null);
+			insert into api.isolation_secrets values (1, 'ada'), (2, 'grace');
+			select postern.track('api.isolation_secrets');
+			create function api.isolation_may_see(owner text) returns boolean language sql stable set search_path = ''
+			as $body$ select owner = ${SUB} $body$;
+			select postern.declare_cacheable('api.isolation_may_see(text)', claims => '{sub}');
+			alter table api.isolation_secrets enable row level security;
+			create policy own on api.isolation_secrets using (api.isolation_may_see(owner));
+			grant select on api.isolation_secrets to ${EVERYBODY};
+			grant execute on function api.isolation_may_see(text) to ${EVERYBODY};
+		`,
+		reads: [get("secrets"), get("secrets?id=eq.1")],
 	},
 	{
 		subject: "a setting beside a claim that is named twice",

@@ -38,11 +38,7 @@ function policy(
 ): fc.Arbitrary<string> {
 	const about = subject(paths, table);
 	return fc
-		.tuple(
-			command,
-			roleList,
-			fc.oneof(ownership(about), ownership(about), condition(about)),
-		)
+		.tuple(command, roleList, fc.oneof(ownership(about), condition(about)))
 		.map(
 			([of, roles, { sql }]) =>
 				`create policy ${name} on ${P}${table} as ${kind} for ${of} to ${roles} using (${sql});`,

@@ -129,7 +129,10 @@ async function verified(
 	options: JWTVerifyOptions,
 ): Promise<JWTPayload> {
 	try {
-		return (await jwtVerify(token, getKey, options)).payload;
+		const { payload } = await jwtVerify(token, getKey, options);
+		if (hasInexactNumber(payload))
+			throw rejected(new Error("A claim is a number beyond 2^53 - 1"));
+		return payload;
 	} catch (cause) {
 		if (cause instanceof Refusal) throw cause;
 		if (cause instanceof errors.JWTExpired) {
@@ -137,6 +140,17 @@ async function verified(
 		}
 		throw rejected(cause);
 	}
+}
+
+/** JavaScript takes whole numbers beyond this for each other, and who is told apart by one would be taken for another. */
+function hasInexactNumber(value: unknown): boolean {
+	if (typeof value === "number")
+		return Math.abs(value) > Number.MAX_SAFE_INTEGER;
+	return (
+		typeof value === "object" &&
+		value !== null &&
+		Object.values(value).some(hasInexactNumber)
+	);
 }
 
 function keyResolver(keys: IssuerKeys, deps: VerifyDeps): JWTVerifyGetKey {

@@ -58,7 +58,7 @@ const isolate = fc.nat(ISOLATES - 1);
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
 	{
-		weight: 6,
+		weight: 20,
 		arbitrary: fc.record({
 			kind: fc.constant("commit" as const),
 			afterMs,
@@ -70,17 +70,17 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 		}),
 	},
 	{
-		weight: 12,
+		weight: 40,
 		arbitrary: fc.record({
 			kind: fc.constant("read" as const),
 			afterMs,
 			isolate,
 			plan: fc.constantFrom(...PLANS),
-			maxAgeMs: fc.constantFrom(0, 300, STALENESS_MS),
+			maxAgeMs: fc.constantFrom(0, 300, STALENESS_MS, STALENESS_MS),
 		}),
 	},
 	{
-		weight: 4,
+		weight: 12,
 		arbitrary: fc.record({
 			kind: fc.constant("write" as const),
 			afterMs,
@@ -89,7 +89,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 		}),
 	},
 	{
-		weight: 2,
+		weight: 3,
 		arbitrary: fc.record({ kind: fc.constant("end object" as const), afterMs }),
 	},
 	{
@@ -121,7 +121,7 @@ const setting = fc.record({
 		minLength: ISOLATES + 1,
 		maxLength: ISOLATES + 1,
 	}),
-	maxTags: fc.constantFrom(3, 6, 1_000),
+	maxTags: fc.constantFrom(3, 6, 1_000, 1_000, 1_000),
 	longestWayMs: fc.constantFrom(1, 150, 400),
 	deeds: fc.array(deed, { minLength: 20, maxLength: 80, size: "max" }),
 });
@@ -367,8 +367,9 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		if (token !== undefined) given.push({ token, until });
 	}
 
-	/** Some of the tokens that were ever given, the newest most of all. */
+	/** None mostly, or some of those that were ever given, the newest most of all. */
 	function someTokens(): Given[] {
+		if (random() < 0.6) return [];
 		return given.filter(
 			(_, at) => random() < (at < given.length - 2 ? 0.05 : 0.5),
 		);
@@ -422,7 +423,14 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		commit(tags);
 		const at = time.ms;
 		await way();
-		give(await freshness.afterWrite(), at);
+		const token = await freshness.afterWrite();
+		if (token === undefined) return;
+		give(token, at);
+		const view = await freshness.view({
+			maxAgeMs: STALENESS_MS,
+			tokens: [token],
+		});
+		if (view !== undefined) check(view, index, [{ token, until: at }]);
 	}
 
 	function commit(tags: readonly string[]): void {

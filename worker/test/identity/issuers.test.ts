@@ -289,6 +289,21 @@ describe("the claims of an issuer's token", () => {
 		expect(told).toMatchObject({ role: "authenticated" });
 	});
 
+	it.each([
+		["a claim", { account: 2 ** 53 }],
+		["a claim's part", { app: { accounts: [-(2 ** 60)] } }],
+	])(
+		"may have no number that another is taken for, as %s",
+		async (_, claims) => {
+			expect(await roleOf(await token(claims), entry())).toBe("token_rejected");
+		},
+	);
+
+	it("may have the largest number that is exact", async () => {
+		const claims = { account: 2 ** 53 - 1 };
+		expect(await roleOf(await token(claims), entry())).toBe("authenticated");
+	});
+
 	it("may be without a subject", async () => {
 		expect(await roleOf(await token({ sub: undefined }), entry())).toBe(
 			"authenticated",
