@@ -343,7 +343,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		if (directives.isNoStore) return "no-store";
 		const changedAt = view.catalogChangedAt ?? Number.NEGATIVE_INFINITY;
 		if (now() - changedAt < SETTLING_MS) return "the schema has just changed";
-		// max-stale: the plan may be of a schema long gone, by which callers were alike who are not now.
+		// By the plan of such a view callers may have been alike who are not now.
 		if (at - view.asOf > plan.stalenessMs) return "the view is old";
 		return undefined;
 	}

@@ -9,7 +9,7 @@ export interface Directives {
 	readonly isOnlyIfCached: boolean;
 	/** Oldest answer that is wanted, in milliseconds. */
 	readonly maxAgeMs: number;
-	/** How much older than allowed it may be, in milliseconds. */
+	/** How much older than that it may be, in milliseconds. */
 	readonly maxStaleMs: number;
 	/** How long it has to stay fresh, in milliseconds. */
 	readonly minFreshMs: number;
@@ -46,10 +46,14 @@ export function readDirectives(headers: Headers): Directives {
 	};
 }
 
-/** How old an answer may be that is allowed `boundMs` of age, in milliseconds. */
+/**
+ * How old an answer may be that is allowed `boundMs` of age, in milliseconds. `max-stale` takes back what the request's other
+ * directives ask for, and no more: beyond the bound a caller would choose by which policies they are judged.
+ */
 export function allowedAgeMs(directives: Directives, boundMs: number): number {
 	const { maxAgeMs, maxStaleMs, minFreshMs } = directives;
-	return Math.max(0, Math.min(boundMs, maxAgeMs) - minFreshMs) + maxStaleMs;
+	const wantedMs = Math.max(0, Math.min(boundMs, maxAgeMs) - minFreshMs);
+	return Math.min(boundMs, wantedMs + maxStaleMs);
 }
 
 /** Seconds in digits; what is not is taken as the most careful reading. */
