@@ -166,7 +166,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 ];
 
 const loggerOf = (table: string, event: string) =>
-	`select ('postern.' || postern.logger_of('api.${table}'::regclass, '${event}'))::regproc::oid as oid`;
+	`select ('postern.' || postern.logger_of(postern.key_expression('api.${table}'::regclass), '${event}'))::regproc::oid as oid`;
 
 export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
