@@ -286,13 +286,14 @@ export function createFollower(deps: FollowerDeps): Follower {
 			// Numbers that were never given: what was stored has gone back in time.
 			return following(beginEpoch(current.cursor), known);
 		}
-		const { epoch, seq, floor, catalogChangedAt } = current;
+		const { epoch, seq, catalogChangedAt } = current;
 		const isWhole = known?.epoch !== epoch;
 		return {
 			state: "following",
 			epoch,
 			seq,
-			floor,
+			// Not the stored one: the stored log may hold more than was kept of it when it was read.
+			floor: changes.floor,
 			life,
 			asOf,
 			now: now(),

@@ -620,6 +620,22 @@ describe("what is told", () => {
 		const after = await sync({ time: started.time, follower });
 		expect([before.floor, after.floor]).toEqual([4, 4]);
 	});
+
+	it("is raised by what a restart cannot keep: the stored log may be longer than the one in memory", async () => {
+		const started = startFollower({ maxTags: 3 });
+		await sync(started);
+		for (const name of "abcdef") {
+			started.database.commit(`api.${name}`);
+			await sync(started);
+		}
+		const { time, restart } = started;
+		const after = await sync({ time, follower: restart() });
+		const kept = changesOf(after);
+		const lastOf = (name: string) => kept[`api.${name}`] ?? after.floor;
+		expect([..."abcdef"].every((name, at) => lastOf(name) >= at + 2)).toBe(
+			true,
+		);
+	});
 });
 
 describe("a database that tracks nothing", () => {
