@@ -846,19 +846,34 @@ describe("the catalog", () => {
 		owner,
 		expect,
 	}) => {
-		await relation("select", "notes");
+		await relation(
+			"create materialized view api.counted as select count(*) from api.notes",
+			"notes",
+		);
 		const { version } = await catalog();
-		await owner
-			.query(
-				"insert into api.notes values (1); create temporary table passing (id int); analyze api.notes; vacuum api.notes",
-			)
-			.catch(() => owner.query("insert into api.notes values (1)"));
-		expect((await catalog()).version).toBe(version);
+		for (const statement of [
+			"insert into api.notes values (1)",
+			"create temporary table passing (id int)",
+			"vacuum analyze api.notes",
+			"truncate api.notes",
+			"refresh materialized view api.counted",
+		]) {
+			await owner.query(statement);
+			expect((await catalog()).version, statement).toBe(version);
+		}
 	});
 
 	for (const statement of [
 		"alter table api.notes add column more int",
 		"alter table api.notes disable trigger postern_insert",
+		"alter table api.notes rename to papers",
+		"alter table api.notes set schema private",
+		"alter table api.notes owner to postern",
+		"alter table api.notes enable row level security",
+		"alter table api.notes force row level security",
+		"alter view api.bodies set (security_invoker = false)",
+		"alter view api.bodies reset (security_invoker)",
+		"refresh materialized view api.counted with no data",
 		"create policy everyone on api.notes using (true)",
 		"grant select on api.notes to anon",
 		"grant select (id) on api.notes to anon",
@@ -889,6 +904,8 @@ describe("the catalog", () => {
 				`create function private.f() returns int language sql stable as 'select 1';
 				create domain private."text/csv" as text;
 				create domain private.label as text;
+				create view api.bodies with (security_invoker = true) as select body from api.notes;
+				create materialized view api.counted as select count(*) from api.notes;
 				create function private.told(private.label) returns json language sql stable return null::json;
 				create function private.text(private.label) returns text language sql stable return null;
 				create cast (private.label as text) with function private.text(private.label)`,
