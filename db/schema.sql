@@ -701,12 +701,13 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
     AS $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
-    -- Where changes are logged as they happen, it is enough to tell states apart: TRUNCATE and REFRESH, too, leave new versions of rows.
+    -- TRUNCATE and REFRESH leave new versions, too. Where changes are logged as they happen, it is enough to tell states apart;
+    -- but of REASSIGN OWNED no event tells, and it may have gone there and back.
     select 'class', md5(string_agg(
       concat_ws(' ', class.oid, case
         when schema.is_watched then (
           class.relname, relnamespace, relowner, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relispopulated, relispartition,
-          relhasrules, relhastriggers, relreplident, relam, reloftype, relacl, reloptions, relpartbound
+          relhasrules, relhastriggers, relreplident, relam, reloftype, relacl, reloptions, relpartbound, owner.xmin
         )::text
         else class.xmin::text
       end),
@@ -714,6 +715,12 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
     ))
     from pg_catalog.pg_class as class
     cross join (select postern.is_watched()) as schema (is_watched)
+    left join pg_catalog.pg_shdepend as owner
+      on owner.dbid = (select pg_database.oid from pg_catalog.pg_database where datname = current_database())
+      and owner.classid = 'pg_catalog.pg_class'::regclass
+      and owner.objid = class.oid
+      and owner.objsubid = 0
+      and owner.deptype = 'o'
     where relpersistence <> 't' and class.oid >= 16384
     union all
     -- Of a virtual generated column, it is the value.

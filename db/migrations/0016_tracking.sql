@@ -1272,12 +1272,13 @@ set search_path = pg_catalog, pg_temp
 as $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
-    -- Where changes are logged as they happen, it is enough to tell states apart: TRUNCATE and REFRESH, too, leave new versions of rows.
+    -- TRUNCATE and REFRESH leave new versions, too. Where changes are logged as they happen, it is enough to tell states apart;
+    -- but of REASSIGN OWNED no event tells, and it may have gone there and back.
     select 'class', md5(string_agg(
       concat_ws(' ', class.oid, case
         when schema.is_watched then (
           class.relname, relnamespace, relowner, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relispopulated, relispartition,
-          relhasrules, relhastriggers, relreplident, relam, reloftype, relacl, reloptions, relpartbound
+          relhasrules, relhastriggers, relreplident, relam, reloftype, relacl, reloptions, relpartbound, owner.xmin
         )::text
         else class.xmin::text
       end),
@@ -1285,6 +1286,12 @@ as $$
     ))
     from pg_catalog.pg_class as class
     cross join (select postern.is_watched()) as schema (is_watched)
+    left join pg_catalog.pg_shdepend as owner
+      on owner.dbid = (select pg_database.oid from pg_catalog.pg_database where datname = current_database())
+      and owner.classid = 'pg_catalog.pg_class'::regclass
+      and owner.objid = class.oid
+      and owner.objsubid = 0
+      and owner.deptype = 'o'
     where relpersistence <> 't' and class.oid >= 16384
     union all
     -- Of a virtual generated column, it is the value.

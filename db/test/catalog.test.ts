@@ -868,7 +868,8 @@ describe("the catalog", () => {
 		"alter table api.notes disable trigger postern_insert",
 		"alter table api.notes rename to papers",
 		"alter table api.notes set schema private",
-		"alter table api.notes owner to postern",
+		"reassign owned by anon to authenticated",
+		"reassign owned by anon to authenticated; reassign owned by authenticated to anon",
 		"alter table api.notes enable row level security",
 		"alter table api.notes force row level security",
 		"alter view api.bodies set (security_invoker = false)",
@@ -906,6 +907,7 @@ describe("the catalog", () => {
 				create domain private.label as text;
 				create view api.bodies with (security_invoker = true) as select body from api.notes;
 				create materialized view api.counted as select count(*) from api.notes;
+				alter table private.secrets owner to anon;
 				create function private.told(private.label) returns json language sql stable return null::json;
 				create function private.text(private.label) returns text language sql stable return null;
 				create cast (private.label as text) with function private.text(private.label)`,
