@@ -20,6 +20,9 @@ const OWN_SERVERS = [
 	"test/histories/**",
 ];
 
+/** They start a Worker of their own, before the same images as the suite in containers has. */
+const OWN_WORKER = ["test/isolation.test.ts", "test/issuers.test.ts"];
+
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
 const inContainers = await hasDocker();
@@ -60,7 +63,9 @@ export default defineConfig({
 				test: {
 					name: "stack",
 					...stack,
-					exclude: isCompose ? [...OWN_SERVERS, BROWSER] : [BROWSER],
+					exclude: isCompose
+						? [...OWN_SERVERS, ...OWN_WORKER, BROWSER]
+						: [BROWSER],
 				},
 			},
 			...(inContainers
