@@ -20,6 +20,7 @@ import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
 import { createIssue } from "./identity/issue.ts";
 import { createVerify, type VerifyDeps } from "./identity/issuers.ts";
+import { removeHopByHop } from "./origin/headers.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import { PIPELINE_URL, type Pipeline } from "./pipeline.ts";
@@ -155,6 +156,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		// By segments: the route also matches where a client percent-encodes `rest` or `v1`.
 		const path = `/${pathname.split("/").slice(MOUNT_SEGMENTS).join("/")}`;
 		const request = new Request(PIPELINE_URL + path + search, context.req.raw);
+		removeHopByHop(request.headers);
 		renameProfile(request.headers, config.profileAliases);
 		return context.get("pipeline")(request, context.get("identity"));
 	});

@@ -241,7 +241,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const { request } = question;
 		const view = await viewThatVouches(question, entry);
 		if (view === undefined) return undefined;
-		const answer = fromEntry(entry, request.method);
+		const answer = fromEntry(entry, request);
 		setAge(answer.headers, view.asOf, now());
 		// What the origin answered may be ahead of the view.
 		const seen = isCovered(entry, view)
@@ -311,11 +311,11 @@ export function createCache(deps: CacheDeps): Pipeline {
 	): Promise<Response> {
 		const { request, identity, plan, view, name } = question;
 		// Both as known before the origin is asked: a late answer can only be taken for too old.
-		const stamp = { epoch: view.epoch, seq: view.seq };
+		const stamp = { epoch: view.epoch, seq: view.seq, tags: plan.tags };
 		const objection = objectionTo(question);
 		const response = mutable(await origin(request, identity));
 		const token = freshness.tokenForNow();
-		if (objection !== undefined || token === undefined)
+		if (objection !== undefined)
 			return told(response, token, { forwarded, detail: objection });
 		const filled = await fill({
 			request,
@@ -357,10 +357,10 @@ export function createCache(deps: CacheDeps): Pipeline {
 /** The origin's answer, with a token that stands for whatever it shows. */
 function told(
 	response: Response,
-	token: string | undefined,
+	token: string,
 	status: CacheStatus,
 ): Response {
-	if (token !== undefined) setTokens(response.headers, [token]);
+	setTokens(response.headers, [token]);
 	setStatus(response.headers, status);
 	return response;
 }

@@ -6,6 +6,8 @@ export interface Entry {
 	/** The state of the change feed as it was known before the origin was asked: all that it counts is in the answer. */
 	readonly epoch: string;
 	readonly seq: number;
+	/** What the answer depends on, by the catalog of that time. */
+	readonly tags: readonly string[];
 	/** Stands for everything that the answer may show beyond that state. */
 	readonly token: string;
 	/** Whom it was given to first: names a role and all of the claims. */
@@ -16,6 +18,8 @@ export interface Entry {
 	readonly statusText: string;
 	/** PostgREST's headers, in its order. */
 	readonly headers: readonly (readonly [name: string, value: string])[];
+	/** Names of headers in which the client is told what it said itself. */
+	readonly echoed: readonly string[];
 	/** Strong validator (RFC 9110, section 8.8.3), with its quotes. */
 	readonly etag: string;
 	readonly body: Uint8Array<ArrayBuffer>;
@@ -27,17 +31,23 @@ export const LIFETIME_MS = 3_600_000;
 /** The clocks of two isolates are less apart than this, in milliseconds. */
 const CLOCKS_APART_MS = 60_000;
 
-/** Whether nothing that the answer depends on has changed since it was given, as far as the view reaches. */
+/**
+ * Whether nothing that the answer depends on has changed since it was given, as far as the view reaches.
+ * @param tags what an answer depends on now: by a catalog that may be ahead of the view, which so knows of no change of the
+ *   schema, and it is the entry's own tags that count
+ */
 export function isFresh(
 	entry: Entry,
 	tags: readonly string[],
 	view: View,
 	now: number,
 ): boolean {
+	const isUnchanged = (tag: string) => view.lastChange(tag) <= entry.seq;
 	return (
 		entry.epoch === view.epoch &&
 		entry.seq >= view.floor &&
-		tags.every((tag) => view.lastChange(tag) <= entry.seq) &&
+		tags.every(isUnchanged) &&
+		entry.tags.every(isUnchanged) &&
 		now - entry.filledAt < LIFETIME_MS
 	);
 }
@@ -52,11 +62,9 @@ export function isCovered(entry: Entry, view: View): boolean {
 
 /** Bytes that an entry takes up, about. */
 export function sizeOf(entry: Entry): number {
-	const fields = entry.headers.reduce(
-		(sum, [name, value]) => sum + name.length + value.length,
-		0,
-	);
-	return entry.body.byteLength + 2 * fields + 512;
+	const texts = [...entry.headers.flat(), ...entry.tags];
+	const characters = texts.reduce((sum, { length }) => sum + length, 0);
+	return entry.body.byteLength + 2 * characters + 512;
 }
 
 /** @returns a strong validator of what a client would see: the status, the headers and the body */

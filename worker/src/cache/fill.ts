@@ -22,9 +22,12 @@ const KEPT = new Set([
 const DROPPED =
 	/^(age|alt-svc|cache-status|cf-.*|connection|content-encoding|content-length|date|expect-ct|keep-alive|nel|report-to|reporting-endpoints|server-timing|strict-transport-security|transfer-encoding|via)$/;
 
-/** Names that PostgREST's server-trace-header may have. No other may be said back: a client could have, say, Cache-Control left out. */
+/** What the runtime undoes as the body is read. Of others there are only the compressed bytes. */
+const UNDONE_ENCODINGS = [null, "gzip", "br"];
+
+/** Names that PostgREST's server-trace-header usually has. No other may be said back: a client could have, say, X-Frame-Options left out. */
 const TRACE =
-	/^(x-[\w-]+|traceparent|tracestate|b3|request-id|correlation-id)$/;
+	/^((x-)?(request|correlation|trace|amzn-trace)-id|x-b3-[a-z]+|b3|traceparent|tracestate|x-cloud-trace-context)$/;
 
 /** What plans reckon with, and what is undone before the cache. */
 const KNOWN_TO_VARY = new Set([
@@ -38,10 +41,7 @@ const KNOWN_TO_VARY = new Set([
 ]);
 
 /** What an entry is made of, beside the answer. */
-export interface Stamp {
-	readonly epoch: string;
-	readonly seq: number;
-}
+export type Stamp = Pick<Entry, "epoch" | "seq" | "tags">;
 
 /** An answer to pass on, and the entry made of it, or why there is none. */
 export type Filled =
@@ -74,8 +74,11 @@ export async function fill(filling: Filling): Promise<Filled> {
 	// PostgREST says which schema answered, where it serves several: another one's answer was not planned for.
 	if (response.headers.get("content-profile") !== schema)
 		return { response, reason: "another schema answered than DB_SCHEMAS says" };
-	const headers = keptHeaders(response, request);
-	if (typeof headers === "string") return { response, reason: headers };
+	const encoding = response.headers.get("content-encoding");
+	if (!UNDONE_ENCODINGS.includes(encoding))
+		return { response, reason: `the body is compressed by ${encoding}` };
+	const kept = keptHeaders(response, request);
+	if (typeof kept === "string") return { response, reason: kept };
 	const read = await readUpTo(response, MAX_BODY_BYTES).catch((cause) => {
 		throw new Refusal(
 			request.signal.aborted ? "client_closed" : "origin_unreachable",
@@ -84,7 +87,12 @@ export async function fill(filling: Filling): Promise<Filled> {
 	});
 	if (read instanceof Response)
 		return { response: read, reason: "the body is too large" };
-	const etag = await entityTag({ status, headers, body: read });
+	if (isCutOff(read, response.headers.get("content-type")))
+		return {
+			response: withBody(read, response),
+			reason: "the body is cut off",
+		};
+	const etag = await entityTag({ status, headers: kept.headers, body: read });
 	const entry = {
 		...stamp,
 		token,
@@ -92,7 +100,7 @@ export async function fill(filling: Filling): Promise<Filled> {
 		filledAt: now(),
 		status,
 		statusText,
-		headers,
+		...kept,
 		etag,
 		body: read,
 	};
@@ -125,8 +133,9 @@ function withBody(body: BodyInit, response: Response): Response {
 function keptHeaders(
 	response: Response,
 	request: Request,
-): [string, string][] | string {
+): Pick<Entry, "headers" | "echoed"> | string {
 	const kept: [string, string][] = [];
+	const echoed: string[] = [];
 	// A HEAD tells the length of a GET's body, unless it is that of the body's compressed form.
 	const keepsLength =
 		request.method === "HEAD" && !response.headers.has("content-encoding");
@@ -135,15 +144,23 @@ function keptHeaders(
 			return `the origin's answer varies by ${value}`;
 		if (KEPT.has(name) || (keepsLength && name === "content-length"))
 			kept.push([name, value]);
-		else if (!DROPPED.test(name) && !isEcho(name, value, request))
-			return `the origin's answer has ${name}`;
+		else if (isEcho(name, value, request)) echoed.push(name);
+		else if (!DROPPED.test(name)) return `the origin's answer has ${name}`;
 	}
-	return kept;
+	return { headers: kept, echoed };
 }
 
 /** PostgREST's server-trace-header: what the client said, said back; nothing, if it said nothing. */
 function isEcho(name: string, value: string, request: Request): boolean {
 	return TRACE.test(name) && (request.headers.get(name) ?? "") === value;
+}
+
+/** What ends with its connection may have been cut off without anybody's noticing. JSON ends as it begins. */
+function isCutOff(body: Uint8Array, type: string | null): boolean {
+	if (!/^application\/([\w.-]+\+)?json\b/.test(type ?? "")) return false;
+	const at = (index: number) => String.fromCharCode(body.at(index) ?? 0);
+	const end = { "[": "]", "{": "}", '"': '"' }[at(0)];
+	return end !== undefined && (body.length === 1 || at(-1) !== end);
 }
 
 function isKnownToVary(value: string): boolean {

@@ -44,10 +44,10 @@ export interface Freshness {
 	catalog(view: View): Promise<Catalog | undefined>;
 	/** The last catalog known, current or not. */
 	lastCatalog(): Catalog | undefined;
-	/** After a write: a token that covers it; undefined where the database tracks nothing. Never rejects. */
-	afterWrite(): Promise<string | undefined>;
-	/** Covers whatever the origin has shown by now; undefined where the database tracks nothing. */
-	tokenForNow(): string | undefined;
+	/** After a write: a token that covers it. Never rejects. */
+	afterWrite(): Promise<string>;
+	/** Covers whatever the origin has shown by now. */
+	tokenForNow(): string;
 	/** Why there is no view or no catalog. */
 	readonly problem: string | undefined;
 }
@@ -146,8 +146,8 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		lastCatalog: () => catalog?.catalog,
 		async afterWrite() {
 			const view = await writes.join({ maxAgeMs: 0, tokens: [] });
-			if (view !== undefined) return view.token;
-			return isUntracked ? undefined : FORCING_TOKEN;
+			// Where nothing is tracked as far as we know, others may know better already.
+			return view?.token ?? FORCING_TOKEN;
 		},
 		tokenForNow,
 		get problem() {
@@ -254,6 +254,8 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 
 	function learn(answer: SyncAnswer, call: Call): View | undefined {
 		if (answer.state === "absent") {
+			if (known !== undefined && call.number < known.call.number)
+				return undefined;
 			if (!isUntracked) log(new Error(`Nothing is cached: ${answer.reason}`));
 			isUntracked = true;
 			trouble = "untracked";
@@ -292,9 +294,8 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		return toView(known);
 	}
 
-	function tokenForNow(): string | undefined {
-		if (isUntracked) return undefined;
-		if (known === undefined) return FORCING_TOKEN;
+	function tokenForNow(): string {
+		if (known === undefined || isUntracked) return FORCING_TOKEN;
 		const { position, objectNow, call } = known;
 		const elapsedMs = now() - call.sentAt;
 		if (elapsedMs < 0) return FORCING_TOKEN;

@@ -19,7 +19,7 @@ export interface Namespace {
 }
 
 /** An entry of another form has another name. */
-const PREFIX = "answer1:";
+const PREFIX = "answer2:";
 
 /** Least that KV takes: how long a location may go on reading an old copy. */
 const CACHE_TTL_SECONDS = 30;
@@ -32,12 +32,14 @@ const HEAD_LENGTH_BYTES = 4;
 const head = z.object({
 	epoch: z.string(),
 	seq: z.int(),
+	tags: z.array(z.string()),
 	token: z.string(),
 	reader: z.string(),
 	filledAt: z.number(),
 	status: z.literal([200, 206]),
 	statusText: z.string(),
 	headers: z.array(z.tuple([z.string(), z.string()])),
+	echoed: z.array(z.string()),
 	etag: z.string(),
 });
 
@@ -85,7 +87,7 @@ function decode(value: ArrayBuffer): Entry | undefined {
 		);
 		const fields = head.parse(JSON.parse(text), { jitless: true });
 		const entry = { ...fields, body: new Uint8Array(value, end) };
-		fromEntry(entry, "GET");
+		fromEntry(entry, new Request("http://nowhere"));
 		return entry;
 	} catch {
 		return undefined;

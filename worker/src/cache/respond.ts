@@ -49,15 +49,18 @@ const IN_304 = [
 
 /** An answer made of an entry. That of a HEAD knows no body to have a tag of. */
 export function fromEntry(
-	{ status, statusText, headers, etag, body }: Entry,
-	method: string,
+	{ status, statusText, headers, echoed, etag, body }: Entry,
+	request: Request,
 ): Response {
-	const answer = new Response(method === "HEAD" ? null : body, {
+	const isHead = request.method === "HEAD";
+	const answer = new Response(isHead ? null : body, {
 		status,
 		statusText,
 		headers: headers.map(([name, value]) => [name, value]),
 	});
-	if (method !== "HEAD") answer.headers.set("ETag", etag);
+	for (const name of echoed)
+		answer.headers.set(name, request.headers.get(name) ?? "");
+	if (!isHead) answer.headers.set("ETag", etag);
 	return answer;
 }
 

@@ -9,10 +9,13 @@ import {
 	setTokens,
 	TOKEN_HEADER,
 	tokensIn,
+	UNCOVERED,
 } from "./tokens.ts";
 
 /** The client's fields that a route's own requests carry as well. */
 const CARRIED = ["cache-control", "pragma"];
+
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
 export interface Session {
 	/** The pipeline on behalf of this client. */
@@ -42,7 +45,14 @@ export function openSession(
 				const value = client.headers.get(name);
 				if (value !== null) request.headers.set(name, value);
 			}
-			const answer = await pipeline(request, identity);
+			const answer = await pipeline(request, identity).catch((error) => {
+				// It may have been done all the same: whatever is read next has to be newer.
+				if (!SAFE_METHODS.includes(request.method)) {
+					tokens = [...new Set([...tokens, UNCOVERED])];
+					hasSeen = true;
+				}
+				throw error;
+			});
 			const status = answer.headers.get("Cache-Status");
 			if (status !== null) statuses.push(status);
 			if (answer.headers.has(TOKEN_HEADER)) {

@@ -37,7 +37,11 @@ export class ChangeLog {
 
 	/** All changes that are kept and numbered above `seq`. */
 	since(seq: number): Change[] {
-		return [...this.#last].filter(([, last]) => last > seq);
+		const changes: Change[] = [];
+		for (const change of this.#last) {
+			if (change[1] > seq) changes.push(change);
+		}
+		return changes;
 	}
 
 	#raise(tag: string, seq: number): void {

@@ -38,6 +38,8 @@ const STORE_CURSOR_MS = 600_000;
 /** What is since an older cursor may be too much to read, and no answer is kept for so long. */
 const OLD_CURSOR_MS = 3_600_000;
 const PRUNE_MS = 60_000;
+/** While it is not used: the outbox must not grow for ever. */
+const IDLE_PRUNE_MS = 3_600_000;
 /** The catalog is read this often, whatever the events say: they do not tell of members of roles, nor of ALTER ROLE. */
 const CATALOG_MS = 60_000;
 /** By a tick a little sooner, so that nobody has to wait for it. */
@@ -61,6 +63,8 @@ export function createFollower(deps: FollowerDeps): Follower {
 	const NEVER = Number.NEGATIVE_INFINITY;
 
 	let state: FeedState | undefined;
+	/** There was one, and it could not be read. */
+	let isLost = false;
 	let changes: ChangeLog;
 	restore();
 
@@ -101,9 +105,11 @@ export function createFollower(deps: FollowerDeps): Follower {
 			return { epoch, seq, catalog: json };
 		},
 		async tick() {
-			if (isAbsent() || now() - usedAt > USE_MS) {
-				wakesAt = NEVER;
-				return;
+			if (isAbsent()) return sleepOn();
+			if (now() - usedAt > USE_MS) {
+				// Writers go on writing.
+				await attempt("prune", prune);
+				return sleepOn(now() < pruneAt ? IDLE_PRUNE_MS : TICK_MS);
 			}
 			await Promise.all([
 				attempt("poll", () => reach(TICK_MS / 2, [])),
@@ -122,6 +128,12 @@ export function createFollower(deps: FollowerDeps): Follower {
 	function wake(): void {
 		wakesAt = now() + TICK_MS;
 		deps.wakeIn(TICK_MS);
+	}
+
+	/** Until it is used, or the time has come. */
+	function sleepOn(ms?: number): void {
+		wakesAt = NEVER;
+		if (ms !== undefined) deps.wakeIn(ms);
 	}
 
 	/** What goes wrong is told once, and again after it has gone well. */
@@ -219,15 +231,19 @@ export function createFollower(deps: FollowerDeps): Follower {
 			changes = new ChangeLog(stored?.state.floor, deps.maxTags);
 			if (stored === undefined) return;
 			changes.record(stored.changes);
-			const { storedAt, catalogChangedAt } = stored.state;
+			const { seq, storedAt, catalogChangedAt } = stored.state;
 			state = {
 				...stored.state,
+				// Above all that were ever given, even where the storage was set back to an older state: there are fewer than milliseconds.
+				seq: Math.max(seq, now()),
 				// The clock may have been ahead.
 				storedAt: Math.min(storedAt, now()),
 				catalogChangedAt: catalogChangedAt && Math.min(catalogChangedAt, now()),
 			};
+			store.append(state, []);
 		} catch (problem) {
 			log(problem);
+			isLost = true;
 			changes = new ChangeLog(0, deps.maxTags);
 		}
 	}
@@ -242,7 +258,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 			storedAt: now(),
 			catalog: null,
 			// Where something was lost, it may have been that.
-			catalogChangedAt: state === undefined ? null : now(),
+			catalogChangedAt: state !== undefined || isLost ? now() : null,
 		};
 		store.rewrite(next, []);
 		changes = new ChangeLog(0, deps.maxTags);
@@ -297,11 +313,16 @@ export function createFollower(deps: FollowerDeps): Follower {
 			life,
 			asOf,
 			now: now(),
-			changes: changes.since(isWhole ? 0 : known.seq),
+			changes: changesSince(isWhole ? 0 : known.seq, seq),
 			isWhole,
 			catalogChangedMsAgo:
 				catalogChangedAt === null ? null : now() - catalogChangedAt,
 		};
+	}
+
+	/** Most of those who ask know all. */
+	function changesSince(known: number, seq: number) {
+		return known === seq ? [] : changes.since(known);
 	}
 
 	function absent() {

@@ -18,7 +18,6 @@ const HOP_BY_HOP = [
  * which are the gateway's business alone. A function in the database reads `request.headers`: it must be able to trust these.
  */
 const NOT_FROM_CLIENTS = new Set([
-	...HOP_BY_HOP,
 	"host",
 	"authorization",
 	"apikey",
@@ -37,13 +36,29 @@ const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
 const OWN_COOKIES = /^(cf_|__cf|postern)/i;
 
 /** CORS is the gateway's: PostgREST's default lets every origin in, with credentials. */
-const NOT_FROM_ORIGIN = new Set(HOP_BY_HOP);
 const NOT_FROM_ORIGIN_PREFIXES = ["access-control-"];
+
+/**
+ * Takes away what speaks of one connection: hop-by-hop fields, and those that Connection names (RFC 9110, section 7.6.1).
+ * For a client's this comes before anything else looks at them: else an answer to a question without them would be kept as one to a
+ * question with them.
+ */
+export function removeHopByHop(headers: Headers): void {
+	const named = (headers.get("connection") ?? "")
+		.split(",")
+		.map((name) => name.trim().toLowerCase());
+	for (const name of [...headers.keys()]) {
+		if (named.includes(name) || HOP_BY_HOP.includes(name)) headers.delete(name);
+	}
+}
 
 /** The client's headers, less what must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
-	const headers = copyExcept(from, (name) =>
-		isListed(name, NOT_FROM_CLIENTS, NOT_FROM_CLIENTS_PREFIXES),
+	const headers = copyExcept(
+		from,
+		(name) =>
+			NOT_FROM_CLIENTS.has(name) ||
+			startsWithAny(name, NOT_FROM_CLIENTS_PREFIXES),
 	);
 	const cookies = headers.get("cookie");
 	if (cookies !== null)
@@ -54,7 +69,7 @@ export function toOriginHeaders(from: Headers): Headers {
 /** The origin's headers, less what is not for the client. */
 export function toClientHeaders(from: Headers): Headers {
 	const headers = copyExcept(from, (name) =>
-		isListed(name, NOT_FROM_ORIGIN, NOT_FROM_ORIGIN_PREFIXES),
+		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),
 	);
 	const cookies = headers.getSetCookie();
 	headers.delete("set-cookie");
@@ -68,23 +83,16 @@ function copyExcept(
 	from: Headers,
 	isLeftOut: (name: string) => boolean,
 ): Headers {
-	// RFC 9110, 7.6.1: what Connection names is hop-by-hop, too.
-	const named = new Set(
-		(from.get("connection") ?? "").toLowerCase().split(/\s*,\s*/),
-	);
 	const headers = new Headers(from);
+	removeHopByHop(headers);
 	for (const name of from.keys()) {
-		if (named.has(name) || isLeftOut(name)) headers.delete(name);
+		if (isLeftOut(name)) headers.delete(name);
 	}
 	return headers;
 }
 
-function isListed(
-	name: string,
-	names: Set<string>,
-	prefixes: string[],
-): boolean {
-	return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+function startsWithAny(name: string, prefixes: string[]): boolean {
+	return prefixes.some((prefix) => name.startsWith(prefix));
 }
 
 function withoutOwnCookies(cookies: string): string {

@@ -987,12 +987,12 @@ describe("a token", () => {
 		]);
 	});
 
-	it("is not there where the database tracks nothing", async () => {
+	it("makes whoever gets it look again, where the database tracks nothing as far as is known here", async () => {
 		const { ask, feed } = startCache();
 		feed.problem = "untracked";
 		const read = await ask();
 		const written = await ask("/notes", { method: "POST" });
-		expect([read, written].flatMap(tokensOf)).toEqual([]);
+		expect([read, written].flatMap(tokensOf)).toEqual(["0", "0"]);
 	});
 });
 
@@ -1170,4 +1170,38 @@ it("gives an answer to each who asks, whatever became of another's", async () =>
 	const reader = second.body?.getReader();
 	new Uint8Array((await reader?.read())?.value?.buffer ?? []).fill(0);
 	expect(await (await ask()).text()).toBe('[{"id":1}]');
+});
+
+// The catalog may be ahead of the view, which then knows of no change of the schema.
+it("judges an answer by what it depended on when it was given, whatever one depends on now", async () => {
+	let tag = "api.before";
+	const { ask, feed } = startCache({
+		plan: (request) => ({ ...planOf(request), tags: [tag, "catalog"] }),
+	});
+	await ask();
+	feed.change("api.before");
+	tag = "api.after";
+	expect(statusOf(await ask()).fwd).toBe("stale");
+});
+
+it("tells each client of a trace header what it said itself", async () => {
+	const { ask } = startCache({
+		answer: ({ headers }) => {
+			const trace = headers.get("X-Request-Id") ?? "";
+			return rows("[]", { headers: { "X-Request-Id": trace } });
+		},
+	});
+	const answers = [];
+	for (const headers of [{ "X-Request-Id": "1" }, { "X-Request-Id": "2" }, {}])
+		answers.push(await ask("/notes", { headers }));
+	expect(
+		answers.map((answer) => [
+			statusOf(answer).hit,
+			answer.headers.get("X-Request-Id"),
+		]),
+	).toEqual([
+		[undefined, "1"],
+		[true, "2"],
+		[true, ""],
+	]);
 });

@@ -1,7 +1,7 @@
 // What of the origin's answers is kept, and what is not; those that are not go on as they came.
 import { describe, expect, it } from "vitest";
 import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
-import { EPOCH, rows, tick } from "../support/cache.ts";
+import { bytesOf, EPOCH, rows, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 
 interface Given {
@@ -16,7 +16,7 @@ function filled(response: Response, { now = () => NOW, ...init }: Given = {}) {
 		request: new Request("http://postgrest/notes", init),
 		response,
 		schema: "api",
-		stamp: { epoch: EPOCH, seq: 7 },
+		stamp: { epoch: EPOCH, seq: 7, tags: ["api.notes"] },
 		token: "token",
 		reader: "reader",
 		now,
@@ -56,6 +56,7 @@ describe("an answer that is kept", () => {
 		expect(entry).toEqual({
 			epoch: EPOCH,
 			seq: 7,
+			tags: ["api.notes"],
 			token: "token",
 			reader: "reader",
 			filledAt: NOW,
@@ -72,6 +73,7 @@ describe("an answer that is kept", () => {
 				["vary", "Accept, Prefer, Range"],
 				["warning", '299 - "deprecated"'],
 			],
+			echoed: [],
 			etag: expect.stringMatching(/^"[\w-]{27}"$/),
 			body: new TextEncoder().encode("[1]"),
 		});
@@ -87,6 +89,19 @@ describe("an answer that is kept", () => {
 			response.headers.get("etag"),
 			await response.text(),
 		]).toEqual([200, "db;dur=1", entry?.etag, "[]"]);
+	});
+
+	it.each(['{"a":1}', '"text"', "1", "null"])(
+		"may be a single value: %s",
+		async (body) => {
+			const entry = await entryFrom(rows(body));
+			expect(new TextDecoder().decode(entry.body)).toBe(body);
+		},
+	);
+
+	it("may end anywhere where it is no JSON", async () => {
+		const answer = rows("[a", { headers: { "Content-Type": "text/csv" } });
+		expect((await entryFrom(answer)).body).toEqual(bytesOf("[a"));
 	});
 
 	it.each(["[]", "", "x".repeat(MAX_BODY_BYTES)])(
@@ -167,14 +182,16 @@ describe("an answer that is kept", () => {
 		["Traceparent", { Traceparent: "00-1-2-01" }, "00-1-2-01"],
 		["X-Request-Id", {}, ""],
 	])(
-		"is kept without a trace header that says what the client said: %s",
+		"is kept without what the client said in a trace header, which is to be said back to whoever asks: %s",
 		async (name, headers, value) => {
-			const entry = await entryFrom(withHeaders({ [name]: value }), {
-				headers,
-			});
-			expect(entry.headers.map(([kept]) => kept)).not.toContain(
-				name.toLowerCase(),
+			const { headers: kept, echoed } = await entryFrom(
+				withHeaders({ [name]: value }),
+				{ headers },
 			);
+			expect([kept.map(([name]) => name), echoed]).toEqual([
+				expect.not.arrayContaining([name.toLowerCase()]),
+				[name.toLowerCase()],
+			]);
 		},
 	);
 
@@ -249,6 +266,9 @@ describe("an answer that is not kept", () => {
 		["Expires", "0"],
 		["Location", "/"],
 		["Postern-Token", "a"],
+		["X-Frame-Options", "DENY"],
+		["X-Content-Type-Options", "nosniff"],
+		["X-Robots-Tag", "noindex"],
 	])("has %s, though the client has sent the same", async (name, value) => {
 		const headers = { [name]: value };
 		expect(await reasonFor(withHeaders(headers), { headers })).toBe(
@@ -265,6 +285,30 @@ describe("an answer that is not kept", () => {
 			"the origin's answer has x-request-id",
 		);
 	});
+
+	// Of these the runtime gives the compressed bytes alone.
+	it.each(["deflate", "zstd", "gzip, zstd", "dcb"])(
+		"is compressed in a way that is not undone here: %s",
+		async (encoding) => {
+			const answer = withHeaders({ "Content-Encoding": encoding });
+			const result = await filled(answer);
+			expect([result.response === answer, await reasonFor(answer)]).toEqual([
+				true,
+				`the body is compressed by ${encoding}`,
+			]);
+		},
+	);
+
+	it.each(['[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]'])(
+		"ends before its JSON does: %s",
+		async (body) => {
+			const { response, ...others } = await filled(rows(body));
+			expect([others, await response.text()]).toEqual([
+				{ reason: "the body is cut off" },
+				body,
+			]);
+		},
+	);
 
 	it("goes on as it came", async () => {
 		const answer = rows("[1]", { status: 404, headers: { "X-A": "b" } });

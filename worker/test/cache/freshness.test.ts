@@ -602,12 +602,12 @@ describe("after a write", () => {
 		expect([await time.until(work), time.ms - start]).toEqual(["0", 2_000]);
 	});
 
-	it("there is no token where the database tracks nothing", async () => {
+	it("the token forces a look where the database tracks nothing", async () => {
 		const { freshness, asked, time } = startIsolate();
 		const work = freshness.afterWrite();
 		await settle();
 		asked[0]?.answer(ABSENT);
-		expect(await time.until(work)).toBe(undefined);
+		expect(await time.until(work)).toBe("0");
 	});
 });
 
@@ -653,13 +653,13 @@ describe("a token for now", () => {
 		expect(freshness.tokenForNow()).toBe("0");
 	});
 
-	it("is none where the database tracks nothing", async () => {
+	it("forces a look where the database tracks nothing", async () => {
 		const { freshness, view, asked, time } = startIsolate();
 		const work = view();
 		await settle();
 		asked[0]?.answer(ABSENT);
 		await time.until(work);
-		expect(freshness.tokenForNow()).toBe(undefined);
+		expect(freshness.tokenForNow()).toBe("0");
 	});
 });
 
@@ -788,6 +788,19 @@ describe("a feed that cannot be asked", () => {
 });
 
 describe("a database that tracks nothing", () => {
+	it("is not believed where a later question was answered otherwise", async () => {
+		const { freshness, view, asked, following, time } = startIsolate();
+		const early = view();
+		await settle();
+		const late = freshness.afterWrite();
+		await settle();
+		asked[1]?.answer(following());
+		const token = await time.until(late);
+		asked[0]?.answer(ABSENT);
+		expect(await time.until(early)).toMatchObject({ token });
+		expect(freshness.problem).not.toBe("untracked");
+	});
+
 	async function startUntracked() {
 		const isolate = startIsolate();
 		await isolate.learn();

@@ -93,6 +93,43 @@ describe("/rest/v1", () => {
 		expect(statusOf(answer).hit).toBe(true);
 	});
 
+	it("is no answer to a question with a field that Connection named, and that the origin did not see", async () => {
+		const { request } = startCachingGateway({
+			answer: ({ headers }) => {
+				const total = headers.get("Prefer") === "count=exact" ? "1" : "*";
+				return rows("[{}]", { headers: { "Content-Range": `0-0/${total}` } });
+			},
+		});
+		const headers = { Prefer: "count=exact" };
+		await request("/rest/v1/notes", {
+			headers: { ...headers, Connection: "close, Prefer" },
+		});
+		const answer = await request("/rest/v1/notes", { headers });
+		expect(answer.headers.get("Content-Range")).toBe("0-0/1");
+	});
+
+	it("makes a client look again whose write may have been done, though it failed", async () => {
+		const { request, feed } = startCachingGateway({
+			env: { CAUSAL_COOKIE: "on" },
+			async fetch({ method }) {
+				if (method !== "POST") return rows();
+				feed.commit("api.notes");
+				throw new Error("the connection is lost");
+			},
+		});
+		await request("/rest/v1/notes");
+		const lost = await request("/rest/v1/notes", { method: "POST", json: {} });
+		const again = await request("/rest/v1/notes", {
+			headers: { "Postern-Token": tokensOf(lost).join() },
+		});
+		expect([
+			lost.status,
+			tokensOf(lost),
+			lost.headers.get("Set-Cookie"),
+			statusOf(again).fwd,
+		]).toEqual([503, ["0"], expect.stringContaining("=0;"), "stale"]);
+	});
+
 	it("is refused where only a stored answer is wanted", async () => {
 		const { request, logged } = startCachingGateway();
 		const answer = await request("/rest/v1/notes", {
@@ -125,7 +162,7 @@ describe("/rest/v1", () => {
 		const answer = await request("/rest/v1/notes");
 		expect([statusOf(answer), tokensOf(answer)]).toEqual([
 			{ fwd: "bypass", detail: "untracked" },
-			[],
+			["0"],
 		]);
 	});
 

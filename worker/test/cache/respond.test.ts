@@ -12,10 +12,12 @@ import { bytesOf, entryOf } from "../support/cache.ts";
 import { parseList } from "../support/structured-fields.ts";
 import { NOW } from "../support/tokens.ts";
 
+const GET = new Request("http://postgrest/notes");
+
 describe("an answer made of an entry", () => {
 	it("is what was stored", async () => {
 		const entry = entryOf({ status: 206, statusText: "Partial Content" });
-		const answer = fromEntry(entry, "GET");
+		const answer = fromEntry(entry, GET);
 		expect([
 			answer.status,
 			answer.statusText,
@@ -36,19 +38,31 @@ describe("an answer made of an entry", () => {
 
 	it("is the same twice, whatever becomes of the first", async () => {
 		const entry = entryOf();
-		const reader = fromEntry(entry, "GET").body?.getReader();
+		const reader = fromEntry(entry, GET).body?.getReader();
 		const { value } = (await reader?.read()) ?? {};
 		new Uint8Array(value?.buffer ?? []).fill(0);
-		expect(await fromEntry(entry, "GET").text()).toBe('[{"id":1}]');
+		expect(await fromEntry(entry, GET).text()).toBe('[{"id":1}]');
 	});
 
 	it("has no type where the stored one has none", () => {
 		const entry = entryOf({ headers: [], body: new Uint8Array() });
-		expect(fromEntry(entry, "GET").headers.has("content-type")).toBe(false);
+		expect(fromEntry(entry, GET).headers.has("content-type")).toBe(false);
+	});
+
+	it("tells the client what it said itself, and nothing where it said nothing", () => {
+		const entry = entryOf({ echoed: ["x-request-id"] });
+		const request = new Request(GET, { headers: { "X-Request-Id": "mine" } });
+		expect([
+			fromEntry(entry, request).headers.get("x-request-id"),
+			fromEntry(entry, GET).headers.get("x-request-id"),
+		]).toEqual(["mine", ""]);
 	});
 
 	it("has neither body nor tag for a HEAD", () => {
-		const { body, headers } = fromEntry(entryOf(), "HEAD");
+		const { body, headers } = fromEntry(
+			entryOf(),
+			new Request(GET, { method: "HEAD" }),
+		);
 		expect([body, headers.get("etag")]).toEqual([null, null]);
 	});
 });

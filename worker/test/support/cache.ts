@@ -7,6 +7,7 @@ import type { Freshness, Needs, View } from "../../src/cache/freshness.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import type { Plan } from "../../src/cache/plan.ts";
 import type { Store } from "../../src/cache/store.ts";
+import { UNCOVERED } from "../../src/cache/tokens.ts";
 import { createTurns } from "../../src/cache/turns.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
@@ -31,6 +32,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 	return {
 		epoch: EPOCH,
 		seq: 7,
+		tags: ["api.notes", "catalog"],
 		token: tokenAt(NOW),
 		reader: "reader",
 		filledAt: NOW,
@@ -41,6 +43,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 			["content-range", "0-0/*"],
 			["content-type", "application/json; charset=utf-8"],
 		],
+		echoed: [],
 		etag: '"tag"',
 		body: bytesOf('[{"id":1}]'),
 		...changes,
@@ -241,10 +244,10 @@ function startFeed(now: () => number) {
 		lastCatalog: () => feed.lastCatalog,
 		async afterWrite() {
 			feed.syncs++;
-			return feed.problem === "untracked" ? undefined : tokenAt(now());
+			return feed.problem === "untracked" ? UNCOVERED : tokenAt(now());
 		},
 		tokenForNow: () =>
-			feed.problem === undefined ? tokenAt(now() + feed.aheadMs) : undefined,
+			feed.problem === undefined ? tokenAt(now() + feed.aheadMs) : UNCOVERED,
 		get problem() {
 			return feed.problem;
 		},
