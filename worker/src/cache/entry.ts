@@ -73,21 +73,19 @@ export async function entityTag({
 	headers,
 	body,
 }: Pick<Entry, "status" | "headers" | "body">): Promise<string> {
-	const head = new TextEncoder().encode(JSON.stringify([status, headers]));
-	const all = new Uint8Array(head.length + body.length);
-	all.set(head);
-	all.set(body, head.length);
-	return `"${(await sha256(all)).slice(0, 27)}"`;
+	// The body goes in by its digest, so that it need not be copied.
+	const parts = [status, headers, await sha256(body)];
+	return `"${(await nameOf(JSON.stringify(parts))).slice(0, 27)}"`;
 }
 
 /** A name for a caller. Of claims in another order it is another. */
 export function readerOf({ role, claims }: Identity): Promise<string> {
-	return sha256(new TextEncoder().encode(JSON.stringify([role, claims])));
+	return nameOf(JSON.stringify([role, claims]));
 }
 
-/** The name that an answer is stored under. */
-export function nameOf(key: string): Promise<string> {
-	return sha256(new TextEncoder().encode(key));
+/** A name for a text: answers are stored under that of their key. */
+export function nameOf(text: string): Promise<string> {
+	return sha256(new TextEncoder().encode(text));
 }
 
 /** In base64url: 43 characters. */
