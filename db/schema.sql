@@ -552,6 +552,9 @@ CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
       from pg_catalog.pg_type as type
       where type.typtype = 'd' and type.typname like '%/%'
     ),
+    'hasOwnCasts', exists (
+      select from pg_catalog.pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384
+    ),
     'relations', (
       select coalesce(jsonb_agg(
         jsonb_build_object(
@@ -561,7 +564,17 @@ CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
             when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
           end,
           'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
-          'rowKey', case when relation.relkind in ('r', 'p') then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1])) end,
+          'rowKey', case
+            when relation.relkind in ('r', 'p')
+              -- What they call may read other rows of the table.
+              and not exists (
+                select
+                from pg_catalog.pg_attribute as attribute
+                join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
+                where attribute.attrelid = relation.oid and attribute.attnum > 0
+              )
+              then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1]))
+          end,
           'columns', (
             select coalesce(jsonb_agg(
               jsonb_build_object(
@@ -756,6 +769,9 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
     union all
     select 'event trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_event_trigger
     union all
+    -- who is pg_database_owner
+    select 'database', datdba::text from pg_catalog.pg_database where datname = current_database()
+    union all
     select 'role', md5(string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls, rolconfig), ',' order by oid)) from pg_catalog.pg_roles
     union all
     select 'member', md5(string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text)) from pg_catalog.pg_auth_members
@@ -766,7 +782,7 @@ CREATE FUNCTION postern.catalog_version() RETURNS text
     select 'format', md5(string_agg(concat_ws(' ', name, current_setting(name)), ',' order by name))
     from unnest(array[
       'TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'xmlbinary', 'default_text_search_config',
-      'lc_monetary', 'lc_numeric', 'lc_time'
+      'lc_monetary', 'lc_numeric', 'lc_time', 'quote_all_identifiers', 'xmloption', 'transform_null_equals', 'timezone_abbreviations'
     ]) as name
     union all
     select 'text search', md5(string_agg(concat_ws(' ', mapcfg, maptokentype, mapseqno, mapdict, xmin), ',' order by mapcfg, maptokentype, mapseqno))
@@ -944,6 +960,26 @@ $$;
 
 COMMENT ON FUNCTION postern.definition_of(function oid) IS 'Changes when what a function does may have changed.';
 
+CREATE FUNCTION postern.drop_triggers(root oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  member record;
+begin
+  for member in
+    select trigger.tgname as trigger, trigger.tgrelid::regclass as relation
+    from postern.family_of(root) as family
+    join pg_catalog.pg_trigger as trigger on trigger.tgrelid = family.relation
+    where trigger.tgname in ('postern_insert', 'postern_update', 'postern_delete', 'postern_truncate')
+  loop
+    execute format('drop trigger %I on %s', member.trigger, member.relation);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION postern.drop_triggers(root oid) IS 'Takes the triggers away from a table and its descendants.';
+
 CREATE FUNCTION postern.epoch() RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1023,7 +1059,7 @@ COMMENT ON FUNCTION postern.get_user(user_id uuid, session_id uuid) IS 'The user
 CREATE FUNCTION postern.is_harmless(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN (name ~ (((((((((('^('::text || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'::text) || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'::text) || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'::text) || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'::text) || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'::text) || '|enum_first|enum_last|enum_range|money|numeric'::text) || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'::text) || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'::text) || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'::text) || ')$'::text));
+    RETURN (name ~ ((((((((('^('::text || 'anytextcat|textanycat|array_to_json|array_to_string|concat|concat_ws|format|quote_literal|quote_nullable|length'::text) || '|convert|convert_from|convert_to|current_database|current_user|getpgusername'::text) || '|date|date_add|date_part|date_subtract|date_trunc|extract|generate_series|in_range|interval_pl_timestamptz'::text) || '|make_timestamptz|overlaps|time|timestamp|timestamptz|timetz|timezone|to_char|to_date|to_number|to_timestamp'::text) || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'::text) || '|enum_first|enum_last|enum_range|money|numeric'::text) || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'::text) || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'::text) || ')$'::text));
 
 COMMENT ON FUNCTION postern.is_harmless(name text) IS 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
 
@@ -1036,6 +1072,10 @@ declare
   schemas oid[];
   made record;
 begin
+  -- It takes roles out of policies without a word.
+  if tg_tag = 'DROP OWNED' then
+    perform postern.flush();
+  end if;
   -- Temporary objects come and go with every session that uses them. Indexes and comments change no answer.
   if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT') or not exists (
     select
@@ -1065,6 +1105,15 @@ begin
     return;
   end if;
   perform set_config('postern.is_tracking', 'on', true);
+  -- Of a partition that was detached, say: they would go on asking for a key that it may not have any more.
+  perform postern.drop_triggers(class.oid)
+  from pg_catalog.pg_class as class
+  where class.oid = any (touched)
+    and class.relkind in ('r', 'p')
+    and not exists (
+      select from postern.tracked_relations as tracked
+      where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
+    );
   for made in
     select
       class.oid::regclass as relation,
@@ -1080,6 +1129,8 @@ begin
           tracked.relation is not null
           and (
             class.relnamespace = any (schemas)
+            -- Of a typed table it changes columns.
+            or tg_tag = 'ALTER TYPE'
             or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
           )
         )
@@ -1113,6 +1164,9 @@ CREATE FUNCTION postern.log_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  shortened regclass;
+  was_tracking text := coalesce(current_setting('postern.is_tracking', true), '');
 begin
   if not exists (
     select
@@ -1139,6 +1193,25 @@ begin
   delete from postern.cacheable_functions
   using pg_catalog.pg_event_trigger_dropped_objects() as dropped
   where cacheable_functions.function = dropped.objid and dropped.classid = 'pg_catalog.pg_proc'::regclass;
+  -- A column that went with something else may have been of the key.
+  perform set_config('postern.is_tracking', 'on', true);
+  for shortened in
+    select tracked.relation
+    from postern.tracked_relations as tracked
+    where tracked.relation in (
+      select unnest(postern.roots_of(dropped.objid))
+      from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+      where dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid > 0
+    )
+  loop
+    begin
+      perform postern.make_triggers(shortened, false);
+    exception
+      when others then
+        raise warning '% is not tracked: %', shortened, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', was_tracking, true);
 end
 $$;
 
@@ -1186,9 +1259,14 @@ begin
         key.name,
         key.position,
         type.is_text,
-        case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
+        case
+          when type.is_text then format('postern.quoted(this.%I)', key.name)
+          -- Not by a cast: there may be somebody's own.
+          else format('textin(%s(this.%I))', output.typoutput, key.name)
+        end as value
       from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
       join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+      join pg_catalog.pg_type as output on output.oid = attribute.atttypid
       cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
     ) as key_column
   );
@@ -1197,7 +1275,7 @@ $_$;
 
 COMMENT ON FUNCTION postern.key_expression(root oid) IS 'SQL for the key of a row, which it calls this, as tags have it.';
 
-CREATE FUNCTION postern.log_acdd9d783ec3() RETURNS trigger
+CREATE FUNCTION postern.log_4de4ec7cbac9() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1205,7 +1283,7 @@ begin
   insert into postern.changes (tag, rows)
   select tg_argv[0], changed.keys
   from (
-    select array(select one.key from (select this.id::text from changed_rows as this) as one (key) limit 101)
+    select array(select one.key from (select textin(uuid_out(this.follower)) || ',' || textin(uuid_out(this.followed)) from changed_rows as this) as one (key) limit 101)
     -- so that it is made once
     offset 0
   ) as changed (keys)
@@ -1215,9 +1293,9 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION postern.log_acdd9d783ec3() IS 'Trigger: logs which rows changed, by id.';
+COMMENT ON FUNCTION postern.log_4de4ec7cbac9() IS 'Trigger: logs which rows changed, by follower, followed.';
 
-CREATE FUNCTION postern.log_acdd9d783ec3_update() RETURNS trigger
+CREATE FUNCTION postern.log_4de4ec7cbac9_update() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1225,7 +1303,7 @@ begin
   insert into postern.changes (tag, rows)
   select tg_argv[0], changed.keys
   from (
-    select array(select one.key from (select this.id::text from new_rows as this union all select this.id::text from old_rows as this) as one (key) limit 101)
+    select array(select one.key from (select textin(uuid_out(this.follower)) || ',' || textin(uuid_out(this.followed)) from new_rows as this union all select textin(uuid_out(this.follower)) || ',' || textin(uuid_out(this.followed)) from old_rows as this) as one (key) limit 101)
     -- so that it is made once
     offset 0
   ) as changed (keys)
@@ -1235,9 +1313,9 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION postern.log_acdd9d783ec3_update() IS 'Trigger: logs which rows changed, by id.';
+COMMENT ON FUNCTION postern.log_4de4ec7cbac9_update() IS 'Trigger: logs which rows changed, by follower, followed.';
 
-CREATE FUNCTION postern.log_f3813f1b6faf() RETURNS trigger
+CREATE FUNCTION postern.log_576e9dfb0283() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1245,7 +1323,7 @@ begin
   insert into postern.changes (tag, rows)
   select tg_argv[0], changed.keys
   from (
-    select array(select one.key from (select this.follower::text || ',' || this.followed::text from changed_rows as this) as one (key) limit 101)
+    select array(select one.key from (select textin(int8out(this.id)) from changed_rows as this) as one (key) limit 101)
     -- so that it is made once
     offset 0
   ) as changed (keys)
@@ -1255,9 +1333,9 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION postern.log_f3813f1b6faf() IS 'Trigger: logs which rows changed, by follower, followed.';
+COMMENT ON FUNCTION postern.log_576e9dfb0283() IS 'Trigger: logs which rows changed, by id.';
 
-CREATE FUNCTION postern.log_f3813f1b6faf_update() RETURNS trigger
+CREATE FUNCTION postern.log_576e9dfb0283_update() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1265,7 +1343,7 @@ begin
   insert into postern.changes (tag, rows)
   select tg_argv[0], changed.keys
   from (
-    select array(select one.key from (select this.follower::text || ',' || this.followed::text from new_rows as this union all select this.follower::text || ',' || this.followed::text from old_rows as this) as one (key) limit 101)
+    select array(select one.key from (select textin(int8out(this.id)) from new_rows as this union all select textin(int8out(this.id)) from old_rows as this) as one (key) limit 101)
     -- so that it is made once
     offset 0
   ) as changed (keys)
@@ -1275,7 +1353,47 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION postern.log_f3813f1b6faf_update() IS 'Trigger: logs which rows changed, by follower, followed.';
+COMMENT ON FUNCTION postern.log_576e9dfb0283_update() IS 'Trigger: logs which rows changed, by id.';
+
+CREATE FUNCTION postern.log_b81337d69ab0() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select textin(uuid_out(this.id)) from changed_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_b81337d69ab0() IS 'Trigger: logs which rows changed, by id.';
+
+CREATE FUNCTION postern.log_b81337d69ab0_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postern.changes (tag, rows)
+  select tg_argv[0], changed.keys
+  from (
+    select array(select one.key from (select textin(uuid_out(this.id)) from new_rows as this union all select textin(uuid_out(this.id)) from old_rows as this) as one (key) limit 101)
+    -- so that it is made once
+    offset 0
+  ) as changed (keys)
+  -- Statement triggers fire for statements that found no row, too.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION postern.log_b81337d69ab0_update() IS 'Trigger: logs which rows changed, by id.';
 
 CREATE FUNCTION postern.log_truncate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1405,6 +1523,8 @@ CREATE FUNCTION postern.problems_in(tree text, expression text, timed_types oid[
     case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
       then 'reads a claim that differs from token to token' end,
     case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
+    case when tree ~ ':path_spec {(?!CONST )' or tree ~ '{JSONEXPR ' and expression ~ '\.(?:date|time)\w*\('
+      then 'makes a date or time of a text in JSON' end,
     case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
     case when tree ~ ':tablesample {' then 'reads a random sample' end,
     case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
@@ -1655,7 +1775,7 @@ CREATE FUNCTION postern.setting_readers() RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select format(
-    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
+    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\)\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
     $re$current_setting\('request\.jwt\.claims'::text(?:, (?:true|false))?\)$re$
   )
 $_$;
@@ -2012,18 +2132,10 @@ CREATE FUNCTION postern.untrack(relation regclass) RETURNS void
     AS $$
 declare
   root regclass := (postern.roots_of(relation))[1];
-  member record;
 begin
   perform set_config('postern.is_tracking', 'on', true);
   delete from postern.tracked_relations as tracked where tracked.relation in (root, untrack.relation);
-  for member in
-    select trigger.tgname as trigger, trigger.tgrelid::regclass as relation
-    from postern.family_of(root) as family
-    join pg_catalog.pg_trigger as trigger on trigger.tgrelid = family.relation
-    where trigger.tgname in ('postern_insert', 'postern_update', 'postern_delete', 'postern_truncate')
-  loop
-    execute format('drop trigger %I on %s', member.trigger, member.relation);
-  end loop;
+  perform postern.drop_triggers(root);
   perform postern.flush();
   perform set_config('postern.is_tracking', '', true);
 end
@@ -2337,12 +2449,12 @@ CREATE VIEW postern.expressions AS
                   WHERE (NOT (EXISTS ( SELECT
                            FROM postern.cacheable_functions declared
                           WHERE ((declared.function)::oid = proc.oid))))) body(tree, expression) ON (true))
-          WHERE ((proc.pronamespace <> ('pg_catalog'::regnamespace)::oid) AND (COALESCE(body.tree, (proc.proargdefaults)::text) IS NOT NULL))
+          WHERE (((proc.pronamespace <> ('pg_catalog'::regnamespace)::oid) OR (proc.oid >= (16384)::oid)) AND (COALESCE(body.tree, (proc.proargdefaults)::text) IS NOT NULL))
         )
  SELECT kind,
     node,
     tree,
-    regexp_replace(expression, '"(?:[^"]|"")*"'::text, '""'::text, 'g'::text) AS expression
+    regexp_replace(expression, '(''(?:[^'']|'''')*'')|"(?:[^"]|"")*"'::text, '\1'::text, 'g'::text) AS expression
    FROM expressed;
 
 COMMENT ON VIEW postern.expressions IS 'The parse trees that postern.catalog looks into.';
@@ -2387,6 +2499,12 @@ CREATE VIEW postern.type_functions AS
            FROM (pg_operator operator
              CROSS JOIN LATERAL ( VALUES (operator.oprleft), (operator.oprright)) side(type))
           WHERE ((operator.oid >= (16384)::oid) AND (operator.oprname = ANY (ARRAY['='::name, '<>'::name, '<'::name, '<='::name, '>'::name, '>='::name, '~'::name, '~*'::name, '~~'::name, '~~*'::name, '@@'::name, '@>'::name, '<@'::name, '&&'::name, '<<'::name, '>>'::name, '&<'::name, '&>'::name, '-|-'::name])))
+        UNION
+         SELECT side.type,
+            (support.amproc)::oid AS amproc
+           FROM (pg_amproc support
+             CROSS JOIN LATERAL ( VALUES (support.amproclefttype), (support.amprocrighttype)) side(type))
+          WHERE (support.oid >= (16384)::oid)
         ), called(type, function) AS (
          SELECT own.type,
             own.function
@@ -2502,6 +2620,33 @@ CREATE VIEW postern.dependencies AS
 
 COMMENT ON VIEW postern.dependencies IS 'What views, policies and functions read and call directly.';
 
+CREATE VIEW postern.timed_types AS
+ WITH RECURSIVE timed(type) AS (
+         SELECT (unnest(ARRAY['date'::regtype, 'time without time zone'::regtype, 'timestamp without time zone'::regtype, 'timestamp with time zone'::regtype, 'time with time zone'::regtype]))::oid AS unnest
+        UNION
+         SELECT type_parts.type
+           FROM (timed timed_1
+             JOIN postern.type_parts ON ((type_parts.part = timed_1.type)))
+        )
+ SELECT type
+   FROM timed;
+
+COMMENT ON VIEW postern.timed_types IS 'Types with a date or time in them, of which a text may say now.';
+
+CREATE VIEW postern.zoned_types AS
+ WITH RECURSIVE zoned(type) AS (
+         SELECT ('time with time zone'::regtype)::oid AS oid
+        UNION
+         SELECT type_parts.type
+           FROM (zoned zoned_1
+             JOIN postern.type_parts ON ((type_parts.part = zoned_1.type)))
+        )
+ SELECT type
+   FROM zoned
+  WHERE (type >= (16384)::oid);
+
+COMMENT ON VIEW postern.zoned_types IS 'Types of the database''s own with a time and zone in them: in a text the zone''s offset is that of today.';
+
 CREATE VIEW postern.function_facts AS
  SELECT proc.oid AS node,
     COALESCE(declared.claims, '{}'::text[]) AS claims,
@@ -2512,16 +2657,26 @@ CREATE VIEW postern.function_facts AS
               WHERE (NOT (EXISTS ( SELECT
                        FROM pg_class
                       WHERE (pg_class.oid = (read.read)::oid)))))) THEN format('%s is declared to read a relation that is gone'::text, (proc.oid)::regprocedure)
+            WHEN (EXISTS ( SELECT
+               FROM postern.zoned_types zoned
+              WHERE (zoned.type = ANY ((proc.proargtypes)::oid[])))) THEN format('%s has an argument in which a text is read by the offset of today'::text, (proc.oid)::regprocedure)
             WHEN (declared.definition = postern.definition_of(proc.oid)) THEN NULL::text
             WHEN (declared.function IS NOT NULL) THEN format('%s has changed since it was declared cacheable'::text, (proc.oid)::regprocedure)
-            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND ((proc.provolatile = 'i'::"char") OR (postern.is_harmless((proc.proname)::text) AND (proc.oid <> ALL (ARRAY[(2047)::oid, (2037)::oid, (6336)::oid]))))) THEN NULL::text
-            WHEN (proc.pronamespace = ('pg_catalog'::regnamespace)::oid) THEN format('%s may read the clock or the session'::text, (proc.oid)::regprocedure)
+            WHEN (schema.nspname ~ '^pg_temp_'::text) THEN format('%s goes with its session'::text, (proc.oid)::regprocedure)
+            WHEN (EXISTS ( SELECT
+               FROM pg_aggregate aggregate
+              WHERE (((aggregate.aggfnoid)::oid = proc.oid) AND (proc.oid >= (16384)::oid) AND (((aggregate.agginitval IS NOT NULL) AND (aggregate.aggtranstype IN ( SELECT timed.type
+                       FROM postern.timed_types timed))) OR ((aggregate.aggminitval IS NOT NULL) AND (aggregate.aggmtranstype IN ( SELECT timed.type
+                       FROM postern.timed_types timed))))))) THEN format('%s begins with a text that is read as a date or time'::text, (proc.oid)::regprocedure)
+            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND (proc.oid < (16384)::oid) AND ((proc.provolatile = 'i'::"char") OR (postern.is_harmless((proc.proname)::text) AND (proc.oid <> ALL (ARRAY[(2047)::oid, (2037)::oid, (6336)::oid]))))) THEN NULL::text
+            WHEN ((proc.pronamespace = ('pg_catalog'::regnamespace)::oid) AND (proc.oid < (16384)::oid)) THEN format('%s may read the clock or the session'::text, (proc.oid)::regprocedure)
             WHEN (proc.prosqlbody IS NOT NULL) THEN NULL::text
             WHEN ((language.lanname = ANY (ARRAY['internal'::name, 'c'::name])) AND (proc.provolatile = 'i'::"char")) THEN NULL::text
             ELSE format('what %s reads is not known: postern.declare_cacheable can tell'::text, (proc.oid)::regprocedure)
         END AS problem
-   FROM ((pg_proc proc
+   FROM (((pg_proc proc
      JOIN pg_language language ON ((language.oid = proc.prolang)))
+     JOIN pg_namespace schema ON ((schema.oid = proc.pronamespace)))
      LEFT JOIN postern.cacheable_functions declared ON (((declared.function)::oid = proc.oid)));
 
 COMMENT ON VIEW postern.function_facts IS 'Of each function the claims it is declared to read, and why its result might not follow from tables and claims.';
@@ -2544,19 +2699,6 @@ SELECT
     NULL::text AS problem;
 
 COMMENT ON VIEW postern.relation_facts IS 'Of each relation its tag, and why a change of it might not be seen.';
-
-CREATE VIEW postern.timed_types AS
- WITH RECURSIVE timed(type) AS (
-         SELECT (unnest(ARRAY['date'::regtype, 'time without time zone'::regtype, 'timestamp without time zone'::regtype, 'timestamp with time zone'::regtype, 'time with time zone'::regtype]))::oid AS unnest
-        UNION
-         SELECT type_parts.type
-           FROM (timed timed_1
-             JOIN postern.type_parts ON ((type_parts.part = timed_1.type)))
-        )
- SELECT type
-   FROM timed;
-
-COMMENT ON VIEW postern.timed_types IS 'Types with a date or time in them, of which a text may say now.';
 
 CREATE TABLE postern.tracked_relations (
     relation regclass NOT NULL,
@@ -2666,13 +2808,18 @@ CREATE OR REPLACE VIEW postern.relation_facts AS
             WHEN (class.relnamespace = ANY (ARRAY[('pg_catalog'::regnamespace)::oid, ('information_schema'::regnamespace)::oid])) THEN format('%s belongs to the system'::text, (class.oid)::regclass)
             WHEN (class.relkind = 'f'::"char") THEN format('%s is a foreign table: changes of it are not seen'::text, (class.oid)::regclass)
             WHEN (class.relkind = 'S'::"char") THEN format('%s is a sequence'::text, (class.oid)::regclass)
+            WHEN (class.relpersistence = 't'::"char") THEN format('%s goes with its session'::text, (class.oid)::regclass)
+            WHEN (EXISTS ( SELECT
+               FROM (pg_attribute attribute
+                 JOIN postern.zoned_types zoned ON ((zoned.type = attribute.atttypid)))
+              WHERE ((attribute.attrelid = class.oid) AND (attribute.attnum > 0)))) THEN format('%s has a column in which a text is read by the offset of today'::text, (class.oid)::regclass)
             WHEN (class.relkind = 'v'::"char") THEN NULL::text
             WHEN (class.relkind = 'm'::"char") THEN
             CASE
                 WHEN (NOT postern.is_watched()) THEN format('%s is refreshed without being seen: there are no event triggers'::text, (class.oid)::regclass)
                 ELSE NULL::text
             END
-            WHEN ((class.relkind <> ALL (ARRAY['r'::"char", 'p'::"char"])) OR (class.relpersistence = 't'::"char")) THEN format('%s is not a table'::text, (class.oid)::regclass)
+            WHEN (class.relkind <> ALL (ARRAY['r'::"char", 'p'::"char"])) THEN format('%s is not a table'::text, (class.oid)::regclass)
             WHEN (cardinality(root.roots) > 1) THEN format('%s inherits from several tables'::text, (class.oid)::regclass)
             WHEN (tracked.relation IS NULL) THEN format('%s is not tracked'::text, (class.oid)::regclass)
             ELSE tracked.problem
@@ -2681,43 +2828,43 @@ CREATE OR REPLACE VIEW postern.relation_facts AS
      CROSS JOIN LATERAL ( SELECT postern.roots_of(class.oid) AS roots) root)
      LEFT JOIN tracked ON (((tracked.relation)::oid = root.roots[1])));
 
-CREATE TRIGGER postern_delete AFTER DELETE ON api.follows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf('api.follows');
+CREATE TRIGGER postern_delete AFTER DELETE ON api.follows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_4de4ec7cbac9('api.follows');
 
 ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_delete;
 
-CREATE TRIGGER postern_delete AFTER DELETE ON api.products REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.products');
+CREATE TRIGGER postern_delete AFTER DELETE ON api.products REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283('api.products');
 
 ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_delete;
 
-CREATE TRIGGER postern_delete AFTER DELETE ON api.profiles REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.profiles');
+CREATE TRIGGER postern_delete AFTER DELETE ON api.profiles REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0('api.profiles');
 
 ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_delete;
 
-CREATE TRIGGER postern_delete AFTER DELETE ON api.rescues REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.rescues');
+CREATE TRIGGER postern_delete AFTER DELETE ON api.rescues REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0('api.rescues');
 
 ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_delete;
 
-CREATE TRIGGER postern_delete AFTER DELETE ON api.todos REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.todos');
+CREATE TRIGGER postern_delete AFTER DELETE ON api.todos REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283('api.todos');
 
 ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_delete;
 
-CREATE TRIGGER postern_insert AFTER INSERT ON api.follows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf('api.follows');
+CREATE TRIGGER postern_insert AFTER INSERT ON api.follows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_4de4ec7cbac9('api.follows');
 
 ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_insert;
 
-CREATE TRIGGER postern_insert AFTER INSERT ON api.products REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.products');
+CREATE TRIGGER postern_insert AFTER INSERT ON api.products REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283('api.products');
 
 ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_insert;
 
-CREATE TRIGGER postern_insert AFTER INSERT ON api.profiles REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.profiles');
+CREATE TRIGGER postern_insert AFTER INSERT ON api.profiles REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0('api.profiles');
 
 ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_insert;
 
-CREATE TRIGGER postern_insert AFTER INSERT ON api.rescues REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.rescues');
+CREATE TRIGGER postern_insert AFTER INSERT ON api.rescues REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0('api.rescues');
 
 ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_insert;
 
-CREATE TRIGGER postern_insert AFTER INSERT ON api.todos REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3('api.todos');
+CREATE TRIGGER postern_insert AFTER INSERT ON api.todos REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283('api.todos');
 
 ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_insert;
 
@@ -2741,23 +2888,23 @@ CREATE TRIGGER postern_truncate AFTER TRUNCATE ON api.todos FOR EACH STATEMENT E
 
 ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_truncate;
 
-CREATE TRIGGER postern_update AFTER UPDATE ON api.follows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_f3813f1b6faf_update('api.follows');
+CREATE TRIGGER postern_update AFTER UPDATE ON api.follows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_4de4ec7cbac9_update('api.follows');
 
 ALTER TABLE api.follows ENABLE ALWAYS TRIGGER postern_update;
 
-CREATE TRIGGER postern_update AFTER UPDATE ON api.products REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.products');
+CREATE TRIGGER postern_update AFTER UPDATE ON api.products REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283_update('api.products');
 
 ALTER TABLE api.products ENABLE ALWAYS TRIGGER postern_update;
 
-CREATE TRIGGER postern_update AFTER UPDATE ON api.profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.profiles');
+CREATE TRIGGER postern_update AFTER UPDATE ON api.profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0_update('api.profiles');
 
 ALTER TABLE api.profiles ENABLE ALWAYS TRIGGER postern_update;
 
-CREATE TRIGGER postern_update AFTER UPDATE ON api.rescues REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.rescues');
+CREATE TRIGGER postern_update AFTER UPDATE ON api.rescues REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_b81337d69ab0_update('api.rescues');
 
 ALTER TABLE api.rescues ENABLE ALWAYS TRIGGER postern_update;
 
-CREATE TRIGGER postern_update AFTER UPDATE ON api.todos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_acdd9d783ec3_update('api.todos');
+CREATE TRIGGER postern_update AFTER UPDATE ON api.todos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION postern.log_576e9dfb0283_update('api.todos');
 
 ALTER TABLE api.todos ENABLE ALWAYS TRIGGER postern_update;
 
@@ -2916,6 +3063,8 @@ REVOKE ALL ON FUNCTION postern.declare_cacheable(function regprocedure, reads re
 
 REVOKE ALL ON FUNCTION postern.definition_of(function oid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION postern.drop_triggers(root oid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION postern.epoch() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.family_of(root oid) FROM PUBLIC;
@@ -2940,13 +3089,17 @@ REVOKE ALL ON FUNCTION postern.is_watched() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.key_expression(root oid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.log_4de4ec7cbac9() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.log_acdd9d783ec3_update() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.log_4de4ec7cbac9_update() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.log_576e9dfb0283() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION postern.log_f3813f1b6faf_update() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postern.log_576e9dfb0283_update() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_b81337d69ab0() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION postern.log_b81337d69ab0_update() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postern.log_truncate() FROM PUBLIC;
 

@@ -194,9 +194,14 @@ begin
         key.name,
         key.position,
         type.is_text,
-        case when type.is_text then format('postern.quoted(this.%I)', key.name) else format('this.%I::text', key.name) end as value
+        case
+          when type.is_text then format('postern.quoted(this.%I)', key.name)
+          -- Not by a cast: there may be somebody's own.
+          else format('textin(%s(this.%I))', output.typoutput, key.name)
+        end as value
       from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
       join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+      join pg_catalog.pg_type as output on output.oid = attribute.atttypid
       cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
     ) as key_column
   );
@@ -480,17 +485,14 @@ $$;
 comment on function postern.track(regclass, interval) is
 'Logs the changes of a table, with its partitions and children. staleness: how old an answer from it may be, where that is not the gateway''s default.';
 
-create function postern.untrack(relation regclass)
+create function postern.drop_triggers(root oid)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  root regclass := (postern.roots_of(relation))[1];
   member record;
 begin
-  perform set_config('postern.is_tracking', 'on', true);
-  delete from postern.tracked_relations as tracked where tracked.relation in (root, untrack.relation);
   for member in
     select trigger.tgname as trigger, trigger.tgrelid::regclass as relation
     from postern.family_of(root) as family
@@ -499,6 +501,21 @@ begin
   loop
     execute format('drop trigger %I on %s', member.trigger, member.relation);
   end loop;
+end
+$$;
+comment on function postern.drop_triggers(oid) is 'Takes the triggers away from a table and its descendants.';
+
+create function postern.untrack(relation regclass)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  root regclass := (postern.roots_of(relation))[1];
+begin
+  perform set_config('postern.is_tracking', 'on', true);
+  delete from postern.tracked_relations as tracked where tracked.relation in (root, untrack.relation);
+  perform postern.drop_triggers(root);
   perform postern.flush();
   perform set_config('postern.is_tracking', '', true);
 end
@@ -809,6 +826,10 @@ declare
   schemas oid[];
   made record;
 begin
+  -- It takes roles out of policies without a word.
+  if tg_tag = 'DROP OWNED' then
+    perform postern.flush();
+  end if;
   -- Temporary objects come and go with every session that uses them. Indexes and comments change no answer.
   if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT') or not exists (
     select
@@ -838,6 +859,15 @@ begin
     return;
   end if;
   perform set_config('postern.is_tracking', 'on', true);
+  -- Of a partition that was detached, say: they would go on asking for a key that it may not have any more.
+  perform postern.drop_triggers(class.oid)
+  from pg_catalog.pg_class as class
+  where class.oid = any (touched)
+    and class.relkind in ('r', 'p')
+    and not exists (
+      select from postern.tracked_relations as tracked
+      where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
+    );
   for made in
     select
       class.oid::regclass as relation,
@@ -853,6 +883,8 @@ begin
           tracked.relation is not null
           and (
             class.relnamespace = any (schemas)
+            -- Of a typed table it changes columns.
+            or tg_tag = 'ALTER TYPE'
             or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
           )
         )
@@ -886,6 +918,9 @@ returns event_trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  shortened regclass;
+  was_tracking text := coalesce(current_setting('postern.is_tracking', true), '');
 begin
   if not exists (
     select
@@ -912,6 +947,25 @@ begin
   delete from postern.cacheable_functions
   using pg_catalog.pg_event_trigger_dropped_objects() as dropped
   where cacheable_functions.function = dropped.objid and dropped.classid = 'pg_catalog.pg_proc'::regclass;
+  -- A column that went with something else may have been of the key.
+  perform set_config('postern.is_tracking', 'on', true);
+  for shortened in
+    select tracked.relation
+    from postern.tracked_relations as tracked
+    where tracked.relation in (
+      select unnest(postern.roots_of(dropped.objid))
+      from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+      where dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid > 0
+    )
+  loop
+    begin
+      perform postern.make_triggers(shortened, false);
+    exception
+      when others then
+        raise warning '% is not tracked: %', shortened, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', was_tracking, true);
 end
 $$;
 comment on function postern.log_drop() is 'Logs that something was dropped, and forgets it.';
@@ -938,14 +992,15 @@ comment on function postern.is_watched() is 'Whether changes of the catalog are 
 -- Read from the parse trees of views, policies and functions with SQL bodies: pg_depend says nothing of built-in functions.
 -- Whatever is not known to read only tables and claims is a reason not to cache.
 
--- Finds `current_setting('request.jwt.claims')::json ->> 'sub'` and its relatives in SQL as Postgres writes it.
+-- Finds `current_setting('request.jwt.claims')::json ->> 'sub'` and its relatives in SQL as Postgres writes it. Nothing may stand between
+-- the claims and the name: of what a function makes of all of them, a part is no claim.
 create function postern.setting_readers()
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select format(
-    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?\)*(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
+    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\)\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
     $re$current_setting\('request\.jwt\.claims'::text(?:, (?:true|false))?\)$re$
   )
 $$;
@@ -984,6 +1039,8 @@ as $$
     case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
       then 'reads a claim that differs from token to token' end,
     case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
+    case when tree ~ ':path_spec {(?!CONST )' or tree ~ '{JSONEXPR ' and expression ~ '\.(?:date|time)\w*\('
+      then 'makes a date or time of a text in JSON' end,
     case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
     case when tree ~ ':tablesample {' then 'reads a random sample' end,
     case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
@@ -1012,7 +1069,6 @@ return name ~ ('^('
   || '|(date|timestamp|timestamptz)_(cmp|eq|ge|gt|le|lt|ne)_(date|timestamp|timestamptz)|timestamptz_(pl|mi)_interval'
   || '|enum_first|enum_last|enum_range|money|numeric'
   || '|jsonb?_(build_array|build_object)|jsonb?_(object_)?agg(_(strict|unique|unique_strict))?|to_jsonb?|row_to_json'
-  || '|jsonb_path_(exists|match|query|query_array|query_first)_tz'
   || '|json_to_tsvector|jsonb_to_tsvector|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|get_current_ts_config'
   || ')$');
 comment on function postern.is_harmless(text) is 'Whether STABLE functions of this name in pg_catalog read neither clock nor session, but for the time zone.';
@@ -1044,7 +1100,7 @@ with expressed (kind, node, tree, expression) as (
     -- Somebody vouched for it.
     where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
   ) as body (tree, expression) on true
-  where proc.pronamespace <> 'pg_catalog'::regnamespace
+  where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
     and coalesce(body.tree, proc.proargdefaults::text) is not null
 )
 select
@@ -1052,7 +1108,7 @@ select
   expressed.node,
   expressed.tree,
   -- A quoted name may look like anything.
-  regexp_replace(expressed.expression, '"(?:[^"]|"")*"', '""', 'g') as expression
+  regexp_replace(expressed.expression, $$('(?:[^']|'')*')|"(?:[^"]|"")*"$$, '\1', 'g') as expression
 from expressed;
 comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
 
@@ -1082,6 +1138,17 @@ with recursive timed (type) as (
 select timed.type from timed;
 comment on view postern.timed_types is 'Types with a date or time in them, of which a text may say now.';
 
+create view postern.zoned_types as
+with recursive zoned (type) as (
+  select 'pg_catalog.timetz'::regtype::oid
+  union
+  select type_parts.type
+  from zoned
+  join postern.type_parts on type_parts.part = zoned.type
+)
+select zoned.type from zoned where zoned.type >= 16384;
+comment on view postern.zoned_types is 'Types of the database''s own with a time and zone in them: in a text the zone''s offset is that of today.';
+
 -- Where a value of a type is read or filtered, functions are called that no query names: to_json looks for a cast to json,
 -- PostgREST for casts of a domain from and to json and text, and the operator of a filter may be somebody's own.
 -- What an extension does in C and calls immutable has nothing to tell.
@@ -1103,6 +1170,12 @@ with recursive own (type, function) as (
     and operator.oprname in (
       '=', '<>', '<', '<=', '>', '>=', '~', '~*', '~~', '~~*', '@@', '@>', '<@', '&&', '<<', '>>', '&<', '&>', '-|-'
     )
+  union
+  -- by which values are sorted and grouped
+  select side.type, support.amproc::oid
+  from pg_catalog.pg_amproc as support
+  cross join lateral (values (support.amproclefttype), (support.amprocrighttype)) as side (type)
+  where support.oid >= 16384
 ),
 called (type, function) as (
   select own.type, own.function
@@ -1225,10 +1298,17 @@ select
       then format('%s belongs to the system', class.oid::regclass)
     when class.relkind = 'f' then format('%s is a foreign table: changes of it are not seen', class.oid::regclass)
     when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
+    when class.relpersistence = 't' then format('%s goes with its session', class.oid::regclass)
+    when exists (
+      select
+      from pg_catalog.pg_attribute as attribute
+      join postern.zoned_types as zoned on zoned.type = attribute.atttypid
+      where attribute.attrelid = class.oid and attribute.attnum > 0
+    ) then format('%s has a column in which a text is read by the offset of today', class.oid::regclass)
     when class.relkind = 'v' then null
     when class.relkind = 'm' then
       case when not postern.is_watched() then format('%s is refreshed without being seen: there are no event triggers', class.oid::regclass) end
-    when class.relkind not in ('r', 'p') or class.relpersistence = 't' then format('%s is not a table', class.oid::regclass)
+    when class.relkind not in ('r', 'p') then format('%s is not a table', class.oid::regclass)
     when cardinality(root.roots) > 1 then format('%s inherits from several tables', class.oid::regclass)
     when tracked.relation is null then format('%s is not tracked', class.oid::regclass)
     else tracked.problem
@@ -1247,13 +1327,27 @@ select
     when exists (
       select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
     ) then format('%s is declared to read a relation that is gone', proc.oid::regprocedure)
+    when exists (select from postern.zoned_types as zoned where zoned.type = any (proc.proargtypes::oid[]))
+      then format('%s has an argument in which a text is read by the offset of today', proc.oid::regprocedure)
     when declared.definition = postern.definition_of(proc.oid) then null
     when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
-    when proc.pronamespace = 'pg_catalog'::regnamespace
+    when schema.nspname ~ '^pg_temp_' then format('%s goes with its session', proc.oid::regprocedure)
+    when exists (
+      select
+      from pg_catalog.pg_aggregate as aggregate
+      where aggregate.aggfnoid = proc.oid
+        and proc.oid >= 16384
+        and (
+          aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
+          or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
+        )
+    ) then format('%s begins with a text that is read as a date or time', proc.oid::regprocedure)
+    -- Somebody else may have put functions there as well.
+    when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384
       -- timetz(time), timezone(text, timetz), timezone(timetz): by the offset of today.
       and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text) and proc.oid not in (2047, 2037, 6336))
       then null
-    when proc.pronamespace = 'pg_catalog'::regnamespace then format('%s may read the clock or the session', proc.oid::regprocedure)
+    when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384 then format('%s may read the clock or the session', proc.oid::regprocedure)
     when proc.prosqlbody is not null then null
     -- Extensions in C do not lie about being immutable. An aggregate is what its parts are.
     when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
@@ -1261,6 +1355,7 @@ select
   end as problem
 from pg_catalog.pg_proc as proc
 join pg_catalog.pg_language as language on language.oid = proc.prolang
+join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
 left join postern.cacheable_functions as declared on declared.function = proc.oid;
 comment on view postern.function_facts is 'Of each function the claims it is declared to read, and why its result might not follow from tables and claims.';
 
@@ -1327,6 +1422,9 @@ as $$
     union all
     select 'event trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_event_trigger
     union all
+    -- who is pg_database_owner
+    select 'database', datdba::text from pg_catalog.pg_database where datname = current_database()
+    union all
     select 'role', md5(string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls, rolconfig), ',' order by oid)) from pg_catalog.pg_roles
     union all
     select 'member', md5(string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text)) from pg_catalog.pg_auth_members
@@ -1337,7 +1435,7 @@ as $$
     select 'format', md5(string_agg(concat_ws(' ', name, current_setting(name)), ',' order by name))
     from unnest(array[
       'TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'xmlbinary', 'default_text_search_config',
-      'lc_monetary', 'lc_numeric', 'lc_time'
+      'lc_monetary', 'lc_numeric', 'lc_time', 'quote_all_identifiers', 'xmloption', 'transform_null_equals', 'timezone_abbreviations'
     ]) as name
     union all
     select 'text search', md5(string_agg(concat_ws(' ', mapcfg, maptokentype, mapseqno, mapdict, xmin), ',' order by mapcfg, maptokentype, mapseqno))
@@ -1498,6 +1596,9 @@ as $$
       from pg_catalog.pg_type as type
       where type.typtype = 'd' and type.typname like '%/%'
     ),
+    'hasOwnCasts', exists (
+      select from pg_catalog.pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384
+    ),
     'relations', (
       select coalesce(jsonb_agg(
         jsonb_build_object(
@@ -1507,7 +1608,17 @@ as $$
             when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
           end,
           'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
-          'rowKey', case when relation.relkind in ('r', 'p') then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1])) end,
+          'rowKey', case
+            when relation.relkind in ('r', 'p')
+              -- What they call may read other rows of the table.
+              and not exists (
+                select
+                from pg_catalog.pg_attribute as attribute
+                join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
+                where attribute.attrelid = relation.oid and attribute.attnum > 0
+              )
+              then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1]))
+          end,
           'columns', (
             select coalesce(jsonb_agg(
               jsonb_build_object(
@@ -1720,6 +1831,7 @@ drop view postern.function_facts;
 drop view postern.relation_facts;
 drop view postern.dependencies;
 drop view postern.type_functions;
+drop view postern.zoned_types;
 drop view postern.timed_types;
 drop view postern.type_parts;
 drop view postern.expressions;
@@ -1741,6 +1853,7 @@ drop function postern.epoch();
 drop function postern.untrack_schema(regnamespace);
 drop function postern.track_schema(regnamespace, interval);
 drop function postern.untrack(regclass);
+drop function postern.drop_triggers(oid);
 drop function postern.track(regclass, interval);
 drop function postern.trackable_root(regclass);
 drop function postern.flush();

@@ -29,6 +29,7 @@ interface Catalog {
 	readonly version: string;
 	readonly isWatched: boolean;
 	readonly mediaTypes: readonly string[];
+	readonly hasOwnCasts: boolean;
 	readonly relations: readonly Relation[];
 	readonly functions: readonly (Relation & { signature: string })[];
 	readonly foreignKeys: readonly unknown[];
@@ -66,6 +67,7 @@ const it = base
 		};
 	});
 
+const claims = "current_setting('request.jwt.claims', true)::jsonb";
 const claim = (name: string) =>
 	`current_setting('request.jwt.claims', true)::json ->> '${name}'`;
 const view = (columns: string) =>
@@ -194,6 +196,68 @@ describe("a relation is not cacheable", () => {
 		"that reads the clock in a filter": {
 			make: `${view("body")} where at > localtimestamp`,
 			reason: "api.seen reads the clock",
+		},
+		"that takes a claim out of what a function makes of all claims": {
+			make: `create function private.profile(claims jsonb) returns jsonb language sql immutable return jsonb_build_object('tenant', claims ->> 'org');
+				${view(`private.profile(${claims}) ->> 'tenant' as tenant`)}`,
+			reason: "reads a setting that is not a named claim",
+		},
+		"that takes a claim out of what a built-in function makes of all claims": {
+			make: view(
+				`jsonb_build_object('me', ${claims}) -> 'me' ->> 'org' as org`,
+			),
+			reason: "reads a setting that is not a named claim",
+		},
+		"that takes a column of rows found by all claims for a claim": {
+			make: `create view api.seen as select (select to_jsonb(notes) from api.notes where jsonb_build_object('email', owner) <@ ${claims}) ->> 'body' as body`,
+			reason: "reads a setting that is not a named claim",
+		},
+		"that reads a header between two quotes": {
+			make: `create view api.seen as select '"' as a, current_setting('request.headers', true) as headers, '"' as b, ${claim("sub")} as sub
+				from api.notes order by ${claim("sub")}`,
+			reason: "request.headers",
+		},
+		"that calls an aggregate that begins with the clock": {
+			make: `create aggregate private.latest(timestamptz) (sfunc = timestamptz_larger, stype = timestamptz, initcond = 'now');
+				create view api.seen as select private.latest(at) as latest from api.notes`,
+			reason: "begins with a text that is read as a date or time",
+		},
+		"that calls somebody's own function in pg_catalog, called like a harmless one":
+			{
+				make: `create function pg_catalog.to_date(text) returns timestamptz language sql stable as 'select clock_timestamp()';
+				${view("to_date('') as now")}`,
+				reason: "is not known",
+			},
+		"that calls somebody's own function in pg_catalog, which says that it is immutable":
+			{
+				make: `create function pg_catalog.hidden() returns bigint language plpgsql immutable as 'begin return (select count(*) from private.secrets); end';
+				${view("hidden()")}`,
+				reason: "is not known",
+			},
+		"that takes the offset of a time in JSON from today": {
+			make: view(
+				`jsonb_path_exists_tz('["10:00:00"]', '$[*].datetime() ? (@ == "10:00:00+01".datetime())') as is_winter`,
+			),
+			reason: "may read the clock or the session",
+		},
+		"that takes the offset of a time from today, by SQL/JSON": {
+			make: view(`json_value(jsonb '"10:00"', '$.time_tz().string()') as a`),
+			reason: "makes a date or time of a text in JSON",
+			since: 17,
+		},
+		"that takes a path through JSON out of a column": {
+			make: view("json_value(jsonb '{}', body::jsonpath) as a"),
+			reason: "makes a date or time of a text in JSON",
+			since: 17,
+		},
+		"that has a column in which a text is a time of today": {
+			make: `create domain private.opening as timetz; create table api.seen (id bigint primary key, opens private.opening); select postern.track('api.seen')`,
+			reason: "read by the offset of today",
+		},
+		"that calls a function of a session": {
+			make: `create function pg_temp.told() returns boolean language sql immutable return true;
+				${view("pg_temp.told()")}`,
+			reason: "goes with its session",
 		},
 		"that reads the clock as the age of something": {
 			make: view("age(at)"),
@@ -570,6 +634,8 @@ describe("a policy", () => {
 		"body = coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::json ->> 'org'":
 			["org"],
 		"body = current_setting('request.jwt.claim.sub', true)": ["sub"],
+		[`body = ${claim('a"b"c')}`]: ['a"b"c'],
+		[`body = '"' || (${claim("org")}) || '"'`]: ["org"],
 		"body = current_setting('role')": [],
 		"body = current_user": [],
 		[`body = ${claim("b")} or body = ${claim("a")}`]: ["a", "b"],
@@ -840,6 +906,39 @@ describe("the catalog", () => {
 		});
 	});
 
+	it("names no rows of a table whose columns call functions that may read others of them", async ({
+		relation,
+		expect,
+	}) => {
+		expect(
+			await relation(
+				`create type private.mood as enum ('calm');
+				create table api.seen (id bigint primary key, mood private.mood);
+				create function private.told(private.mood) returns json language sql stable return to_json((select count(*) from api.seen));
+				create cast (private.mood as json) with function private.told(private.mood);
+				select postern.track('api.seen')`,
+			),
+		).toMatchObject({ rowKey: null, reads: ["api.seen"] });
+	});
+
+	it("says whether there are casts between PostgreSQL's own types", async ({
+		relation,
+		catalog,
+		owner,
+		expect,
+	}) => {
+		await relation("select", "notes");
+		const before = await catalog();
+		await owner.query(
+			`create function private.told(bigint) returns uuid language sql stable return gen_random_uuid();
+			create cast (bigint as uuid) with function private.told(bigint)`,
+		);
+		expect([before.hasOwnCasts, (await catalog()).hasOwnCasts]).toEqual([
+			false,
+			true,
+		]);
+	});
+
 	it("has a version that stays while nothing but rows change", async ({
 		relation,
 		catalog,
@@ -894,6 +993,7 @@ describe("the catalog", () => {
 		"select postern.track('api.notes', '1 second')",
 		"select postern.declare_cacheable('private.f()')",
 		"alter event trigger postern_log_ddl disable",
+		"set quote_all_identifiers = on",
 	]) {
 		it(`has another version after ${statement}`, async ({
 			relation,

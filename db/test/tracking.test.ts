@@ -303,6 +303,22 @@ describe("a row's tag", () => {
 		);
 	});
 
+	it("is what a filter says, whatever somebody's own cast makes of it", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(`
+			create function api.told(bigint) returns text language sql immutable return 'no. ' || int8out($1)::text;
+			create cast (bigint as text) with function api.told(bigint) as assignment;
+			create table api.things (id bigint primary key);
+			select postern.track('api.things')`);
+		expect(await tagsOf("insert into api.things values (1)")).toEqual([
+			"api.things",
+			"api.things(1)",
+		]);
+	});
+
 	it("quotes names of schemas and tables", async ({
 		owner,
 		tagsOf,
@@ -413,6 +429,17 @@ describe("a partitioned table", () => {
 		await reader.query("commit");
 		await detaching;
 		expect(await poller.tags()).toContain("catalog");
+	});
+
+	it("can be written when a partition that was detached has lost its key", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(
+			`${measurements}; alter table api.measurements detach partition api.first; alter table api.first rename column id to number`,
+		);
+		expect(await tagsOf("update api.first set value = 1")).toEqual([]);
 	});
 
 	it("is tracked by any of its partitions", async ({
@@ -636,6 +663,51 @@ describe("the schema", () => {
 		expect(await tagsOf("delete from api.notes where number = 2")).toContain(
 			"api.notes(a,2)",
 		);
+	});
+
+	it("keeps the keys of rows true when the type of a table changes", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(
+			`create type api.thing as (id bigint); create table api.things of api.thing (primary key (id));
+			select postern.track('api.things'); alter type api.thing rename attribute id to number cascade`,
+		);
+		expect(await tagsOf("insert into api.things values (1)")).toEqual([
+			"api.things",
+			"api.things(1)",
+		]);
+	});
+
+	it("names no rows of a table that has lost its primary key with something else", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(
+			`create function api.lowered(text) returns text language sql immutable return lower($1);
+			create table api.things (name text, key text generated always as (api.lowered(name)) stored primary key);
+			select postern.track('api.things'); drop function api.lowered cascade`,
+		);
+		expect(await tagsOf("insert into api.things values ('x')")).toEqual([
+			"api.things",
+			"api.things(*)",
+		]);
+	});
+
+	it("logs that a role is gone from policies that name others", async ({
+		owner,
+		tagsOf,
+		expect,
+	}) => {
+		await owner.query(
+			`${notes}; alter table api.notes enable row level security; create role postern_reviewers;
+			create policy few on api.notes as restrictive to postern_reviewers, anon using (id < 3)`,
+		);
+		const tags = await tagsOf("drop owned by postern_reviewers");
+		await owner.query("drop role postern_reviewers");
+		expect(tags).toEqual(["catalog"]);
 	});
 
 	it("forgets what is dropped", async ({ owner, expect }) => {

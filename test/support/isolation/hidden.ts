@@ -157,6 +157,32 @@ export const HIDDEN: readonly Hidden[] = [
 			"application/*",
 		].map((accept) => get("boxes", { accept })),
 	},
+	{
+		subject: "a claim inside what a function makes of all claims",
+		make: `
+			create function api.isolation_profile(claims jsonb) returns jsonb language sql immutable set search_path = ''
+			return jsonb_build_object('owner', claims ->> 'sub');
+			create table api.isolation_papers (id integer primary key, owner text not null);
+			insert into api.isolation_papers values (1, 'ada'), (2, 'grace');
+			select postern.track('api.isolation_papers');
+			alter table api.isolation_papers enable row level security;
+			create policy own on api.isolation_papers
+			using (owner = api.isolation_profile(current_setting('request.jwt.claims', true)::jsonb) ->> 'owner');
+			grant select on api.isolation_papers to ${EVERYBODY};
+			grant execute on function api.isolation_profile(jsonb) to ${EVERYBODY};
+		`,
+		reads: [get("papers"), get("papers?id=eq.1")],
+	},
+	{
+		subject: "a claim between two quotes, beside one that is named twice",
+		make: `
+			create view api.isolation_quoting as
+				select '"' || (${SUB}) || '"' as reader, current_setting('request.jwt.claims', true)::json ->> 'tenant' as tenant, count(*)
+				from api.isolation_boxes group by current_setting('request.jwt.claims', true)::json ->> 'tenant';
+			grant select on api.isolation_quoting to ${EVERYBODY};
+		`,
+		reads: [get("quoting")],
+	},
 ];
 
 /** A table, a view and a function each for what no stored answer can depend on. */

@@ -75,6 +75,7 @@ const catalogShape = z.object({
 	foreignKeys: z.array(foreignKeyShape),
 	roles: z.record(z.string(), z.object({ memberOf: names })),
 	mediaTypes: names.default([]),
+	hasOwnCasts: z.boolean(),
 });
 
 /** One reason why answers differ from caller to caller. */
@@ -145,6 +146,8 @@ export interface Catalog {
 	memberships(role: string): ReadonlySet<string> | undefined;
 	/** Media types that functions of the database may answer in, in lower case. */
 	readonly mediaTypes: ReadonlySet<string>;
+	/** Somebody made a cast from one of PostgreSQL's own types to another. */
+	readonly hasOwnCasts: boolean;
 }
 
 /** @throws {Error} when this is no catalog, or one of another version */
@@ -209,6 +212,7 @@ export function readCatalog(json: unknown): Catalog {
 		},
 		memberships: (role) => roles.get(role),
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
+		hasOwnCasts: read.hasOwnCasts,
 	};
 }
 

@@ -108,6 +108,8 @@ class Reading {
 		for (const item of items) {
 			if (item.kind === "field") {
 				const { field, cast, aggregate, aggregateCast } = item;
+				if ((cast ?? aggregateCast) !== undefined && this.#catalog.hasOwnCasts)
+					throw new Bypass("a cast may be one of the database's own");
 				const types = field === undefined ? [] : this.#typesOf(node, field);
 				for (const type of types) {
 					if (cast !== undefined) checkCast(type, cast);

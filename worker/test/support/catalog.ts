@@ -179,9 +179,11 @@ export function catalogOf(parts: {
 	foreignKeys?: readonly object[];
 	roles?: Readonly<Record<string, readonly string[]>>;
 	mediaTypes?: readonly string[];
+	hasOwnCasts?: boolean;
 }): object {
 	const { relations = [], functions = [], foreignKeys = [] } = parts;
 	const { roles = { anon: ["anon"] }, mediaTypes } = parts;
+	const { hasOwnCasts = false } = parts;
 	return {
 		version: "1",
 		isWatched: true,
@@ -189,6 +191,7 @@ export function catalogOf(parts: {
 		relations,
 		functions,
 		foreignKeys,
+		hasOwnCasts,
 		roles: Object.fromEntries(
 			Object.entries(roles).map(([role, memberOf]) => [
 				role,
