@@ -12,6 +12,9 @@ const UNKNOWN = "0";
 /** Of more tokens than these the gateway makes one UNKNOWN. */
 const MAX_TOKENS = 32;
 
+/** Tokens that others stand for by now: as many are remembered. */
+const MAX_REPLACED = 100;
+
 const READS = ["GET", "HEAD", "OPTIONS"];
 
 /**
@@ -26,6 +29,8 @@ export function causal(fetch) {
 	 * @type {readonly { readonly token: string }[]}
 	 */
 	let seen = [];
+	/** @type {Set<string>} */
+	const replaced = new Set();
 
 	return async (input, init) => {
 		const request = new Request(input, init);
@@ -35,10 +40,16 @@ export function causal(fetch) {
 		const mayBeDone = !READS.includes(request.method);
 		try {
 			const response = await fetch(request);
-			const news = response.headers.get(TOKEN);
-			// The answer's tokens stand for those of its request, not for those that other answers brought meanwhile.
-			if (news !== null) replace(sent, news.split(","));
-			else if (mayBeDone && response.status >= 500) replace([], [UNKNOWN]);
+			const news = tokensOf(response);
+			// The answer's tokens stand for those of its request, not for those that other answers brought meanwhile. But an old
+			// answer, out of a browser's or a service worker's cache, stands for nothing.
+			if (!news.every((token) => replaced.has(token))) replace(sent, news);
+			// Of a redirect that was followed, or is not to be looked at, the token is not to be had.
+			const isUntold =
+				response.redirected ||
+				response.status === 0 ||
+				(news.length === 0 && response.status >= 500);
+			if (mayBeDone && isUntold) replace([], [UNKNOWN]);
 			return response;
 		} catch (error) {
 			if (mayBeDone) replace([], [UNKNOWN]);
@@ -52,8 +63,21 @@ export function causal(fetch) {
 	 */
 	function replace(old, news) {
 		const others = seen.filter((it) => !old.includes(it));
-		seen = [...others, ...news.map((text) => ({ token: text.trim() }))];
+		seen = [...others, ...news.map((token) => ({ token }))];
+		for (const { token } of old) {
+			if (token !== UNKNOWN && !news.includes(token)) replaced.add(token);
+		}
+		for (const oldest of replaced) {
+			if (replaced.size <= MAX_REPLACED) break;
+			replaced.delete(oldest);
+		}
 	}
+}
+
+/** @param {Response} response */
+function tokensOf(response) {
+	const tokens = response.headers.get(TOKEN)?.split(",") ?? [];
+	return tokens.map((token) => token.trim());
 }
 
 /** @param {readonly { readonly token: string }[]} seen */

@@ -144,7 +144,15 @@ export function refusalResponse(refusal: Refusal): Response {
 	const { code, message, status, headers } = refusal;
 	return Response.json(
 		{ code, message, details: null, hint: null },
-		{ status, headers: { ...headersOf(status), ...headers } },
+		{
+			status,
+			// Some of them a cache might keep without being told to (RFC 9111, section 4.2.2).
+			headers: {
+				"Cache-Control": "no-store",
+				...headersOf(status),
+				...headers,
+			},
+		},
 	);
 }
 

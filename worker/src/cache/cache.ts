@@ -4,6 +4,7 @@ import { BoundedMap } from "../bounded-map.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { Refusal } from "../refusals.ts";
+import { createAllowance } from "./allowance.ts";
 import type { Catalog } from "./catalog.ts";
 import { allowedAgeMs, type Directives, readDirectives } from "./directives.ts";
 import { type Entry, isCovered, isFresh, nameOf, readerOf } from "./entry.ts";
@@ -26,6 +27,11 @@ import type { Turns } from "./turns.ts";
 
 /** After a change of the schema PostgREST may answer by the one before for a while, in milliseconds: it reads it anew when it is told. */
 const SETTLING_MS = 10_000;
+
+/** Of bodies that are being read at once. Beyond, answers go on streaming and are not kept. */
+const MAX_FILLING_BYTES = 16_777_216;
+/** Whoever has not finished by then is taken for gone. */
+const FILLING_MS = 30_000;
 
 /** Longest `ttl` that is told, in milliseconds. */
 const MAX_TTL_MS = 3_600_000;
@@ -89,6 +95,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	const { origin, planner, freshness, memory, store, turns, now } = deps;
 	/** Until when nobody waits for another's answer, by name. */
 	const unkept = new BoundedMap<number>(MAX_UNKEPT);
+	const filling = createAllowance(MAX_FILLING_BYTES, FILLING_MS, now);
 
 	return async function cache(request, identity) {
 		if (request.method === "OPTIONS") return origin(request, identity);
@@ -157,7 +164,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			if (answer !== undefined) return answer;
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-		return collapsed(question, hit || isStale ? "stale" : "uri-miss");
+		return collapsed(question, hit || isStale ? "stale" : "uri-miss", hit);
 	}
 
 	/** The plan by a catalog that is current as of the view, and the view no older than the plan allows. */
@@ -271,30 +278,43 @@ export function createCache(deps: CacheDeps): Pipeline {
 			: undefined;
 	}
 
-	/** One request of an isolate asks for an answer, those that come meanwhile wait for it: by value, never by its promise. */
+	/**
+	 * One request of an isolate asks for an answer, those that come meanwhile wait for it: by value, never by its promise.
+	 * @param refused an entry that is not for this caller
+	 */
 	async function collapsed(
 		question: Question,
 		forwarded: Forwarded,
+		refused: Entry | undefined,
 	): Promise<Response> {
-		const { name } = question;
+		const { name, request } = question;
+		const look = () => {
+			const entry = memory.look(name);
+			const isOurs = entry !== refused && entry && isGood(entry, question);
+			return isOurs ? entry : undefined;
+		};
 		for (let round = 0; round < MAX_ROUNDS && isShared(question); round++) {
 			let answer: Response | undefined;
-			const { value } = await turns.take(
-				name,
-				() => {
-					const entry = memory.look(name);
-					return entry && isGood(entry, question) ? entry : undefined;
-				},
-				async () => {
-					answer = await fromOrigin(question, forwarded);
-					return undefined;
-				},
-			);
+			// It may have come while the store was asked.
+			const entry =
+				look() ??
+				(
+					await turns.take(
+						name,
+						look,
+						async () => {
+							answer = await fromOrigin(question, forwarded);
+							return undefined;
+						},
+						request.signal,
+					)
+				).value;
 			if (answer !== undefined) return answer;
-			if (value === undefined) continue;
+			if (entry === undefined) continue;
 			const status = { forwarded, isCollapsed: true };
-			const shared = await fromStore(question, value, status);
+			const shared = await fromStore(question, entry, status);
 			if (shared !== undefined) return shared;
+			refused = entry;
 		}
 		return fromOrigin(question, forwarded);
 	}
@@ -324,6 +344,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			stamp,
 			token,
 			reader: await readerOf(identity),
+			filling,
 			now,
 		});
 		if (filled.entry === undefined) {
@@ -331,10 +352,19 @@ export function createCache(deps: CacheDeps): Pipeline {
 			const detail = filled.reason;
 			return told(filled.response, token, { forwarded, detail });
 		}
-		memory.keep(name, filled.entry);
-		if (store !== undefined) deps.waitUntil(store.put(name, filled.entry));
-		const status = { forwarded, isStored: true, ttlMs: ttlOf(question) };
+		const isStored = !isKept(filled.entry, question);
+		if (isStored) {
+			memory.keep(name, filled.entry);
+			if (store !== undefined) deps.waitUntil(store.put(name, filled.entry));
+		}
+		const status = { forwarded, isStored, ttlMs: ttlOf(question) };
 		return conditional(request, told(filled.response, token, status));
+	}
+
+	/** The same answer is there and good: nobody is served by a newer copy, which has yet to be vouched for. */
+	function isKept({ etag }: Entry, question: Question): boolean {
+		const known = memory.look(question.name);
+		return known?.etag === etag && isGood(known, question);
 	}
 
 	/** Why the answer to a question will not be kept. */

@@ -1,5 +1,6 @@
 // Turns an answer of the origin into an entry, or says why it cannot be one. Large answers go on streaming.
 import { Refusal } from "../refusals.ts";
+import type { Allowance, Share } from "./allowance.ts";
 import { type Entry, entityTag } from "./entry.ts";
 
 /** The largest body that is kept, in bytes. */
@@ -62,12 +63,14 @@ interface Filling {
 	readonly token: string;
 	/** Names the caller. */
 	readonly reader: string;
+	/** For bodies that are being read. */
+	readonly filling: Allowance;
 	readonly now: () => number;
 }
 
 /** @throws {Refusal} where the origin's answer breaks off */
-export async function fill(filling: Filling): Promise<Filled> {
-	const { request, response, schema, stamp, token, reader, now } = filling;
+export async function fill(given: Filling): Promise<Filled> {
+	const { request, response, schema, stamp, token, reader, now } = given;
 	const { status, statusText } = response;
 	if (status !== 200 && status !== 206)
 		return { response, reason: `the status is ${status}` };
@@ -79,15 +82,21 @@ export async function fill(filling: Filling): Promise<Filled> {
 		return { response, reason: `the body is compressed by ${encoding}` };
 	const kept = keptHeaders(response, request);
 	if (typeof kept === "string") return { response, reason: kept };
-	const read = await readUpTo(response, MAX_BODY_BYTES).catch((cause) => {
-		throw new Refusal(
-			request.signal.aborted ? "client_closed" : "origin_unreachable",
-			{ cause },
-		);
-	});
+	const share = given.filling.open();
+	const read = await readUpTo(response, MAX_BODY_BYTES, share)
+		.catch((cause) => {
+			throw new Refusal(
+				request.signal.aborted ? "client_closed" : "origin_unreachable",
+				{ cause },
+			);
+		})
+		.finally(share.close);
 	if (read instanceof Response)
 		return { response: read, reason: "the body is too large" };
-	if (isCutOff(read, response.headers.get("content-type")))
+	if (
+		request.method === "GET" &&
+		isCutOff(read, response.headers.get("content-type"))
+	)
 		return {
 			response: withBody(read, response),
 			reason: "the body is cut off",
@@ -158,6 +167,7 @@ function isEcho(name: string, value: string, request: Request): boolean {
 /** What ends with its connection may have been cut off without anybody's noticing. JSON ends as it begins. */
 function isCutOff(body: Uint8Array, type: string | null): boolean {
 	if (!/^application\/([\w.-]+\+)?json\b/.test(type ?? "")) return false;
+	if (body.length === 0) return true;
 	const at = (index: number) => String.fromCharCode(body.at(index) ?? 0);
 	const end = { "[": "]", "{": "}", '"': '"' }[at(0)];
 	return end !== undefined && (body.length === 1 || at(-1) !== end);
@@ -172,6 +182,7 @@ function isKnownToVary(value: string): boolean {
 async function readUpTo(
 	response: Response,
 	limit: number,
+	share: Share,
 ): Promise<Uint8Array<ArrayBuffer> | Response> {
 	if (response.body === null) return new Uint8Array();
 	if (Number(response.headers.get("content-length")) > limit) return response;
@@ -179,11 +190,12 @@ async function readUpTo(
 		response.body.getReader();
 	const chunks: Uint8Array[] = [];
 	let length = 0;
-	while (length <= limit) {
+	for (let isAllowed = true; isAllowed; ) {
 		const { done, value } = await reader.read();
 		if (done) return joined(chunks, length);
 		chunks.push(value);
 		length += value.length;
+		isAllowed = share.take(value.length) && length <= limit;
 	}
 	return resumed(response, chunks, reader);
 }

@@ -23,10 +23,7 @@ export function keyOf(parts: KeyParts): string {
 		schema,
 		kind,
 		name,
-		// Sorting keeps the order of those that share a name: it may matter.
-		parts.parameters
-			.toSorted(([one], [other]) => compare(one, other))
-			.map(([parameter, value]) => [parameter, value ?? null]),
+		inOrder(parts.parameters).map(([name, value]) => [name, value ?? null]),
 		accept,
 		preferences,
 		range,
@@ -34,6 +31,20 @@ export function keyOf(parts: KeyParts): string {
 		slice.role,
 		Object.entries(slice.claims),
 	]);
+}
+
+/**
+ * Those about the root by their names; those of one name stay in their order, which may matter. So may that of all that are
+ * about embeds: PostgREST takes an alias or a relation's name, for the first embed that it fits, which then is the first of all.
+ */
+function inOrder(parameters: readonly Parameter[]): readonly Parameter[] {
+	const isPlaced = ([name]: Parameter) => name.includes(".");
+	return [
+		...parameters
+			.filter((parameter) => !isPlaced(parameter))
+			.toSorted(([one], [other]) => compare(one, other)),
+		...parameters.filter(isPlaced),
+	];
 }
 
 /** By UTF-16 units, wherever this runs. */

@@ -7,8 +7,11 @@ const KNOWN =
 
 /** @returns the preferences in their order, of which PostgREST heeds the first of a kind */
 export function readPreferences(prefer: string | null): readonly string[] {
-	if (prefer === null || prefer.trim() === "") return [];
-	const preferences = prefer.split(",").map((one) => one.trim());
+	if (prefer === null) return [];
+	// What JavaScript takes for a blank beyond these is a part of the word to PostgREST.
+	const trimmed = (text: string) => text.replaceAll(/^[ \t]+|[ \t]+$/g, "");
+	if (trimmed(prefer) === "") return [];
+	const preferences = prefer.split(",").map(trimmed);
 	for (const preference of preferences) {
 		if (!KNOWN.test(preference))
 			throw new Bypass(

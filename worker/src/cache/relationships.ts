@@ -54,6 +54,9 @@ function certainRelationships(
 	if (computed !== undefined) return [computed];
 	const relation = catalog.relation(source.schema, target);
 	if (relation?.kind !== "table" || source.kind !== "table") return [];
+	// A key or a column of that name may lead elsewhere, and the table may be one that PostgREST does not offer by its name.
+	const byKey = tablesByKey(catalog, source, target);
+	if (byKey.some((other) => other !== relation)) return [];
 	return [
 		...keysBetween(catalog, source, relation)
 			.filter((key) => isHinted(key, hint))

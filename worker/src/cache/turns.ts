@@ -5,11 +5,13 @@ export interface Turns {
 	/**
 	 * Does `work` if nobody is at it. Else waits until `look` finds something, or the turn is over: then the value is
 	 * undefined, and the caller may try again or go on alone.
+	 * @param signal of the request that does the work: when it is aborted, nobody waits for it any longer
 	 */
 	take<Value>(
 		name: string,
 		look: () => Value | undefined,
 		work: () => Promise<Value | undefined>,
+		signal?: AbortSignal,
 	): Promise<{ value: Value | undefined; waited: boolean }>;
 	/** Whether somebody is at it. */
 	isTaken(name: string): boolean;
@@ -38,10 +40,10 @@ export function createTurns(deps: TurnsDeps): Turns {
 	const turns = new Map<string, Turn>();
 
 	return {
-		async take(name, look, work) {
+		async take(name, look, work, signal) {
 			const turn = current(name);
 			if (turn === undefined)
-				return { value: await own(name, work), waited: false };
+				return { value: await own(name, work, signal), waited: false };
 			let pause = FIRST_PAUSE_MS;
 			while (current(name) === turn) {
 				await sleep(pause);
@@ -62,16 +64,21 @@ export function createTurns(deps: TurnsDeps): Turns {
 	async function own<Value>(
 		name: string,
 		work: () => Promise<Value>,
+		signal: AbortSignal | undefined,
 	): Promise<Value> {
 		const turn = { endsAt: now() + limitMs };
 		turns.delete(name);
 		forgetEnded();
 		if (turns.size < maxTurns) turns.set(name, turn);
+		const end = () => {
+			// After its end the turn may be somebody else's.
+			if (turns.get(name) === turn) turns.delete(name);
+		};
+		signal?.addEventListener("abort", end);
 		try {
 			return await work();
 		} finally {
-			// After its end the turn may be somebody else's.
-			if (turns.get(name) === turn) turns.delete(name);
+			end();
 		}
 	}
 

@@ -105,7 +105,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 			return { epoch, seq, catalog: json };
 		},
 		async tick() {
-			if (isAbsent()) return sleepOn();
+			if (isAbsent()) return sleepOn(state && IDLE_PRUNE_MS);
 			if (now() - usedAt > USE_MS) {
 				// Writers go on writing.
 				await attempt("prune", prune);
@@ -244,6 +244,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 		} catch (problem) {
 			log(problem);
 			isLost = true;
+			state = undefined;
 			changes = new ChangeLog(0, deps.maxTags);
 		}
 	}

@@ -61,10 +61,11 @@ export function createOrigin(
 
 /** The request's body, of the same length if that is known, and a call when the last of it has been taken. */
 function passing(
-	{ body, headers }: Request,
+	{ method, body, headers }: Request,
 	onSent: () => void,
 ): ReadableStream | null {
-	if (body === null) {
+	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime takes an announced length of 0 for one.
+	if (body === null || method === "GET" || method === "HEAD") {
 		onSent();
 		return null;
 	}

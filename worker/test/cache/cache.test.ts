@@ -227,7 +227,7 @@ describe("a read", () => {
 			"an empty list",
 			() => rows("[]", { headers: { "Content-Range": "*/*" } }),
 		],
-		["nothing", () => rows("")],
+		["nothing", () => rows("", { headers: { "Content-Type": "text/csv" } })],
 		["bytes", () => rows(new Uint8Array([0, 255, 254]))],
 	])("is answered again where the answer is %s", async (_, answer) => {
 		const { ask } = startCache({ answer });
@@ -1204,4 +1204,55 @@ it("tells each client of a trace header what it said itself", async () => {
 		[true, "2"],
 		[true, ""],
 	]);
+});
+
+it("waits for nobody whose client has gone", async () => {
+	let count = 0;
+	const { ask, clock } = startCache({
+		answer: () => (count++ === 0 ? new Promise(() => {}) : rows()),
+	});
+	const client = new AbortController();
+	ask("/notes", { signal: client.signal });
+	await tick();
+	client.abort();
+	const before = clock.ms;
+	await ask();
+	expect(clock.ms - before).toBeLessThan(100);
+});
+
+it("keeps what it has where the origin says the same again", async () => {
+	let puts = 0;
+	const { ask } = startCache({
+		store: {
+			...mapStore(),
+			async put() {
+				puts++;
+			},
+		},
+	});
+	const answers = [];
+	for (let count = 0; count < 3; count++)
+		answers.push(
+			await ask("/notes", { headers: { "Cache-Control": "no-cache" } }),
+		);
+	expect([puts, answers.map((answer) => statusOf(answer).stored)]).toEqual([
+		1,
+		[true, undefined, undefined],
+	]);
+});
+
+it("takes another's answer that has come while the store was asked", async () => {
+	const slow = Promise.withResolvers<undefined>();
+	let gets = 0;
+	const { ask, asked } = startCache({
+		store: {
+			...mapStore(),
+			get: async () => (gets++ === 0 ? slow.promise : undefined),
+		},
+	});
+	const late = ask();
+	await tick();
+	await ask();
+	slow.resolve(undefined);
+	expect([statusOf(await late).collapsed, asked.length]).toEqual([true, 1]);
 });

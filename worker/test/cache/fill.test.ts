@@ -1,5 +1,6 @@
 // What of the origin's answers is kept, and what is not; those that are not go on as they came.
 import { describe, expect, it } from "vitest";
+import { type Allowance, createAllowance } from "../../src/cache/allowance.ts";
 import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
 import { bytesOf, EPOCH, rows, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
@@ -9,9 +10,17 @@ interface Given {
 	headers?: Record<string, string>;
 	signal?: AbortSignal;
 	now?: () => number;
+	filling?: Allowance;
 }
 
-function filled(response: Response, { now = () => NOW, ...init }: Given = {}) {
+function filled(
+	response: Response,
+	{
+		now = () => NOW,
+		filling = createAllowance(Number.POSITIVE_INFINITY, 1_000, now),
+		...init
+	}: Given = {},
+) {
 	return fill({
 		request: new Request("http://postgrest/notes", init),
 		response,
@@ -19,6 +28,7 @@ function filled(response: Response, { now = () => NOW, ...init }: Given = {}) {
 		stamp: { epoch: EPOCH, seq: 7, tags: ["api.notes"] },
 		token: "token",
 		reader: "reader",
+		filling,
 		now,
 	});
 }
@@ -104,7 +114,7 @@ describe("an answer that is kept", () => {
 		expect((await entryFrom(answer)).body).toEqual(bytesOf("[a"));
 	});
 
-	it.each(["[]", "", "x".repeat(MAX_BODY_BYTES)])(
+	it.each(["[]", "1", "x".repeat(MAX_BODY_BYTES)])(
 		"may have a body like this: %.10s",
 		async (body) => {
 			const entry = await entryFrom(rows(body));
@@ -112,8 +122,13 @@ describe("an answer that is kept", () => {
 		},
 	);
 
-	it("may have no body", async () => {
-		expect((await entryFrom(rows(null))).body).toEqual(new Uint8Array());
+	it.each([
+		["a HEAD's", rows(null), "HEAD"],
+		["no JSON", rows("", { headers: { "Content-Type": "text/csv" } }), "GET"],
+	])("may have no body where it is %s", async (_, answer, method) => {
+		expect((await entryFrom(answer, { method })).body).toEqual(
+			new Uint8Array(),
+		);
 	});
 
 	it("was filled when the last of it had come", async () => {
@@ -122,6 +137,7 @@ describe("an answer that is kept", () => {
 			async pull(controller) {
 				await tick();
 				ms = NOW + 50;
+				controller.enqueue(bytesOf("[]"));
 				controller.close();
 			},
 		});
@@ -299,7 +315,7 @@ describe("an answer that is not kept", () => {
 		},
 	);
 
-	it.each(['[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]'])(
+	it.each(["", '[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]'])(
 		"ends before its JSON does: %s",
 		async (body) => {
 			const { response, ...others } = await filled(rows(body));
@@ -314,6 +330,46 @@ describe("an answer that is not kept", () => {
 		const answer = rows("[1]", { status: 404, headers: { "X-A": "b" } });
 		const { response } = await filled(answer);
 		expect(response).toBe(answer);
+	});
+});
+
+describe("many bodies at once", () => {
+	it("stream on, and are not kept, beyond what may be held in memory", async () => {
+		const filling = createAllowance(1_500, 1_000, () => NOW);
+		const other = filling.open();
+		other.take(1_000);
+		const { body, told } = chunked([400, 400, 400]);
+		const { response, ...others } = await filled(rows(body), { filling });
+		expect([others, told.taken]).toEqual([
+			{ reason: "the body is too large" },
+			2,
+		]);
+		expect((await response.arrayBuffer()).byteLength).toBe(1_200);
+		other.close();
+		const again = chunked([400, 400, 400]).body;
+		const csv = { "Content-Type": "text/csv" };
+		expect(
+			(await entryFrom(rows(again, { headers: csv }), { filling })).body,
+		).toHaveLength(1_200);
+	});
+});
+
+describe("an allowance", () => {
+	it("forgets those that have not ended after a while", () => {
+		let ms = NOW;
+		const allowance = createAllowance(100, 1_000, () => ms);
+		const lost = allowance.open();
+		lost.take(100);
+		const waiting = allowance.open();
+		expect(waiting.take(1)).toBe(false);
+		waiting.close();
+		ms += 1_000;
+		const share = allowance.open();
+		expect([share.take(100), lost.take(1), share.take(1)]).toEqual([
+			true,
+			false,
+			false,
+		]);
 	});
 });
 

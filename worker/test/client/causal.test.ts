@@ -47,6 +47,33 @@ async function askedInTurn(...tokens: (string | undefined)[]) {
 	return received.map(sentBy);
 }
 
+/** An answer that fetch has made of others. */
+function answered(token: string | undefined, made: object): Response {
+	const headers = token === undefined ? {} : { "Postern-Token": token };
+	return Object.defineProperties(
+		new Response("[]", { headers }),
+		Object.getOwnPropertyDescriptors(made),
+	);
+}
+
+describe("a write", () => {
+	it.each([
+		["was followed to where it led", answered("b", { redirected: true })],
+		["is not to be looked at", answered(undefined, { status: 0 })],
+	])("whose redirect %s makes the next read look anew", async (_, answer) => {
+		const sent: string[][] = [];
+		const answers = [answered("a", {}), answer, answered("c", {})];
+		const fetch = causal(async (input) => {
+			sent.push(sentBy(new Request(input)));
+			return answers.shift() ?? new Response();
+		});
+		await fetch(URL_OF_ALL);
+		await fetch(URL_OF_ALL, { method: "POST" });
+		await fetch(URL_OF_ALL);
+		expect(sent.at(-1)).toContain("0");
+	});
+});
+
 describe("causal", () => {
 	it("sends nothing at first", async () => {
 		expect(await askedInTurn()).toEqual([[]]);
@@ -54,6 +81,18 @@ describe("causal", () => {
 
 	it("sends what the last answer brought", async () => {
 		expect(await askedInTurn("a", "b, c")).toEqual([[], ["a"], ["b", "c"]]);
+	});
+
+	it("takes nothing back for an old answer out of a browser's cache", async () => {
+		expect(await askedInTurn("a", "b", "a", "0", "a, c", "0")).toEqual([
+			[],
+			["a"],
+			["b"],
+			["b"],
+			["0"],
+			["a", "c"],
+			["0"],
+		]);
 	});
 
 	it("goes on sending where an answer brings nothing", async () => {

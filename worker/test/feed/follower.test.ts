@@ -610,11 +610,35 @@ describe("what is told", () => {
 					append() {
 						throw new Error("full");
 					},
+					rewrite() {
+						throw new Error("full");
+					},
 				}),
 			},
 		});
 		started.database.commit("api.a");
 		await expect(sync(full)).rejects.toThrow("full");
+	});
+
+	it("is of a new epoch where what was stored can be read and not written", async () => {
+		const kept = memoryStore();
+		const started = startFollower({ kept });
+		await sync(started);
+		started.database.commit("api.a");
+		const before = await sync(started);
+		const half = startFollower({
+			...started,
+			kept: {
+				...kept,
+				open: () => ({
+					...kept.open(),
+					append() {
+						throw new Error("full");
+					},
+				}),
+			},
+		});
+		expect((await sync(half)).epoch).not.toBe(before.epoch);
 	});
 
 	it("is rewritten when the log has grown", async () => {
@@ -1043,6 +1067,19 @@ describe("ticks", () => {
 			4,
 			[SECOND, HOUR, HOUR, HOUR, SECOND],
 		]);
+	});
+
+	it("prune on after an absence", async () => {
+		const started = startFollower();
+		const { time, database, follower, wakes } = started;
+		await sync(started);
+		database.fault = absent;
+		await time.until(follower.sync({ maxAgeMs: 0 }));
+		await follower.tick();
+		expect(wakes).toEqual([SECOND, HOUR]);
+		await time.pass(HOUR);
+		await follower.tick();
+		expect([database.prunings, wakes]).toEqual([1, [SECOND, HOUR, HOUR]]);
 	});
 
 	it("prune on after pruning has failed", async () => {

@@ -1,0 +1,52 @@
+// A bound on what many requests hold in memory at once. A request that has lost its client ends without a word, so what it
+// has taken is forgotten after a while.
+
+export interface Allowance {
+	/** One request's share. */
+	open(): Share;
+}
+
+export interface Share {
+	/** @returns whether that much is still allowed; it is counted in any case */
+	take(bytes: number): boolean;
+	close(): void;
+}
+
+/** @param limitMs how long a share counts, if it is not closed */
+export function createAllowance(
+	maxBytes: number,
+	limitMs: number,
+	now: () => number,
+): Allowance {
+	// In the order in which they were opened.
+	const shares = new Set<{ bytes: number; readonly endsAt: number }>();
+	let total = 0;
+
+	function forgetEnded(): void {
+		for (const share of shares) {
+			if (now() < share.endsAt) return;
+			close(share);
+		}
+	}
+
+	function close(share: { bytes: number; readonly endsAt: number }): void {
+		if (shares.delete(share)) total -= share.bytes;
+	}
+
+	return {
+		open() {
+			forgetEnded();
+			const share = { bytes: 0, endsAt: now() + limitMs };
+			shares.add(share);
+			return {
+				take(bytes) {
+					if (!shares.has(share)) return false;
+					share.bytes += bytes;
+					total += bytes;
+					return total <= maxBytes;
+				},
+				close: () => close(share),
+			};
+		},
+	};
+}
