@@ -412,6 +412,7 @@ CREATE FUNCTION postern.catalog(schemas text[]) RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
+    SET standard_conforming_strings TO 'on'
     AS $$
   with recursive
   dependency as materialized (
@@ -1520,6 +1521,11 @@ CREATE FUNCTION postern.problems_in(tree text, expression text, timed_types oid[
         from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting
       ), 'its name is computed')
     end,
+    -- Casts and NULLIF are written alike, whoever made them. PostgreSQL has no function that casts to json or jsonb.
+    case when expression ~ 'current_setting\(' and (
+      tree ~ '{FUNCEXPR :funcid \d+ :funcresulttype (?:114|3802) (?::\w+ \w+ ){2}:funcformat [12] '
+      or exists (select from regexp_matches(tree, '{NULLIFEXPR :opno (\d+) ', 'g') as found where found[1]::oid >= 16384)
+    ) then 'reads a setting that is not a named claim: by a cast or an operator of the database''s own' end,
     case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
       then 'reads a claim that differs from token to token' end,
     case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
@@ -2104,6 +2110,12 @@ CREATE FUNCTION postern.trigger_problems(roots oid[]) RETURNS TABLE(root oid, re
       when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', expected.name)
       when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
         then 'is written by logical replication, which fires no statement triggers'
+      -- Who writes to the other parent fires its triggers alone.
+      when exists (
+        select from pg_catalog.pg_inherits
+        where pg_inherits.inhrelid = class.oid
+          and not exists (select from family as other where other.root = family.root and other.relation = pg_inherits.inhparent)
+      ) then 'inherits from several tables'
     end
   from family
   join expected on expected.root = family.root
@@ -2499,6 +2511,13 @@ CREATE VIEW postern.type_functions AS
            FROM (pg_operator operator
              CROSS JOIN LATERAL ( VALUES (operator.oprleft), (operator.oprright)) side(type))
           WHERE ((operator.oid >= (16384)::oid) AND (operator.oprname = ANY (ARRAY['='::name, '<>'::name, '<'::name, '<='::name, '>'::name, '>='::name, '~'::name, '~*'::name, '~~'::name, '~~*'::name, '@@'::name, '@>'::name, '<@'::name, '&&'::name, '<<'::name, '>>'::name, '&<'::name, '&>'::name, '-|-'::name])))
+        UNION
+         SELECT side.type,
+            (operator.oprcode)::oid AS oprcode
+           FROM ((pg_amop member
+             JOIN pg_operator operator ON ((operator.oid = member.amopopr)))
+             CROSS JOIN LATERAL ( VALUES (member.amoplefttype), (member.amoprighttype)) side(type))
+          WHERE (member.oid >= (16384)::oid)
         UNION
          SELECT side.type,
             (support.amproc)::oid AS amproc

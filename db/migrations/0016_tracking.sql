@@ -356,6 +356,12 @@ as $$
       when trigger.tgenabled <> 'A' then format('has a trigger postern_%s that is not ENABLE ALWAYS', expected.name)
       when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
         then 'is written by logical replication, which fires no statement triggers'
+      -- Who writes to the other parent fires its triggers alone.
+      when exists (
+        select from pg_catalog.pg_inherits
+        where pg_inherits.inhrelid = class.oid
+          and not exists (select from family as other where other.root = family.root and other.relation = pg_inherits.inhparent)
+      ) then 'inherits from several tables'
     end
   from family
   join expected on expected.root = family.root
@@ -1036,6 +1042,11 @@ as $$
         from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting
       ), 'its name is computed')
     end,
+    -- Casts and NULLIF are written alike, whoever made them. PostgreSQL has no function that casts to json or jsonb.
+    case when expression ~ 'current_setting\(' and (
+      tree ~ '{FUNCEXPR :funcid \d+ :funcresulttype (?:114|3802) (?::\w+ \w+ ){2}:funcformat [12] '
+      or exists (select from regexp_matches(tree, '{NULLIFEXPR :opno (\d+) ', 'g') as found where found[1]::oid >= 16384)
+    ) then 'reads a setting that is not a named claim: by a cast or an operator of the database''s own' end,
     case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
       then 'reads a claim that differs from token to token' end,
     case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
@@ -1170,6 +1181,13 @@ with recursive own (type, function) as (
     and operator.oprname in (
       '=', '<>', '<', '<=', '>', '>=', '~', '~*', '~~', '~~*', '@@', '@>', '<@', '&&', '<<', '>>', '&<', '&>', '-|-'
     )
+  union
+  -- by which arrays, rows and ranges of them are compared
+  select side.type, operator.oprcode::oid
+  from pg_catalog.pg_amop as member
+  join pg_catalog.pg_operator as operator on operator.oid = member.amopopr
+  cross join lateral (values (member.amoplefttype), (member.amoprighttype)) as side (type)
+  where member.oid >= 16384
   union
   -- by which values are sorted and grouped
   select side.type, support.amproc::oid
@@ -1456,6 +1474,8 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 -- Compiling takes seconds, and running a fraction of one.
 set jit = off
+-- Else names of claims are written with more backslashes than they have.
+set standard_conforming_strings = on
 as $$
   with recursive
   dependency as materialized (

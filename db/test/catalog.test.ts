@@ -522,6 +522,44 @@ describe("a relation is not cacheable", () => {
 			make: "create sequence private.numbers; create view api.seen as select last_value from private.numbers",
 			reason: "private.numbers is a sequence",
 		},
+		"of which a child inherits from another table as well": {
+			make: `create table private.other (id bigint, body text);
+				create table api.child () inherits (api.notes, private.other);
+				${view("body")}`,
+			reason: "api.child inherits from several tables",
+		},
+		"of which a child came to inherit from another table later": {
+			make: `create table private.other (id bigint, body text);
+				create table api.child () inherits (api.notes);
+				alter table api.child inherit private.other;
+				${view("body")}`,
+			reason: "api.child inherits from several tables",
+		},
+		"that takes a claim out of what somebody's own cast makes of all claims": {
+			make: `create function private.mine(text) returns jsonb language sql immutable return jsonb_build_object('sub', $1);
+				create cast (text as jsonb) with function private.mine(text);
+				${view("(current_setting('request.jwt.claims', true))::jsonb ->> 'sub' as sub")}`,
+			reason: "reads a setting that is not a named claim",
+		},
+		"that compares arrays of a type by an operator of its own, whatever it is called":
+			{
+				make: `create type private.grade as enum ('a');
+				create function private.alike(private.grade, private.grade) returns boolean language plpgsql immutable as 'begin return exists (select from private.secrets); end';
+				create function private.hash(private.grade) returns int language sql immutable return 1;
+				create operator private.=== (function = private.alike, leftarg = private.grade, rightarg = private.grade, hashes);
+				create operator class private.grades default for type private.grade using hash as operator 1 private.===, function 1 private.hash(private.grade);
+				${view("array['a'::private.grade] = array['a'::private.grade] as is_alike")}`,
+				reason:
+					"what private.alike(private.grade,private.grade) reads is not known",
+			},
+		"that compares all claims by somebody's own operator": {
+			make: `create function private.alike(text, text) returns boolean language sql immutable return strpos($1, 'admin') > 0;
+				create operator private.= (function = private.alike, leftarg = text, rightarg = text);
+				set search_path = private, pg_catalog;
+				${view("nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' as sub")};
+				reset search_path`,
+			reason: "reads a setting that is not a named claim",
+		},
 		"that is a foreign table": {
 			make: "create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing; create foreign table api.seen (id int) server nowhere",
 			reason: "api.seen is a foreign table",
@@ -1019,4 +1057,18 @@ describe("the catalog", () => {
 			await owner.query("alter role anon reset statement_timeout");
 		});
 	}
+});
+
+it("knows a claim by its name, however the session writes texts", async ({
+	relation,
+	owner,
+	catalog,
+	expect,
+}) => {
+	await relation(view(`${claim("a\\b")} as x`));
+	await owner.query("set standard_conforming_strings = off");
+	const { relations } = await catalog();
+	expect(relations.find(({ name }) => name === "seen")?.claims).toEqual([
+		"a\\b",
+	]);
 });
