@@ -974,7 +974,7 @@ begin
     join pg_catalog.pg_trigger as trigger on trigger.tgrelid = family.relation
     where trigger.tgname in ('postern_insert', 'postern_update', 'postern_delete', 'postern_truncate')
   loop
-    execute format('drop trigger %I on %s', member.trigger, member.relation);
+    execute format('drop trigger if exists %I on %s', member.trigger, member.relation);
   end loop;
 end
 $$;
@@ -1071,6 +1071,7 @@ CREATE FUNCTION postern.log_ddl() RETURNS event_trigger
 declare
   touched oid[];
   schemas oid[];
+  outdated oid[];
   made record;
 begin
   -- It takes roles out of policies without a word.
@@ -1106,15 +1107,33 @@ begin
     return;
   end if;
   perform set_config('postern.is_tracking', 'on', true);
-  -- Of a partition that was detached, say: they would go on asking for a key that it may not have any more.
-  perform postern.drop_triggers(class.oid)
-  from pg_catalog.pg_class as class
-  where class.oid = any (touched)
-    and class.relkind in ('r', 'p')
-    and not exists (
-      select from postern.tracked_relations as tracked
-      where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
+  -- Of a partition that was detached, of which no command tells: they would go on asking for a key that it may not have any more.
+  begin
+    perform postern.drop_triggers(class.oid)
+    from pg_catalog.pg_class as class
+    where (class.oid = any (touched) or tg_tag = 'ALTER TABLE')
+      and exists (select from pg_catalog.pg_trigger where tgrelid = class.oid and tgname = 'postern_insert')
+      and class.relkind in ('r', 'p')
+      and not exists (
+        select from postern.tracked_relations as tracked
+        where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
+      );
+  exception
+    when others then
+      raise warning 'triggers of a table that is not tracked any more are left: %', sqlerrm;
+  end;
+  if tg_tag in ('ALTER TABLE', 'ALTER INDEX') then
+    -- One that was detached, or whose key became whole with the index of a partition, is not told of either. Of two roots of one
+    -- child each would take its triggers from the other.
+    outdated := array(
+      select problem.root
+      from postern.trigger_problems(array(select tracked.relation::oid from postern.tracked_relations as tracked)) as problem
+      where problem.problem like '%out of date'
+        and not exists (
+          select from postern.family_of(problem.root) as member where cardinality(postern.roots_of(member.relation)) > 1
+        )
     );
+  end if;
   for made in
     select
       class.oid::regclass as relation,
@@ -1128,8 +1147,11 @@ begin
       and (
         (
           tracked.relation is not null
+          -- That of its root counts.
+          and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
           and (
             class.relnamespace = any (schemas)
+            or class.oid = any (outdated)
             -- Of a typed table it changes columns.
             or tg_tag = 'ALTER TYPE'
             or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
@@ -1223,7 +1245,7 @@ CREATE FUNCTION postern.log_start() RETURNS event_trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  if current_query() ~* '\mdetach\M.*\mconcurrently\M' then
+  if current_query() ~* '[[:<:]]detach[[:>:]].*[[:<:]]concurrently[[:>:]]' then
     perform postern.flush();
   end if;
 end
@@ -1422,6 +1444,7 @@ CREATE FUNCTION postern.make_loggers(root regclass) RETURNS void
 declare
   key text := postern.key_expression(root);
   logger record;
+  extension name;
 begin
   for logger in
     select made.name, made.keys
@@ -1433,9 +1456,10 @@ begin
     ) as made (name, keys)
     where to_regprocedure(format('postern.%I()', made.name)) is null
   loop
-    -- Security definer: whoever writes the table may not write the outbox.
-    execute format(
-      $create$
+    begin
+      -- Security definer: whoever writes the table may not write the outbox.
+      execute format(
+        $create$
         create function postern.%1$I()
         returns trigger
         language plpgsql volatile security definer
@@ -1454,15 +1478,30 @@ begin
   return null;
 end
 $body$
-      $create$,
-      logger.name,
-      logger.keys,
-      -- 101 of them mean any. Where rows have no key, each of them means that.
-      case when postern.row_key_of(root) is null then 1 else 101 end
-    );
-    execute format('revoke execute on function postern.%I() from public', logger.name);
-    execute format('comment on function postern.%I() is %L', logger.name,
-      format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+        $create$,
+        logger.name,
+        logger.keys,
+        -- 101 of them mean any. Where rows have no key, each of them means that.
+        case when postern.row_key_of(root) is null then 1 else 101 end
+      );
+      execute format('revoke execute on function postern.%I() from public', logger.name);
+      execute format('comment on function postern.%I() is %L', logger.name,
+        format('Trigger: logs which rows changed, by %s.', coalesce(array_to_string(postern.row_key_of(root), ', '), 'nothing but the table')));
+      -- Made by the script of an extension it would be a part of it, and go with it.
+      for extension in
+        select pg_extension.extname
+        from pg_catalog.pg_depend
+        join pg_catalog.pg_extension on pg_extension.oid = pg_depend.refobjid
+        where pg_depend.classid = 'pg_catalog.pg_proc'::regclass
+          and pg_depend.objid = to_regprocedure(format('postern.%I()', logger.name))
+          and pg_depend.deptype = 'e'
+      loop
+        execute format('alter extension %I drop function postern.%I()', extension, logger.name);
+      end loop;
+    exception
+      -- Another session has just made it.
+      when unique_violation or duplicate_function then null;
+    end;
   end loop;
 end
 $_$;
@@ -1553,7 +1592,7 @@ CREATE FUNCTION postern.prune(retention interval DEFAULT '01:00:00'::interval, b
     AS $$
 declare
   noted postern.horizon;
-  snapshot pg_snapshot := pg_current_snapshot();
+  snapshot pg_snapshot;
   pruned bigint;
 begin
   -- Whoever prunes at the same time has it done for us.
@@ -1561,6 +1600,8 @@ begin
   if not found then
     return jsonb_build_object('pruned', 0, 'isDone', false);
   end if;
+  -- Not before the lock: another session may have pruned further meanwhile.
+  snapshot := pg_current_snapshot();
 
   if greatest(noted.pruned_below, noted.prune_next) > pg_snapshot_xmax(snapshot) then
     -- Loaded from a dump of another server, as are changes that can be seen and have ids that were not given out yet. By the
@@ -1944,10 +1985,9 @@ declare
   root oid := (postern.roots_of(relation))[1];
 begin
   return (
-    select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
-    from pg_catalog.pg_class as class
-    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-    where class.oid = root
+    -- Not of pg_class: to a snapshot that is older than somebody's change of it, and our own, it has two rows for one relation.
+    select postern.quoted(address.object_names[1]) || '.' || postern.quoted(address.object_names[2])
+    from pg_identify_object_as_address('pg_catalog.pg_class'::regclass, root, 0) as address
   );
 end
 $$;
@@ -2008,9 +2048,14 @@ begin
   loop
     if class.is_foreign then
       raise notice '% is a foreign table and is not tracked', class.relation;
-    else
-      perform postern.track(class.relation, track_schema.staleness);
+      continue;
     end if;
+    begin
+      perform postern.track(class.relation, track_schema.staleness);
+    exception
+      when wrong_object_type or feature_not_supported then
+        raise notice '% is not tracked: %', class.relation, sqlerrm;
+    end;
   end loop;
 end
 $$;
@@ -2081,7 +2126,7 @@ CREATE FUNCTION postern.trigger_problems(roots oid[]) RETURNS TABLE(root oid, re
     select
       member.root,
       postern.key_expression(member.root) as key,
-      convert_to(postern.tag_of(member.root), getdatabaseencoding()) || '\x00'::bytea as args
+      convert_to(postern.tag_of(member.root), getdatabaseencoding()) || decode('00', 'hex') as args
     from unnest(roots) as member (root)
   ),
   expected as materialized (
@@ -2122,6 +2167,8 @@ CREATE FUNCTION postern.trigger_problems(roots oid[]) RETURNS TABLE(root oid, re
   join pg_catalog.pg_class as class on class.oid = family.relation
   left join pg_catalog.pg_trigger as trigger
     on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || expected.name and not trigger.tgisinternal
+  -- Nobody else sees what is in it.
+  where class.relpersistence <> 't'
 $$;
 
 COMMENT ON FUNCTION postern.trigger_problems(roots oid[]) IS 'For each trigger of tracked tables and their descendants what is wrong with it, or null.';

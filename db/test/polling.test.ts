@@ -243,6 +243,43 @@ describe("pruning", () => {
 		await other.query("rollback");
 	});
 
+	it("by two at once does not forget how far it went", async ({
+		owner,
+		poller,
+		connect,
+		expect,
+	}) => {
+		const slow = await connect();
+		await slow.query("select postern.prune()");
+		await owner.query(
+			"create table api.notes (id int primary key); select postern.track('api.notes')",
+		);
+		await poller.poll();
+		await owner.query("insert into api.notes values (1)");
+		// It waits for this after it has looked which transactions there are.
+		const fast = await connect();
+		await fast.query("begin; lock table postern.horizon in exclusive mode");
+		const pruning = slow.query("select postern.prune()");
+		await expect
+			.poll(async () => {
+				const { rows } = await owner.query(
+					"select from pg_locks where not granted and relation = 'postern.horizon'::regclass",
+				);
+				return rows;
+			})
+			.toHaveLength(1);
+		await owner.query("insert into api.notes values (2)");
+		await owner.query("insert into api.notes values (3)");
+		await fast.query("select postern.prune('0')");
+		await fast.query("select postern.prune('0')");
+		await fast.query("commit");
+		await pruning;
+		expect(await poller.poll()).toMatchObject({
+			reset: true,
+			reason: "changes since the cursor have been pruned",
+		});
+	});
+
 	it("removes what a dump brought from another server", async ({
 		owner,
 		poller,
