@@ -12,6 +12,11 @@ export interface Share {
 	close(): void;
 }
 
+interface Counted {
+	bytes: number;
+	readonly endsAt: number;
+}
+
 /** @param limitMs how long a share counts, if it is not closed */
 export function createAllowance(
 	maxBytes: number,
@@ -19,7 +24,7 @@ export function createAllowance(
 	now: () => number,
 ): Allowance {
 	// In the order in which they were opened.
-	const shares = new Set<{ bytes: number; readonly endsAt: number }>();
+	const shares = new Set<Counted>();
 	let total = 0;
 
 	function forgetEnded(): void {
@@ -29,7 +34,7 @@ export function createAllowance(
 		}
 	}
 
-	function close(share: { bytes: number; readonly endsAt: number }): void {
+	function close(share: Counted): void {
 		if (shares.delete(share)) total -= share.bytes;
 	}
 

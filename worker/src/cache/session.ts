@@ -1,5 +1,6 @@
 // One client's request and the several that a route makes of it: each sees what those before it saw, and the client is told
 // of all of them.
+import { FORCING_TOKEN } from "../feed/token.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { setDownstream } from "./respond.ts";
@@ -9,7 +10,6 @@ import {
 	setTokens,
 	TOKEN_HEADER,
 	tokensIn,
-	UNCOVERED,
 } from "./tokens.ts";
 
 /** The client's fields that a route's own requests carry as well. */
@@ -48,7 +48,7 @@ export function openSession(
 			const answer = await pipeline(request, identity).catch((error) => {
 				// It may have been done all the same: whatever is read next has to be newer.
 				if (!SAFE_METHODS.includes(request.method)) {
-					tokens = [...new Set([...tokens, UNCOVERED])];
+					tokens = [...new Set([...tokens, FORCING_TOKEN])];
 					hasSeen = true;
 				}
 				throw error;

@@ -1,6 +1,8 @@
 // What a client has seen, as it carries it from one request to the next: the tokens of its answers, in a header or in cookies.
 // Opaque to the client; no secret: whatever is sent only makes an answer newer.
 
+import { FORCING_TOKEN } from "../feed/token.ts";
+
 export const TOKEN_HEADER = "Postern-Token";
 
 /** Each answer sets a cookie of its own, and takes back those of its request: answers that cross do not undo each other. */
@@ -10,9 +12,6 @@ const COOKIE = /^postern_token_[\da-f]{8}$/;
 const COOKIE_SEPARATOR = ":";
 
 const TOKEN = /^[\w.-]{1,200}$/;
-
-/** Nothing covers it: whoever brings it gets an answer that was checked anew. */
-export const UNCOVERED = "0";
 
 /** More than a client collects by asking many things at once; of a longer list each token would mean the same: ask anew. */
 const MAX_TOKENS = 32;
@@ -66,7 +65,7 @@ function listed(texts: readonly string[]): readonly string[] {
 	const tokens = texts
 		.map((text) => text.trim())
 		.filter((text) => text !== "")
-		.map((text) => (TOKEN.test(text) ? text : UNCOVERED));
+		.map((text) => (TOKEN.test(text) ? text : FORCING_TOKEN));
 	const different = [...new Set(tokens)];
-	return different.length > MAX_TOKENS ? [UNCOVERED] : different;
+	return different.length > MAX_TOKENS ? [FORCING_TOKEN] : different;
 }

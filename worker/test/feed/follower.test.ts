@@ -1,6 +1,7 @@
 // What follows the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
 import { describe, expect, it } from "vitest";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
+import type { FeedStore } from "../../src/feed/feed-store.ts";
 import { toToken } from "../../src/feed/token.ts";
 import {
 	absent,
@@ -584,6 +585,18 @@ describe("a restart", () => {
 	});
 });
 
+const refuse = () => {
+	throw new Error("full");
+};
+
+/** The storage, but for these of its methods. */
+function refusing(
+	kept: ReturnType<typeof memoryStore>,
+	methods: Partial<FeedStore>,
+) {
+	return { ...kept, open: () => ({ ...kept.open(), ...methods }) };
+}
+
 describe("what is told", () => {
 	it("is stored before", async () => {
 		const kept = memoryStore();
@@ -603,18 +616,7 @@ describe("what is told", () => {
 		await sync(started);
 		const full = startFollower({
 			...started,
-			kept: {
-				...kept,
-				open: () => ({
-					...kept.open(),
-					append() {
-						throw new Error("full");
-					},
-					rewrite() {
-						throw new Error("full");
-					},
-				}),
-			},
+			kept: refusing(kept, { append: refuse, rewrite: refuse }),
 		});
 		started.database.commit("api.a");
 		await expect(sync(full)).rejects.toThrow("full");
@@ -628,15 +630,7 @@ describe("what is told", () => {
 		const before = await sync(started);
 		const half = startFollower({
 			...started,
-			kept: {
-				...kept,
-				open: () => ({
-					...kept.open(),
-					append() {
-						throw new Error("full");
-					},
-				}),
-			},
+			kept: refusing(kept, { append: refuse }),
 		});
 		expect((await sync(half)).epoch).not.toBe(before.epoch);
 	});

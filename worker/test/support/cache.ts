@@ -7,8 +7,8 @@ import type { Freshness, Needs, View } from "../../src/cache/freshness.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import type { Plan } from "../../src/cache/plan.ts";
 import type { Store } from "../../src/cache/store.ts";
-import { UNCOVERED } from "../../src/cache/tokens.ts";
 import { createTurns } from "../../src/cache/turns.ts";
+import { FORCING_TOKEN } from "../../src/feed/token.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { type Member, parseList } from "./structured-fields.ts";
@@ -244,10 +244,12 @@ function startFeed(now: () => number) {
 		lastCatalog: () => feed.lastCatalog,
 		async afterWrite() {
 			feed.syncs++;
-			return feed.problem === "untracked" ? UNCOVERED : tokenAt(now());
+			return feed.problem === "untracked" ? FORCING_TOKEN : tokenAt(now());
 		},
 		tokenForNow: () =>
-			feed.problem === undefined ? tokenAt(now() + feed.aheadMs) : UNCOVERED,
+			feed.problem === undefined
+				? tokenAt(now() + feed.aheadMs)
+				: FORCING_TOKEN,
 		get problem() {
 			return feed.problem;
 		},
