@@ -48,7 +48,10 @@ export default defineConfig({
 						remoteBindings: false,
 					}),
 				],
-				test: { name: "worker", include: ["worker/test/**/*.test.ts"] },
+				test: {
+					name: "worker",
+					include: ["worker/test/**/*.test.ts", "gateway/test/**/*.test.ts"],
+				},
 			},
 			{
 				test: {

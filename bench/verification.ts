@@ -4,14 +4,14 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import { makeCredentials } from "../stack/credentials.ts";
-import { freePort, LOOPBACK } from "../stack/ports.ts";
-import { issueCallerToken } from "../stack/tokens.ts";
+import { makeCredentials } from "../gateway/cli/credentials.ts";
+import { freePort, LOOPBACK } from "../gateway/cli/ports.ts";
+import { issueCallerToken } from "../gateway/cli/tokens.ts";
 import {
 	bundleWorker,
 	startWorkerd,
 	workerVariables,
-} from "../stack/worker.ts";
+} from "../gateway/cli/worker.ts";
 
 const REQUESTS = 4_000;
 const ROUNDS = 3;

@@ -9,8 +9,8 @@ import {
 	readCredentials,
 	retireKeys,
 	rotateKey,
-} from "../stack/credentials.ts";
-import { PROJECT } from "../stack/state.ts";
+} from "../gateway/cli/credentials.ts";
+import { PROJECT } from "../gateway/cli/state.ts";
 import {
 	ACTORS,
 	type Actor,

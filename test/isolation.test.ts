@@ -3,8 +3,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { freePort } from "../stack/ports.ts";
-import { startWorkerd, workerVariables } from "../stack/worker.ts";
+import { freePort } from "../gateway/cli/ports.ts";
+import { startWorkerd, workerVariables } from "../gateway/cli/worker.ts";
 import { stack } from "./support/client.ts";
 import {
 	ada,

@@ -10,11 +10,11 @@ import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { createLocalJWKSet, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "../stack/ports.ts";
-import { startPostgrest } from "../stack/postgrest.ts";
-import { asAuthenticator } from "../stack/settings.ts";
-import { issueToken } from "../stack/tokens.ts";
-import { startWorkerd, workerVariables } from "../stack/worker.ts";
+import { freePort } from "../gateway/cli/ports.ts";
+import { startPostgrest } from "../gateway/cli/postgrest.ts";
+import { asAuthenticator } from "../gateway/cli/settings.ts";
+import { issueToken } from "../gateway/cli/tokens.ts";
+import { startWorkerd, workerVariables } from "../gateway/cli/worker.ts";
 import { ACTORS, type Actor, outcomeOf } from "./support/actors.ts";
 import { call, callerToken, originToken, stack } from "./support/client.ts";
 import {

@@ -2,13 +2,13 @@
 // changes it, and who else gets the same.
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Catalog } from "../worker/src/cache/catalog.ts";
+import type { Identity } from "../gateway/src/identity/identity.ts";
+import type { Catalog } from "../gateway/src/planner/catalog.ts";
 import {
 	type CacheablePlan,
 	createPlanner,
 	type Plan,
-} from "../worker/src/cache/plan.ts";
-import type { Identity } from "../worker/src/identity/identity.ts";
+} from "../gateway/src/planner/plan.ts";
 import { HARD_READS } from "./support/planning/hard-reads.ts";
 import {
 	mutate,

@@ -4,8 +4,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort, LOOPBACK } from "../../stack/ports.ts";
-import { type Service, startService, untilReady } from "../../stack/service.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
+import {
+	type Service,
+	startService,
+	untilReady,
+} from "../../gateway/cli/service.ts";
 
 const execute = promisify(execFile);
 

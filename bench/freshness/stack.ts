@@ -4,13 +4,16 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { type Credentials, makeCredentials } from "../../stack/credentials.ts";
-import { prepareDatabase } from "../../stack/database.ts";
-import { freePort } from "../../stack/ports.ts";
-import { startPostgres } from "../../stack/postgres.ts";
-import { startPostgrest } from "../../stack/postgrest.ts";
-import { asAuthenticator } from "../../stack/settings.ts";
-import { bundleWorker } from "../../stack/worker.ts";
+import {
+	type Credentials,
+	makeCredentials,
+} from "../../gateway/cli/credentials.ts";
+import { prepareDatabase } from "../../gateway/cli/database.ts";
+import { freePort } from "../../gateway/cli/ports.ts";
+import { startPostgres } from "../../gateway/cli/postgres.ts";
+import { startPostgrest } from "../../gateway/cli/postgrest.ts";
+import { asAuthenticator } from "../../gateway/cli/settings.ts";
+import { bundleWorker } from "../../gateway/cli/worker.ts";
 import { type Cluster, startCluster } from "../../test/histories/cluster.ts";
 import { type Random, randomOf } from "../../test/histories/random.ts";
 import { type CountingOrigin, startCountingOrigin } from "./origin.ts";

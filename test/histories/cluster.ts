@@ -3,11 +3,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Credentials } from "../../stack/credentials.ts";
-import { startKv } from "../../stack/kv.ts";
-import { freePort, LOOPBACK } from "../../stack/ports.ts";
-import type { Service } from "../../stack/service.ts";
-import { startWorkerd, workerVariables } from "../../stack/worker.ts";
+import type { Credentials } from "../../gateway/cli/credentials.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
+import type { Service } from "../../gateway/cli/service.ts";
+import { startWorkerd, workerVariables } from "../../gateway/cli/worker.ts";
+import { startKv } from "../support/workerd/kv.ts";
 import { FRONT, RELAY } from "./feed-relay.ts";
 import { type Link, startLink } from "./link.ts";
 import type { Random } from "./random.ts";

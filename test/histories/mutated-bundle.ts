@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { PROJECT } from "../../stack/state.ts";
+import { PROJECT } from "../../gateway/cli/state.ts";
 import { type Change, changed } from "./change.ts";
 
 /** The part of esbuild that is used. */
@@ -34,9 +34,10 @@ const esbuild: Esbuild = createRequire(
 	require.resolve("wrangler/package.json"),
 )("esbuild");
 
-const SOURCES = join(PROJECT, "worker", "src");
+const SOURCES = join(PROJECT, "gateway", "src");
+const ENTRY = join(PROJECT, "worker", "src", "index.ts");
 
-/** @param file below worker/src */
+/** @param file below gateway/src */
 export async function bundleMutated(
 	file: string,
 	change: Change,
@@ -44,7 +45,7 @@ export async function bundleMutated(
 	const mutated = join(SOURCES, file);
 	let isMutated = false;
 	const { outputFiles } = await esbuild.build({
-		entryPoints: [join(SOURCES, "index.ts")],
+		entryPoints: [ENTRY],
 		bundle: true,
 		format: "esm",
 		target: "es2024",

@@ -14,7 +14,7 @@ interface Mutation extends Change {
 }
 
 export interface WorkerMutation extends Mutation {
-	/** Below worker/src. */
+	/** Below gateway/src. */
 	readonly file: string;
 }
 
@@ -37,7 +37,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the claims that policies read are not in the key",
-		file: "cache/key.ts",
+		file: "planner/key.ts",
 		from: "Object.entries(slice.claims)",
 		to: "[]",
 		scenario: scenarios.sameUrl,
@@ -45,7 +45,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the role is not in the key",
-		file: "cache/key.ts",
+		file: "planner/key.ts",
 		from: "slice.role,",
 		to: "",
 		scenario: scenarios.otherRole,
@@ -69,7 +69,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "tokens are not heeded",
-		file: "cache/freshness.ts",
+		file: "consistency/freshness.ts",
 		from: "tokens.every((token) => covers(position, token));",
 		to: "true;",
 		scenario: scenarios.ownWriteElsewhere,
@@ -101,7 +101,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the age of the view is not looked at",
-		file: "cache/freshness.ts",
+		file: "consistency/freshness.ts",
 		from: "now() - asOf <= maxAgeMs && tokens",
 		to: "tokens",
 		scenario: scenarios.feedOutOfReach,
@@ -109,7 +109,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "what policies read is not in the tags",
-		file: "cache/uses.ts",
+		file: "planner/dependencies.ts",
 		from: "count(policy, policy.reads)",
 		to: "count(policy, [])",
 		scenario: scenarios.leftTeam,
@@ -117,7 +117,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "changes of the catalog are not in the tags",
-		file: "cache/uses.ts",
+		file: "planner/dependencies.ts",
 		from: "new Set([CATALOG_TAG])",
 		to: "new Set()",
 		scenario: scenarios.changedPolicy,
@@ -125,7 +125,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "a read by key does not depend on changes of any row",
-		file: "cache/row-tags.ts",
+		file: "planner/row-tags.ts",
 		from: "(*)`];",
 		to: "(no row)`];",
 		scenario: scenarios.manyRows,
@@ -133,7 +133,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "an embedded relation is not in the tags",
-		file: "cache/uses.ts",
+		file: "planner/dependencies.ts",
 		from: "this.#used.add(dependence);",
 		to: "",
 		scenario: scenarios.embeddedWrite,

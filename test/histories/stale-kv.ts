@@ -1,7 +1,11 @@
 // Workers KV on its worst day: a read may find any version that was ever written, newest or not, or none at all, and a
 // later read an older one than an earlier read did. Writes are refused, lost or slow at times.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type KvEntry, KvFailure, type KvStorage } from "../../stack/kv.ts";
+import {
+	type KvEntry,
+	KvFailure,
+	type KvStorage,
+} from "../support/workerd/kv.ts";
 import type { Random } from "./random.ts";
 
 export interface StaleKv extends KvStorage {

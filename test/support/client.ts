@@ -1,6 +1,6 @@
 // What tests of the whole stack say to it.
 import { inject } from "vitest";
-import { issueCallerToken, issueToken } from "../../stack/tokens.ts";
+import { issueCallerToken, issueToken } from "../../gateway/cli/tokens.ts";
 
 export const stack = inject("stack");
 

@@ -2,8 +2,8 @@
 import { chmod, cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../stack/ports.ts";
-import { PROJECT } from "../../stack/state.ts";
+import { freePort } from "../../gateway/cli/ports.ts";
+import { PROJECT } from "../../gateway/cli/state.ts";
 
 export interface Clone {
 	readonly directory: string;

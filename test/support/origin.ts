@@ -8,8 +8,8 @@ import {
 	type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { freePort, LOOPBACK } from "../../stack/ports.ts";
-import { startWorkerd, workerVariables } from "../../stack/worker.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
+import { startWorkerd, workerVariables } from "../../gateway/cli/worker.ts";
 import { stack } from "./client.ts";
 
 export interface TestOrigin {

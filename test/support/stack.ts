@@ -8,18 +8,22 @@ import {
 	type Credentials,
 	makeCredentials,
 	readCredentials,
-} from "../../stack/credentials.ts";
-import { prepareDatabase } from "../../stack/database.ts";
-import { freePort, LOOPBACK } from "../../stack/ports.ts";
-import { startPostgres } from "../../stack/postgres.ts";
-import { startPostgrest } from "../../stack/postgrest.ts";
-import { asAuthenticator, port, postgrestUrl } from "../../stack/settings.ts";
-import { ENV_FILE } from "../../stack/state.ts";
+} from "../../gateway/cli/credentials.ts";
+import { prepareDatabase } from "../../gateway/cli/database.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
+import { startPostgres } from "../../gateway/cli/postgres.ts";
+import { startPostgrest } from "../../gateway/cli/postgrest.ts";
+import {
+	asAuthenticator,
+	port,
+	postgrestUrl,
+} from "../../gateway/cli/settings.ts";
+import { ENV_FILE } from "../../gateway/cli/state.ts";
 import {
 	bundleWorker,
 	startWorkerd,
 	workerVariables,
-} from "../../stack/worker.ts";
+} from "../../gateway/cli/worker.ts";
 import {
 	composeNetwork,
 	startPostgresContainer,

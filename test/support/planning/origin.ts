@@ -4,18 +4,18 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { makeCredentials } from "../../../stack/credentials.ts";
-import { prepareDatabase } from "../../../stack/database.ts";
-import { freePort } from "../../../stack/ports.ts";
-import { startPostgres } from "../../../stack/postgres.ts";
-import { startPostgrest } from "../../../stack/postgrest.ts";
-import { asAuthenticator } from "../../../stack/settings.ts";
-import { issueToken } from "../../../stack/tokens.ts";
+import { makeCredentials } from "../../../gateway/cli/credentials.ts";
+import { prepareDatabase } from "../../../gateway/cli/database.ts";
+import { freePort } from "../../../gateway/cli/ports.ts";
+import { startPostgres } from "../../../gateway/cli/postgres.ts";
+import { startPostgrest } from "../../../gateway/cli/postgrest.ts";
+import { asAuthenticator } from "../../../gateway/cli/settings.ts";
+import { issueToken } from "../../../gateway/cli/tokens.ts";
+import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import {
 	type Catalog,
 	readCatalog,
-} from "../../../worker/src/cache/catalog.ts";
-import type { Identity } from "../../../worker/src/identity/identity.ts";
+} from "../../../gateway/src/planner/catalog.ts";
 import { type RawAnswer, sendRaw } from "../raw-http.ts";
 
 /** The schemas that are planned for; PostgREST exposes `postern`, too. */

@@ -1,7 +1,7 @@
 // Reads put together at random of everything that a catalog names: columns, computed ones, embeds by every kind of name and
 // hint, filters with values that are there, keys above all. What makes no sense to PostgREST it refuses.
 import fc from "fast-check";
-import type { Identity } from "../../../worker/src/identity/identity.ts";
+import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import type { Ask, Facts } from "./origin.ts";
 
 /** Rows that are there, by `schema.relation`, their values as text. */

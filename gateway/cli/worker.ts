@@ -1,0 +1,254 @@
+// The Worker on this machine: by `wrangler dev` for people, by workerd itself for tests and measurements.
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { type Kv, startKv } from "../../test/support/workerd/kv.ts";
+import {
+	type Companion,
+	moduleFile,
+	type WorkerSettings,
+	workerdConfig,
+} from "../../test/support/workerd/workerd-config.ts";
+import type { Credentials } from "./credentials.ts";
+import { LOOPBACK } from "./ports.ts";
+import { type Log, type Service, startService, untilReady } from "./service.ts";
+import { PROJECT } from "./state.ts";
+
+const execute = promisify(execFile);
+const require = createRequire(import.meta.url);
+
+const CONFIG = join(PROJECT, "worker", "wrangler.jsonc");
+
+/** For wrangler's own environment. */
+const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
+
+/** Variables and secrets of the Worker, by name: see gateway/src/settings/settings.ts. */
+export type WorkerVariables = Readonly<Record<string, string>>;
+
+/** The variables of a Worker in front of an origin that has these credentials. */
+export function workerVariables(
+	originUrl: string,
+	credentials: Credentials,
+): WorkerVariables {
+	return {
+		ORIGIN_URL: originUrl,
+		ORIGIN_SIGNING_KEY: credentials.originSigningKey,
+		TOKEN_JWKS: credentials.tokenJwks,
+		TOKEN_SIGNING_KEY: credentials.tokenSigningKey,
+	};
+}
+
+interface WorkerOptions {
+	port: number;
+	variables: WorkerVariables;
+	log: Log;
+}
+
+/** Runs the Worker from its sources, and again when they change. */
+export async function startWranglerDev({
+	port,
+	variables,
+	log,
+}: WorkerOptions): Promise<Service & { url: string }> {
+	const { ORIGIN_URL, ...secrets } = variables;
+	const service = startService({
+		command: process.execPath,
+		args: [
+			wrangler(),
+			"dev",
+			...[
+				"--config",
+				CONFIG,
+				"--ip",
+				LOOPBACK,
+				"--port",
+				String(port),
+				"--inspector-port",
+				"0",
+			],
+			...[
+				"--var",
+				`ORIGIN_URL:${ORIGIN_URL}`,
+				"--show-interactive-dev-session=false",
+				"--local",
+			],
+		],
+		env: { ...process.env, ...secrets, ...QUIET },
+		stopSignal: "SIGTERM",
+		log,
+	});
+	const url = `http://${LOOPBACK}:${port}`;
+	await untilReady("The Worker", service, () => isHealthy(url));
+	return { ...service, url };
+}
+
+/** Builds the Worker as `wrangler deploy` does and returns its one file. */
+export async function bundleWorker(): Promise<string> {
+	const outDirectory = await mkdtemp(join(tmpdir(), "postern-bundle-"));
+	try {
+		await execute(
+			process.execPath,
+			[
+				wrangler(),
+				"deploy",
+				"--dry-run",
+				"--config",
+				CONFIG,
+				"--outdir",
+				outDirectory,
+			],
+			{
+				env: { ...process.env, ...QUIET },
+			},
+		);
+		return await readFile(join(outDirectory, "index.js"), "utf8");
+	} finally {
+		await rm(outDirectory, { recursive: true });
+	}
+}
+
+interface WorkerdOptions extends WorkerOptions {
+	/** What `bundleWorker` returned. */
+	bundle: string;
+	/** Servers that stand for KV namespaces, host and port by the name of the binding. By default each gets one, gone with the process. */
+	kv?: Readonly<Record<string, string>>;
+	/** Folder in which Durable Objects keep their storage. By default it goes with the process. */
+	storageDirectory?: string;
+	/** Other Workers in the same process. */
+	companions?: readonly Companion[];
+	/** The companion that has the classes of the Worker's Durable Objects in the Worker's place. */
+	objectsIn?: string;
+}
+
+/** Runs a bundle in one workerd process, with the bindings of wrangler.jsonc that workerd has itself: variables, KV, Durable Objects. */
+export async function startWorkerd({
+	port,
+	variables,
+	bundle,
+	log,
+	kv: givenKv = {},
+	storageDirectory,
+	companions = [],
+	objectsIn,
+}: WorkerdOptions): Promise<Service & { url: string }> {
+	const directory = await mkdtemp(join(tmpdir(), "postern-workerd-"));
+	const { settings, vars } = await wranglerConfig();
+	const all = { ...vars, ...variables };
+	const { kv, stopKv } = await withKv(settings.kvNamespaces, givenKv);
+	const storage = storageDirectory ?? join(directory, "storage");
+	await mkdir(storage, { recursive: true });
+	await writeFile(join(directory, moduleFile()), bundle);
+	for (const { name, source } of companions) {
+		await writeFile(join(directory, moduleFile(name)), source);
+	}
+	await writeFile(
+		join(directory, "config.capnp"),
+		workerdConfig({
+			port,
+			settings,
+			variables: Object.keys(all),
+			kv,
+			storageDirectory: storage,
+			companions,
+			objectsIn,
+		}),
+	);
+	const service = startService({
+		command: workerdBinary(),
+		args: ["serve", join(directory, "config.capnp")],
+		env: { ...process.env, ...all },
+		stopSignal: "SIGTERM",
+		log,
+	});
+	const exited = service.exited.then(async (exit) => {
+		await stopKv();
+		await rm(directory, { recursive: true, force: true });
+		return exit;
+	});
+	const url = `http://${LOOPBACK}:${port}`;
+	await untilReady("workerd", service, () => isHealthy(url));
+	return {
+		...service,
+		url,
+		exited,
+		async stop() {
+			await service.stop();
+			await exited;
+		},
+	};
+}
+
+/** A server for each KV namespace that was not given one. */
+async function withKv(
+	namespaces: readonly string[],
+	given: Readonly<Record<string, string>>,
+) {
+	const kv: Record<string, string> = {};
+	const started: Kv[] = [];
+	for (const name of namespaces) {
+		const address = given[name];
+		const own = address === undefined ? await startKv() : undefined;
+		if (own !== undefined) started.push(own);
+		kv[name] = address ?? own?.address ?? "";
+	}
+	return {
+		kv,
+		async stopKv() {
+			for (const own of started) await own.stop();
+		},
+	};
+}
+
+/** The part of wrangler's own type, which it does not export, that is read here. */
+interface WranglerConfig {
+	compatibility_date?: string;
+	compatibility_flags: string[];
+	vars: WorkerVariables;
+	kv_namespaces: { binding: string }[];
+	durable_objects: { bindings: { name: string; class_name: string }[] };
+}
+
+/** What wrangler.jsonc says of the Worker. */
+async function wranglerConfig(): Promise<{
+	settings: WorkerSettings;
+	vars: WorkerVariables;
+}> {
+	const { unstable_readConfig: readConfig } = await import("wrangler");
+	const config: WranglerConfig = readConfig({ config: CONFIG });
+	return {
+		settings: {
+			compatibilityDate: String(config.compatibility_date),
+			compatibilityFlags: config.compatibility_flags,
+			kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
+			durableObjects: config.durable_objects.bindings.map(
+				({ name, class_name }) => ({ binding: name, className: class_name }),
+			),
+		},
+		vars: config.vars,
+	};
+}
+
+/** The workerd that wrangler runs: another package may bring another. */
+function workerdBinary(): string {
+	const packageFile = createRequire(wrangler()).resolve("workerd/package.json");
+	return join(dirname(packageFile), "bin", "workerd");
+}
+
+function wrangler(): string {
+	return join(
+		dirname(require.resolve("wrangler/package.json")),
+		"bin",
+		"wrangler.js",
+	);
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+	try {
+		return (await fetch(`${url}/health`)).ok;
+	} catch {
+		return false;
+	}
+}

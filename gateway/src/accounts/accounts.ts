@@ -1,0 +1,218 @@
+// Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which answer to the
+// role `postern` alone. Passwords and refresh tokens pass through here and are kept nowhere.
+import { z } from "zod";
+import { openDatabase } from "../http/database.ts";
+import { Refusal, type RefusalCode } from "../http/refusals.ts";
+import type { ApiKey } from "../identity/api-keys.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Pipeline } from "../pipeline.ts";
+import { callersRole } from "../settings/issuers.ts";
+
+const user = z.object({
+	// Whatever PostgreSQL takes for a uuid, such as that of a user brought along from elsewhere.
+	id: z.guid(),
+	email: z.string(),
+	fullname: z.string(),
+	user_metadata: z.record(z.string(), z.unknown()),
+	created_at: z.string(),
+	updated_at: z.string(),
+	last_sign_in_at: z.string().nullable(),
+});
+
+export type User = z.infer<typeof user>;
+
+const signedIn = z.object({
+	user,
+	session: z.object({ id: z.guid(), refresh_token: z.string() }),
+});
+
+/** A user with a session that was just begun or gone on with. */
+export type SignedIn = z.infer<typeof signedIn>;
+
+const foundKey = z.object({
+	kind: z.enum(["publishable", "secret"]),
+	// The database sees to this as well: no key may be the gateway's own role.
+	role: callersRole,
+});
+
+const outcome = z.looseObject({
+	outcome: z.string(),
+	/** Seconds. */
+	retryAfter: z.number().optional(),
+});
+
+/** Which outcome of the database's is which refusal. */
+const OUTCOMES: Record<string, RefusalCode> = {
+	email_taken: "user_already_exists",
+	invalid_email: "body_invalid",
+	invalid_fullname: "body_invalid",
+	invalid_password: "weak_password",
+	invalid_user_metadata: "body_invalid",
+	invalid_credentials: "invalid_credentials",
+	refresh_token_unknown: "refresh_token_not_found",
+	refresh_token_reused: "refresh_token_already_used",
+	session_ended: "session_not_found",
+	session_not_found: "session_not_found",
+	throttled: "over_request_rate_limit",
+};
+
+/** What the caller has to mend, by the names of the bodies' fields. */
+const DETAILS: Record<string, string> = {
+	invalid_email: "email is not an e-mail address",
+	invalid_fullname: "fullname has to have 1 to 300 characters",
+	invalid_user_metadata: "data has more than 4096 bytes",
+};
+
+export interface Credentials {
+	email: string;
+	password: string;
+}
+
+export interface UserChanges {
+	email?: string | undefined;
+	password?: string | undefined;
+	fullname?: string | undefined;
+	user_metadata?: Record<string, unknown> | undefined;
+}
+
+/** Whose session is meant, from a verified access token. */
+export interface SessionOf {
+	userId: string;
+	sessionId: string;
+}
+
+export type SignOutScope = "local" | "global" | "others";
+
+export interface Accounts {
+	/** @param address the caller's network address, for throttling */
+	signUp(
+		details: Credentials & {
+			fullname: string;
+			userMetadata: Record<string, unknown>;
+		},
+		address: string,
+	): Promise<SignedIn>;
+	/** Answers alike, in time and words, whether the e-mail or the password is wrong. */
+	signIn(credentials: Credentials, address: string): Promise<SignedIn>;
+	/** The refresh token may be used once; used again, it ends the session. */
+	refresh(refreshToken: string, address: string): Promise<SignedIn>;
+	signOut(of: SessionOf, scope: SignOutScope): Promise<void>;
+	getUser(of: SessionOf): Promise<User>;
+	updateUser(of: SessionOf, changes: UserChanges): Promise<User>;
+	findApiKey(sha256Hex: string): Promise<ApiKey | undefined>;
+}
+
+const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });
+
+/** bcrypt reads no more of a password (and PostgreSQL cannot store U+0000). */
+const MAX_PASSWORD_BYTES = 72;
+const MIN_PASSWORD_CHARACTERS = 6;
+
+/** @throws {Refusal} `weak_password`, saying why */
+function checkPassword(password: string): void {
+	if ([...password].length < MIN_PASSWORD_CHARACTERS) {
+		throw new Refusal("weak_password", {
+			details: `password has fewer than ${MIN_PASSWORD_CHARACTERS} characters`,
+		});
+	}
+	if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
+		throw new Refusal("weak_password", {
+			details: `password has more than ${MAX_PASSWORD_BYTES} bytes`,
+		});
+	}
+}
+
+/** @param bcryptCost work factor of new password hashes: the logarithm of the rounds */
+export function createAccounts(
+	pipeline: Pipeline,
+	bcryptCost: number,
+): Accounts {
+	const database = openDatabase(pipeline, GATEWAY, { schema: "postern" });
+
+	return {
+		async signUp({ email, password, fullname, userMetadata }, address) {
+			checkPassword(password);
+			return ask(signedIn, "sign_up", {
+				email,
+				password,
+				fullname,
+				user_metadata: userMetadata,
+				bcrypt_cost: bcryptCost,
+				address,
+			});
+		},
+		signIn: ({ email, password }, address) =>
+			ask(signedIn, "sign_in", {
+				email,
+				password,
+				bcrypt_cost: bcryptCost,
+				address,
+			}),
+		refresh: (refreshToken, address) =>
+			ask(signedIn, "refresh_session", {
+				refresh_token: refreshToken,
+				address,
+			}),
+		async signOut({ userId, sessionId }, scope) {
+			await ask(z.unknown(), "sign_out", {
+				user_id: userId,
+				session_id: sessionId,
+				scope,
+			});
+		},
+		async getUser({ userId, sessionId }) {
+			const answer = await ask(z.object({ user }), "get_user", {
+				user_id: userId,
+				session_id: sessionId,
+			});
+			return answer.user;
+		},
+		async updateUser({ userId, sessionId }, changes) {
+			if (changes.password !== undefined) checkPassword(changes.password);
+			const answer = await ask(z.object({ user }), "update_user", {
+				user_id: userId,
+				session_id: sessionId,
+				changes,
+				bcrypt_cost: bcryptCost,
+			});
+			return answer.user;
+		},
+		async findApiKey(sha256Hex) {
+			const answer = await call("find_api_key", { key_hash: sha256Hex });
+			return answer.outcome === "ok" ? foundKey.parse(answer) : undefined;
+		},
+	};
+
+	/** @throws {Refusal} for any outcome but `ok` */
+	async function ask<Schema extends z.ZodType>(
+		schema: Schema,
+		name: string,
+		parameters: Record<string, unknown>,
+	): Promise<z.infer<Schema>> {
+		const answer = await call(name, parameters);
+		if (answer.outcome === "ok") return schema.parse(answer);
+		throw refusalOf(answer);
+	}
+
+	async function call(name: string, parameters: Record<string, unknown>) {
+		const { data } = await database.rpc(name, parameters).throwOnError();
+		return outcome.parse(data);
+	}
+}
+
+function refusalOf(answer: z.infer<typeof outcome>): Refusal {
+	const { retryAfter } = answer;
+	const code = OUTCOMES[answer.outcome];
+	if (code === undefined) {
+		return new Refusal("internal_error", {
+			cause: new Error(`The database answers ${answer.outcome}`),
+		});
+	}
+	const details = DETAILS[answer.outcome];
+	return new Refusal(code, {
+		...(details === undefined ? {} : { details }),
+		...(retryAfter === undefined
+			? {}
+			: { headers: { "Retry-After": String(retryAfter) } }),
+	});
+}

@@ -1,0 +1,56 @@
+// The Durable Object that follows the database's changes for all isolates: the follower with the runtime's storage, clock and
+// alarm around it. There is one of it; it never sees what a request asks for or is answered.
+import { DurableObject } from "cloudflare:workers";
+import { createOrigin } from "../origin/origin.ts";
+import { createSign } from "../origin/sign.ts";
+import type { Pipeline } from "../pipeline.ts";
+import { readConfig } from "../settings/settings.ts";
+import type { CatalogAnswer, Feed, SyncAnswer, SyncRequest } from "./feed.ts";
+import { createFeedStore } from "./feed-store.ts";
+import { createFollower, type Follower } from "./follower.ts";
+import { createTracking } from "./tracking.ts";
+
+export class ChangeFeed extends DurableObject<Env> implements Feed {
+	readonly #follower: Follower;
+
+	constructor(context: DurableObjectState, env: Env) {
+		super(context, env);
+		const { storage } = context;
+		const config = readConfig(env);
+		const fetch = (request: Request) =>
+			(env.ORIGIN ?? globalThis).fetch(request);
+		const origin: Pipeline = createOrigin(
+			config,
+			createSign(config, Date.now),
+			fetch,
+			"",
+		);
+		this.#follower = createFollower({
+			tracking: createTracking(origin, config.schemas),
+			store: createFeedStore(storage),
+			now: Date.now,
+			sleep: (ms) => scheduler.wait(ms),
+			wakeIn: (ms) => {
+				storage.setAlarm(Date.now() + ms).catch(report);
+			},
+			log: report,
+		});
+	}
+
+	sync(request: SyncRequest): Promise<SyncAnswer> {
+		return this.#follower.sync(request);
+	}
+
+	catalog(): Promise<CatalogAnswer> {
+		return this.#follower.catalog();
+	}
+
+	/** Never fails, so the runtime does not repeat it: the next tick is set by this one, or by who asks next. */
+	override alarm(): Promise<void> {
+		return this.#follower.tick();
+	}
+}
+
+function report(problem: unknown): void {
+	console.error(problem);
+}

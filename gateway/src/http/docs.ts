@@ -1,0 +1,41 @@
+// Interactive documentation at /docs: Swagger UI over /openapi.json, from the Worker's static assets. Serves nothing else
+// of them, and knows no other host: neither a script nor a style of the page comes from elsewhere.
+import { Hono } from "hono";
+import type { Fetch } from "../origin/origin.ts";
+import { Refusal } from "./refusals.ts";
+
+/** The page runs its own files alone, speaks with this gateway alone, and is in nobody's frame. */
+const HEADERS = {
+	"Content-Security-Policy": [
+		"default-src 'none'",
+		"script-src 'self'",
+		"style-src 'self'",
+		"img-src 'self' data:",
+		"connect-src 'self'",
+		"base-uri 'none'",
+		"form-action 'none'",
+		"frame-ancestors 'none'",
+	].join("; "),
+	"Referrer-Policy": "no-referrer",
+	"X-Content-Type-Options": "nosniff",
+};
+
+const PAGE = "/docs/index.html";
+
+/** The routes below `/docs`; their files have the same paths below worker/assets. */
+export function docs(assets: Fetch) {
+	const app = new Hono();
+	app.get("/", ({ req }) => serve(new URL(PAGE, req.url), req.raw));
+	app.get("/*", ({ req }) => serve(new URL(req.url), req.raw));
+	return app;
+
+	async function serve(url: URL, { headers }: Request): Promise<Response> {
+		const asset = await assets(new Request(url, { headers }));
+		if (asset.status === 404) throw new Refusal("route_unknown");
+		const response = new Response(asset.body, asset);
+		for (const [name, value] of Object.entries(HEADERS)) {
+			response.headers.set(name, value);
+		}
+		return response;
+	}
+}

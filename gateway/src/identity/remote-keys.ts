@@ -1,0 +1,140 @@
+// The keys of an issuer that publishes them at a URL (RFC 7517): fetched when needed, remembered by the isolate and, where
+// there is a store, beyond it. jose's own createRemoteJWKSet shares one fetch between requests, which Workers do not allow.
+import {
+	createLocalJWKSet,
+	errors,
+	type JSONWebKeySet,
+	type JWTVerifyGetKey,
+} from "jose";
+import { Refusal } from "../http/refusals.ts";
+
+/** Remembers small texts longer than an isolate lives, such as Workers KV does. */
+export interface KeyStore {
+	get(name: string): Promise<string | null>;
+	put(name: string, value: string): Promise<void>;
+}
+
+interface RemoteKeysOptions {
+	url: URL;
+	fetch: (request: Request) => Promise<Response>;
+	store: KeyStore | undefined;
+	/** The clock, in milliseconds since the epoch. */
+	now: () => number;
+}
+
+/** Keys are fetched anew when they are older: a key that the issuer took back is refused within this time. */
+const FRESH_MS = 600_000;
+/** An unknown key id leads to at most one fetch in this time. */
+const COOL_DOWN_MS = 30_000;
+/** While the issuer does not answer, keys are used for this long. */
+const USABLE_MS = 86_400_000;
+const TIMEOUT_MS = 5_000;
+const MAX_CHARACTERS = 262_144;
+
+interface Known {
+	readonly jwks: JSONWebKeySet;
+	readonly fetchedAt: number;
+	readonly resolve: ReturnType<typeof createLocalJWKSet>;
+}
+
+/**
+ * A key resolver for jose's `jwtVerify`.
+ * @throws {Refusal} `issuer_unreachable` when there are no keys to be had
+ * @throws {errors.JWKSNoMatchingKey} when the issuer has no key for the token
+ */
+export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
+	const { url, fetch, store, now } = options;
+	const storeName = `jwks:${url.href}`;
+	let known: Known | undefined;
+	let attemptStartedAt = Number.NEGATIVE_INFINITY;
+	let attemptEndedAt = Number.NEGATIVE_INFINITY;
+
+	return async function resolveKey(header, token) {
+		const keys = await usableKeys();
+		try {
+			return await keys.resolve(header, token);
+		} catch (error) {
+			if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+			const newer = mayAttempt() ? await fetchKeys() : undefined;
+			if (newer === undefined) throw error;
+			return newer.resolve(header, token);
+		}
+	};
+
+	async function usableKeys(): Promise<Known> {
+		if (known === undefined) {
+			const recalled = await recall();
+			// Another request may have fetched them meanwhile.
+			known ??= recalled;
+		}
+		if (known !== undefined && age(known) < FRESH_MS) return known;
+		// Without any key every request tries for itself; with old ones, one request a cool-down does.
+		const newer =
+			known === undefined || mayAttempt() ? await fetchKeys() : undefined;
+		if (newer !== undefined) return newer;
+		if (known !== undefined && age(known) < USABLE_MS) return known;
+		throw new Refusal("issuer_unreachable");
+	}
+
+	function mayAttempt(): boolean {
+		const isUnderWay =
+			attemptStartedAt > attemptEndedAt &&
+			now() - attemptStartedAt < TIMEOUT_MS;
+		return !isUnderWay && now() - attemptEndedAt >= COOL_DOWN_MS;
+	}
+
+	async function fetchKeys(): Promise<Known | undefined> {
+		attemptStartedAt = now();
+		try {
+			const response = await fetch(
+				new Request(url, {
+					headers: { accept: "application/json, application/jwk-set+json" },
+					// An issuer that redirects could be made to point anywhere.
+					redirect: "manual",
+					signal: AbortSignal.timeout(TIMEOUT_MS),
+				}),
+			);
+			if (response.status !== 200) return undefined;
+			const text = await response.text();
+			if (text.length > MAX_CHARACTERS) return undefined;
+			const fetched = parse(text, now());
+			known = fetched;
+			await remember(text, fetched.fetchedAt);
+			return fetched;
+		} catch {
+			// Whatever is wrong with the issuer, the keys that are known go on being used.
+			return undefined;
+		} finally {
+			attemptEndedAt = now();
+		}
+	}
+
+	async function remember(text: string, fetchedAt: number): Promise<void> {
+		try {
+			await store?.put(storeName, JSON.stringify({ text, fetchedAt }));
+		} catch {
+			// The isolate has them.
+		}
+	}
+
+	async function recall(): Promise<Known | undefined> {
+		try {
+			const stored = await store?.get(storeName);
+			if (stored == null) return undefined;
+			const { text, fetchedAt } = JSON.parse(stored);
+			return parse(text, fetchedAt);
+		} catch {
+			return undefined;
+		}
+	}
+
+	function age({ fetchedAt }: Known): number {
+		return now() - fetchedAt;
+	}
+}
+
+/** @throws {Error} when the text is no JWKS */
+function parse(text: string, fetchedAt: number): Known {
+	const jwks: JSONWebKeySet = JSON.parse(text);
+	return { jwks, fetchedAt, resolve: createLocalJWKSet(jwks) };
+}

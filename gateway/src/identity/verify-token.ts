@@ -1,0 +1,207 @@
+// Verifies a JWT of one of several issuers. An issuer is chosen by the token's own `iss`, which is then verified with that
+// issuer's keys and algorithms alone: nothing in a token chooses its key's kind.
+import {
+	createLocalJWKSet,
+	decodeJwt,
+	errors,
+	type JWK,
+	type JWTPayload,
+	type JWTVerifyGetKey,
+	type JWTVerifyOptions,
+	jwtVerify,
+} from "jose";
+import { BoundedMap } from "../cache/bounded-map.ts";
+import { Refusal } from "../http/refusals.ts";
+import type { Identity } from "./identity.ts";
+import { createRemoteKeys, type KeyStore } from "./remote-keys.ts";
+
+/** Where an issuer's keys come from. */
+export type IssuerKeys =
+	| { kind: "jwks"; jwks: { keys: JWK[] } }
+	| { kind: "url"; url: URL }
+	| { kind: "secret"; secret: Uint8Array };
+
+export interface Issuer {
+	/** `iss` of its tokens. */
+	issuer: string;
+	/** One of these has to be in `aud`. */
+	audience: string[];
+	/** JWS algorithms (RFC 7518) that its keys are for. */
+	algorithms: string[];
+	keys: IssuerKeys;
+	/** The claim that holds the role, by path, or the one role that all of its callers have. */
+	role: { claim: string[] } | { fixed: string };
+	/** Roles that its tokens may name. */
+	roles: string[];
+}
+
+export interface VerifyDeps {
+	/** The clock, in milliseconds since the epoch. */
+	now: () => number;
+	/** Fetches keys by URL. */
+	fetchKeys: (request: Request) => Promise<Response>;
+	keyStore: KeyStore | undefined;
+}
+
+/** Longer tokens are refused before any of their bytes are decoded. */
+const MAX_TOKEN_CHARACTERS = 8_192;
+/** RFC 7515, section 7.1. jose would pass over padding and white space. */
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const CLOCK_TOLERANCE_SECONDS = 5;
+
+/** A verified token is not verified again for this long: a key that was taken back is believed so much longer. */
+const REMEMBERED_MS = 60_000;
+/** Together they bound what is remembered: 2 MB of tokens. */
+const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED_CHARACTERS = 2_048;
+
+/** Claims that speak of the token, not of the caller. The origin token has its own. */
+const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf", "role"]);
+
+/** @throws {Refusal} `token_rejected`, `token_expired`, `role_refused` or `issuer_unreachable` */
+export type Verify = (token: string) => Promise<Identity>;
+
+/** Builds the verifier of the tokens of these issuers. */
+export function createVerify(
+	issuers: readonly Issuer[],
+	deps: VerifyDeps,
+): Verify {
+	const verifiers = new Map(
+		issuers.map((issuer) => [issuer.issuer, createVerifier(issuer, deps)]),
+	);
+	// Verifying is a third of the gateway's CPU for a request: bench/verification.ts.
+	const remembered = new BoundedMap<Verified & { until: number }>(
+		MAX_REMEMBERED,
+	);
+
+	return async function verify(token) {
+		if (token.length > MAX_TOKEN_CHARACTERS || !COMPACT_JWS.test(token)) {
+			throw rejected();
+		}
+		const known = remembered.get(token);
+		if (known !== undefined && deps.now() < known.until) return known.identity;
+		const verifyOne = verifiers.get(claimedIssuer(token));
+		if (verifyOne === undefined) throw rejected();
+		const verified = await verifyOne(token);
+		if (token.length <= MAX_REMEMBERED_CHARACTERS) {
+			const until = Math.min(verified.expiresAtMs, deps.now() + REMEMBERED_MS);
+			remembered.set(token, { ...verified, until });
+		}
+		return verified.identity;
+	};
+}
+
+interface Verified {
+	readonly identity: Identity;
+	readonly expiresAtMs: number;
+}
+
+function createVerifier(
+	issuer: Issuer,
+	deps: VerifyDeps,
+): (token: string) => Promise<Verified> {
+	const getKey = keyResolver(issuer.keys, deps);
+	const options: JWTVerifyOptions = {
+		algorithms: issuer.algorithms,
+		issuer: issuer.issuer,
+		audience: issuer.audience,
+		requiredClaims: ["exp"],
+		clockTolerance: CLOCK_TOLERANCE_SECONDS,
+	};
+	return async function verify(token) {
+		const currentDate = new Date(deps.now());
+		const claims = await verified(token, getKey, { ...options, currentDate });
+		if (claims.sub !== undefined && typeof claims.sub !== "string") {
+			throw rejected();
+		}
+		const role = roleOf(claims, issuer);
+		return {
+			identity: { role, claims: aboutCaller(claims) },
+			// `exp` is required, and a number: jose has seen to both.
+			expiresAtMs: Number(claims.exp) * 1000,
+		};
+	};
+}
+
+async function verified(
+	token: string,
+	getKey: JWTVerifyGetKey,
+	options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+	try {
+		const { payload } = await jwtVerify(token, getKey, options);
+		// The origin's token has times of its own.
+		const { exp, iat, nbf, ...claims } = payload;
+		if (hasInexactNumber(claims))
+			throw rejected(new Error("A claim is a number beyond 2^53 - 1"));
+		return payload;
+	} catch (cause) {
+		if (cause instanceof Refusal) throw cause;
+		if (cause instanceof errors.JWTExpired) {
+			throw new Refusal("token_expired", { cause });
+		}
+		throw rejected(cause);
+	}
+}
+
+/** JavaScript takes whole numbers beyond this for each other, and who is told apart by one would be taken for another. */
+function hasInexactNumber(value: unknown): boolean {
+	if (typeof value === "number")
+		return Math.abs(value) > Number.MAX_SAFE_INTEGER;
+	return (
+		typeof value === "object" &&
+		value !== null &&
+		Object.values(value).some(hasInexactNumber)
+	);
+}
+
+function keyResolver(keys: IssuerKeys, deps: VerifyDeps): JWTVerifyGetKey {
+	switch (keys.kind) {
+		case "jwks":
+			return createLocalJWKSet(keys.jwks);
+		case "secret":
+			return async () => keys.secret;
+		case "url":
+			return createRemoteKeys({
+				url: keys.url,
+				fetch: deps.fetchKeys,
+				store: deps.keyStore,
+				now: deps.now,
+			});
+	}
+}
+
+/** What the token says, before anything of it is believed. */
+function claimedIssuer(token: string): string {
+	try {
+		return decodeJwt(token).iss ?? "";
+	} catch (cause) {
+		throw rejected(cause);
+	}
+}
+
+function roleOf(claims: JWTPayload, { role, roles }: Issuer): string {
+	if ("fixed" in role) return role.fixed;
+	let value: unknown = claims;
+	for (const name of role.claim) {
+		const isObject = typeof value === "object" && value !== null;
+		value =
+			isObject && Object.hasOwn(value as object, name)
+				? (value as Record<string, unknown>)[name]
+				: undefined;
+	}
+	if (typeof value !== "string" || !roles.includes(value)) {
+		throw new Refusal("role_refused");
+	}
+	return value;
+}
+
+function aboutCaller(claims: JWTPayload): Identity["claims"] {
+	return Object.fromEntries(
+		Object.entries(claims).filter(([name]) => !TOKEN_CLAIMS.has(name)),
+	);
+}
+
+function rejected(cause?: unknown): Refusal {
+	return new Refusal("token_rejected", { cause });
+}

@@ -1,0 +1,527 @@
+// What of the origin's answers is kept, and what is not; those that are not go on as they came.
+import { describe, expect, it } from "vitest";
+import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
+import {
+	type Allowance,
+	createAllowance,
+} from "../../src/cache/memory-budget.ts";
+import { bytesOf, EPOCH, rows, tick } from "../support/cache.ts";
+import { NOW } from "../support/tokens.ts";
+
+interface Given {
+	method?: string;
+	headers?: Record<string, string>;
+	signal?: AbortSignal;
+	now?: () => number;
+	filling?: Allowance;
+}
+
+function filled(
+	response: Response,
+	{
+		now = () => NOW,
+		filling = createAllowance(Number.POSITIVE_INFINITY, 1_000, now),
+		...init
+	}: Given = {},
+) {
+	return fill({
+		request: new Request("http://postgrest/notes", init),
+		response,
+		schema: "api",
+		stamp: { epoch: EPOCH, seq: 7, tags: ["api.notes"] },
+		token: "token",
+		reader: "reader",
+		filling,
+		now,
+	});
+}
+
+async function entryFrom(response: Response, given?: Given) {
+	const { entry, ...others } = await filled(response, given);
+	if (entry === undefined) throw new Error(JSON.stringify(others));
+	return entry;
+}
+
+async function reasonFor(response: Response, given?: Given) {
+	const result = await filled(response, given);
+	return result.entry === undefined ? result.reason : undefined;
+}
+
+const withHeaders = (headers: Record<string, string>) =>
+	rows("[]", { headers });
+
+describe("an answer that is kept", () => {
+	it("is an entry of what PostgREST said, as of before it was asked", async () => {
+		const entry = await entryFrom(
+			rows("[1]", {
+				status: 206,
+				statusText: "Partial Content",
+				headers: {
+					"Content-Location": "/rest/v1/notes",
+					"Content-Range": "0-0/5",
+					"Preference-Applied": "count=exact",
+					"Range-Unit": "items",
+					Vary: "Accept, Prefer, Range",
+					Warning: '299 - "deprecated"',
+				},
+			}),
+		);
+		expect(entry).toEqual({
+			epoch: EPOCH,
+			seq: 7,
+			tags: ["api.notes"],
+			token: "token",
+			reader: "reader",
+			filledAt: NOW,
+			status: 206,
+			statusText: "Partial Content",
+			headers: [
+				["content-location", "/rest/v1/notes"],
+				["content-profile", "api"],
+				["content-range", "0-0/5"],
+				["content-type", "application/json; charset=utf-8"],
+				["preference-applied", "count=exact"],
+				["range-unit", "items"],
+				["server", "postgrest/12.0.2"],
+				["vary", "Accept, Prefer, Range"],
+				["warning", '299 - "deprecated"'],
+			],
+			echoed: [],
+			etag: expect.stringMatching(/^"[\w-]{27}"$/),
+			body: new TextEncoder().encode("[1]"),
+		});
+	});
+
+	it("goes to the client as it came, with its tag", async () => {
+		const { response, entry } = await filled(
+			withHeaders({ "Server-Timing": "db;dur=1" }),
+		);
+		expect([
+			response.status,
+			response.headers.get("server-timing"),
+			response.headers.get("etag"),
+			await response.text(),
+		]).toEqual([200, "db;dur=1", entry?.etag, "[]"]);
+	});
+
+	it.each(['{"a":1}', '"text"', "1", "null"])(
+		"may be a single value: %s",
+		async (body) => {
+			const entry = await entryFrom(rows(body));
+			expect(new TextDecoder().decode(entry.body)).toBe(body);
+		},
+	);
+
+	it("may end anywhere where it is no JSON", async () => {
+		const answer = rows("[a", { headers: { "Content-Type": "text/csv" } });
+		expect((await entryFrom(answer)).body).toEqual(bytesOf("[a"));
+	});
+
+	it.each(["[]", "1", "x".repeat(MAX_BODY_BYTES)])(
+		"may have a body like this: %.10s",
+		async (body) => {
+			const entry = await entryFrom(rows(body));
+			expect(new TextDecoder().decode(entry.body)).toBe(body);
+		},
+	);
+
+	it.each([
+		["a HEAD's", rows(null), "HEAD"],
+		["no JSON", rows("", { headers: { "Content-Type": "text/csv" } }), "GET"],
+	])("may have no body where it is %s", async (_, answer, method) => {
+		expect((await entryFrom(answer, { method })).body).toEqual(
+			new Uint8Array(),
+		);
+	});
+
+	it("was filled when the last of it had come", async () => {
+		let ms = NOW;
+		const body = new ReadableStream({
+			async pull(controller) {
+				await tick();
+				ms = NOW + 50;
+				controller.enqueue(bytesOf("[]"));
+				controller.close();
+			},
+		});
+		const { filledAt } = await entryFrom(rows(body), { now: () => ms });
+		expect(filledAt).toBe(NOW + 50);
+	});
+
+	it.each([
+		["Age", "3"],
+		["Alt-Svc", "h3"],
+		["Cache-Status", "Tunnel; hit"],
+		["CF-Cache-Status", "DYNAMIC"],
+		["CF-Ray", "1-FRA"],
+		["Content-Encoding", "gzip"],
+		["Content-Length", "2"],
+		["NEL", "{}"],
+		["Report-To", "{}"],
+		["Server-Timing", "db;dur=1"],
+		["Strict-Transport-Security", "max-age=1"],
+		["Via", "1.1 tunnel"],
+	])("is kept without %s", async (name, value) => {
+		const { headers } = await entryFrom(withHeaders({ [name]: value }));
+		expect(headers.map(([kept]) => kept)).not.toContain(name.toLowerCase());
+	});
+
+	it("goes on without the length and the coding that it came in", async () => {
+		const { response } = await filled(
+			withHeaders({ "Content-Encoding": "gzip", "Content-Length": "20" }),
+		);
+		const { headers } = response;
+		expect([
+			headers.get("content-encoding"),
+			headers.get("content-length"),
+		]).toEqual([null, null]);
+	});
+
+	it("keeps the length that a HEAD tells of", async () => {
+		const entry = await entryFrom(
+			rows(null, { headers: { "Content-Length": "99" } }),
+			{ method: "HEAD" },
+		);
+		expect(entry.headers).toContainEqual(["content-length", "99"]);
+	});
+
+	it("does not keep the length of what was compressed", async () => {
+		const headers = { "Content-Length": "30", "Content-Encoding": "gzip" };
+		const entry = await entryFrom(rows(null, { headers }), { method: "HEAD" });
+		expect(entry.headers.map(([name]) => name)).not.toContain("content-length");
+	});
+
+	it("has no tag for a HEAD, which cannot know it", async () => {
+		const { response } = await filled(rows(null), { method: "HEAD" });
+		expect(response.headers.has("etag")).toBe(false);
+	});
+
+	it.each([
+		["X-Request-Id", { "X-Request-Id": "abc" }, "abc"],
+		["Traceparent", { Traceparent: "00-1-2-01" }, "00-1-2-01"],
+		["X-Request-Id", {}, ""],
+	])(
+		"is kept without what the client said in a trace header, which is to be said back to whoever asks: %s",
+		async (name, headers, value) => {
+			const { headers: kept, echoed } = await entryFrom(
+				withHeaders({ [name]: value }),
+				{ headers },
+			);
+			expect([kept.map(([name]) => name), echoed]).toEqual([
+				expect.not.arrayContaining([name.toLowerCase()]),
+				[name.toLowerCase()],
+			]);
+		},
+	);
+
+	it("goes to the client with its trace header", async () => {
+		const { response } = await filled(withHeaders({ "X-Request-Id": "abc" }), {
+			headers: { "X-Request-Id": "abc" },
+		});
+		expect(response.headers.get("x-request-id")).toBe("abc");
+	});
+});
+
+describe("an answer that is not kept", () => {
+	it.each([201, 204, 300, 301, 304, 400, 401, 403, 404, 406, 416, 500, 503])(
+		"has the status %i",
+		async (status) => {
+			const body = [204, 304].includes(status) ? null : "[]";
+			expect(await reasonFor(rows(body, { status }))).toBe(
+				`the status is ${status}`,
+			);
+		},
+	);
+
+	it.each([["public"], ["postern"], ["API"], [""]])(
+		"is of another schema: %o",
+		async (schema) => {
+			const answer = withHeaders({ "Content-Profile": schema });
+			expect(await reasonFor(answer)).toBe(
+				"another schema answered than DB_SCHEMAS says",
+			);
+		},
+	);
+
+	it("does not say of which schema it is", async () => {
+		const answer = rows();
+		answer.headers.delete("Content-Profile");
+		expect(await reasonFor(answer)).toBe(
+			"another schema answered than DB_SCHEMAS says",
+		);
+	});
+
+	it.each([
+		["Set-Cookie", "a=b"],
+		["Cache-Control", "max-age=60"],
+		["ETag", '"own"'],
+		["Expires", "0"],
+		["Last-Modified", "x"],
+		["Location", "/"],
+		["X-Total", "5"],
+		["Postern-Token", "x"],
+		["Postern-Explain", "{}"],
+		["WWW-Authenticate", "Bearer"],
+	])("has %s", async (name, value) => {
+		expect(await reasonFor(withHeaders({ [name]: value }))).toBe(
+			`the origin's answer has ${name.toLowerCase()}`,
+		);
+	});
+
+	it.each(["*", "Cookie", "Accept, Cookie", "Authorization", "X-Tenant"])(
+		"varies by what no plan reckons with: %s",
+		async (vary) => {
+			expect(await reasonFor(withHeaders({ Vary: vary }))).toBe(
+				`the origin's answer varies by ${vary}`,
+			);
+		},
+	);
+
+	// Otherwise a client could have it left out of what others get.
+	it.each([
+		["Cache-Control", "no-transform"],
+		["Set-Cookie", "a=b"],
+		["ETag", '"own"'],
+		["Expires", "0"],
+		["Location", "/"],
+		["Postern-Token", "a"],
+		["X-Frame-Options", "DENY"],
+		["X-Content-Type-Options", "nosniff"],
+		["X-Robots-Tag", "noindex"],
+	])("has %s, though the client has sent the same", async (name, value) => {
+		const headers = { [name]: value };
+		expect(await reasonFor(withHeaders(headers), { headers })).toBe(
+			`the origin's answer has ${name.toLowerCase()}`,
+		);
+	});
+
+	it.each([
+		["X-Request-Id", { "X-Request-Id": "abc" }],
+		["X-Request-Id", {}],
+	])("has a trace header that says something else", async (name, headers) => {
+		const answer = withHeaders({ [name]: "other" });
+		expect(await reasonFor(answer, { headers })).toBe(
+			"the origin's answer has x-request-id",
+		);
+	});
+
+	// Of these the runtime gives the compressed bytes alone.
+	it.each(["deflate", "zstd", "gzip, zstd", "dcb"])(
+		"is compressed in a way that is not undone here: %s",
+		async (encoding) => {
+			const answer = withHeaders({ "Content-Encoding": encoding });
+			const result = await filled(answer);
+			expect([result.response === answer, await reasonFor(answer)]).toEqual([
+				true,
+				`the body is compressed by ${encoding}`,
+			]);
+		},
+	);
+
+	it.each(["", '[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]'])(
+		"ends before its JSON does: %s",
+		async (body) => {
+			const { response, ...others } = await filled(rows(body));
+			expect([others, await response.text()]).toEqual([
+				{ reason: "the body is cut off" },
+				body,
+			]);
+		},
+	);
+
+	it("goes on as it came", async () => {
+		const answer = rows("[1]", { status: 404, headers: { "X-A": "b" } });
+		const { response } = await filled(answer);
+		expect(response).toBe(answer);
+	});
+});
+
+describe("many bodies at once", () => {
+	it("stream on, and are not kept, beyond what may be held in memory", async () => {
+		const filling = createAllowance(1_500, 1_000, () => NOW);
+		const other = filling.open();
+		other.take(1_000);
+		const { body, told } = chunked([400, 400, 400]);
+		const { response, ...others } = await filled(rows(body), { filling });
+		expect([others, told.taken]).toEqual([
+			{ reason: "the body is too large" },
+			2,
+		]);
+		expect((await response.arrayBuffer()).byteLength).toBe(1_200);
+		other.close();
+		const again = chunked([400, 400, 400]).body;
+		const csv = { "Content-Type": "text/csv" };
+		expect(
+			(await entryFrom(rows(again, { headers: csv }), { filling })).body,
+		).toHaveLength(1_200);
+	});
+});
+
+describe("an allowance", () => {
+	it("forgets those that have not ended after a while", () => {
+		let ms = NOW;
+		const allowance = createAllowance(100, 1_000, () => ms);
+		const lost = allowance.open();
+		lost.take(100);
+		const waiting = allowance.open();
+		expect(waiting.take(1)).toBe(false);
+		waiting.close();
+		ms += 1_000;
+		const share = allowance.open();
+		expect([share.take(100), lost.take(1), share.take(1)]).toEqual([
+			true,
+			false,
+			false,
+		]);
+	});
+});
+
+/** A body of chunks that tells how many were taken, and whether the rest was given up. */
+function chunked(sizes: readonly number[]) {
+	const told = { taken: 0, isCancelled: false };
+	const body = new ReadableStream<Uint8Array>(
+		{
+			pull(controller) {
+				const size = sizes[told.taken];
+				if (size === undefined) return controller.close();
+				controller.enqueue(new Uint8Array(size).fill(65 + told.taken));
+				told.taken++;
+			},
+			cancel() {
+				told.isCancelled = true;
+			},
+		},
+		{ highWaterMark: 0 },
+	);
+	return { told, body };
+}
+
+/** What such a body is in the end. */
+function whole(sizes: readonly number[]): Uint8Array {
+	return new Uint8Array(
+		sizes.flatMap((size, index) => Array(size).fill(65 + index)),
+	);
+}
+
+const HALF = MAX_BODY_BYTES / 2;
+
+describe("a body that is too large", () => {
+	const sizes = [HALF, HALF, 1, 10, HALF];
+
+	it("is not kept", async () => {
+		const { body } = chunked(sizes);
+		expect(await reasonFor(rows(body))).toBe("the body is too large");
+	});
+
+	it("goes on whole", async () => {
+		const { body } = chunked(sizes);
+		const { response } = await filled(rows(body));
+		expect(await response.bytes()).toEqual(whole(sizes));
+	});
+
+	it("is read no further than it takes to know", async () => {
+		const { body, told } = chunked(sizes);
+		await filled(rows(body));
+		await tick();
+		expect(told.taken).toBe(3);
+	});
+
+	it("goes on as fast as the client takes it", async () => {
+		const { body, told } = chunked([MAX_BODY_BYTES + 1, 1, 1, 1, 1, 1, 1, 1]);
+		const { response } = await filled(rows(body));
+		const reader = response.body?.getReader();
+		await reader?.read();
+		await reader?.read();
+		await tick();
+		expect(told.taken).toBeLessThan(5);
+	});
+
+	it("is given up where the client gives up", async () => {
+		const { body, told } = chunked(sizes);
+		const { response } = await filled(rows(body));
+		await response.body?.cancel();
+		await tick();
+		expect(told.isCancelled).toBe(true);
+	});
+
+	it("goes on without the length that it came in", async () => {
+		const { body } = chunked(sizes);
+		const { response } = await filled(
+			rows(body, { headers: { "Content-Length": "7" } }),
+		);
+		expect(response.headers.has("content-length")).toBe(false);
+	});
+
+	it("goes on with its status and headers, and without a tag", async () => {
+		const { body } = chunked(sizes);
+		const { response } = await filled(
+			rows(body, { status: 206, headers: { "Content-Range": "0-9/99" } }),
+		);
+		const { status, headers } = response;
+		expect([status, headers.get("content-range"), headers.has("etag")]).toEqual(
+			[206, "0-9/99", false],
+		);
+	});
+
+	it("is not read at all where it says how long it is", async () => {
+		const { body, told } = chunked(sizes);
+		const answer = rows(body, {
+			headers: { "Content-Length": String(MAX_BODY_BYTES + 1) },
+		});
+		const { response } = await filled(answer);
+		expect([response, told.taken]).toEqual([answer, 0]);
+	});
+
+	it("breaks off where the origin does", async () => {
+		let taken = 0;
+		const body = new ReadableStream<Uint8Array>({
+			pull(controller) {
+				if (taken++ === 0)
+					controller.enqueue(new Uint8Array(MAX_BODY_BYTES + 1));
+				else controller.error(new Error("connection lost"));
+			},
+		});
+		const { response } = await filled(rows(body));
+		await expect(response.bytes()).rejects.toThrow("connection lost");
+	});
+});
+
+describe("a body of many parts", () => {
+	it("is kept in their order", async () => {
+		const sizes = [3, 0, 5, 1];
+		const { body } = chunked(sizes);
+		expect((await entryFrom(rows(body))).body).toEqual(whole(sizes));
+	});
+
+	it("is kept up to the limit", async () => {
+		const { body } = chunked([HALF, HALF]);
+		expect((await entryFrom(rows(body))).body.length).toBe(MAX_BODY_BYTES);
+	});
+});
+
+describe("a body that breaks off", () => {
+	function breaking(before = () => {}) {
+		return new ReadableStream<Uint8Array>({
+			async pull(controller) {
+				await tick();
+				before();
+				controller.error(new Error("connection lost"));
+			},
+		});
+	}
+
+	it("is an origin that cannot be reached", async () => {
+		await expect(filled(rows(breaking()))).rejects.toMatchObject({
+			code: "origin_unreachable",
+			cause: new Error("connection lost"),
+		});
+	});
+
+	it("is a client that went away where it did", async () => {
+		const client = new AbortController();
+		const answer = rows(breaking(() => client.abort()));
+		await expect(
+			filled(answer, { signal: client.signal }),
+		).rejects.toMatchObject({ code: "client_closed" });
+	});
+});

@@ -1,0 +1,290 @@
+// The promises of docs/consistency.md in a small world: the real cache, view and client wrapper, against random histories of
+// writes, reads, late answers, lagging stores, restarts and losses.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Freshness, View } from "../../src/consistency/freshness.ts";
+import { type Deed, live, type WorldOptions } from "../support/world.ts";
+
+const ISOLATES = 3;
+const CLIENTS = 3;
+const TAGS = ["api.a", "api.b"];
+
+const client = fc.nat(CLIENTS - 1);
+const isolate = fc.nat(ISOLATES - 1);
+const tag = fc.constantFrom(...TAGS);
+// In bursts, and now and then after a while.
+const afterMs = fc.oneof(
+	{ weight: 6, arbitrary: fc.nat(60) },
+	{ weight: 2, arbitrary: fc.nat(500) },
+	{ weight: 1, arbitrary: fc.nat(4_000) },
+);
+const directives = fc.oneof(
+	{ weight: 8, arbitrary: fc.constant("") },
+	{
+		weight: 1,
+		arbitrary: fc.constantFrom(
+			"no-cache",
+			"max-age=0",
+			"no-store",
+			"min-fresh=1",
+		),
+	},
+);
+
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+	{
+		weight: 20,
+		arbitrary: fc.record({
+			kind: fc.constant("read" as const),
+			afterMs,
+			client,
+			isolate,
+			tags: fc.oneof(
+				{ weight: 4, arbitrary: fc.constant(["api.a"]) },
+				{ weight: 1, arbitrary: fc.constantFrom(["api.b"], TAGS) },
+			),
+			directives,
+		}),
+	},
+	{
+		weight: 3,
+		arbitrary: fc.record({
+			kind: fc.constant("write" as const),
+			afterMs,
+			client,
+			isolate,
+			tag,
+		}),
+	},
+	{
+		weight: 3,
+		arbitrary: fc.record({
+			kind: fc.constant("commit" as const),
+			afterMs,
+			tag,
+		}),
+	},
+	{
+		weight: 1,
+		arbitrary: fc.oneof(
+			fc.record({
+				kind: fc.constant("restart isolate" as const),
+				afterMs,
+				isolate,
+			}),
+			fc.record({ kind: fc.constant("restart feed" as const), afterMs }),
+			fc.record({ kind: fc.constant("lose feed" as const), afterMs }),
+		),
+	},
+);
+
+const seed = fc.nat(0xffff_ffff);
+
+const history = fc.record({
+	seed,
+	deeds: fc.array(deed, { minLength: 20, maxLength: 120, size: "max" }),
+});
+
+type Mutant = NonNullable<WorldOptions["mutant"]>;
+
+function world(seed: number, mutant: Mutant = {}): WorldOptions {
+	return {
+		seed,
+		isolates: ISOLATES,
+		clients: CLIENTS,
+		stalenessMs: 1_000,
+		mutant,
+	};
+}
+
+describe("any history", () => {
+	it("keeps the promises", { timeout: 120_000 }, async () => {
+		let reads = 0;
+		let hits = 0;
+		await fc.assert(
+			fc.asyncProperty(history, async ({ seed, deeds }) => {
+				const life = await live(deeds, world(seed));
+				reads += life.reads;
+				hits += life.hits;
+				expect(life.violations).toEqual([]);
+			}),
+			{ numRuns: 30 },
+		);
+		// A world in which nothing is ever answered from the cache would keep them, too.
+		expect(hits / reads).toBeGreaterThan(0.15);
+	});
+});
+
+/** Whose freshness does something else than the real one. */
+function telling(change: (real: Freshness) => Partial<Freshness>): Mutant {
+	return {
+		freshness: (real) => ({
+			...real,
+			get problem() {
+				return real.problem;
+			},
+			...change(real),
+		}),
+	};
+}
+
+/** Whose views show something else than the real ones. */
+function seeing(change: (view: View) => Partial<View>): Mutant {
+	return telling((real) => {
+		const originals = new WeakMap<View, View>();
+		return {
+			async view(needs) {
+				const view = await real.view(needs);
+				if (view === undefined) return undefined;
+				const changed = { ...view, floor: view.floor, ...change(view) };
+				originals.set(changed, view);
+				return changed;
+			},
+			catalog: (view) => real.catalog(originals.get(view) ?? view),
+		};
+	});
+}
+
+/** `token()` is that of the last view, or one that nothing covers. */
+function withViewsToken(
+	change: (token: () => string) => Partial<Freshness>,
+): Mutant {
+	return telling((real) => {
+		let last = "0";
+		return {
+			async view(needs) {
+				const view = await real.view(needs);
+				last = view?.token ?? last;
+				return view;
+			},
+			...change(() => last),
+		};
+	});
+}
+
+/** Who carries what the last answer brought, and forgets what another did. */
+const forgetful: Mutant = {
+	client(fetch) {
+		let last: string | null = null;
+		return async (input, init) => {
+			const request = new Request(input, init);
+			if (last !== null) request.headers.set("Postern-Token", last);
+			const answer = await fetch(request);
+			last = answer.headers.get("Postern-Token") ?? last;
+			return answer;
+		};
+	},
+};
+
+const read = (afterMs: number, client: number, isolate: number): Deed => ({
+	kind: "read",
+	...{ afterMs, client, isolate, tags: ["api.a"], directives: "" },
+});
+const write = (afterMs: number, client: number, isolate: number): Deed => ({
+	kind: "write",
+	...{ afterMs, client, isolate, tag: "api.a" },
+});
+const commit: Deed = { kind: "commit", afterMs: 0, tag: "api.a" };
+
+/** Every isolate has the answer, and a young view. */
+const WARM = [
+	...[read(4_000, 0, 0), read(0, 0, 1), read(0, 0, 2)],
+	...[read(1_000, 0, 0), read(0, 0, 1), read(0, 0, 2)],
+];
+
+/** A write, and a read that overlaps it in an isolate that knows nothing of it: whose answer comes last? */
+const CROSSING = [200, 300, 400].flatMap((afterMs) => [
+	...WARM,
+	write(150, 1, 0),
+	read(afterMs, 1, 1),
+	read(150, 1, 2),
+]);
+
+/** One is shown a change by an isolate that has not heard of it, and goes on to one that has not, either. */
+const AHEAD = [150, 250, 350].flatMap((afterMs) => [
+	...WARM,
+	{ ...commit, afterMs: 150 },
+	{ ...read(0, 2, 0), directives: "no-cache" },
+	read(afterMs, 1, 0),
+	read(150, 1, 1),
+]);
+
+/** The numbers begin anew, while an isolate has an answer with one of the old ones. */
+const ANEW: Deed[] = [
+	...[0, 0, 0].flatMap(() => [commit, read(4_000, 0, 1)]),
+	commit,
+	read(4_000, 0, 0),
+	{ kind: "lose feed", afterMs: 100 },
+	read(2_000, 0, 1),
+];
+
+describe("a history finds out", () => {
+	const MUTANTS: [name: string, mutant: Mutant, deeds?: readonly Deed[]][] = [
+		["views that miss changes", seeing(() => ({ lastChange: () => 0 }))],
+		[
+			"entries of an epoch that is over",
+			seeing(() => ({ epoch: "always" })),
+			ANEW,
+		],
+		["stamps ahead of the view", seeing(({ seq }) => ({ seq: seq + 1 }))],
+		[
+			"views that are older than was asked for",
+			telling((real) => ({
+				view: ({ tokens }) => real.view({ tokens, maxAgeMs: 60_000 }),
+			})),
+		],
+		[
+			"views that do not cover the tokens",
+			telling((real) => ({
+				view: ({ maxAgeMs }) => real.view({ tokens: [], maxAgeMs }),
+			})),
+		],
+		[
+			"answers whose token is a view's, though they may show more",
+			withViewsToken((token) => ({ tokenForNow: () => token() })),
+		],
+		[
+			"stored answers that pass for covered by any view",
+			seeing(() => ({ covers: () => true })),
+			AHEAD,
+		],
+		[
+			"writes that are not followed by a look at the feed",
+			withViewsToken((token) => ({ afterWrite: async () => token() })),
+		],
+		["clients that carry nothing", { client: (fetch) => fetch }],
+		["clients that carry the last answer's token alone", forgetful, CROSSING],
+	];
+
+	it.each(MUTANTS)("%s", { timeout: 120_000 }, async (_, mutant, deeds) => {
+		const histories =
+			deeds === undefined
+				? history
+				: fc.record({ seed, deeds: fc.constant(deeds) });
+		const { failed } = await fc.check(
+			fc.asyncProperty(histories, async ({ seed, deeds }) => {
+				const { violations } = await live(deeds, world(seed, mutant));
+				return violations.length === 0;
+			}),
+			{ numRuns: 100, endOnFailure: true, seed: 1 },
+		);
+		expect(failed).toBe(true);
+	});
+
+	it.each([
+		["what an isolate was ahead of", AHEAD],
+		["answers that cross", CROSSING],
+		["numbers that begin anew", ANEW],
+	])(
+		"nothing about the real ones by %s",
+		{ timeout: 120_000 },
+		async (_, deeds) => {
+			await fc.assert(
+				fc.asyncProperty(seed, async (seed) => {
+					expect((await live(deeds, world(seed))).violations).toEqual([]);
+				}),
+				{ numRuns: 20 },
+			);
+		},
+	);
+});

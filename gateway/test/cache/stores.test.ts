@@ -1,0 +1,348 @@
+// One suite that every store of entries passes; then what each has beside it.
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { type Entry, sizeOf } from "../../src/cache/entry.ts";
+import { createCarefulStore } from "../../src/cache/fail-open-store.ts";
+import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
+import { MemoryStore } from "../../src/cache/memory-store.ts";
+import type { Store } from "../../src/cache/store.ts";
+import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
+import { NOW } from "../support/tokens.ts";
+
+const careful = (store: Store) =>
+	createCarefulStore({
+		store,
+		now: () => NOW,
+		sleep: () => new Promise(() => {}),
+		log() {},
+	});
+
+const STORES: [name: string, make: () => Store][] = [
+	["the memory of an isolate", () => new MemoryStore(4_000_000)],
+	["Workers KV", () => new KvStore(env.CACHE)],
+	["Workers KV, carefully", () => careful(new KvStore(env.CACHE))],
+];
+
+const ALL_BYTES = new Uint8Array(256).map((_, index) => index);
+
+const ENTRIES: [name: string, entry: Entry][] = [
+	["an answer", entryOf()],
+	["a part of one", entryOf({ status: 206, statusText: "Partial Content" })],
+	["an empty list", entryOf({ body: bytesOf("[]") })],
+	["no body", entryOf({ body: new Uint8Array() })],
+	["no headers", entryOf({ headers: [], statusText: "" })],
+	["bytes that are no text", entryOf({ body: ALL_BYTES })],
+	["a body of 1 MiB", entryOf({ body: new Uint8Array(1_048_576).fill(65) })],
+	[
+		"headers beyond ASCII",
+		entryOf({ headers: [["content-location", "/rest/v1/städte?ort=京"]] }),
+	],
+	[
+		"several headers of a name, in their order",
+		entryOf({
+			headers: [
+				["warning", '299 - "a"'],
+				["vary", "Accept"],
+				["warning", '299 - "b"'],
+			],
+		}),
+	],
+	["zeros", entryOf({ seq: 0, filledAt: 0, epoch: "", token: "0" })],
+	["large numbers", entryOf({ seq: Number.MAX_SAFE_INTEGER })],
+	["a broken half of a character", entryOf({ epoch: "\ud800" })],
+];
+
+describe.each(STORES)("%s", (storeName, make) => {
+	const store = make();
+	/** Stores outlive a test. */
+	const named = (name: string) => `${storeName}: ${name}`;
+
+	it("has nothing that was not put", async () => {
+		expect(await store.get(named("never"))).toBeUndefined();
+	});
+
+	it.each(ENTRIES)("gives back %s as it was", async (name, entry) => {
+		await store.put(named(name), entry);
+		expect(await store.get(named(name))).toEqual(entry);
+	});
+
+	it("has the last that was put under a name", async () => {
+		const name = named("twice");
+		await store.put(name, entryOf({ seq: 1, body: bytesOf("longer") }));
+		await store.put(name, entryOf({ seq: 2, body: bytesOf("b") }));
+		expect(await store.get(name)).toEqual(
+			entryOf({ seq: 2, body: bytesOf("b") }),
+		);
+	});
+
+	it("keeps names apart", async () => {
+		await store.put(named("one"), entryOf({ seq: 1 }));
+		await store.put(named("other"), entryOf({ seq: 2 }));
+		expect((await store.get(named("one")))?.seq).toBe(1);
+	});
+});
+
+describe("the memory of an isolate", () => {
+	const size = sizeOf(entryOf());
+	const names = (store: MemoryStore) =>
+		["a", "b", "c", "d"].filter((name) => store.look(name) !== undefined);
+
+	function filled(maxBytes: number, ...puts: string[]) {
+		const store = new MemoryStore(maxBytes);
+		for (const name of puts) store.keep(name, entryOf());
+		return store;
+	}
+
+	it("takes no more than its bytes", () => {
+		const store = filled(3 * size, "a", "b", "c", "d");
+		expect(store.bytes).toBe(3 * size);
+	});
+
+	it("counts what is put under a name once", () => {
+		expect(filled(3 * size, "a", "a", "a").bytes).toBe(size);
+	});
+
+	it("counts a body", () => {
+		const body = new Uint8Array(1_000);
+		expect(
+			sizeOf(entryOf({ body })) - sizeOf(entryOf({ body: body.subarray(500) })),
+		).toBe(500);
+	});
+
+	it("forgets what was put first", () => {
+		expect(names(filled(3 * size, "a", "b", "c", "d"))).toEqual([
+			"b",
+			"c",
+			"d",
+		]);
+	});
+
+	it("keeps what was used since", () => {
+		const store = filled(3 * size, "a", "b", "c");
+		store.look("a");
+		store.keep("d", entryOf());
+		expect(names(store)).toEqual(["a", "c", "d"]);
+	});
+
+	it("keeps what was put anew", () => {
+		const store = filled(3 * size, "a", "b", "c");
+		store.keep("a", entryOf());
+		store.keep("d", entryOf());
+		expect(names(store)).toEqual(["a", "c", "d"]);
+	});
+
+	it("forgets as many as a large one needs", () => {
+		const store = filled(3 * size, "a", "b", "c");
+		const body = new Uint8Array(entryOf().body.length + size);
+		store.keep("d", entryOf({ body }));
+		expect(names(store)).toEqual(["c", "d"]);
+	});
+
+	it("forgets nothing for one that is larger than all of it", () => {
+		const store = filled(3 * size, "a", "b");
+		store.keep("d", entryOf({ body: new Uint8Array(4 * size) }));
+		expect([names(store), store.bytes]).toEqual([["a", "b"], 2 * size]);
+	});
+
+	it("forgets what has the name of one that is too large", () => {
+		const store = filled(3 * size, "a", "b");
+		store.keep("a", entryOf({ body: new Uint8Array(4 * size) }));
+		expect([names(store), store.bytes]).toEqual([["b"], size]);
+	});
+});
+
+describe("Workers KV", () => {
+	/** Remembers what it is asked, and answers as told. */
+	function recording(value: unknown = null) {
+		const calls: unknown[] = [];
+		const namespace: Namespace = {
+			async get(name, options) {
+				calls.push(["get", name, options]);
+				// KV answers what somebody put, whatever that is.
+				return value as ArrayBuffer | null;
+			},
+			async put(name, bytes, options) {
+				calls.push(["put", name, bytes.byteLength > 0, options]);
+			},
+		};
+		return { calls, store: new KvStore(namespace) };
+	}
+
+	it("is read anew as often as it allows", async () => {
+		const { calls, store } = recording();
+		await store.get("n");
+		expect(calls).toEqual([
+			["get", "answer2:n", { type: "arrayBuffer", cacheTtl: 30 }],
+		]);
+	});
+
+	it("forgets an entry after a day", async () => {
+		const { calls, store } = recording();
+		await store.put("n", entryOf());
+		expect(calls).toEqual([
+			["put", "answer2:n", true, { expirationTtl: 86_400 }],
+		]);
+	});
+
+	it("has an expiration by its own word", async () => {
+		await new KvStore(env.CACHE).put("expiring", entryOf());
+		const { keys } = await env.CACHE.list({ prefix: "answer2:expiring" });
+		const inSeconds = (keys[0]?.expiration ?? 0) - Date.now() / 1_000;
+		expect(inSeconds).toBeGreaterThan(86_000);
+	});
+
+	/** The bytes of an entry, its head changed. */
+	function encoded(
+		change: (head: Record<string, unknown>) => object,
+	): ArrayBuffer {
+		const { body, ...fields } = entryOf();
+		const head = bytesOf(JSON.stringify(change(fields)));
+		const bytes = new Uint8Array(4 + head.length + body.length);
+		new DataView(bytes.buffer).setUint32(0, head.length);
+		bytes.set(head, 4);
+		bytes.set(body, 4 + head.length);
+		return bytes.buffer;
+	}
+
+	it("reads what was written by hand", async () => {
+		const { store } = recording(encoded((head) => head));
+		expect(await store.get("n")).toEqual(entryOf());
+	});
+
+	const without = (field: string) =>
+		encoded(({ [field]: _, ...others }) => others);
+	const withField = (field: string, value: unknown) =>
+		encoded((head) => ({ ...head, [field]: value }));
+	const GARBAGE: [name: string, value: unknown][] = [
+		["nothing at all", new ArrayBuffer(0)],
+		["three bytes", new ArrayBuffer(3)],
+		["a head of no length", new ArrayBuffer(4)],
+		[
+			"a head longer than all",
+			new Uint8Array([0xff, 0xff, 0xff, 0xff, 1]).buffer,
+		],
+		["an error page", bytesOf("<html>Bad gateway</html>").buffer],
+		["a head that is no JSON", new Uint8Array([0, 0, 0, 1, 0x7b]).buffer],
+		["a head that is no text", new Uint8Array([0, 0, 0, 1, 0xff]).buffer],
+		["null", new Uint8Array([0, 0, 0, 4, ...bytesOf("null")]).buffer],
+		["text", "text"],
+		["undefined", undefined],
+		["an object", {}],
+		...Object.keys(entryOf())
+			.filter((field) => field !== "body")
+			.map((field): [string, unknown] => [`no ${field}`, without(field)]),
+		["a seq that is no number", withField("seq", "7")],
+		["half a seq", withField("seq", 7.5)],
+		["another status", withField("status", 404)],
+		["a status that is none", withField("status", 1_000)],
+		["a header in two lines", withField("headers", [["a", "b\r\nc: d"]])],
+		["a header of no name", withField("headers", [["a b\n", "c"]])],
+		["a header without a value", withField("headers", [["a"]])],
+		["headers as an object", withField("headers", { a: "b" })],
+		["a reason phrase in two lines", withField("statusText", "O\nK")],
+		["a tag in two lines", withField("etag", '"a\n"')],
+		["times that are none", withField("filledAt", null)],
+	];
+
+	it.each(GARBAGE)("takes for nothing: %s", async (_, value) => {
+		const { store } = recording(value);
+		expect(await store.get("n")).toBeUndefined();
+	});
+
+	it("takes for nothing what is cut off, wherever", async () => {
+		const whole = encoded((head) => head);
+		const end = 4 + new DataView(whole).getUint32(0);
+		const found = await Promise.all(
+			Array.from({ length: end }, (_, length) =>
+				recording(whole.slice(0, length)).store.get("n"),
+			),
+		);
+		expect(found.filter((entry) => entry !== undefined)).toEqual([]);
+	});
+});
+
+describe("a store that is asked carefully", () => {
+	function around(store: Store, { isLate = false } = {}) {
+		const logged: unknown[] = [];
+		const slept: number[] = [];
+		const clock = { ms: NOW };
+		return {
+			logged,
+			slept,
+			clock,
+			store: createCarefulStore({
+				store,
+				now: () => clock.ms,
+				async sleep(ms) {
+					slept.push(ms);
+					if (isLate) return tick();
+					await new Promise(() => {});
+				},
+				log: (problem) => logged.push(problem),
+			}),
+		};
+	}
+	const PROBLEM = new Error("KV GET failed: 500");
+	const BROKEN: [name: string, store: Store][] = [
+		[
+			"rejects",
+			{
+				get: () => Promise.reject(PROBLEM),
+				put: () => Promise.reject(PROBLEM),
+			},
+		],
+		[
+			"throws",
+			{
+				get() {
+					throw PROBLEM;
+				},
+				put() {
+					throw PROBLEM;
+				},
+			},
+		],
+	];
+
+	it.each(BROKEN)("has nothing where it %s, and says so", async (_, broken) => {
+		const { store, logged } = around(broken);
+		expect([await store.get("n"), logged]).toEqual([undefined, [PROBLEM]]);
+	});
+
+	it.each(BROKEN)("fails nobody where a put %s", async (_, broken) => {
+		const { store, logged } = around(broken);
+		await store.put("n", entryOf());
+		expect(logged).toEqual([PROBLEM]);
+	});
+
+	const silent: Store = {
+		get: vi.fn(() => new Promise<never>(() => {})),
+		put: () => new Promise<never>(() => {}),
+	};
+
+	it("has nothing after a second of silence, and says so", async () => {
+		const { store, slept, logged } = around(silent, { isLate: true });
+		expect([await store.get("n"), slept, logged]).toEqual([
+			undefined,
+			[1_000],
+			[new Error("The store of answers is silent for 1000 ms")],
+		]);
+	});
+
+	it("is left in peace for ten seconds then", async () => {
+		const get = vi.fn(() => new Promise<never>(() => {}));
+		const { store, clock } = around({ ...silent, get }, { isLate: true });
+		await store.get("a");
+		clock.ms += 9_999;
+		await store.get("b");
+		clock.ms += 1;
+		await store.get("c");
+		expect(get.mock.calls).toEqual([["a"], ["c"]]);
+	});
+
+	it("is waited for no longer than it takes", async () => {
+		const entries = new Map([["n", entryOf()]]);
+		const { store } = around(mapStore(entries));
+		expect(await store.get("n")).toEqual(entryOf());
+	});
+});

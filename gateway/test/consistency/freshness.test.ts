@@ -1,0 +1,977 @@
+// What an isolate vouches for: how old its view is, what it covers, whom it asks and when, and what it does when it cannot.
+import { describe, expect, it } from "vitest";
+import {
+	createFreshness,
+	type Needs,
+} from "../../src/consistency/freshness.ts";
+import { toToken } from "../../src/feed/consistency-token.ts";
+import type {
+	CatalogAnswer,
+	Change,
+	SyncAnswer,
+	SyncRequest,
+} from "../../src/feed/feed.ts";
+import type { Catalog } from "../../src/planner/catalog.ts";
+import { settle, stoppedTime } from "../support/change-feed.ts";
+
+const SECOND = 1_000;
+/** How far the object's clock is ahead of the isolate's. */
+const APART_MS = 12_345_678;
+
+type Following = Extract<SyncAnswer, { state: "following" }>;
+
+const ABSENT: SyncAnswer = { state: "absent", reason: "no schema postern" };
+
+interface Asked<Answer> {
+	readonly request: SyncRequest;
+	readonly answer: (answer: Answer) => void;
+	readonly fail: (error: unknown) => void;
+}
+
+/** An isolate, a clock that stands still, and a feed that answers when the test says so. */
+function startIsolate() {
+	const time = stoppedTime();
+	const asked: Asked<SyncAnswer>[] = [];
+	const catalogs: Asked<CatalogAnswer>[] = [];
+	const logged: unknown[] = [];
+	const background: Promise<unknown>[] = [];
+	const ask = <Answer>(all: Asked<Answer>[], request: SyncRequest) =>
+		new Promise<Answer>((answer, fail) => all.push({ request, answer, fail }));
+	let isLost = false;
+	const freshness = createFreshness({
+		feed: {
+			sync: (request) => ask(asked, request),
+			catalog: () => ask(catalogs, { maxAgeMs: 0 }),
+		},
+		readCatalog(json) {
+			if (json === "none") throw new Error("no catalog");
+			return json as Catalog;
+		},
+		now: time.now,
+		sleep: (ms) => (isLost ? new Promise(() => {}) : time.sleep(ms)),
+		waitUntil: (promise) => background.push(promise),
+		log: (problem) => logged.push(problem),
+	});
+	/** The feed as it is: a poll began `ageMs` ago. */
+	const following = ({
+		ageMs = 0,
+		...given
+	}: Partial<Following> & { ageMs?: number } = {}): Following => {
+		const now = time.now() + APART_MS;
+		return {
+			state: "following",
+			epoch: "e1",
+			seq: 5,
+			floor: 0,
+			life: "l1",
+			asOf: now - ageMs,
+			now,
+			changes: [],
+			isWhole: true,
+			catalogChangedMsAgo: null,
+			...given,
+		};
+	};
+	return {
+		time,
+		asked,
+		catalogs,
+		logged,
+		background,
+		freshness,
+		following,
+		/** A request whose client goes away at once: nothing that it awaits ever comes. */
+		async lose(request: () => unknown) {
+			isLost = true;
+			request();
+			await settle();
+			isLost = false;
+		},
+		/** Lets the isolate know of it. */
+		async learn(given: Parameters<typeof following>[0] = {}) {
+			const work = freshness.afterWrite();
+			await settle();
+			asked.at(-1)?.answer(following(given));
+			await time.until(work);
+			asked.length = 0;
+			background.length = 0;
+		},
+		view: (needs: Partial<Needs> = {}) =>
+			freshness.view({ maxAgeMs: 5 * SECOND, tokens: [], ...needs }),
+	};
+}
+
+describe("a view", () => {
+	it("is asked of the feed where there is none", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view();
+		await settle();
+		asked[0]?.answer(following({ changes: [["api.a", 3]] }));
+		const found = await time.until(work);
+		expect([
+			asked.map(({ request }) => request.known),
+			found?.epoch,
+			found?.seq,
+			found?.lastChange("api.a"),
+			found?.lastChange("api.b"),
+		]).toEqual([[undefined], "e1", 5, 3, 0]);
+	});
+
+	it("is given from memory while it is young enough", async () => {
+		const { learn, view, asked, time } = startIsolate();
+		await learn();
+		await time.pass(2_400);
+		expect([(await view())?.seq, asked.length]).toEqual([5, 0]);
+	});
+
+	it("is not given from memory when it is older than wanted", async () => {
+		const { learn, view, asked, time } = startIsolate();
+		await learn();
+		await time.pass(5 * SECOND);
+		view();
+		await settle();
+		expect(asked).toHaveLength(1);
+	});
+
+	it("is as of the beginning of the poll, by the isolate's clock, or a little earlier", async () => {
+		const { learn, view, time } = startIsolate();
+		await learn({ ageMs: 700 });
+		const found = await view();
+		expect(time.now() - (found?.asOf ?? 0)).toBe(701);
+	});
+
+	it("is as of the moment of the question where the answer took its time", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const start = time.now();
+		const work = view();
+		await time.pass(800);
+		// The poll began when the question had come, 300 ms ago.
+		asked[0]?.answer(following({ ageMs: 300 }));
+		const found = await time.until(work);
+		expect((found?.asOf ?? 0) - start).toBe(-301);
+	});
+
+	it("asks for half the age, since the answer grows older on its way", async () => {
+		const { view, asked } = startIsolate();
+		view({ maxAgeMs: 3 * SECOND });
+		await settle();
+		expect(asked[0]?.request.maxAgeMs).toBe(1_500);
+	});
+
+	it("asks for no more than a minute where any age will do", async () => {
+		const { view, asked } = startIsolate();
+		view({ maxAgeMs: Number.POSITIVE_INFINITY });
+		await settle();
+		expect(asked[0]?.request.maxAgeMs).toBe(60 * SECOND);
+	});
+
+	it("is not given where the answer was too long on its way", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view({ maxAgeMs: SECOND });
+		await time.pass(900);
+		asked[0]?.answer(following({ ageMs: 200 }));
+		await settle();
+		await time.pass(900);
+		asked[1]?.answer(following({ ageMs: 200 }));
+		expect(await time.until(work)).toBe(undefined);
+	});
+
+	it("no older than now is of a poll that begins after the question, however long that takes", async () => {
+		const { learn, view, asked, following, time } = startIsolate();
+		await learn();
+		const work = view({ maxAgeMs: 0 });
+		await time.pass(900);
+		asked[0]?.answer(following({ seq: 6, isWhole: false, ageMs: 900 }));
+		const found = await time.until(work);
+		expect([asked.length, asked[0]?.request.maxAgeMs, found?.seq]).toEqual([
+			1, 0, 6,
+		]);
+	});
+
+	it("is asked for by one request while others wait", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const works = [view(), view(), view()];
+		await time.pass(100);
+		asked[0]?.answer(following());
+		const found = await time.until(Promise.all(works));
+		expect([asked.length, found.map((view) => view?.seq)]).toEqual([
+			1,
+			[5, 5, 5],
+		]);
+	});
+
+	it("takes only what is new, and keeps the rest", async () => {
+		const { learn, view, asked, following, time } = startIsolate();
+		await learn({ changes: [["api.a", 3]] });
+		await time.pass(6 * SECOND);
+		const work = view();
+		await settle();
+		asked[0]?.answer(
+			following({ seq: 6, isWhole: false, changes: [["api.b", 6]] }),
+		);
+		const found = await time.until(work);
+		expect([
+			asked[0]?.request.known,
+			found?.lastChange("api.a"),
+			found?.lastChange("api.b"),
+		]).toEqual([{ epoch: "e1", seq: 5 }, 3, 6]);
+	});
+
+	it("of another epoch knows nothing of the one before", async () => {
+		const { learn, view, asked, following, time } = startIsolate();
+		await learn({ changes: [["api.a", 3]] });
+		await time.pass(6 * SECOND);
+		const work = view();
+		await settle();
+		asked[0]?.answer(following({ epoch: "e2", seq: 1 }));
+		const found = await time.until(work);
+		expect([found?.epoch, found?.lastChange("api.a")]).toEqual(["e2", 0]);
+	});
+
+	it("that somebody holds keeps its epoch, and its floor keeps up with what is forgotten", async () => {
+		const { learn, view, following, asked, time } = startIsolate();
+		await learn({ changes: [["api.a", 3]] });
+		const held = await view();
+		await time.pass(6 * SECOND);
+		const work = view();
+		await settle();
+		asked[0]?.answer(following({ seq: 9, floor: 7, isWhole: false }));
+		await time.until(work);
+		expect([
+			held?.epoch,
+			held?.seq,
+			held?.floor,
+			held?.lastChange("x"),
+		]).toEqual(["e1", 5, 7, 7]);
+	});
+
+	it("tells when the catalog changed, or later", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view();
+		await time.pass(200);
+		asked[0]?.answer(following({ catalogChangedMsAgo: 50 }));
+		const found = await time.until(work);
+		expect(time.now() - (found?.catalogChangedAt ?? 0)).toBeLessThanOrEqual(
+			50 + 25,
+		);
+	});
+
+	it("tells of no change of the catalog where there was none", async () => {
+		const { learn, view } = startIsolate();
+		await learn();
+		expect((await view())?.catalogChangedAt).toBe(undefined);
+	});
+});
+
+describe("a view in the background", () => {
+	it("is refreshed when it is older than half of what is wanted", async () => {
+		const { learn, view, asked, time } = startIsolate();
+		await learn();
+		await time.pass(2_600);
+		const found = await view();
+		expect([found?.seq, asked.length]).toEqual([5, 1]);
+	});
+
+	it("is refreshed by one request", async () => {
+		const { learn, view, asked, time } = startIsolate();
+		await learn();
+		await time.pass(2_600);
+		await Promise.all([view(), view(), view()]);
+		expect(asked).toHaveLength(1);
+	});
+
+	it("is refreshed after the request's own end", async () => {
+		const { learn, view, asked, following, background, time } = startIsolate();
+		await learn();
+		await time.pass(2_600);
+		await view();
+		asked[0]?.answer(following({ seq: 6, isWhole: false }));
+		await Promise.all(background);
+		expect((await view())?.seq).toBe(6);
+	});
+
+	it("is refreshed by another request where the first was cut off", async () => {
+		const { learn, lose, view, asked, time } = startIsolate();
+		await learn();
+		await time.pass(2_600);
+		await lose(view);
+		await time.pass(2_500);
+		view();
+		await settle();
+		expect(asked).toHaveLength(2);
+	});
+
+	it("does no harm where it fails", async () => {
+		const { learn, view, asked, background, time } = startIsolate();
+		await learn();
+		await time.pass(2_600);
+		await view();
+		asked[0]?.fail(new Error("gone"));
+		await Promise.all(background);
+		expect((await view())?.seq).toBe(5);
+	});
+});
+
+describe("answers that overtake each other", () => {
+	/** Two questions of one isolate, unanswered. */
+	async function askTwice() {
+		const isolate = startIsolate();
+		await isolate.learn({ changes: [["api.a", 3]] });
+		const first = isolate.freshness.afterWrite();
+		const second = isolate.view({ maxAgeMs: 0 });
+		await isolate.time.pass(10);
+		const [one, two] = isolate.asked;
+		if (!one || !two) throw new Error("they share a call");
+		return {
+			...isolate,
+			first,
+			second,
+			async answerFirst(answer: SyncAnswer) {
+				one.answer(answer);
+				await isolate.time.pass(30);
+			},
+			async answerSecond(answer: SyncAnswer) {
+				two.answer(answer);
+				await isolate.time.pass(30);
+			},
+		};
+	}
+
+	const later = (isolate: ReturnType<typeof startIsolate>, changes: Change[]) =>
+		isolate.following({ seq: 7, isWhole: false, changes });
+
+	it("do not take the view back", async () => {
+		const isolate = await askTwice();
+		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
+		await isolate.answerSecond(later(isolate, [["api.b", 7]]));
+		await isolate.answerFirst(old);
+		const view = await isolate.view();
+		expect([view?.seq, view?.lastChange("api.b")]).toEqual([7, 7]);
+	});
+
+	it("of one poll keep the higher number", async () => {
+		const isolate = await askTwice();
+		const before = isolate.following({ seq: 6, isWhole: false });
+		const after = { ...before, seq: 7, changes: [["catalog", 7]] as Change[] };
+		await isolate.answerSecond(after);
+		await isolate.answerFirst(before);
+		expect((await isolate.view())?.seq).toBe(7);
+	});
+
+	it("satisfy whoever asked for the older one", async () => {
+		const isolate = await askTwice();
+		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
+		const token = toToken(old);
+		await isolate.answerSecond(later(isolate, []));
+		await isolate.answerFirst(old);
+		const view = await isolate.view();
+		expect([await isolate.first, view?.covers(token)]).toEqual([
+			view?.token,
+			true,
+		]);
+	});
+
+	it("do not take it back to an epoch that has ended", async () => {
+		const isolate = await askTwice();
+		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
+		await isolate.answerSecond(isolate.following({ epoch: "e2", seq: 1 }));
+		await isolate.answerFirst(old);
+		expect((await isolate.view())?.epoch).toBe("e2");
+	});
+
+	it("of a later life count though that life's clock is behind", async () => {
+		const isolate = await askTwice();
+		const young = isolate.following({ life: "l2", seq: 7, isWhole: false });
+		await isolate.answerFirst(isolate.following({ seq: 6, isWhole: false }));
+		await isolate.answerSecond({
+			...young,
+			asOf: young.asOf - 500_000,
+			now: young.now - 500_000,
+		});
+		const view = await isolate.view();
+		expect([view?.seq, view?.token.split(".")[1]]).toEqual([7, "l2"]);
+	});
+
+	it("of an earlier life do not count where they were asked for earlier", async () => {
+		const isolate = await askTwice();
+		const old = isolate.following({ seq: 6, isWhole: false });
+		await isolate.answerSecond(
+			isolate.following({ life: "l2", seq: 7, isWhole: false }),
+		);
+		await isolate.answerFirst(old);
+		// What is known instead may be of before whoever asked for it came: it is asked again.
+		expect([
+			(await isolate.view())?.token.split(".")[1],
+			isolate.asked.length,
+		]).toEqual(["l2", 3]);
+	});
+
+	it("are not added to what they do not go on from", async () => {
+		const isolate = await askTwice();
+		await isolate.answerFirst(isolate.following({ epoch: "e2", seq: 1 }));
+		// Asked for when the isolate knew e1, answered by another life that knew of no other.
+		await isolate.answerSecond(
+			isolate.following({ life: "l2", seq: 6, isWhole: false }),
+		);
+		expect([(await isolate.view())?.epoch, isolate.asked.length]).toEqual([
+			"e2",
+			3,
+		]);
+	});
+
+	it("of one poll count by when they were asked for where the epoch is another", async () => {
+		const isolate = await askTwice();
+		const before = isolate.following({ seq: 6, isWhole: false });
+		await isolate.answerFirst(before);
+		await isolate.answerSecond({
+			...before,
+			epoch: "e2",
+			seq: 1,
+			isWhole: true,
+		});
+		expect((await isolate.view())?.epoch).toBe("e2");
+	});
+
+	it("that came too late for who asked are good for others", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view();
+		await time.pass(2_100);
+		expect(await time.until(work)).toBe(undefined);
+		asked[0]?.answer(following({ ageMs: 100 }));
+		await settle();
+		expect((await view())?.seq).toBe(5);
+	});
+});
+
+describe("tokens", () => {
+	it("that the view covers are given from memory", async () => {
+		const { learn, view, asked } = startIsolate();
+		await learn();
+		const token = (await view())?.token ?? "";
+		await view({ tokens: [token] });
+		expect(asked).toHaveLength(0);
+	});
+
+	it.each([
+		["of a later poll", (token: string) => `${token}0`],
+		["of another life", (token: string) => token.replace("l1", "l2")],
+		["of another epoch", (token: string) => token.replace("e1", "e2")],
+		["that are none", () => "0"],
+	])("%s are asked of the feed", async (_, tokenOf) => {
+		const { learn, view, asked } = startIsolate();
+		await learn();
+		const token = tokenOf((await view())?.token ?? "");
+		view({ tokens: [token] });
+		await settle();
+		expect(asked.map(({ request }) => request.tokens)).toEqual([[token]]);
+	});
+
+	it("are covered by the answer, whatever they say", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view({ tokens: ["0", "l2.e9.zz"] });
+		await settle();
+		asked[0]?.answer(following());
+		expect((await time.until(work))?.seq).toBe(5);
+	});
+
+	it("are not covered by an answer that was asked for before they came", async () => {
+		const { learn, view, asked, following, time } = startIsolate();
+		await learn();
+		await time.pass(6 * SECOND);
+		const first = view();
+		await time.pass(10);
+		const second = view({ tokens: ["0"] });
+		asked[0]?.answer(following({ seq: 6, isWhole: false }));
+		await time.until(first);
+		await time.pass(30);
+		expect(asked.map(({ request }) => request.tokens)).toEqual([[], ["0"]]);
+		asked[1]?.answer(following({ seq: 7, isWhole: false }));
+		expect((await time.until(second))?.seq).toBe(7);
+	});
+
+	it("of several requests are asked for together", async () => {
+		const { learn, view, asked, following, time } = startIsolate();
+		await learn();
+		const works = [view({ tokens: ["a"] })];
+		await time.pass(10);
+		works.push(view({ tokens: ["b"] }), view({ tokens: ["c"] }));
+		asked[0]?.answer(following({ isWhole: false }));
+		await time.pass(30);
+		asked[1]?.answer(following({ isWhole: false }));
+		await time.until(Promise.all(works));
+		expect(asked.map(({ request }) => request.tokens)).toEqual([
+			["a"],
+			["b", "c"],
+		]);
+	});
+
+	it("are not taken for covered where whoever asked for them has gone", async () => {
+		const isolate = startIsolate();
+		const { learn, lose, view, asked, following, time } = isolate;
+		await learn();
+		const first = view({ tokens: ["a"] });
+		await time.pass(10);
+		const second = view({ tokens: ["b"] });
+		asked[0]?.answer(following({ isWhole: false }));
+		await settle();
+		// Before the second looks again, somebody begins the call that it waits for.
+		await lose(() => view({ tokens: ["c"] }));
+		await first;
+		await time.pass(2_600);
+		expect([asked.map(({ request }) => request.tokens), await second]).toEqual([
+			[["a"], ["b", "c"]],
+			undefined,
+		]);
+	});
+
+	it("that are very many are one that nothing covers", async () => {
+		const { learn, view, asked } = startIsolate();
+		await learn();
+		view({ tokens: Array.from({ length: 101 }, (_, at) => `t${at}`) });
+		await settle();
+		expect(asked[0]?.request.tokens).toEqual(["0"]);
+	});
+
+	it("do not make a view younger than its poll", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view({ tokens: ["0"], maxAgeMs: SECOND });
+		await settle();
+		asked[0]?.answer(following({ ageMs: 1_001 }));
+		await settle();
+		asked[1]?.answer(following({ ageMs: 1_002 }));
+		expect(await time.until(work)).toBe(undefined);
+	});
+});
+
+describe("after a write", () => {
+	it("the feed is asked for a poll that begins then", async () => {
+		const { learn, freshness, asked } = startIsolate();
+		await learn();
+		freshness.afterWrite();
+		await settle();
+		expect(asked.map(({ request }) => request.maxAgeMs)).toEqual([0]);
+	});
+
+	it("the token is of that poll, and the view follows", async () => {
+		const { learn, freshness, asked, following, view, time } = startIsolate();
+		await learn();
+		await time.pass(10);
+		const work = freshness.afterWrite();
+		await settle();
+		const answer = following({ seq: 6, isWhole: false });
+		asked[0]?.answer(answer);
+		expect([await time.until(work), (await view())?.seq]).toEqual([
+			toToken(answer),
+			6,
+		]);
+	});
+
+	it("a call is made though a reader's is under way", async () => {
+		const { view, freshness, asked } = startIsolate();
+		view();
+		await settle();
+		freshness.afterWrite();
+		await settle();
+		expect(asked).toHaveLength(2);
+	});
+
+	it("a call that was made for another write before is not enough", async () => {
+		const { freshness, asked, following, time } = startIsolate();
+		const first = freshness.afterWrite();
+		await time.pass(10);
+		const second = freshness.afterWrite();
+		asked[0]?.answer(following());
+		await time.until(first);
+		await time.pass(30);
+		expect(asked).toHaveLength(2);
+		const answer = following({ seq: 6, isWhole: false });
+		asked[1]?.answer(answer);
+		expect(await time.until(second)).toBe(toToken(answer));
+	});
+
+	it("the token forces a poll where the feed cannot be asked", async () => {
+		const { learn, freshness, asked, time } = startIsolate();
+		await learn();
+		const work = freshness.afterWrite();
+		await settle();
+		asked[0]?.fail(new Error("gone"));
+		expect(await time.until(work)).toBe("0");
+	});
+
+	it("the token forces a poll where the feed does not answer in two seconds", async () => {
+		const { freshness, time } = startIsolate();
+		const work = freshness.afterWrite();
+		const start = time.ms;
+		expect([await time.until(work), time.ms - start]).toEqual(["0", 2_000]);
+	});
+
+	it("the token forces a look where the database tracks nothing", async () => {
+		const { freshness, asked, time } = startIsolate();
+		const work = freshness.afterWrite();
+		await settle();
+		asked[0]?.answer(ABSENT);
+		expect(await time.until(work)).toBe("0");
+	});
+});
+
+describe("a token for now", () => {
+	const asOfIn = (token = "") =>
+		Number.parseInt(token.split(".")[2] ?? "", 36) - APART_MS;
+
+	it("is later than any moment that the object's clock can have shown", async () => {
+		const { freshness, asked, following, time } = startIsolate();
+		const work = freshness.afterWrite();
+		await time.pass(400);
+		const answer = following();
+		await time.pass(300);
+		asked[0]?.answer(answer);
+		await time.until(work);
+		await time.pass(5 * SECOND);
+		const ahead = asOfIn(freshness.tokenForNow()) - time.now();
+		// The 400 ms on the way, a thousandth of what has passed since, and the cut ends.
+		expect([ahead >= 402, ahead <= 402 + 8]).toEqual([true, true]);
+	});
+
+	it("is not covered by the view, though that is of this very moment", async () => {
+		const { learn, freshness, view } = startIsolate();
+		await learn();
+		const token = freshness.tokenForNow() ?? "";
+		expect((await view())?.covers(token)).toBe(false);
+	});
+
+	it("is of the epoch and the life that are known", async () => {
+		const { learn, freshness } = startIsolate();
+		await learn({ epoch: "e7", life: "l7" });
+		expect(freshness.tokenForNow()).toMatch(/^e7\.l7\./);
+	});
+
+	it("forces a poll where nothing is known of the object", () => {
+		expect(startIsolate().freshness.tokenForNow()).toBe("0");
+	});
+
+	it("forces a poll where the clock was set back", async () => {
+		const { learn, freshness, time } = startIsolate();
+		await learn();
+		time.ms -= SECOND;
+		expect(freshness.tokenForNow()).toBe("0");
+	});
+
+	it("forces a look where the database tracks nothing", async () => {
+		const { freshness, view, asked, time } = startIsolate();
+		const work = view();
+		await settle();
+		asked[0]?.answer(ABSENT);
+		await time.until(work);
+		expect(freshness.tokenForNow()).toBe("0");
+	});
+});
+
+describe("a feed that cannot be asked", () => {
+	async function startFailed(error: unknown = new Error("gone")) {
+		const isolate = startIsolate();
+		const work = isolate.view();
+		await settle();
+		isolate.asked[0]?.fail(error);
+		const found = await isolate.time.until(work);
+		return { ...isolate, found };
+	}
+
+	it("gives no view, and the reason", async () => {
+		const { found, freshness } = await startFailed();
+		expect([found, freshness.problem]).toEqual([undefined, "feed-unreachable"]);
+	});
+
+	it("is not asked for a second", async () => {
+		const { view, freshness, asked, time } = await startFailed();
+		await time.pass(SECOND - 1);
+		const answers = [await view(), await freshness.afterWrite()];
+		expect([answers, asked.length]).toEqual([[undefined, "0"], 1]);
+	});
+
+	it("is asked again after that", async () => {
+		const { view, asked, following, freshness, time } = await startFailed();
+		await time.pass(SECOND);
+		const work = view();
+		await settle();
+		asked[1]?.answer(following());
+		const found = await time.until(work);
+		expect([found?.seq, freshness.problem]).toEqual([5, "catalog-reading"]);
+	});
+
+	it("is told of once", async () => {
+		const { view, asked, logged, time } = await startFailed();
+		await time.pass(SECOND);
+		const work = view();
+		await settle();
+		asked[1]?.fail(new Error("gone again"));
+		await time.until(work);
+		expect(logged).toEqual([new Error("gone")]);
+	});
+
+	it("leaves a view that is young enough as it is", async () => {
+		const { learn, view, asked, freshness, time } = startIsolate();
+		await learn();
+		const work = freshness.afterWrite();
+		await settle();
+		asked[0]?.fail(new Error("gone"));
+		await time.until(work);
+		expect((await view())?.seq).toBe(5);
+	});
+
+	it("keeps nobody waiting who came meanwhile", async () => {
+		const { view, asked, time } = startIsolate();
+		const works = [view(), view({ tokens: ["0"] })];
+		await time.pass(10);
+		asked[0]?.fail(new Error("gone"));
+		expect([await time.until(Promise.all(works)), asked.length]).toEqual([
+			[undefined, undefined],
+			1,
+		]);
+	});
+
+	it("is waited for two seconds", async () => {
+		const { view, time } = startIsolate();
+		const start = time.ms;
+		expect([await time.until(view()), time.ms - start]).toEqual([
+			undefined,
+			2_000,
+		]);
+	});
+
+	it("is asked a second time where the object was just restarted", async () => {
+		const { view, asked, following, time } = startIsolate();
+		const work = view();
+		await settle();
+		asked[0]?.fail(Object.assign(new Error("moved"), { retryable: true }));
+		await settle();
+		asked[1]?.answer(following());
+		expect((await time.until(work))?.seq).toBe(5);
+	});
+
+	it("is not asked a second time where it has too much to do", async () => {
+		const overloaded = { retryable: true, overloaded: true };
+		const { asked } = await startFailed(
+			Object.assign(new Error("busy"), overloaded),
+		);
+		expect(asked).toHaveLength(1);
+	});
+
+	it("is asked twice at the most", async () => {
+		const { view, asked, time } = startIsolate();
+		const work = view();
+		const moved = Object.assign(new Error("moved"), { retryable: true });
+		for (let count = 0; count < 3; count++) {
+			await settle();
+			asked[count]?.fail(moved);
+		}
+		await time.until(work);
+		expect(asked).toHaveLength(2);
+	});
+
+	it("is asked by another reader where the one who did has gone with its client", async () => {
+		const { lose, view, asked, following, time } = startIsolate();
+		await lose(view);
+		const start = time.ms;
+		const work = view();
+		await time.pass(2_600);
+		asked[1]?.answer(following());
+		const found = await time.until(work);
+		expect([found?.seq, time.ms - start <= 2_600]).toEqual([5, true]);
+	});
+
+	it("is asked by another writer where the one who did has gone with its client", async () => {
+		const { lose, freshness, asked, following, time } = startIsolate();
+		await lose(freshness.afterWrite);
+		const work = freshness.afterWrite();
+		await time.pass(2_600);
+		const answer = following();
+		asked[1]?.answer(answer);
+		expect(await time.until(work)).toBe(toToken(answer));
+	});
+});
+
+describe("a database that tracks nothing", () => {
+	it("is not believed where a later question was answered otherwise", async () => {
+		const { freshness, view, asked, following, time } = startIsolate();
+		const early = view();
+		await settle();
+		const late = freshness.afterWrite();
+		await settle();
+		asked[1]?.answer(following());
+		const token = await time.until(late);
+		asked[0]?.answer(ABSENT);
+		expect(await time.until(early)).toMatchObject({ token });
+		expect(freshness.problem).not.toBe("untracked");
+	});
+
+	async function startUntracked() {
+		const isolate = startIsolate();
+		await isolate.learn();
+		const work = isolate.freshness.afterWrite();
+		await settle();
+		isolate.asked[0]?.answer(ABSENT);
+		await isolate.time.until(work);
+		return isolate;
+	}
+
+	it("gives no view, though there was one, and the reason", async () => {
+		const { view, freshness } = await startUntracked();
+		expect([await view(), freshness.problem]).toEqual([undefined, "untracked"]);
+	});
+
+	it("is not asked about for half a minute", async () => {
+		const { view, asked, time } = await startUntracked();
+		await time.pass(30 * SECOND - 1);
+		await view();
+		expect(asked).toHaveLength(1);
+	});
+
+	it("is asked about after that", async () => {
+		const { view, asked, following, time } = await startUntracked();
+		await time.pass(30 * SECOND);
+		const work = view();
+		await settle();
+		asked[1]?.answer(following({ isWhole: false, seq: 8 }));
+		expect((await time.until(work))?.seq).toBe(8);
+	});
+
+	it("is told of once", async () => {
+		const { view, asked, logged, time } = await startUntracked();
+		await time.pass(30 * SECOND);
+		const work = view();
+		await settle();
+		asked[1]?.answer(ABSENT);
+		await time.until(work);
+		expect(logged.map(String)).toEqual([
+			"Error: Nothing is cached: no schema postern",
+		]);
+	});
+});
+
+describe("the catalog", () => {
+	const CATALOG = {} as Catalog;
+
+	async function startViewing() {
+		const isolate = startIsolate();
+		await isolate.learn();
+		const view = await isolate.view();
+		if (view === undefined) throw new Error("there is no view");
+		return { ...isolate, current: view };
+	}
+
+	async function startPlanning() {
+		const isolate = await startViewing();
+		const { freshness, current, catalogs, time } = isolate;
+		const work = freshness.catalog(current);
+		await settle();
+		catalogs[0]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		await time.until(work);
+		return isolate;
+	}
+
+	it("is read by the first who wants it, who waits", async () => {
+		const { freshness, current, catalogs, time } = await startViewing();
+		const work = freshness.catalog(current);
+		await settle();
+		catalogs[0]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		expect(await time.until(work)).toBe(CATALOG);
+	});
+
+	it("is not there for the others while it is read", async () => {
+		const { freshness, current, catalogs } = await startViewing();
+		freshness.catalog(current);
+		await settle();
+		expect([
+			await freshness.catalog(current),
+			catalogs.length,
+			freshness.problem,
+		]).toEqual([undefined, 1, "catalog-reading"]);
+	});
+
+	it("is kept while it is current", async () => {
+		const { freshness, current, catalogs } = await startPlanning();
+		expect([
+			await freshness.catalog(current),
+			catalogs.length,
+			freshness.problem,
+		]).toEqual([CATALOG, 1, undefined]);
+	});
+
+	it("is read again when the view knows of a change", async () => {
+		const { freshness, view, learn, catalogs } = await startPlanning();
+		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
+		const changed = await view();
+		if (changed !== undefined) freshness.catalog(changed);
+		await settle();
+		expect(catalogs).toHaveLength(2);
+	});
+
+	it("is read again when what the view could compare it with was forgotten", async () => {
+		const { freshness, view, learn, catalogs } = await startPlanning();
+		await learn({ seq: 9, floor: 6, isWhole: false });
+		const changed = await view();
+		if (changed !== undefined) freshness.catalog(changed);
+		await settle();
+		expect(catalogs).toHaveLength(2);
+	});
+
+	it("is read again in another epoch", async () => {
+		const { freshness, view, learn, catalogs } = await startPlanning();
+		await learn({ epoch: "e2", seq: 1 });
+		const changed = await view();
+		if (changed !== undefined) freshness.catalog(changed);
+		await settle();
+		expect(catalogs).toHaveLength(2);
+	});
+
+	it("is not given where it turns out to be older than the view's change of it", async () => {
+		const { freshness, view, learn, catalogs, time } = await startPlanning();
+		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
+		const changed = await view();
+		const work = changed && freshness.catalog(changed);
+		await settle();
+		catalogs[1]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		expect(await time.until(Promise.resolve(work))).toBe(undefined);
+	});
+
+	it("is known as the last one meanwhile", async () => {
+		const { freshness, learn } = await startPlanning();
+		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
+		expect(freshness.lastCatalog()).toBe(CATALOG);
+	});
+
+	it.each(["that cannot be read", "that is none"])(
+		"%s is not asked for again for a second, and told of once",
+		async (kind) => {
+			const { freshness, current, catalogs, logged, time } =
+				await startViewing();
+			const fail = async () => {
+				const work = freshness.catalog(current);
+				await settle();
+				if (kind === "that is none")
+					catalogs.at(-1)?.answer({ epoch: "e1", seq: 5, catalog: "none" });
+				else catalogs.at(-1)?.fail(new Error("gone"));
+				return time.until(work);
+			};
+			const answers = [await fail()];
+			await time.pass(SECOND - 1);
+			await freshness.catalog(current);
+			const early = catalogs.length;
+			await time.pass(1);
+			answers.push(await fail());
+			expect([answers, early, catalogs.length, logged.length]).toEqual([
+				[undefined, undefined],
+				1,
+				2,
+				1,
+			]);
+		},
+	);
+
+	it("is waited for two seconds", async () => {
+		const { freshness, current, time } = await startViewing();
+		const start = time.ms;
+		const found = await time.until(freshness.catalog(current));
+		expect([found, time.ms - start]).toEqual([undefined, 2_000]);
+	});
+});

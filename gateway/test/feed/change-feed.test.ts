@@ -1,0 +1,260 @@
+// The Durable Object itself, in workerd: its storage and alarm, evictions, what isolates share of it, and the origin behind it.
+
+import {
+	abortAllDurableObjects,
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import type { ChangeFeed } from "../../src/feed/change-feed.ts";
+import { toToken } from "../../src/feed/consistency-token.ts";
+import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
+import { type Database, startDatabase } from "../support/change-feed.ts";
+import { ENV } from "../support/gateway.ts";
+import { postgrestError } from "../support/origin.ts";
+
+type Following = Extract<SyncAnswer, { state: "following" }>;
+
+let database: Database;
+let objects = 0;
+const stubs: ReturnType<typeof env.CHANGE_FEED.getByName>[] = [];
+/** Takes the place of the database's answer. */
+let fault: (() => Response | Promise<Response>) | undefined;
+const errors = vi.spyOn(console, "error");
+const fetches = vi.spyOn(globalThis, "fetch");
+
+beforeAll(() => {
+	Object.assign(env, ENV);
+});
+beforeEach(() => {
+	database = startDatabase();
+	fault = undefined;
+	errors.mockReset().mockImplementation(() => {});
+	fetches.mockReset().mockImplementation(async (input) => {
+		const request = new Request(input as Request);
+		const body = (await request.json()) as { cursor?: string };
+		return fault?.() ?? answer(new URL(request.url), body);
+	});
+});
+afterEach(async () => {
+	// Else they go on asking what is another test's database by then.
+	for (const stub of stubs.splice(0)) {
+		await runInDurableObject(stub, (_: ChangeFeed, { storage }) =>
+			storage.deleteAlarm(),
+		);
+	}
+	await abortAllDurableObjects();
+	delete (env as { ORIGIN?: unknown }).ORIGIN;
+});
+
+async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
+	if (url.pathname === "/rpc/changes_since") {
+		const poll = await database.tracking.poll(body.cursor ?? undefined);
+		const { cursor, isReset, tags } = poll;
+		return Response.json({ cursor, reset: isReset, tags });
+	}
+	if (url.pathname === "/rpc/catalog")
+		return Response.json((await database.tracking.readCatalog()).json);
+	const isDone = await database.tracking.prune();
+	return Response.json({ pruned: 0, isDone });
+}
+
+/** An object that nobody has asked yet. */
+function newFeed() {
+	const stub = env.CHANGE_FEED.getByName(`feed ${objects++}`);
+	stubs.push(stub);
+	// The stub's own type has no tuples.
+	const feed = stub as unknown as Feed;
+	return {
+		stub,
+		feed,
+		async sync(request: Partial<SyncRequest> = {}): Promise<Following> {
+			const answer = await feed.sync({ maxAgeMs: 0, ...request });
+			if (answer.state !== "following") throw new Error(answer.reason);
+			return answer;
+		},
+	};
+}
+
+function alarmOf(stub: (typeof stubs)[number]): Promise<number | null> {
+	return runInDurableObject(stub, (_: ChangeFeed, { storage }) =>
+		storage.getAlarm(),
+	);
+}
+
+it("follows the database", async () => {
+	const { sync } = newFeed();
+	const first = await sync();
+	database.commit("api.a", "api.a(1)");
+	const second = await sync({ known: first });
+	expect([first.isWhole, second.seq - first.seq, second.changes]).toEqual([
+		true,
+		1,
+		[
+			["api.a", second.seq],
+			["api.a(1)", second.seq],
+		],
+	]);
+});
+
+it("asks the origin over the binding, where there is one", async () => {
+	const bound = vi.fn((request: Request) => globalThis.fetch(request));
+	Object.assign(env, { ORIGIN: { fetch: bound } });
+	await newFeed().sync();
+	expect(bound.mock.calls[0]?.[0].url).toBe(
+		"http://127.0.0.1:3000/rpc/changes_since",
+	);
+});
+
+it("goes on after an eviction with what it stored", async () => {
+	const { stub, sync } = newFeed();
+	await sync();
+	database.commit("api.a");
+	const before = await sync();
+	await evictDurableObject(stub);
+	database.commit("api.b");
+	const after = await sync({ known: before });
+	expect([
+		after.epoch === before.epoch,
+		after.life === before.life,
+		after.seq > before.seq,
+		after.changes,
+	]).toEqual([true, false, true, [["api.b", after.seq]]]);
+});
+
+it("never gives a number out twice, wherever it ends", async () => {
+	const { stub, sync } = newFeed();
+	const given = new Map<string, string>();
+	let last = await sync();
+	for (let round = 0; round < 10; round++) {
+		const tag = `api.t${round}`;
+		database.commit(tag);
+		// Its answer is lost, or comes.
+		const lost = sync().catch(() => undefined);
+		if (round % 2 === 0) await lost;
+		await evictDurableObject(stub);
+		const answer = await sync({ known: last });
+		expect(answer.epoch).toBe(last.epoch);
+		for (const [changed, seq] of answer.changes) {
+			expect(given.get(String(seq)) ?? changed).toBe(changed);
+			given.set(String(seq), changed);
+		}
+		expect(answer.changes.map(([changed]) => changed)).toContain(tag);
+		last = answer;
+	}
+	expect(given.size).toBe(10);
+});
+
+it("lets many wait for one poll", async () => {
+	const { sync } = newFeed();
+	await sync();
+	const before = database.cursors.length;
+	const { promise, resolve } = Promise.withResolvers<void>();
+	fault = async () => {
+		await promise;
+		fault = undefined;
+		return answer(new URL("http://origin/rpc/changes_since"), {
+			cursor: database.cursors.at(-1) ?? "",
+		});
+	};
+	const first = sync().catch(() => undefined);
+	await scheduler.wait(20);
+	const others = Array.from({ length: 20 }, () => sync());
+	await scheduler.wait(20);
+	resolve();
+	const answers = await Promise.all(others);
+	await first;
+	expect([
+		database.cursors.length - before,
+		new Set(answers.map(({ asOf }) => asOf)).size,
+	]).toEqual([2, 1]);
+});
+
+it("answers by memory who allows it some age", async () => {
+	const { sync } = newFeed();
+	const { asOf } = await sync();
+	const again = await sync({ maxAgeMs: 60_000 });
+	expect([again.asOf, database.cursors.length]).toEqual([asOf, 1]);
+});
+
+it("polls for a token that it does not know", async () => {
+	const { stub, sync } = newFeed();
+	const token = toToken(await sync());
+	await evictDurableObject(stub);
+	await sync();
+	await sync({ maxAgeMs: 60_000, tokens: [token] });
+	expect(database.cursors).toHaveLength(3);
+});
+
+it("does not say when it was asked while the database cannot be", async () => {
+	const { sync } = newFeed();
+	await sync();
+	fault = () => Promise.reject(new Error("gone"));
+	await expect(sync()).rejects.toThrow("could not be reached");
+});
+
+it("tells why there is nothing to follow", async () => {
+	fault = () => postgrestError(404, "PGRST202")({} as never) as Response;
+	expect(await newFeed().feed.sync({ maxAgeMs: 0 })).toEqual({
+		state: "absent",
+		reason: "the database has no function for it",
+	});
+});
+
+it("hands out the catalog, and reads it again when it changed", async () => {
+	const { feed, sync } = newFeed();
+	await sync();
+	const first = await feed.catalog();
+	database.version = "2";
+	database.commit("catalog");
+	const { seq } = await sync();
+	const second = await feed.catalog();
+	expect([first.catalog, second.catalog, second.seq]).toEqual([
+		{ version: "1" },
+		{ version: "2" },
+		seq,
+	]);
+});
+
+it("has an alarm while it is used, which polls and sets the next", async () => {
+	const { stub, sync } = newFeed();
+	await sync();
+	await scheduler.wait(600);
+	const before = database.cursors.length;
+	const hasRun = await runDurableObjectAlarm(stub);
+	const next = await alarmOf(stub);
+	expect([
+		hasRun,
+		database.cursors.length - before,
+		next !== null,
+		database.prunings,
+	]).toEqual([true, 1, true, 1]);
+});
+
+it("prunes once an hour, and polls no more, after an alarm that found it unused since an eviction", async () => {
+	const { stub, sync } = newFeed();
+	await sync();
+	await evictDurableObject(stub);
+	const hasRun = await runDurableObjectAlarm(stub);
+	const next = await alarmOf(stub);
+	expect([
+		hasRun,
+		Math.round(((next ?? 0) - Date.now()) / 60_000),
+		database.cursors.length,
+		database.prunings,
+	]).toEqual([true, 60, 1, 1]);
+});
+
+it("has its next alarm though the database cannot be asked", async () => {
+	const { stub, sync } = newFeed();
+	await sync();
+	await scheduler.wait(600);
+	fault = () => Promise.reject(new Error("gone"));
+	await runDurableObjectAlarm(stub);
+	expect([
+		await runDurableObjectAlarm(stub),
+		errors.mock.calls.length > 0,
+	]).toEqual([true, true]);
+});

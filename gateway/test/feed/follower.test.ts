@@ -1,0 +1,1178 @@
+// What follows the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
+import { describe, expect, it } from "vitest";
+import { toToken } from "../../src/feed/consistency-token.ts";
+import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
+import type { FeedStore } from "../../src/feed/feed-store.ts";
+import {
+	absent,
+	memoryStore,
+	settle,
+	startDatabase,
+	startFollower,
+	stoppedTime,
+} from "../support/change-feed.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+type Following = Extract<SyncAnswer, { state: "following" }>;
+type Started = ReturnType<typeof startFollower>;
+
+/** Asks, and lets as much time pass as that takes. */
+async function sync(
+	{ time, follower }: Pick<Started, "time" | "follower">,
+	request: Partial<SyncRequest> = {},
+): Promise<Following> {
+	const work = follower.sync({ maxAgeMs: 0, ...request });
+	const answer = await time.until(work);
+	if (answer.state !== "following") throw new Error(answer.reason);
+	return answer;
+}
+
+const changesOf = ({ changes }: Following) => Object.fromEntries(changes);
+
+/** A database that answers polls when the test lets it. */
+function heldPolls() {
+	const database = startDatabase();
+	const held: {
+		answer: () => void;
+		fail: (error: Error) => void;
+	}[] = [];
+	database.fault = () =>
+		new Promise((resolve, reject) => {
+			const cursor = database.cursors.at(-1);
+			held.push({
+				answer: () => resolve(database.since(cursor)),
+				fail: reject,
+			});
+		});
+	return { database, held };
+}
+
+/** A follower that knows where it is, with polls that are held from now on. */
+async function startHeld() {
+	const { database, held } = heldPolls();
+	const { fault } = database;
+	database.fault = undefined;
+	const started = startFollower({ database });
+	await sync(started);
+	await started.time.pass(10);
+	database.fault = fault;
+	return { ...started, held };
+}
+
+describe("the first poll", () => {
+	it("is made without a cursor", async () => {
+		const started = startFollower();
+		await sync(started);
+		expect(started.database.cursors).toEqual([undefined]);
+	});
+
+	it("begins an epoch in which nothing has changed yet", async () => {
+		const started = startFollower();
+		started.database.commit("api.a");
+		const { seq, floor, changes, isWhole, catalogChangedMsAgo } =
+			await sync(started);
+		expect({ seq, floor, changes, isWhole, catalogChangedMsAgo }).toEqual({
+			seq: 1,
+			floor: 0,
+			changes: [],
+			isWhole: true,
+			catalogChangedMsAgo: null,
+		});
+	});
+});
+
+describe("a change", () => {
+	it("has the number of the poll that found it", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a", "api.a(1)");
+		const first = await sync(started);
+		started.database.commit("api.b");
+		const second = await sync(started);
+		expect([first.seq, second.seq, changesOf(second)]).toEqual([
+			2,
+			3,
+			{ "api.a": 2, "api.a(1)": 2, "api.b": 3 },
+		]);
+	});
+
+	it("is found though its transaction began before others that were found", async () => {
+		const started = startFollower();
+		await sync(started);
+		const commit = started.database.begin("api.late");
+		started.database.commit("api.early");
+		await sync(started);
+		commit();
+		expect(changesOf(await sync(started))).toEqual({
+			"api.early": 2,
+			"api.late": 3,
+		});
+	});
+
+	it("costs no number where there is none", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		const second = await sync(started);
+		expect([second.seq, second.epoch]).toEqual([first.seq, first.epoch]);
+	});
+
+	it("is told alone to who knows the rest", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a");
+		const { epoch, seq } = await sync(started);
+		started.database.commit("api.b");
+		const known = { epoch, seq };
+		const answer = await sync(started, { known });
+		expect([answer.isWhole, changesOf(answer)]).toEqual([
+			false,
+			{ "api.b": 3 },
+		]);
+	});
+
+	it("is told with all others to who knows another epoch", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a");
+		const { seq } = await sync(started);
+		const known = { epoch: "other", seq };
+		const answer = await sync(started, { known });
+		expect([answer.isWhole, changesOf(answer)]).toEqual([true, { "api.a": 2 }]);
+	});
+
+	it("of the catalog is told with how long ago it was learned of", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("catalog");
+		await sync(started);
+		await started.time.pass(SECOND);
+		const { catalogChangedMsAgo } = await sync(started);
+		// The poll waits for the clock.
+		expect(catalogChangedMsAgo).toBeOneOf([SECOND, SECOND + 1]);
+	});
+});
+
+describe("an answer from memory", () => {
+	it("is given where the last poll began no longer ago than was asked", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(500);
+		const answer = await sync(started, { maxAgeMs: 500 });
+		expect([started.database.cursors.length, answer.now - answer.asOf]).toEqual(
+			[1, 500],
+		);
+	});
+
+	it("is not given where the last poll began longer ago", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(501);
+		await sync(started, { maxAgeMs: 500 });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it("is as of before the poll was sent", async () => {
+		const { time, follower, held } = await startHeld();
+		const begun = time.now();
+		const work = follower.sync({ maxAgeMs: 0 });
+		await time.pass(300);
+		held[0]?.answer();
+		const answer = (await work) as Following;
+		expect([answer.asOf, answer.now]).toEqual([begun, begun + 300]);
+	});
+
+	it("is given for a token of a poll that it knows, or a later one", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		await started.time.pass(10);
+		await sync(started);
+		const tokens = [toToken(first)];
+		await sync(started, { maxAgeMs: HOUR, tokens });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it.each<[string, (answer: Following) => string]>([
+		["of a moment after its last poll", (answer) => later(answer, 1)],
+		["of another life", (answer) => toToken({ ...answer, life: "other" })],
+		["of another epoch", (answer) => toToken({ ...answer, epoch: "other" })],
+		["that is none", () => "0"],
+		["that is empty", () => ""],
+	])("is not given for a token %s", async (_, tokenOf) => {
+		const started = startFollower();
+		const tokens = [tokenOf(await sync(started))];
+		await sync(started, { maxAgeMs: HOUR, tokens });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it("is not given where one of several tokens is not covered", async () => {
+		const started = startFollower();
+		const answer = await sync(started);
+		const tokens = [toToken(answer), later(answer, 1)];
+		await sync(started, { maxAgeMs: HOUR, tokens });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it.each([0, -1, Number.NaN])("is not given for %d ms", async (maxAgeMs) => {
+		const started = startFollower();
+		await sync(started);
+		await sync(started, { maxAgeMs });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+});
+
+function later(answer: Following, ms: number): string {
+	return toToken({ ...answer, asOf: answer.asOf + ms });
+}
+
+describe("a poll", () => {
+	it("never begins in the same millisecond as another", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		const second = await sync(started);
+		expect(second.asOf).toBeGreaterThan(first.asOf);
+	});
+
+	it("never runs beside another", async () => {
+		const { time, follower, held } = await startHeld();
+		follower.sync({ maxAgeMs: 0 });
+		follower.sync({ maxAgeMs: 0 });
+		follower.sync({ maxAgeMs: 0 });
+		await time.pass(100);
+		expect(held).toHaveLength(1);
+	});
+
+	it("is shared by all who came while another ran", async () => {
+		const { time, follower, held, database } = await startHeld();
+		const first = follower.sync({ maxAgeMs: 0 });
+		await time.pass(10);
+		const others = [1, 2, 3].map(() => follower.sync({ maxAgeMs: 0 }));
+		await time.pass(10);
+		held[0]?.answer();
+		await first;
+		await time.pass(10);
+		held[1]?.answer();
+		await Promise.all(others);
+		expect([held.length, database.cursors.length]).toEqual([2, 3]);
+	});
+
+	it("shows what was committed while the one before it ran", async () => {
+		const { time, follower, held, database } = await startHeld();
+		const first = follower.sync({ maxAgeMs: 0 });
+		await time.pass(10);
+		// Its snapshot is taken; the change comes after.
+		held[0]?.answer();
+		database.commit("api.a");
+		const second = follower.sync({ maxAgeMs: 0 });
+		await first;
+		await time.pass(10);
+		held[1]?.answer();
+		expect(changesOf((await second) as Following)).toEqual({ "api.a": 2 });
+	});
+
+	it("that runs is not waited for by a token that it may not show", async () => {
+		const { time, follower, held } = await startHeld();
+		follower.sync({ maxAgeMs: 0 });
+		await time.pass(10);
+		const second = follower.sync({ maxAgeMs: HOUR, tokens: ["0"] });
+		held[0]?.answer();
+		await time.pass(10);
+		held[1]?.answer();
+		await second;
+		expect(held).toHaveLength(2);
+	});
+
+	it("that runs will do for who allows it some age", async () => {
+		const { time, follower, held } = await startHeld();
+		follower.sync({ maxAgeMs: 0 });
+		await time.pass(100);
+		const second = follower.sync({ maxAgeMs: 105 });
+		held[0]?.answer();
+		await second;
+		expect(held).toHaveLength(1);
+	});
+
+	it("that began too long ago will not, and the next one begins when it ends", async () => {
+		const { time, follower, held } = await startHeld();
+		follower.sync({ maxAgeMs: 0 });
+		await time.pass(100);
+		const second = follower.sync({ maxAgeMs: 99 });
+		await settle();
+		held[0]?.answer();
+		await time.pass(10);
+		held[1]?.answer();
+		await second;
+		expect(held).toHaveLength(2);
+	});
+
+	it("that fails rejects who waited for it, and moves nothing", async () => {
+		const { time, follower, held, database } = await startHeld();
+		const work = follower.sync({ maxAgeMs: 0 });
+		await settle();
+		database.commit("api.a");
+		held[0]?.fail(new Error("unreachable"));
+		await expect(work).rejects.toThrow("unreachable");
+		database.fault = undefined;
+		expect(changesOf(await sync({ time, follower }))).toEqual({ "api.a": 2 });
+	});
+
+	it("that fails leaves the one that waits to be made", async () => {
+		const { time, follower, held } = await startHeld();
+		const first = follower.sync({ maxAgeMs: 0 });
+		await time.pass(10);
+		const second = follower.sync({ maxAgeMs: 0 });
+		held[0]?.fail(new Error("unreachable"));
+		await first.catch(() => {});
+		await time.pass(10);
+		held[1]?.answer();
+		expect((await second).state).toBe("following");
+	});
+
+	it("that fails does not make the last one any newer", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		await started.time.pass(10);
+		started.database.fault = () => {
+			throw new Error("unreachable");
+		};
+		await sync(started).catch(() => {});
+		started.database.fault = undefined;
+		const { asOf } = await sync(started, { maxAgeMs: HOUR });
+		expect(asOf).toBe(first.asOf);
+	});
+});
+
+describe("a clock that is set back", () => {
+	it("makes no poll any younger", async () => {
+		const time = stoppedTime();
+		const started = startFollower({ time });
+		await sync(started);
+		time.ms -= HOUR;
+		await sync(started, { maxAgeMs: 500 });
+		await time.pass(501);
+		await sync(started, { maxAgeMs: 500 });
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it("gives later polls later positions all the same", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		started.time.ms -= HOUR;
+		const second = await sync(started);
+		expect(second.asOf - first.asOf).toBe(1);
+	});
+});
+
+describe("a new epoch", () => {
+	it("begins where the database cannot say what changed", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		started.database.restart();
+		const second = await sync(started);
+		expect(second.epoch).not.toBe(first.epoch);
+	});
+
+	it("knows no change of before", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a");
+		const known = await sync(started);
+		started.database.restart();
+		const answer = await sync(started, { known });
+		expect([answer.isWhole, answer.changes]).toEqual([true, []]);
+	});
+
+	it("may have another catalog", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.restart();
+		await sync(started);
+		await started.time.pass(10);
+		const { catalogChangedMsAgo } = await sync(started, { maxAgeMs: HOUR });
+		expect(catalogChangedMsAgo).toBe(10);
+	});
+
+	it("goes on from its own cursor", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.pruneAll();
+		await sync(started);
+		started.database.commit("api.a");
+		expect(changesOf(await sync(started))).toEqual({ "api.a": 2 });
+	});
+
+	it("begins where the cursor is so old that there may be too much since", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		await started.time.pass(HOUR + 1);
+		const second = await sync(started);
+		expect([
+			started.database.cursors.at(-1),
+			second.epoch === first.epoch,
+		]).toEqual([undefined, false]);
+	});
+
+	it("does not begin where it is not as old", async () => {
+		const started = startFollower();
+		const first = await sync(started);
+		await started.time.pass(HOUR - MINUTE);
+		expect((await sync(started)).epoch).toBe(first.epoch);
+	});
+
+	it("begins where an isolate knows a number that was never given", async () => {
+		const started = startFollower();
+		const { epoch, seq } = await sync(started);
+		const known = { epoch, seq: seq + 1 };
+		const answer = await sync(started, { known });
+		expect([answer.epoch === epoch, answer.isWhole]).toEqual([false, true]);
+	});
+
+	it("is what is stored", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a");
+		await sync(started);
+		started.database.restart();
+		const { epoch } = await sync(started);
+		expect([started.kept.state?.epoch, started.kept.changes]).toEqual([
+			epoch,
+			[],
+		]);
+	});
+});
+
+describe("a restart", () => {
+	async function startChanged() {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a", "catalog");
+		const before = await sync(started);
+		return { ...started, before };
+	}
+
+	it("goes on with the epoch and its changes", async () => {
+		const { time, restart, before } = await startChanged();
+		const after = await sync({ time, follower: restart() });
+		expect([after.epoch, after.changes]).toEqual([
+			before.epoch,
+			before.changes,
+		]);
+	});
+
+	it("gives no number twice, though what was stored has gone back to an older state", async () => {
+		const { time, database, kept, follower, restart } = await startChanged();
+		const { state, changes } = kept;
+		for (let count = 0; count < 3; count++) {
+			database.commit("api.other");
+			await sync({ time, follower });
+		}
+		const stamp = await sync({ time, follower });
+		Object.assign(kept, { state, changes });
+		const next = restart();
+		await sync({ time, follower: next });
+		database.commit("api.a");
+		const after = await sync({ time, follower: next });
+		expect([
+			after.epoch === stamp.epoch,
+			(changesOf(after)["api.a"] ?? 0) > stamp.seq,
+			kept.state?.seq,
+		]).toEqual([true, true, after.seq]);
+	});
+
+	it("has stored the number that it begins with", async () => {
+		const { time, kept, restart } = await startChanged();
+		const after = await sync({ time, follower: restart() });
+		expect(kept.state?.seq).toBe(after.seq);
+	});
+
+	it("is another life", async () => {
+		const { time, restart, before } = await startChanged();
+		const after = await sync({ time, follower: restart() });
+		expect(after.life).not.toBe(before.life);
+	});
+
+	it("remembers when the catalog changed", async () => {
+		const { time, restart } = await startChanged();
+		await time.pass(SECOND);
+		const after = await sync({ time, follower: restart() });
+		expect(after.catalogChangedMsAgo).toBe(SECOND);
+	});
+
+	it("polls before it answers, however old the answer may be", async () => {
+		const { time, restart, database } = await startChanged();
+		await sync({ time, follower: restart() }, { maxAgeMs: HOUR });
+		expect(database.cursors).toHaveLength(3);
+	});
+
+	it("covers no token of before without a poll", async () => {
+		const { time, restart, database, before } = await startChanged();
+		const follower = restart();
+		await sync({ time, follower });
+		const tokens = [toToken(before)];
+		await sync({ time, follower }, { maxAgeMs: HOUR, tokens });
+		expect(database.cursors).toHaveLength(4);
+	});
+
+	it("finds what was committed meanwhile, and gives it a number of its own", async () => {
+		const { time, restart, database, before } = await startChanged();
+		database.commit("api.b");
+		const after = await sync({ time, follower: restart() }, { known: before });
+		expect([after.seq > before.seq, changesOf(after)]).toEqual([
+			true,
+			{ "api.b": after.seq },
+		]);
+	});
+
+	it("finds again what was read and not stored", async () => {
+		const { database, held } = heldPolls();
+		const { fault } = database;
+		database.fault = undefined;
+		const started = startFollower({ database });
+		await sync(started);
+		database.commit("api.a");
+		database.fault = fault;
+		started.follower.sync({ maxAgeMs: 0 });
+		await started.time.pass(10);
+		database.fault = undefined;
+		// The answer is on its way while the object ends.
+		expect(held).toHaveLength(1);
+		const follower = started.restart();
+		const after = await sync({ time: started.time, follower });
+		expect(changesOf(after)).toEqual({ "api.a": after.seq });
+	});
+
+	it("goes on from a cursor that is ten minutes old at the most", async () => {
+		const { time, follower, kept, database } = await startChanged();
+		const cursor = kept.state?.cursor;
+		// Another snapshot, and nothing to find.
+		database.begin("api.open");
+		await time.pass(10 * MINUTE - 10);
+		await sync({ time, follower });
+		const early = kept.state?.cursor;
+		await time.pass(10);
+		await sync({ time, follower });
+		expect([early === cursor, kept.state?.cursor === cursor]).toEqual([
+			true,
+			false,
+		]);
+	});
+
+	it("begins a new epoch where what was stored cannot be read", async () => {
+		const { time, kept, logged, before } = await startChanged();
+		const store = kept.open();
+		const started = startFollower({
+			time,
+			kept: {
+				...kept,
+				open: () => ({
+					...store,
+					load() {
+						throw new Error("broken");
+					},
+				}),
+			},
+		});
+		const after = await sync(started);
+		expect([after.epoch === before.epoch, logged, started.logged]).toEqual([
+			false,
+			[],
+			[new Error("broken")],
+		]);
+		// It may have changed since.
+		expect(after.catalogChangedMsAgo).not.toBe(null);
+	});
+});
+
+const refuse = () => {
+	throw new Error("full");
+};
+
+/** The storage, but for these of its methods. */
+function refusing(
+	kept: ReturnType<typeof memoryStore>,
+	methods: Partial<FeedStore>,
+) {
+	return { ...kept, open: () => ({ ...kept.open(), ...methods }) };
+}
+
+describe("what is told", () => {
+	it("is stored before", async () => {
+		const kept = memoryStore();
+		const started = startFollower({ kept });
+		await sync(started);
+		started.database.commit("api.a");
+		const answer = await sync(started);
+		expect([kept.state?.seq, kept.changes]).toEqual([
+			answer.seq,
+			answer.changes,
+		]);
+	});
+
+	it("is nothing where it cannot be stored", async () => {
+		const kept = memoryStore();
+		const started = startFollower({ kept });
+		await sync(started);
+		const full = startFollower({
+			...started,
+			kept: refusing(kept, { append: refuse, rewrite: refuse }),
+		});
+		started.database.commit("api.a");
+		await expect(sync(full)).rejects.toThrow("full");
+	});
+
+	it("is of a new epoch where what was stored can be read and not written", async () => {
+		const kept = memoryStore();
+		const started = startFollower({ kept });
+		await sync(started);
+		started.database.commit("api.a");
+		const before = await sync(started);
+		const half = startFollower({
+			...started,
+			kept: refusing(kept, { append: refuse }),
+		});
+		expect((await sync(half)).epoch).not.toBe(before.epoch);
+	});
+
+	it("is rewritten when the log has grown", async () => {
+		const kept = memoryStore();
+		const started = startFollower({ kept });
+		await sync(started);
+		for (let count = 0; count < 3; count++) {
+			started.database.commit("api.a");
+			await sync(started);
+		}
+		const before = kept.changes.length;
+		kept.isGrown = true;
+		started.database.commit("api.b");
+		await sync(started);
+		expect([before, kept.changes]).toEqual([
+			3,
+			[
+				["api.a", 4],
+				["api.b", 5],
+			],
+		]);
+	});
+
+	it("includes the floor, which a restart does not lower", async () => {
+		const started = startFollower({ maxTags: 3 });
+		await sync(started);
+		for (const tag of ["api.a", "api.b", "api.c", "api.d"]) {
+			started.database.commit(tag);
+			await sync(started);
+		}
+		const before = await sync(started);
+		const follower = started.restart();
+		const after = await sync({ time: started.time, follower });
+		expect([before.floor, after.floor]).toEqual([4, 4]);
+	});
+
+	it("is raised by what a restart cannot keep: the stored log may be longer than the one in memory", async () => {
+		const started = startFollower({ maxTags: 3 });
+		await sync(started);
+		for (const name of "abcdef") {
+			started.database.commit(`api.${name}`);
+			await sync(started);
+		}
+		const { time, restart } = started;
+		const after = await sync({ time, follower: restart() });
+		const kept = changesOf(after);
+		const lastOf = (name: string) => kept[`api.${name}`] ?? after.floor;
+		expect([..."abcdef"].every((name, at) => lastOf(name) >= at + 2)).toBe(
+			true,
+		);
+	});
+});
+
+describe("a database that tracks nothing", () => {
+	it("is told with the reason", async () => {
+		const { follower, database } = startFollower();
+		database.fault = absent;
+		expect(await follower.sync({ maxAgeMs: 0 })).toEqual({
+			state: "absent",
+			reason: "there is nothing",
+		});
+	});
+
+	it("is not asked again for half a minute, whatever is wanted", async () => {
+		const { time, follower, database } = startFollower();
+		database.fault = absent;
+		await follower.sync({ maxAgeMs: 0 });
+		await time.pass(30 * SECOND - 1);
+		const tokens = ["0"];
+		const { state } = await follower.sync({ maxAgeMs: 0, tokens });
+		expect([state, database.cursors.length]).toEqual(["absent", 1]);
+	});
+
+	it("is asked again after that", async () => {
+		const started = startFollower();
+		started.database.fault = absent;
+		await started.follower.sync({ maxAgeMs: 0 });
+		started.database.fault = undefined;
+		await started.time.pass(30 * SECOND);
+		expect((await sync(started)).state).toBe("following");
+	});
+
+	it("goes on with its epoch when it is back, and finds what was committed meanwhile", async () => {
+		const started = startFollower();
+		const before = await sync(started);
+		started.database.fault = absent;
+		await started.time.until(started.follower.sync({ maxAgeMs: 0 }));
+		started.database.commit("api.a");
+		started.database.fault = undefined;
+		await started.time.pass(30 * SECOND);
+		const after = await sync(started);
+		expect([after.epoch, changesOf(after)]).toEqual([
+			before.epoch,
+			{ "api.a": 2 },
+		]);
+	});
+
+	it("does not turn into one that is followed between a look and its answer", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.fault = absent;
+		await started.time.until(started.follower.sync({ maxAgeMs: 0 }));
+		await started.time.pass(30 * SECOND - 1);
+		// Whoever was told that there is nothing was not given what was polled long ago.
+		const work = started.follower.sync({ maxAgeMs: 0 });
+		started.time.ms += 1;
+		expect((await work).state).toBe("absent");
+	});
+
+	it("has no catalog", async () => {
+		const { follower, database } = startFollower();
+		database.fault = absent;
+		await expect(follower.catalog()).rejects.toThrow("there is nothing");
+	});
+
+	it("is not polled by ticks", async () => {
+		const { follower, database, wakes } = startFollower();
+		database.fault = absent;
+		await follower.sync({ maxAgeMs: 0 });
+		const before = wakes.length;
+		await follower.tick();
+		expect([database.cursors.length, wakes.length - before]).toEqual([1, 0]);
+	});
+});
+
+describe("the catalog", () => {
+	const read = ({ time, follower }: Pick<Started, "time" | "follower">) =>
+		time.until(follower.catalog());
+
+	it("is read once while nothing changes", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		await started.time.pass(50 * SECOND);
+		await read(started);
+		expect(started.database.catalogsRead).toBe(1);
+	});
+
+	it("polls first where nothing is known", async () => {
+		const started = startFollower();
+		const { epoch, seq } = await read(started);
+		const answer = await sync(started);
+		expect([epoch, seq]).toEqual([answer.epoch, answer.seq]);
+	});
+
+	it("is read again after it has changed", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.commit("catalog");
+		started.database.version = "2";
+		const { seq } = await sync(started);
+		expect(await read(started)).toMatchObject({
+			seq,
+			catalog: { version: "2" },
+		});
+	});
+
+	it("has the number that was known before it was read", async () => {
+		const database = startDatabase();
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const tracking = {
+			...database.tracking,
+			async readCatalog() {
+				await promise;
+				return database.tracking.readCatalog();
+			},
+		};
+		const started = startFollower({ database, tracking });
+		const before = await sync(started);
+		const reading = started.follower.catalog();
+		await settle();
+		database.commit("api.a");
+		await sync(started);
+		resolve();
+		expect((await reading).seq).toBe(before.seq);
+	});
+
+	it("is read a second time where it changed while it was read", async () => {
+		const database = startDatabase();
+		const held: (() => void)[] = [];
+		const tracking = {
+			...database.tracking,
+			async readCatalog() {
+				const { version } = database;
+				await new Promise<void>((resolve) => held.push(resolve));
+				return { version, json: { version } };
+			},
+		};
+		const started = startFollower({ database, tracking });
+		await sync(started);
+		const reading = started.follower.catalog();
+		await settle();
+		database.commit("catalog");
+		database.version = "2";
+		const { seq } = await sync(started);
+		held[0]?.();
+		await settle();
+		held[1]?.();
+		expect(await reading).toMatchObject({ seq, catalog: { version: "2" } });
+	});
+
+	it("counts as changed where no event told of it", async () => {
+		const started = startFollower();
+		await sync(started);
+		const before = await read(started);
+		started.database.version = "2";
+		await started.time.pass(61 * SECOND);
+		const answer = await sync(started);
+		expect([answer.seq, changesOf(answer), started.kept.changes]).toEqual([
+			before.seq + 1,
+			{ catalog: before.seq + 1 },
+			[["catalog", before.seq + 1]],
+		]);
+	});
+
+	it("is current as it was read then", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.version = "2";
+		await started.time.pass(61 * SECOND);
+		const { seq } = await sync(started);
+		const { catalog, ...answer } = await read(started);
+		expect([answer.seq, catalog, started.database.catalogsRead]).toEqual([
+			seq,
+			{ version: "2" },
+			2,
+		]);
+	});
+
+	it("is not numbered a second time where an event told of its change", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.version = "2";
+		started.database.commit("catalog");
+		const { seq } = await sync(started);
+		await read(started);
+		expect((await sync(started)).seq).toBe(seq);
+	});
+
+	it("does not become older than a minute for whoever is answered", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		await started.time.pass(61 * SECOND);
+		await sync(started, { maxAgeMs: HOUR });
+		expect(started.database.catalogsRead).toBe(2);
+	});
+
+	it("is not read for those who never asked for one", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(61 * SECOND);
+		await sync(started);
+		expect(started.database.catalogsRead).toBe(0);
+	});
+
+	it("keeps the feed from answering where it is old and cannot be read", async () => {
+		const database = startDatabase();
+		let isBroken = false;
+		const tracking = {
+			...database.tracking,
+			async readCatalog() {
+				if (isBroken) throw new Error("unreadable");
+				return database.tracking.readCatalog();
+			},
+		};
+		const started = startFollower({ database, tracking });
+		await sync(started);
+		await read(started);
+		await started.time.pass(61 * SECOND);
+		isBroken = true;
+		await expect(sync(started)).rejects.toThrow("unreadable");
+	});
+
+	it("that changed over a restart without an event counts as changed", async () => {
+		const started = startFollower();
+		await sync(started);
+		const before = await read(started);
+		started.database.version = "2";
+		const follower = started.restart();
+		const answer = await sync({ time: started.time, follower });
+		expect(before.seq).toBeLessThan(answer.seq);
+		expect(changesOf(answer)).toEqual({ catalog: answer.seq });
+	});
+
+	it("that changed over a restart in which an event told of it is numbered once", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.version = "2";
+		started.database.commit("catalog");
+		await sync(started);
+		const follower = started.restart();
+		const answer = await sync({ time: started.time, follower });
+		expect(changesOf(answer)).toEqual({ catalog: 2 });
+	});
+
+	it("that changed unseen after it was told of and read counts as changed, over a restart, too", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.version = "2";
+		started.database.commit("catalog");
+		await sync(started);
+		await read(started);
+		started.database.version = "3";
+		const follower = started.restart();
+		const answer = await sync({ time: started.time, follower });
+		expect(changesOf(answer)).toEqual({ catalog: answer.seq });
+		expect(answer.seq).toBeGreaterThan(3);
+	});
+
+	it("of an epoch that has ended is not handed out", async () => {
+		const started = startFollower();
+		await sync(started);
+		await read(started);
+		started.database.restart();
+		const { epoch } = await sync(started);
+		const answer = await read(started);
+		expect([answer.epoch, started.database.catalogsRead]).toEqual([epoch, 2]);
+	});
+});
+
+describe("ticks", () => {
+	it("are asked for by the first use", async () => {
+		const started = startFollower();
+		await sync(started);
+		expect(started.wakes).toEqual([SECOND]);
+	});
+
+	it("are not asked for again while one is due", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(900);
+		await sync(started);
+		expect(started.wakes).toHaveLength(1);
+	});
+
+	it("are asked for again where one did not come", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(15 * SECOND);
+		await sync(started);
+		expect(started.wakes).toHaveLength(2);
+	});
+
+	it("poll, and ask for the next", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(SECOND);
+		await started.follower.tick();
+		expect([started.database.cursors.length, started.wakes]).toEqual([
+			2,
+			[SECOND, SECOND],
+		]);
+	});
+
+	it("do not poll where somebody just did", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(600);
+		await sync(started);
+		await started.time.pass(400);
+		await started.follower.tick();
+		expect(started.database.cursors).toHaveLength(2);
+	});
+
+	it("wait for the poll that is running, and begin none", async () => {
+		const { time, follower, held } = await startHeld();
+		follower.sync({ maxAgeMs: 0 });
+		await time.pass(400);
+		const tick = follower.tick();
+		await time.pass(10);
+		held[0]?.answer();
+		await tick;
+		expect(held).toHaveLength(1);
+	});
+
+	it("stop half a minute after the last use", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(30 * SECOND + 10);
+		await started.follower.tick();
+		expect([started.database.cursors.length, started.wakes]).toEqual([
+			1,
+			[SECOND, HOUR],
+		]);
+	});
+
+	it("begin again with the next use", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.time.pass(30 * SECOND + 10);
+		await started.follower.tick();
+		await sync(started);
+		expect(started.wakes).toEqual([SECOND, HOUR, SECOND]);
+	});
+
+	it("of an object that nobody has asked in this life only prune", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.restart().tick();
+		const { cursors, prunings } = started.database;
+		expect([cursors.length, prunings, started.wakes]).toEqual([
+			1,
+			1,
+			[SECOND, HOUR],
+		]);
+	});
+
+	it("prune each hour while it is not used, in as many goes as it takes", async () => {
+		const started = startFollower();
+		const { time, database, follower, wakes } = started;
+		await sync(started);
+		for (let hour = 0; hour < 3; hour++) {
+			await time.pass(HOUR);
+			await follower.tick();
+		}
+		database.hasMoreToPrune = true;
+		await time.pass(HOUR);
+		await follower.tick();
+		expect([database.prunings, wakes]).toEqual([
+			4,
+			[SECOND, HOUR, HOUR, HOUR, SECOND],
+		]);
+	});
+
+	it("prune on after an absence", async () => {
+		const started = startFollower();
+		const { time, database, follower, wakes } = started;
+		await sync(started);
+		database.fault = absent;
+		await time.until(follower.sync({ maxAgeMs: 0 }));
+		await follower.tick();
+		expect(wakes).toEqual([SECOND, HOUR]);
+		await time.pass(HOUR);
+		await follower.tick();
+		expect([database.prunings, wakes]).toEqual([1, [SECOND, HOUR, HOUR]]);
+	});
+
+	it("prune on after pruning has failed", async () => {
+		const { tracking, ...database } = startDatabase();
+		const started = startFollower({
+			tracking: {
+				...tracking,
+				async prune() {
+					throw new Error("unreachable");
+				},
+			},
+			database: { ...database, tracking },
+		});
+		await sync(started);
+		await started.time.pass(HOUR);
+		await started.follower.tick();
+		expect([started.wakes, started.logged]).toEqual([
+			[SECOND, HOUR],
+			[new Error("unreachable")],
+		]);
+	});
+
+	it("go on after a poll has failed, and tell of it once", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.fault = () => {
+			throw new Error("unreachable");
+		};
+		for (let count = 0; count < 3; count++) {
+			await started.time.pass(SECOND);
+			await started.follower.tick();
+		}
+		expect([started.wakes.length, started.logged]).toEqual([
+			4,
+			[new Error("unreachable")],
+		]);
+	});
+
+	it("tell of it again after it went well", async () => {
+		const started = startFollower();
+		await sync(started);
+		for (const isBroken of [true, false, true]) {
+			started.database.fault = isBroken
+				? () => {
+						throw new Error("unreachable");
+					}
+				: undefined;
+			await started.time.pass(SECOND);
+			await started.follower.tick();
+		}
+		expect(started.logged).toHaveLength(2);
+	});
+
+	it("read the catalog before it is so old that somebody has to wait", async () => {
+		const started = startFollower();
+		await sync(started);
+		await started.follower.catalog();
+		for (let seconds = 0; seconds < 100; seconds++) {
+			await started.time.pass(SECOND);
+			if (seconds % 20 === 0) await sync(started, { maxAgeMs: 2 * SECOND });
+			await started.follower.tick();
+		}
+		expect(started.database.catalogsRead).toBe(3);
+	});
+
+	it("prune once a minute", async () => {
+		const started = startFollower();
+		for (let seconds = 0; seconds < 100; seconds++) {
+			await sync(started, { maxAgeMs: 2 * SECOND });
+			await started.time.pass(SECOND);
+			await started.follower.tick();
+		}
+		expect(started.database.prunings).toBe(2);
+	});
+
+	it("prune on while there is more", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.hasMoreToPrune = true;
+		for (let seconds = 0; seconds < 5; seconds++) {
+			await started.time.pass(SECOND);
+			await started.follower.tick();
+		}
+		expect(started.database.prunings).toBe(5);
+	});
+
+	it("go on after pruning has failed", async () => {
+		const database = startDatabase();
+		const tracking = {
+			...database.tracking,
+			prune: () => Promise.reject(new Error("not now")),
+		};
+		const started = startFollower({ database, tracking });
+		await sync(started);
+		await started.time.pass(SECOND);
+		await started.follower.tick();
+		expect([started.wakes.length, started.logged]).toEqual([
+			2,
+			[new Error("not now")],
+		]);
+	});
+});

@@ -1,0 +1,228 @@
+// What the feed asks of the database and takes for an answer: nothing that it does not know means that nothing changed.
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createTracking } from "../../src/feed/tracking.ts";
+import { createOrigin } from "../../src/origin/origin.ts";
+import { createSign } from "../../src/origin/sign.ts";
+import { readConfig } from "../../src/settings/settings.ts";
+import { ENV } from "../support/gateway.ts";
+import {
+	type Answer,
+	postgrestError,
+	recordingOrigin,
+	silence,
+} from "../support/origin.ts";
+import { NOW } from "../support/tokens.ts";
+
+const POLL = { epoch: "1", cursor: "1@2:2:", reset: false, reason: null };
+
+function startTracking(answer: Answer) {
+	const origin = recordingOrigin(answer);
+	const config = readConfig(ENV);
+	const sign = createSign(config, () => NOW);
+	const pipeline = createOrigin(config, sign, origin.fetch, "");
+	return { origin, tracking: createTracking(pipeline, ["api", "shop"]) };
+}
+
+const answering = (body: unknown) => startTracking(() => Response.json(body));
+
+describe("a poll", () => {
+	it("asks for what was committed since the cursor, as the role postern, of the schema postern", async () => {
+		const { origin, tracking } = answering({ ...POLL, tags: [] });
+		await tracking.poll("1@1:1:");
+		const { method, target, headers, body } = origin.only();
+		const [, claims = ""] = headers.get("authorization")?.split(".") ?? [];
+		expect([
+			method,
+			target,
+			headers.get("content-profile"),
+			JSON.parse(body),
+			JSON.parse(atob(claims)).role,
+		]).toEqual([
+			"POST",
+			"/rpc/changes_since",
+			"postern",
+			{ cursor: "1@1:1:" },
+			"postern",
+		]);
+	});
+
+	it("without a cursor says so", async () => {
+		const { origin, tracking } = answering({ ...POLL, tags: [] });
+		await tracking.poll(undefined);
+		expect(JSON.parse(origin.only().body)).toEqual({ cursor: null });
+	});
+
+	it("brings the tags and the next cursor", async () => {
+		const { tracking } = answering({ ...POLL, tags: ["api.a", "api.a(1)"] });
+		expect(await tracking.poll("1@1:1:")).toEqual({
+			cursor: "1@2:2:",
+			isReset: false,
+			tags: ["api.a", "api.a(1)"],
+		});
+	});
+
+	it("tells that it cannot be said what changed", async () => {
+		const { tracking } = answering({ ...POLL, reset: true, tags: [] });
+		expect((await tracking.poll("1@1:1:")).isReset).toBe(true);
+	});
+
+	it.each([
+		null,
+		[],
+		{},
+		"ok",
+		[{ ...POLL, tags: [] }],
+		{ ...POLL },
+		{ ...POLL, tags: null },
+		{ ...POLL, tags: "api.a" },
+		{ ...POLL, tags: {} },
+		{ ...POLL, tags: [1] },
+		{ ...POLL, tags: [null] },
+		{ ...POLL, tags: [""] },
+		{ ...POLL, tags: [], cursor: undefined },
+		{ ...POLL, tags: [], cursor: "" },
+		{ ...POLL, tags: [], cursor: 5 },
+		{ ...POLL, tags: [], reset: undefined },
+		{ ...POLL, tags: [], reset: "false" },
+		{ ...POLL, tags: [], reset: null },
+	])("fails where the answer is %j", async (body) => {
+		const { tracking } = answering(body);
+		await expect(tracking.poll("1@1:1:")).rejects.toMatchObject({
+			name: "ZodError",
+		});
+	});
+});
+
+describe("a database that tracks nothing", () => {
+	it.each([
+		[406, "PGRST106", "db-schemas"],
+		[404, "PGRST202", "no function"],
+		[404, "42883", "no function"],
+		[400, "3F000", "no schema postern"],
+		[400, "22023", "no role postern"],
+		[403, "42501", "may not call"],
+		[401, "42501", "may not call"],
+		[401, "PGRST301", "token"],
+		[401, "PGRST302", "token"],
+		[401, "PGRST303", "token"],
+	])("is told by %d %s", async (status, code, words) => {
+		const { tracking } = startTracking(postgrestError(status, code));
+		await expect(tracking.poll(undefined)).rejects.toMatchObject({
+			name: "Absent",
+			message: expect.stringContaining(words),
+		});
+	});
+
+	it.each<[string, Answer]>([
+		["that has no schema cache yet", postgrestError(503, "PGRST002")],
+		["that is a standby", postgrestError(503, "PT503")],
+		["that took too long", postgrestError(500, "57014")],
+		["that has another error", postgrestError(400, "PGRST999")],
+		["behind a tunnel that is down", () => new Response("", { status: 530 })],
+		["behind a proxy", () => new Response("<p>", { status: 404 })],
+		["that says nothing", () => new Response(null, { status: 404 })],
+		[
+			"behind something else that speaks JSON",
+			() => Response.json({ error: "not found" }, { status: 404 }),
+		],
+		[
+			"that redirects",
+			() => new Response(null, { status: 302, headers: { Location: "/" } }),
+		],
+		["that cannot be reached", () => Promise.reject(new Error("gone"))],
+	])("is not taken for one %s", async (_, answer) => {
+		const { tracking } = startTracking(answer);
+		await expect(tracking.poll("1@1:1:")).rejects.not.toMatchObject({
+			name: "Absent",
+		});
+	});
+});
+
+describe("the deadline", () => {
+	beforeEach(() => {
+		vi.useFakeTimers();
+	});
+	afterEach(() => {
+		vi.useRealTimers();
+	});
+
+	it.each<[string, Answer]>([
+		["a database that does not answer", silence],
+		[
+			"an answer that does not end",
+			() =>
+				new Response(
+					new ReadableStream({
+						start: (stream) => stream.enqueue(new TextEncoder().encode("{")),
+					}),
+					{ headers: { "Content-Type": "application/json" } },
+				),
+		],
+		["what does not heed it", () => new Promise(() => {})],
+	])("of five seconds ends a poll of %s", async (_, answer) => {
+		const { tracking } = startTracking(answer);
+		const poll = tracking.poll("1@1:1:");
+		let hasEnded = false;
+		const ended = poll.catch((error) => {
+			hasEnded = true;
+			return error;
+		});
+		await vi.advanceTimersByTimeAsync(4_999);
+		const early = hasEnded;
+		await vi.advanceTimersByTimeAsync(1);
+		expect([early, String(await ended)]).toEqual([
+			false,
+			"Error: The database did not answer in 5000 ms",
+		]);
+	});
+
+	it("ends the request, too", async () => {
+		const { origin, tracking } = startTracking(silence);
+		tracking.poll("1@1:1:").catch(() => {});
+		await vi.advanceTimersByTimeAsync(5_000);
+		expect(origin.only().signal.aborted).toBe(true);
+	});
+
+	it("leaves no timer behind", async () => {
+		const { tracking } = answering({ ...POLL, tags: [] });
+		await tracking.poll("1@1:1:");
+		expect(vi.getTimerCount()).toBe(0);
+	});
+});
+
+describe("the catalog", () => {
+	it("is asked for the schemas that callers reach", async () => {
+		const { origin, tracking } = answering({ version: "7", relations: [] });
+		const read = await tracking.readCatalog();
+		const { target, body } = origin.only();
+		expect([target, JSON.parse(body), read]).toEqual([
+			"/rpc/catalog",
+			{ schemas: ["api", "shop"] },
+			{ version: "7", json: { version: "7", relations: [] } },
+		]);
+	});
+
+	it.each([null, {}, { version: "" }, { version: 7 }])(
+		"is none where it is %j",
+		async (body) => {
+			const { tracking } = answering(body);
+			await expect(tracking.readCatalog()).rejects.toMatchObject({
+				name: "ZodError",
+			});
+		},
+	);
+});
+
+describe("pruning", () => {
+	it("tells whether there is more", async () => {
+		const { origin, tracking } = answering({ pruned: 10_000, isDone: false });
+		const isDone = await tracking.prune();
+		const { method, target, body } = origin.only();
+		expect([method, target, body, isDone]).toEqual([
+			"POST",
+			"/rpc/prune",
+			"{}",
+			false,
+		]);
+	});
+});

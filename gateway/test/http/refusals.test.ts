@@ -1,0 +1,474 @@
+// Every refusal, provoked; and what all of them have in common.
+import { describe, expect, it, vi } from "vitest";
+import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
+import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
+import {
+	ADA_TOKEN,
+	ENV,
+	type GatewayOptions,
+	type RequestOptions,
+	startGateway,
+} from "../support/gateway.ts";
+import { startFeed } from "../support/memory-feed.ts";
+import { postgrestError, silence } from "../support/origin.ts";
+import {
+	ISSUER_KEY,
+	NOW,
+	NOW_SECONDS,
+	ORIGIN_KEY,
+	tokenFor,
+} from "../support/tokens.ts";
+
+/** What provokes a refusal: a request, and what the gateway is like. */
+interface Provocation extends GatewayOptions {
+	status: number;
+	path: string;
+	request?: RequestOptions;
+}
+
+const TOWER = { serialNumber: "H56", title: "Tower", weightLbs: 2_400 };
+const newProduct = { method: "POST", json: TOWER, token: ADA_TOKEN };
+
+/** A secret of the database's, which no answer may show. */
+const SECRET = "correct horse battery staple";
+
+const ADA_SIGNS_IN: RequestOptions = {
+	method: "POST",
+	json: { email: "ada@example.com", password: SECRET },
+};
+const REFRESH: RequestOptions = {
+	method: "POST",
+	json: { refresh_token: SECRET },
+};
+
+const PROVOKED: Record<
+	Exclude<RefusalCode, "gateway_misconfigured">,
+	Provocation
+> = {
+	token_malformed: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { headers: { Authorization: "Basic YTpi" } },
+	},
+	token_rejected: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ iss: "someone" }) },
+	},
+	token_expired: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ exp: NOW_SECONDS - 60 }) },
+	},
+	role_refused: {
+		status: 403,
+		path: "/rest/v1/notes",
+		request: { token: await tokenFor({ role: "postgres" }) },
+	},
+	key_rejected: {
+		status: 401,
+		path: "/rest/v1/notes",
+		request: { headers: { apikey: "postern_secret_short" } },
+	},
+	credentials_conflict: {
+		status: 400,
+		path: "/rest/v1/notes",
+		request: {
+			token: ADA_TOKEN,
+			headers: { apikey: await tokenFor({ sub: "eve" }) },
+		},
+	},
+	invalid_credentials: {
+		status: 400,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_in: { outcome: "invalid_credentials" } }),
+	},
+	user_already_exists: {
+		status: 409,
+		path: "/auth/v1/signup",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_up: { outcome: "email_taken" } }),
+	},
+	weak_password: {
+		status: 422,
+		path: "/auth/v1/signup",
+		request: { method: "POST", json: { email: "a@b.example", password: "x" } },
+		env: ISSUING,
+	},
+	session_not_found: {
+		status: 403,
+		path: "/auth/v1/user",
+		request: { token: await tokenFor(SESSION_CLAIMS) },
+		env: ISSUING,
+		answer: answering({ get_user: { outcome: "session_not_found" } }),
+	},
+	refresh_token_not_found: {
+		status: 400,
+		path: "/auth/v1/token?grant_type=refresh_token",
+		request: REFRESH,
+		env: ISSUING,
+		answer: answering({
+			refresh_session: { outcome: "refresh_token_unknown" },
+		}),
+	},
+	refresh_token_already_used: {
+		status: 400,
+		path: "/auth/v1/token?grant_type=refresh_token",
+		request: REFRESH,
+		env: ISSUING,
+		answer: answering({ refresh_session: { outcome: "refresh_token_reused" } }),
+	},
+	over_request_rate_limit: {
+		status: 429,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+		env: ISSUING,
+		answer: answering({ sign_in: { outcome: "throttled", retryAfter: 17 } }),
+	},
+	issuing_off: {
+		status: 404,
+		path: "/users/token",
+		request: ADA_SIGNS_IN,
+	},
+	issuer_unreachable: {
+		status: 503,
+		path: "/rest/v1/notes",
+		request: {
+			token: await tokenFor({ iss: "https://login.example", aud: "notes" }),
+		},
+		env: {
+			ISSUERS: JSON.stringify([
+				{
+					issuer: "https://login.example",
+					audience: "notes",
+					jwksUrl: "https://login.example/keys",
+				},
+			]),
+		},
+		fetchKeys: () => Promise.reject(new TypeError(SECRET)),
+	},
+	unauthenticated: {
+		status: 401,
+		path: "/products",
+		request: { method: "POST", json: TOWER },
+		answer: postgrestError(403, "42501", { message: SECRET }),
+	},
+	denied: {
+		status: 403,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(403, "42501", { message: SECRET }),
+	},
+	route_unknown: { status: 404, path: "/nowhere" },
+	not_found: {
+		status: 404,
+		path: "/products/1",
+		answer: postgrestError(406, "PGRST116", { message: SECRET }),
+	},
+	method_not_allowed: { status: 405, path: "/products" },
+	media_type_unsupported: {
+		status: 415,
+		path: "/products",
+		request: { method: "POST", body: "a=1" },
+	},
+	body_too_large: {
+		status: 413,
+		path: "/products",
+		request: { method: "POST", json: "x".repeat(65_536) },
+	},
+	body_malformed: {
+		status: 400,
+		path: "/products",
+		request: {
+			method: "POST",
+			body: "{",
+			headers: { "Content-Type": "application/json" },
+		},
+	},
+	body_invalid: {
+		status: 400,
+		path: "/products",
+		request: { method: "POST", json: {} },
+	},
+	parameter_invalid: { status: 400, path: "/products/x" },
+	not_unique: {
+		status: 409,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(409, "23505", { message: SECRET }),
+	},
+	quantity_below_zero: {
+		status: 409,
+		path: "/products/1/add-quantity",
+		request: { method: "PATCH", json: { quantity: -1 }, token: ADA_TOKEN },
+		answer: postgrestError(400, "23514", {
+			message:
+				'new row for relation "products" violates check constraint "quantity_is_not_negative"',
+			details: SECRET,
+		}),
+	},
+	contended: {
+		status: 409,
+		path: "/products",
+		request: newProduct,
+		answer: postgrestError(500, "40001", { message: SECRET }),
+	},
+	origin_not_ready: {
+		status: 503,
+		path: "/ready",
+		answer: () => new Response(null, { status: 401 }),
+	},
+	origin_unreachable: {
+		status: 503,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		fetch: () => Promise.reject(new TypeError(SECRET)),
+	},
+	origin_timeout: {
+		status: 504,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		answer: silence,
+		env: { ORIGIN_TIMEOUT_MS: "20" },
+	},
+	not_cached: {
+		status: 504,
+		path: "/rest/v1/notes",
+		request: { headers: { "Cache-Control": "only-if-cached" } },
+		cache: {
+			feed: startFeed({ now: () => NOW }),
+			namespace: undefined,
+			sleep: (ms) => scheduler.wait(ms),
+			waitUntil() {},
+		},
+	},
+	client_closed: {
+		status: 499,
+		path: "/rest/v1/notes",
+		answer: silence,
+		request: { signal: AbortSignal.abort() },
+	},
+	internal_error: {
+		status: 500,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		fetch: () => {
+			// A Response whose parts throw stands for any bug behind the gateway.
+			const broken = new Response();
+			Object.defineProperty(broken, "headers", {
+				get() {
+					throw new Error(SECRET);
+				},
+			});
+			return Promise.resolve(broken);
+		},
+	},
+};
+
+type Provoked = keyof typeof PROVOKED;
+
+// Object.entries forgets the type of the keys.
+const provocations = Object.entries(PROVOKED) as [Provoked, Provocation][];
+
+async function provoke({ status: _, path, request, ...options }: Provocation) {
+	const gateway = startGateway(options);
+	const response = await gateway.request(path, request);
+	return { ...gateway, response };
+}
+
+/** The Worker itself, in an environment that lacks something. */
+async function provokeMisconfigured(): Promise<Response> {
+	const { default: worker } = await import("../../../worker/src/index.ts");
+	const log = vi.spyOn(console, "error").mockImplementation(() => {});
+	const request = new Request("https://gateway.example/health");
+	// The runtime hands over whatever is configured, whether or not it is what Env promises.
+	const response = worker.fetch(
+		request as Parameters<typeof worker.fetch>[0],
+		{ ...ENV, TOKEN_JWKS: "" } as unknown as Env,
+	);
+	log.mockRestore();
+	return response;
+}
+
+describe("the table of refusals", () => {
+	it("is provoked row by row", () => {
+		expect([...Object.keys(PROVOKED), "gateway_misconfigured"].sort()).toEqual(
+			[...REFUSAL_CODES].sort(),
+		);
+	});
+
+	it.each(provocations)("has %s", async (code, provocation) => {
+		const { response } = await provoke(provocation);
+		expect([response.status, await response.json()]).toEqual([
+			provocation.status,
+			{ code, message: expect.any(String), details: null, hint: null },
+		]);
+	});
+
+	it("has gateway_misconfigured", async () => {
+		const response = await provokeMisconfigured();
+		expect([response.status, await response.json()]).toEqual([
+			500,
+			{
+				code: "gateway_misconfigured",
+				message: expect.any(String),
+				details: null,
+				hint: null,
+			},
+		]);
+	});
+});
+
+describe("a refusal", () => {
+	it.each(provocations)("is JSON: %s", async (_, provocation) => {
+		const { response } = await provoke(provocation);
+		expect(response.headers.get("content-type")).toBe("application/json");
+	});
+
+	it.each(provocations)(
+		"can be read by a browser's page: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("access-control-allow-origin")).toBe("*");
+		},
+	);
+
+	it.each(provocations)(
+		"asks for a token if it is a 401: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("www-authenticate")).toBe(
+				provocation.status === 401 ? "Bearer" : null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"says when to come back if it is a 503 or a 429: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			const seconds = new Map([
+				[503, "1"],
+				[429, "17"],
+			]);
+			expect(response.headers.get("retry-after")).toBe(
+				seconds.get(provocation.status) ?? null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"says what is allowed if it is a 405: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(response.headers.get("allow")).toBe(
+				provocation.status === 405 ? "POST" : null,
+			);
+		},
+	);
+
+	it.each(provocations)(
+		"is logged if it is a 5xx that the client did not ask for: %s",
+		async (code, provocation) => {
+			const { logged } = await provoke(provocation);
+			const isFault = provocation.status >= 500 && code !== "not_cached";
+			expect(logged).toHaveLength(isFault ? 1 : 0);
+		},
+	);
+
+	it.each(provocations)(
+		"shows nothing of what the database said: %s",
+		async (_, provocation) => {
+			const { response } = await provoke(provocation);
+			expect(await response.text()).not.toContain(SECRET);
+		},
+	);
+
+	it.each(provocations)(
+		"shows no token and no key: %s",
+		async (_, provocation) => {
+			const { response, logged, origin } = await provoke(provocation);
+			const given = new Headers(provocation.request?.headers);
+			const shown = [
+				await response.text(),
+				...[...response.headers].flat(),
+				...logged.map(inFull),
+			].join("\n");
+			const token = provocation.request?.token;
+			const originToken = origin.received[0]?.headers
+				.get("authorization")
+				?.replace("Bearer ", "");
+			const secrets = [
+				token,
+				given.get("apikey") ?? undefined,
+				originToken,
+				ORIGIN_KEY.privateJwk.d,
+				ISSUER_KEY.privateJwk.d,
+			].filter((secret) => secret !== undefined);
+			expect(secrets.filter((secret) => shown.includes(secret))).toEqual([]);
+		},
+	);
+});
+
+describe("the log", () => {
+	it("has the cause of an origin that cannot be reached", async () => {
+		const { logged } = await provoke(PROVOKED.origin_unreachable);
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+
+	it("has the cause of an internal error", async () => {
+		const { logged } = await provoke(PROVOKED.internal_error);
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+
+	it("has what PostgREST said where a resource route does not know it", async () => {
+		const { logged } = await provoke({
+			...PROVOKED.internal_error,
+			path: "/products/1",
+			fetch: async () =>
+				Response.json({ code: "XX000", message: SECRET }, { status: 500 }),
+		});
+		expect(inFull(logged[0])).toContain(SECRET);
+	});
+});
+
+describe("a client that goes away", () => {
+	it("is told apart from an origin that is silent", async () => {
+		const client = new AbortController();
+		const { request } = startGateway({
+			answer(received) {
+				queueMicrotask(() => client.abort());
+				return silence(received);
+			},
+		});
+		const { status } = await request("/rest/v1/notes", {
+			signal: client.signal,
+		});
+		expect(status).toBe(499);
+	});
+
+	it("is told apart on a resource route, too", async () => {
+		const client = new AbortController();
+		const { request } = startGateway({
+			answer(received) {
+				queueMicrotask(() => client.abort());
+				return silence(received);
+			},
+		});
+		const { status } = await request("/products", {
+			...newProduct,
+			signal: client.signal,
+		});
+		expect(status).toBe(499);
+	});
+});
+
+/** All that an error says, with what caused it. */
+function inFull(problem: unknown): string {
+	if (!(problem instanceof Error)) return JSON.stringify(problem);
+	const { stack, cause, ...others } = problem;
+	return `${stack}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
+}

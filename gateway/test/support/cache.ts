@@ -1,0 +1,292 @@
+// A cache over plain functions: a feed whose changes the test makes, a planner that takes every read of /notes for the same,
+// an origin that records what it is asked.
+import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
+import type { Entry } from "../../src/cache/entry.ts";
+import { MemoryStore } from "../../src/cache/memory-store.ts";
+import { createTurns } from "../../src/cache/single-flight.ts";
+import type { Store } from "../../src/cache/store.ts";
+import type {
+	Freshness,
+	Needs,
+	View,
+} from "../../src/consistency/freshness.ts";
+import { FORCING_TOKEN } from "../../src/feed/consistency-token.ts";
+import type { Identity } from "../../src/identity/identity.ts";
+import { PIPELINE_URL } from "../../src/pipeline.ts";
+import type { Catalog } from "../../src/planner/catalog.ts";
+import type { Plan } from "../../src/planner/plan.ts";
+import { type Member, parseList } from "./structured-fields.ts";
+import { NOW } from "./tokens.ts";
+
+export const EPOCH = "epoch1";
+export const LIFE = "life1";
+export const STALENESS_MS = 5_000;
+
+export const ANYBODY: Identity = { role: "anon", claims: {} };
+export const OPERATOR: Identity = { role: "service", claims: {} };
+
+/** Nobody looks into it here. */
+export const CATALOG = {} as Catalog;
+
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+	return new Uint8Array([...new TextEncoder().encode(text)]);
+}
+
+export function entryOf(changes: Partial<Entry> = {}): Entry {
+	return {
+		epoch: EPOCH,
+		seq: 7,
+		tags: ["api.notes", "catalog"],
+		token: tokenAt(NOW),
+		reader: "reader",
+		filledAt: NOW,
+		status: 200,
+		statusText: "OK",
+		headers: [
+			["content-profile", "api"],
+			["content-range", "0-0/*"],
+			["content-type", "application/json; charset=utf-8"],
+		],
+		echoed: [],
+		etag: '"tag"',
+		body: bytesOf('[{"id":1}]'),
+		...changes,
+	};
+}
+
+/** A token as the feed makes them. */
+export function tokenAt(asOf: number, life = LIFE): string {
+	return `${EPOCH}.${life}.${asOf.toString(36)}`;
+}
+
+export function viewOf({
+	changes = {},
+	...given
+}: Partial<Omit<View, "lastChange" | "covers">> & {
+	changes?: Readonly<Record<string, number>>;
+} = {}): View {
+	const view = {
+		epoch: EPOCH,
+		seq: 7,
+		floor: 0,
+		asOf: NOW,
+		catalogChangedAt: undefined,
+		...given,
+	};
+	const token = given.token ?? tokenAt(view.asOf);
+	return {
+		...view,
+		token,
+		lastChange: (tag) => changes[tag] ?? 0,
+		covers(other) {
+			const [epoch, life, asOf = ""] = other.split(".");
+			return (
+				`${epoch}.${life}` === `${EPOCH}.${LIFE}` &&
+				Number.parseInt(asOf, 36) <= view.asOf
+			);
+		},
+	};
+}
+
+/** An answer as PostgREST gives it. */
+export function rows(
+	body: BodyInit | null = '[{"id":1}]',
+	{
+		status = 200,
+		statusText = "OK",
+		headers = {},
+	}: { status?: number; statusText?: string; headers?: HeadersInit } = {},
+): Response {
+	const all = new Headers({
+		"Content-Type": "application/json; charset=utf-8",
+		"Content-Profile": "api",
+		"Content-Range": "0-0/*",
+		Date: new Date(NOW).toUTCString(),
+		Server: "postgrest/12.0.2",
+	});
+	for (const [name, value] of new Headers(headers)) all.set(name, value);
+	return new Response(body, { status, statusText, headers: all });
+}
+
+interface CacheOptions extends Partial<CacheDeps> {
+	answer?: (
+		request: Request,
+		identity: Identity,
+	) => Response | Promise<Response>;
+	plan?: (request: Request, identity: Identity) => Plan;
+}
+
+export type Ask = RequestInit & { identity?: Identity };
+
+/** A cache, what is around it, and `ask` to ask it for `/notes`. */
+export function startCache({
+	answer = () => rows(),
+	plan = planOf,
+	...deps
+}: CacheOptions = {}) {
+	const asked: Request[] = [];
+	const logged: unknown[] = [];
+	const background: Promise<unknown>[] = [];
+	const memory = new MemoryStore(1_000_000);
+	const clock = { ms: NOW };
+	const now = () => clock.ms;
+	const feed = startFeed(now);
+	const cache = createCache({
+		origin: async (request, identity) => {
+			asked.push(request);
+			return answer(request, identity);
+		},
+		planner: {
+			plan: (_, request, identity) => plan(request, identity),
+			mayWrite: (_, { method, url }) =>
+				!["GET", "HEAD"].includes(method) && !url.includes("/rpc/stable"),
+		},
+		freshness: feed.freshness,
+		memory,
+		store: undefined,
+		turns: createTurns({
+			now,
+			async sleep(ms) {
+				clock.ms += ms;
+				await tick();
+			},
+			limitMs: 5_000,
+			maxTurns: 100,
+		}),
+		stalenessMs: STALENESS_MS,
+		explainRoles: [OPERATOR.role],
+		now,
+		waitUntil: (promise) => background.push(promise),
+		log: (problem) => logged.push(problem),
+		...deps,
+	});
+	return {
+		asked,
+		logged,
+		memory,
+		clock,
+		feed,
+		ask(path = "/notes", { identity = ANYBODY, ...init }: Ask = {}) {
+			return cache(new Request(PIPELINE_URL + path, init), identity);
+		},
+		/** Until all that goes on after the answers has ended. */
+		async settle() {
+			await Promise.all(background);
+		},
+	};
+}
+
+/** Takes every read for one of the table api.notes, by the whole request. */
+export function planOf(
+	{ method, url }: Request,
+	{ role }: Identity = ANYBODY,
+): Plan {
+	return {
+		kind: "cacheable",
+		schema: "api",
+		key: JSON.stringify([method, url, role]),
+		tags: ["api.notes", "catalog"],
+		slice: { role, claims: {} },
+		stalenessMs: STALENESS_MS,
+	};
+}
+
+/** The feed as the cache sees it. What the test changes is in the next view; `isHeld` keeps the view as it is. */
+function startFeed(now: () => number) {
+	const changes: Record<string, number> = {};
+	let seq = 7;
+	let held: View | undefined;
+	let failsFrom = Number.POSITIVE_INFINITY;
+	const feed = {
+		needs: [] as Needs[],
+		/** undefined: there is none to be had. */
+		problem: undefined as string | undefined,
+		catalog: CATALOG as Catalog | undefined,
+		lastCatalog: CATALOG as Catalog | undefined,
+		catalogChangedAt: undefined as number | undefined,
+		floor: 0,
+		epoch: EPOCH,
+		syncs: 0,
+		/** By how much the isolate overestimates the feed's clock. */
+		aheadMs: 100,
+		change(tag: string) {
+			changes[tag] = ++seq;
+		},
+		view(): View {
+			const { epoch, floor, catalogChangedAt } = feed;
+			const known = { ...changes };
+			return viewOf({
+				epoch,
+				floor,
+				catalogChangedAt,
+				seq,
+				asOf: now(),
+				changes: known,
+			});
+		},
+		hold() {
+			held = feed.view();
+		},
+		letGo() {
+			held = undefined;
+		},
+		/** From so many questions on, the feed cannot be reached. */
+		failFrom(count: number) {
+			failsFrom = count;
+		},
+	};
+	const freshness: Freshness = {
+		async view(needs) {
+			feed.needs.push(needs);
+			if (feed.needs.length > failsFrom) return undefined;
+			if (feed.problem !== undefined) return undefined;
+			// A token that it does not cover makes the feed look again.
+			const isEnough = held && needs.tokens.every((it) => held?.covers(it));
+			return isEnough ? held : feed.view();
+		},
+		catalog: async () => feed.catalog,
+		lastCatalog: () => feed.lastCatalog,
+		async afterWrite() {
+			feed.syncs++;
+			return feed.problem === "untracked" ? FORCING_TOKEN : tokenAt(now());
+		},
+		tokenForNow: () =>
+			feed.problem === undefined
+				? tokenAt(now() + feed.aheadMs)
+				: FORCING_TOKEN,
+		get problem() {
+			return feed.problem;
+		},
+	};
+	return Object.assign(feed, { freshness });
+}
+
+/** Longer than promises alone take. */
+export function tick(): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** A store of entries that the test can look into. */
+export function mapStore(entries = new Map<string, Entry>()): Store & {
+	entries: Map<string, Entry>;
+} {
+	return {
+		entries,
+		get: async (name) => entries.get(name),
+		async put(name, entry) {
+			entries.set(name, entry);
+		},
+	};
+}
+
+/** Our member of Cache-Status, the last. */
+export function statusOf({ headers }: Response): Member["parameters"] {
+	const members = parseList(headers.get("Cache-Status") ?? "");
+	const own = members.at(-1);
+	if (own?.name !== "Postern") throw new Error("Postern says nothing");
+	return own.parameters;
+}
+
+export function tokensOf({ headers }: Response): string[] {
+	return headers.get("Postern-Token")?.split(", ") ?? [];
+}

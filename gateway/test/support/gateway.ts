@@ -1,0 +1,112 @@
+// A gateway over a recording origin, and how a test asks it something.
+
+import { routes } from "../../../worker/src/routes/index.ts";
+import { type CacheBindings, createGateway } from "../../src/gateway.ts";
+import type { KeyStore } from "../../src/identity/remote-keys.ts";
+import type { Fetch } from "../../src/origin/origin.ts";
+import { readConfig } from "../../src/settings/settings.ts";
+import { type Answer, recordingOrigin } from "./origin.ts";
+import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
+
+/** The least environment that the gateway starts with. */
+export const ENV = {
+	ORIGIN_URL: "http://127.0.0.1:3000",
+	ORIGIN_SIGNING_KEY: JSON.stringify(ORIGIN_KEY.privateJwk),
+	TOKEN_JWKS: JSON.stringify({ keys: [ISSUER_KEY.publicJwk] }),
+};
+
+export interface RequestOptions extends Omit<RequestInit, "headers"> {
+	headers?: HeadersInit | undefined;
+	/** A caller's token; without it the caller is nobody. */
+	token?: string;
+	/** Sent as JSON, with its Content-Type. */
+	json?: unknown;
+}
+
+export interface GatewayOptions {
+	/** What the origin answers. */
+	answer?: Answer;
+	/** Takes the origin's place altogether. */
+	fetch?: Fetch;
+	/** Variables beside or instead of ENV's. */
+	env?: Record<string, unknown>;
+	now?: () => number;
+	/** Answers for the static assets. */
+	assets?: Fetch;
+	/** Answers for issuers that publish their keys. */
+	fetchKeys?: Fetch;
+	keyStore?: KeyStore;
+	/** The read cache; without it every read goes to the origin. */
+	cache?: CacheBindings;
+}
+
+/** A gateway with its origin, its log, and `request` to ask it. */
+export function startGateway({
+	answer,
+	fetch,
+	env = {},
+	now = () => NOW,
+	assets,
+	fetchKeys = async () => new Response(null, { status: 404 }),
+	keyStore,
+	cache,
+}: GatewayOptions = {}) {
+	const origin = recordingOrigin(answer);
+	const logged: unknown[] = [];
+	const app = createGateway({
+		config: readConfig({ ...ENV, ...env }),
+		routes,
+		now,
+		fetch: fetch ?? origin.fetch,
+		assets,
+		fetchKeys,
+		keyStore,
+		cache,
+		log: (problem) => logged.push(problem),
+	});
+	return {
+		origin,
+		logged,
+		async request(
+			path: string,
+			{ token, json, headers: given, ...init }: RequestOptions = {},
+		): Promise<Response> {
+			const headers = new Headers(given);
+			if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
+			if (json !== undefined) {
+				headers.set("Content-Type", "application/json");
+				init.body = JSON.stringify(json);
+			}
+			return app.fetch(
+				new Request(`https://gateway.example${path}`, { ...init, headers }),
+			);
+		},
+	};
+}
+
+/** ADA's token, for the tests that are not about tokens. */
+export const ADA_TOKEN = await tokenFor();
+
+interface RefusalBody {
+	code: string;
+	message: string;
+	details: null;
+	hint: null;
+}
+
+/** A refusal's body. */
+export function refusalBody(response: Response): Promise<RefusalBody> {
+	return response.json();
+}
+
+/** A refusal as its status and code. */
+export async function refusal(response: Response) {
+	const { code } = await refusalBody(response);
+	return { status: response.status, code };
+}
+
+/** A refusal as its status, code and message. */
+export async function refusalInWords(response: Response) {
+	const { code, message } = await refusalBody(response);
+	return { status: response.status, code, message };
+}

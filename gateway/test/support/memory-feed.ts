@@ -1,0 +1,135 @@
+// The change feed of a database in memory, as the Durable Object would answer: a poll at a time, numbered when it finds something.
+
+import { covers, toToken } from "../../src/feed/consistency-token.ts";
+import type {
+	CatalogAnswer,
+	Change,
+	Feed,
+	SyncAnswer,
+	SyncRequest,
+} from "../../src/feed/feed.ts";
+import { catalogOf, table } from "./catalog.ts";
+
+interface FeedOptions {
+	/** The object's clock, in milliseconds. */
+	now: () => number;
+	/** Comes between sending a poll and the database's answering it, and between that and having the answer. */
+	pause?: () => Promise<void>;
+	/** Nothing is tracked. */
+	isAbsent?: boolean;
+}
+
+/** Two tables that everybody may read. */
+const SHOP = catalogOf({
+	relations: [
+		table("products", {
+			id: "bigint",
+			serial_number: "text",
+			title: "text",
+			weight_lbs: "numeric",
+			quantity: "integer",
+			created_at: "timestamp with time zone",
+			updated_at: "timestamp with time zone",
+		}),
+		table("notes", { id: "bigint", body: "text" }),
+	],
+	roles: { anon: [], authenticated: [], service: [] },
+});
+
+/** A feed, what it is asked, and `commit` to change something in its database. */
+export function startFeed({
+	now,
+	pause = async () => {},
+	isAbsent = false,
+}: FeedOptions) {
+	const requests: SyncRequest[] = [];
+	const lastChange = new Map<string, number>();
+	const unpolled: string[] = [];
+	let epoch = "epoch1";
+	let lives = 1;
+	let seq = 0;
+	let asOf = Number.NEGATIVE_INFINITY;
+	let running: Promise<void> | undefined;
+	let queued: Promise<void> | undefined;
+
+	const life = () => `life${lives}`;
+
+	async function poll(): Promise<void> {
+		const ownLife = life();
+		const began = Math.max(now(), asOf + 1);
+		await pause();
+		const tags = unpolled.splice(0);
+		if (tags.length > 0) seq++;
+		for (const tag of tags) lastChange.set(tag, seq);
+		await pause();
+		if (ownLife === life()) asOf = began;
+	}
+
+	/** A poll that begins after the call; whoever waits for one shares it. */
+	function pollAnew(): Promise<void> {
+		queued ??= (async () => {
+			await running;
+			queued = undefined;
+			running = poll();
+			await running;
+		})();
+		return queued;
+	}
+
+	function answer({ known }: SyncRequest): SyncAnswer {
+		const isWhole = known?.epoch !== epoch;
+		const changes = [...lastChange].filter(
+			([, at]) => isWhole || at > (known?.seq ?? 0),
+		) satisfies Change[];
+		return {
+			state: "following",
+			...{ epoch, seq, floor: 0, life: life(), asOf, now: now() },
+			...{ changes, isWhole, catalogChangedMsAgo: null },
+		};
+	}
+
+	const feed: Feed = {
+		async sync(request) {
+			requests.push(request);
+			if (isAbsent) return { state: "absent", reason: "nothing is tracked" };
+			const { maxAgeMs, tokens = [] } = request;
+			const position = { epoch, life: life(), asOf };
+			const isGood =
+				maxAgeMs > 0 &&
+				now() - asOf <= maxAgeMs &&
+				tokens.every((token) => covers(position, token));
+			if (!isGood) await pollAnew();
+			// What was asked of it is lost.
+			if (position.life !== life()) throw new Error("the object was restarted");
+			return answer(request);
+		},
+		catalog: async (): Promise<CatalogAnswer> => ({
+			epoch,
+			seq,
+			catalog: SHOP,
+		}),
+	};
+	return {
+		...feed,
+		requests,
+		/** Done, and to be found by the polls that read it from now on. */
+		commit(tag: string) {
+			unpolled.push(tag);
+		},
+		/** The object is made anew from its storage. */
+		restart() {
+			lives++;
+			asOf = Number.NEGATIVE_INFINITY;
+		},
+		/** The object's storage is lost, or the database is another. */
+		beginEpoch() {
+			epoch += "x";
+			seq = 0;
+			lastChange.clear();
+			unpolled.length = 0;
+			this.restart();
+		},
+		/** The token of the last poll. */
+		token: () => toToken({ epoch, life: life(), asOf }),
+	};
+}

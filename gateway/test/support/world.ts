@@ -1,0 +1,344 @@
+// A world in one process and in a time of its own: a database, its change feed, isolates with the real cache, one KV that is
+// behind, clients that carry tokens. Everything takes random time; the same seed takes the same.
+import { causal } from "../../client/causal.js";
+import { createCache } from "../../src/cache/cache.ts";
+import { createCarefulStore } from "../../src/cache/fail-open-store.ts";
+import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
+import { MemoryStore } from "../../src/cache/memory-store.ts";
+import { createTurns } from "../../src/cache/single-flight.ts";
+import { openSession } from "../../src/consistency/consistency-scope.ts";
+import {
+	createFreshness,
+	type Freshness,
+} from "../../src/consistency/freshness.ts";
+import type { Feed } from "../../src/feed/feed.ts";
+import type { Pipeline } from "../../src/pipeline.ts";
+import { PIPELINE_URL } from "../../src/pipeline.ts";
+import type { Catalog } from "../../src/planner/catalog.ts";
+import type { Planner } from "../../src/planner/plan.ts";
+import { ANYBODY, CATALOG, rows } from "./cache.ts";
+import { startFeed } from "./memory-feed.ts";
+
+/** What is done in the world, and how long after the thing before it, in milliseconds. */
+export type Deed = { readonly afterMs: number } & (
+	| {
+			readonly kind: "read";
+			readonly client: number;
+			readonly isolate: number;
+			readonly tags: readonly string[];
+			readonly directives: string;
+	  }
+	| {
+			readonly kind: "write";
+			readonly client: number;
+			readonly isolate: number;
+			readonly tag: string;
+	  }
+	/** By somebody past the gateway. */
+	| { readonly kind: "commit"; readonly tag: string }
+	| { readonly kind: "restart isolate"; readonly isolate: number }
+	| { readonly kind: "restart feed" }
+	| { readonly kind: "lose feed" }
+);
+
+export interface WorldOptions {
+	readonly seed: number;
+	readonly isolates: number;
+	readonly clients: number;
+	/** Oldest that an answer may be, in milliseconds. */
+	readonly stalenessMs: number;
+	/** What a mutant does otherwise than the real thing. */
+	readonly mutant?: {
+		freshness?: (freshness: Freshness) => Freshness;
+		client?: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch;
+	};
+}
+
+/** Isolates are told by ports. */
+const FIRST_PORT = 1_000;
+
+/** Versions by tag. */
+type Versions = Readonly<Record<string, number>>;
+
+/** @returns what was wrong: nothing, if the promises were kept; and how many reads were hits */
+export async function live(
+	deeds: readonly Deed[],
+	options: WorldOptions,
+): Promise<{ violations: string[]; reads: number; hits: number }> {
+	const { stalenessMs, mutant = {} } = options;
+	const time = startTime();
+	const random = createRandom(options.seed);
+	/** Mostly short, seldom long. */
+	const pause = (typicalMs: number) =>
+		time.sleep(
+			random() < 0.03 ? typicalMs * 10 : Math.floor(random() * typicalMs),
+		);
+	/** No two clocks agree. */
+	const clock = () => {
+		const offsetMs = Math.floor((random() - 0.5) * 40_000);
+		return () => time.now() + offsetMs;
+	};
+
+	const commits: { tag: string; at: number }[] = [];
+	const versionsAt = (moment: number): Versions => {
+		const versions: Record<string, number> = {};
+		for (const { tag, at } of commits) {
+			if (at <= moment) versions[tag] = (versions[tag] ?? 0) + 1;
+		}
+		return versions;
+	};
+	const feed = startFeed({ now: clock(), pause: () => pause(60) });
+	const commit = (tag: string) => {
+		commits.push({ tag, at: time.now() });
+		feed.commit(tag);
+	};
+	const overNetwork: Feed = {
+		async sync(request) {
+			await pause(40);
+			if (random() < 0.05) throw new Error("connection lost");
+			const answer = await feed.sync(request);
+			await pause(40);
+			return structuredClone(answer);
+		},
+		async catalog() {
+			await pause(40);
+			return feed.catalog();
+		},
+	};
+	const namespace = laggingNamespace(random, pause);
+
+	/** What PostgREST answers: the versions of the tables that were asked for. */
+	const origin: Pipeline = async (request) => {
+		await pause(200);
+		const tags = tagsOf(request.url);
+		if (request.method === "POST") for (const tag of tags) commit(tag);
+		const all = versionsAt(time.now());
+		const body = JSON.stringify(tags.map((tag) => [tag, all[tag] ?? 0]));
+		await pause(200);
+		return rows(body);
+	};
+
+	function startIsolate(): Pipeline {
+		const now = clock();
+		const background = (promise: Promise<unknown>) => {
+			promise.catch((problem) => violations.push(String(problem)));
+		};
+		const freshness = createFreshness({
+			feed: overNetwork,
+			readCatalog: () => CATALOG as Catalog,
+			now,
+			sleep: time.sleep,
+			waitUntil: background,
+			log() {},
+		});
+		const turns = createTurns({
+			now,
+			sleep: time.sleep,
+			limitMs: 1_000,
+			maxTurns: 100,
+		});
+		return createCache({
+			origin,
+			planner: plannerOf(stalenessMs),
+			freshness: mutant.freshness?.(freshness) ?? freshness,
+			// Of a few entries: it forgets some.
+			memory: new MemoryStore(3_000),
+			store: createCarefulStore({
+				store: new KvStore(namespace),
+				now,
+				sleep: time.sleep,
+				log() {},
+			}),
+			turns,
+			stalenessMs,
+			explainRoles: [],
+			now,
+			waitUntil: background,
+			log: (problem) => violations.push(String(problem)),
+		});
+	}
+
+	const violations: string[] = [];
+	const isolates = Array.from({ length: options.isolates }, startIsolate);
+	let reads = 0;
+	let hits = 0;
+
+	/** A client's fetch, to the isolate that its URL names. */
+	const fetchVia = (async (input: Request) => {
+		await pause(100);
+		const isolate = isolates[Number(new URL(input.url).port) - FIRST_PORT];
+		if (isolate === undefined) throw new Error("no such isolate");
+		const session = openSession(input, isolate, false);
+		const { pathname } = new URL(input.url);
+		const { method, headers } = input;
+		const answer = await session.pipeline(
+			new Request(PIPELINE_URL + pathname, { method, headers }),
+			ANYBODY,
+		);
+		session.close(answer.headers);
+		await pause(100);
+		return answer;
+	}) as typeof globalThis.fetch;
+
+	const clients = Array.from({ length: options.clients }, () => ({
+		fetch: (mutant.client ?? causal)(fetchVia),
+		/** The newest that it was shown, or wrote. */
+		seen: {} as Record<string, number>,
+	}));
+
+	async function ask(
+		deed: Extract<Deed, { kind: "read" | "write" }>,
+	): Promise<void> {
+		const client = clients[deed.client];
+		if (client === undefined) throw new Error("no such client");
+		const began = time.now();
+		const known = { ...client.seen };
+		const isRead = deed.kind === "read";
+		const tags = isRead ? deed.tags : [deed.tag];
+		const answer = await client.fetch(
+			`http://isolate:${FIRST_PORT + deed.isolate}/${tags.join("+")}`,
+			isRead
+				? { headers: { "Cache-Control": deed.directives } }
+				: { method: "POST" },
+		);
+		const shown: [tag: string, version: number][] = await answer.json();
+		const status = answer.headers.get("Cache-Status") ?? "";
+		if (isRead) {
+			reads++;
+			if (/; (hit|collapsed)/.test(status)) hits++;
+			const due = versionsAt(began - stalenessMs);
+			for (const [tag, version] of shown) {
+				const at = `${tag} at ${began} as of version ${version} (${status})`;
+				if (version < (due[tag] ?? 0))
+					violations.push(`${at}: ${due[tag]} was due`);
+				if (version < (known[tag] ?? 0))
+					violations.push(
+						`${at}: client ${deed.client} had seen ${known[tag]}`,
+					);
+			}
+		}
+		for (const [tag, version] of shown)
+			client.seen[tag] = Math.max(version, client.seen[tag] ?? 0);
+	}
+
+	const asked: Promise<void>[] = [];
+	const run = time.run();
+	for (const deed of deeds) {
+		await time.sleep(deed.afterMs);
+		switch (deed.kind) {
+			case "read":
+			case "write":
+				asked.push(
+					ask(deed).catch((problem) => {
+						violations.push(String(problem));
+					}),
+				);
+				break;
+			case "commit":
+				commit(deed.tag);
+				break;
+			case "restart isolate":
+				isolates[deed.isolate] = startIsolate();
+				break;
+			case "restart feed":
+				feed.restart();
+				break;
+			case "lose feed":
+				feed.beginEpoch();
+		}
+	}
+	await Promise.all(asked);
+	time.stop();
+	await run;
+	return { violations, reads, hits };
+}
+
+function tagsOf(url: string): string[] {
+	return new URL(url).pathname.slice(1).split("+");
+}
+
+/** Every read is of the tables that its path names. */
+function plannerOf(stalenessMs: number): Planner {
+	return {
+		plan: (_, { method, url }) => ({
+			kind: "cacheable",
+			schema: "api",
+			key: `${method} ${url}`,
+			tags: [...tagsOf(url), "catalog"],
+			slice: { role: "anon", claims: {} },
+			stalenessMs,
+		}),
+		mayWrite: (_, { method }) => method === "POST",
+	};
+}
+
+/** A KV that gives whatever was put at any time, or nothing. */
+function laggingNamespace(
+	random: () => number,
+	pause: (typicalMs: number) => Promise<void>,
+): Namespace {
+	const versions = new Map<string, ArrayBuffer[]>();
+	return {
+		async get(name) {
+			await pause(40);
+			const known = versions.get(name) ?? [];
+			// The newest as often as not.
+			const index = random() < 0.5 ? -1 : Math.floor(random() * known.length);
+			return random() < 0.1 ? null : (known.at(index) ?? null);
+		},
+		async put(name, value) {
+			await pause(40);
+			versions.set(name, [...(versions.get(name) ?? []), value]);
+		},
+	};
+}
+
+/** Time that passes only when nobody has anything left to do. */
+function startTime() {
+	let ms = 1_000_000_000_000;
+	let order = 0;
+	let isStopped = false;
+	const sleepers: { at: number; order: number; wake: () => void }[] = [];
+	return {
+		now: () => ms,
+		sleep(forMs: number): Promise<void> {
+			return new Promise((wake) => {
+				sleepers.push({ at: ms + Math.max(0, forMs), order: order++, wake });
+			});
+		},
+		async run(): Promise<void> {
+			while (!isStopped) {
+				await idle();
+				sleepers.sort(
+					(one, other) => one.at - other.at || one.order - other.order,
+				);
+				const next = sleepers.shift();
+				if (next === undefined) continue;
+				ms = next.at;
+				next.wake();
+			}
+		},
+		stop() {
+			isStopped = true;
+		},
+	};
+}
+
+/** Until everything that does not sleep has been done. What comes out of streams takes a turn of the event loop, or some. */
+async function idle(): Promise<void> {
+	for (let turn = 0; turn < 3; turn++) {
+		await new Response("anything").text();
+		for (let link = 0; link < 20; link++) await null;
+	}
+}
+
+/** mulberry32 */
+function createRandom(seed: number): () => number {
+	let state = seed >>> 0;
+	return () => {
+		state = (state + 0x6d2b79f5) >>> 0;
+		let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+		return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+	};
+}
