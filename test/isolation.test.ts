@@ -416,14 +416,14 @@ describe("these tests catch a gateway", () => {
 	it.each<[string, RegExp, string, Caller, Read]>([
 		[
 			"whose key forgets the claims",
-			/Object\.entries\(slice\.claims\)/g,
+			/Object\.entries\(callerKey\.claims\)/g,
 			"[]",
 			grace,
 			get("letters"),
 		],
 		[
 			"whose key forgets the role",
-			/\bslice\.role,/g,
+			/\bcallerKey\.role,/g,
 			"null,",
 			asAda({ role: "anon" }),
 			get("notices"),

@@ -42,7 +42,7 @@ const report: typeof console.log = RUNS > 1 ? console.log : () => {};
 /** Of which some may be cached and are answered. */
 const READS_PER_RUN = 700;
 
-const planner = createPlanner({ schemas: SCHEMAS, stalenessMs: 5_000 });
+const planner = createPlanner({ schemas: SCHEMAS, maxStalenessMs: 5_000 });
 
 let origin: PlanningOrigin;
 let catalog: Catalog;

@@ -7,11 +7,11 @@ import { createAccounts } from "./accounts/accounts.ts";
 import { type Authentication, auth } from "./accounts/auth-routes.ts";
 import { createIssue } from "./accounts/issue-token.ts";
 import { createCache } from "./cache/cache.ts";
-import { createCarefulStore } from "./cache/fail-open-store.ts";
+import { createFailOpenStore } from "./cache/fail-open-store.ts";
 import { KvStore, type Namespace } from "./cache/kv-store.ts";
 import { MemoryStore } from "./cache/memory-store.ts";
-import { createTurns } from "./cache/single-flight.ts";
-import { openSession } from "./consistency/consistency-scope.ts";
+import { createSingleFlight } from "./cache/single-flight.ts";
+import { openConsistencyScope } from "./consistency/consistency-scope.ts";
 import { createFreshness } from "./consistency/freshness.ts";
 import type { Feed } from "./feed/feed.ts";
 import { docs } from "./http/docs.ts";
@@ -26,7 +26,7 @@ import { removeHopByHop } from "./origin/headers.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import { PIPELINE_URL, type Pipeline } from "./pipeline.ts";
-import { readCatalog } from "./planner/catalog.ts";
+import { parseCatalog } from "./planner/catalog.ts";
 import { createPlanner } from "./planner/plan.ts";
 import type { Config } from "./settings/settings.ts";
 
@@ -151,7 +151,11 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	});
 	app.use(async (context, next) => {
 		context.set("identity", await identify(context.req.raw));
-		const session = openSession(context.req.raw, pipeline, config.causalCookie);
+		const session = openConsistencyScope(
+			context.req.raw,
+			pipeline,
+			config.causalCookie,
+		);
 		context.set("pipeline", session.pipeline);
 		await next();
 		session.close(context.res.headers);
@@ -198,13 +202,13 @@ function withCache(
 	{ config, now, log }: Deps,
 	{ feed, namespace, sleep, waitUntil }: CacheBindings,
 ): Pipeline {
-	const { schemas, stalenessMs, explainRoles } = config;
+	const { schemas, maxStalenessMs, explainRoles } = config;
 	return createCache({
 		origin,
-		planner: createPlanner({ schemas, stalenessMs }),
+		planner: createPlanner({ schemas, maxStalenessMs }),
 		freshness: createFreshness({
 			feed,
-			readCatalog,
+			parseCatalog,
 			now,
 			sleep,
 			waitUntil,
@@ -213,14 +217,19 @@ function withCache(
 		memory: new MemoryStore(MEMORY_BYTES),
 		store:
 			namespace &&
-			createCarefulStore({
+			createFailOpenStore({
 				store: new KvStore(namespace),
 				now,
 				sleep,
 				log,
 			}),
-		turns: createTurns({ now, sleep, limitMs: TURN_MS, maxTurns: 10_000 }),
-		stalenessMs,
+		flights: createSingleFlight({
+			now,
+			sleep,
+			limitMs: TURN_MS,
+			maxFlights: 10_000,
+		}),
+		maxStalenessMs,
 		explainRoles,
 		now,
 		waitUntil,

@@ -38,7 +38,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "the claims that policies read are not in the key",
 		file: "planner/key.ts",
-		from: "Object.entries(slice.claims)",
+		from: "Object.entries(callerKey.claims)",
 		to: "[]",
 		scenario: scenarios.sameUrl,
 		found: "foreign",
@@ -46,7 +46,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "the role is not in the key",
 		file: "planner/key.ts",
-		from: "slice.role,",
+		from: "callerKey.role,",
 		to: "",
 		scenario: scenarios.otherRole,
 		found: "foreign",
@@ -140,9 +140,9 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		found: "stale",
 	},
 	{
-		name: "epochs are not compared",
+		name: "feed epochs are not compared",
 		file: "cache/entry.ts",
-		from: "entry.epoch === view.epoch &&",
+		from: "entry.feedEpoch === view.feedEpoch &&",
 		to: "",
 		scenario: scenarios.lostObject,
 		found: "stale",

@@ -1,7 +1,10 @@
 // The read cache, shaped like the pipeline that it wraps. A read is answered from a store only while the change feed vouches
 // for it; whatever is not certain is asked of the origin. A write is followed by a look at the feed, so that its token covers it.
 
-import { setTokens, tokensIn } from "../consistency/client-tokens.ts";
+import {
+	parseConsistencyTokens,
+	setConsistencyTokens,
+} from "../consistency/client-tokens.ts";
 import type { Freshness, View } from "../consistency/freshness.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -14,11 +17,15 @@ import type {
 	Planner,
 } from "../planner/plan.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { allowedAgeMs, type Directives, readDirectives } from "./directives.ts";
+import {
+	allowedAgeMs,
+	type Directives,
+	parseDirectives,
+} from "./directives.ts";
 import { type Entry, isCovered, isFresh, nameOf, readerOf } from "./entry.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { fill } from "./fill.ts";
-import { createAllowance } from "./memory-budget.ts";
+import { createMemoryBudget } from "./memory-budget.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import {
 	type CacheStatus,
@@ -28,7 +35,7 @@ import {
 	setDownstream,
 	setStatus,
 } from "./respond.ts";
-import type { Turns } from "./single-flight.ts";
+import type { SingleFlight } from "./single-flight.ts";
 import type { Store } from "./store.ts";
 
 /** After a change of the schema PostgREST may answer by the one before for a while, in milliseconds: it reads it anew when it is told. */
@@ -42,7 +49,7 @@ const FILLING_MS = 30_000;
 /** Longest `ttl` that is told, in milliseconds. */
 const MAX_TTL_MS = 3_600_000;
 
-/** Turns that a request waits for, before it asks for itself. */
+/** SingleFlight that a request waits for, before it asks for itself. */
 const MAX_ROUNDS = 2;
 
 /** Where an answer could not be kept, nobody waits for another's for this time, in milliseconds. */
@@ -57,9 +64,9 @@ export interface CacheDeps {
 	/** Beyond the isolate, where there is one. Never rejects, and never takes long. */
 	store: Store | undefined;
 	/** Of fills: one request at a time asks the origin for an answer. */
-	turns: Turns;
+	flights: SingleFlight;
 	/** Oldest that an answer may be where its relations have no bound of their own, in milliseconds. */
-	stalenessMs: number;
+	maxStalenessMs: number;
 	explainRoles: readonly string[];
 	now: () => number;
 	waitUntil: (promise: Promise<unknown>) => void;
@@ -98,10 +105,10 @@ interface Question {
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
 
 export function createCache(deps: CacheDeps): Pipeline {
-	const { origin, planner, freshness, memory, store, turns, now } = deps;
+	const { origin, planner, freshness, memory, store, flights, now } = deps;
 	/** Until when nobody waits for another's answer, by name. */
 	const unkept = new BoundedMap<number>(MAX_UNKEPT);
-	const filling = createAllowance(MAX_FILLING_BYTES, FILLING_MS, now);
+	const filling = createMemoryBudget(MAX_FILLING_BYTES, FILLING_MS, now);
 
 	return async function cache(request, identity) {
 		if (request.method === "OPTIONS") return origin(request, identity);
@@ -142,7 +149,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		identity: Identity,
 		explanation: Explanation | undefined,
 	): Promise<Response> {
-		const directives = readDirectives(request.headers);
+		const directives = parseDirectives(request.headers);
 		const planned = await planFor(request, identity, directives);
 		explanation?.note(planned);
 		if (planned.view === undefined) {
@@ -179,7 +186,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		identity: Identity,
 		directives: Directives,
 	): Promise<Planned> {
-		const tokens = tokensIn(request.headers);
+		const tokens = parseConsistencyTokens(request.headers);
 		let catalog = freshness.lastCatalog();
 		let plan = catalog && planned(catalog, request, identity);
 		if (plan?.kind === "bypass") {
@@ -187,7 +194,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			deps.waitUntil(keepUp());
 			return { plan, isForOperators: true };
 		}
-		let boundMs = plan?.stalenessMs ?? deps.stalenessMs;
+		let boundMs = plan?.maxStalenessMs ?? deps.maxStalenessMs;
 		// A second round where the catalog is new to us and the answer has to be newer than was thought.
 		for (let round = 0; round < 2; round++) {
 			const allowedMs = allowedAgeMs(directives, boundMs);
@@ -198,9 +205,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 			if (plan === undefined || current !== catalog)
 				plan = planned(current, request, identity);
 			if (plan.kind === "bypass") return { plan, isForOperators: true };
-			if (plan.stalenessMs >= boundMs) return { plan, view, allowedMs };
+			if (plan.maxStalenessMs >= boundMs) return { plan, view, allowedMs };
 			catalog = current;
-			boundMs = plan.stalenessMs;
+			boundMs = plan.maxStalenessMs;
 		}
 		return bypass("the schema is changing");
 	}
@@ -219,7 +226,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	}
 
 	async function keepUp(): Promise<void> {
-		const needs = { maxAgeMs: deps.stalenessMs, tokens: [] };
+		const needs = { maxAgeMs: deps.maxStalenessMs, tokens: [] };
 		const view = await freshness.view(needs);
 		if (view !== undefined) await freshness.catalog(view);
 	}
@@ -260,7 +267,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const seen = isCovered(entry, view)
 			? [view.token]
 			: [view.token, entry.token];
-		setTokens(answer.headers, seen);
+		setConsistencyTokens(answer.headers, seen);
 		const ttlMs = ttlOf({ ...question, view });
 		setStatus(answer.headers, { ...status, ttlMs });
 		return conditional(request, answer);
@@ -277,7 +284,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const { view, identity, request, allowedMs } = question;
 		if (isCovered(entry, view) || entry.reader === (await readerOf(identity)))
 			return view;
-		const tokens = [...tokensIn(request.headers), entry.token];
+		const tokens = [...parseConsistencyTokens(request.headers), entry.token];
 		const newer = await freshness.view({ maxAgeMs: allowedMs, tokens });
 		return newer && isGood(entry, { ...question, view: newer })
 			? newer
@@ -305,7 +312,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			const entry =
 				look() ??
 				(
-					await turns.take(
+					await flights.run(
 						name,
 						look,
 						async () => {
@@ -337,7 +344,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	): Promise<Response> {
 		const { request, identity, plan, view, name } = question;
 		// Both as known before the origin is asked: a late answer can only be taken for too old.
-		const stamp = { epoch: view.epoch, seq: view.seq, tags: plan.tags };
+		const stamp = { feedEpoch: view.feedEpoch, seq: view.seq, tags: plan.tags };
 		const objection = objectionTo(question);
 		const response = mutable(await origin(request, identity));
 		const token = freshness.tokenForNow();
@@ -380,7 +387,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const changedAt = view.catalogChangedAt ?? Number.NEGATIVE_INFINITY;
 		if (now() - changedAt < SETTLING_MS) return "the schema has just changed";
 		// By the plan of such a view callers may have been alike who are not now.
-		if (at - view.asOf > plan.stalenessMs) return "the view is old";
+		if (at - view.asOf > plan.maxStalenessMs) return "the view is old";
 		return undefined;
 	}
 
@@ -396,7 +403,7 @@ function told(
 	token: string,
 	status: CacheStatus,
 ): Response {
-	setTokens(response.headers, [token]);
+	setConsistencyTokens(response.headers, [token]);
 	setStatus(response.headers, status);
 	return response;
 }

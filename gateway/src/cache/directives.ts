@@ -18,7 +18,7 @@ export interface Directives {
 /** A directive, its value in quotes or not. */
 const DIRECTIVE = /([^\s,;="]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;"]*)))?/g;
 
-export function readDirectives(headers: Headers): Directives {
+export function parseDirectives(headers: Headers): Directives {
 	// Section 5.4: an old client's word for no-cache.
 	const field = headers.get("cache-control") ?? headers.get("pragma") ?? "";
 	const given = new Map<string, string | undefined>();

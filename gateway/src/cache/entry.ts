@@ -5,7 +5,7 @@ import type { Identity } from "../identity/identity.ts";
 
 export interface Entry {
 	/** The state of the change feed as it was known before the origin was asked: all that it counts is in the answer. */
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	/** What the answer depends on, by the catalog of that time. */
 	readonly tags: readonly string[];
@@ -45,8 +45,8 @@ export function isFresh(
 ): boolean {
 	const isUnchanged = (tag: string) => view.lastChange(tag) <= entry.seq;
 	return (
-		entry.epoch === view.epoch &&
-		entry.seq >= view.floor &&
+		entry.feedEpoch === view.feedEpoch &&
+		entry.seq >= view.prunedBelow &&
 		tags.every(isUnchanged) &&
 		entry.tags.every(isUnchanged) &&
 		now - entry.filledAt < LIFETIME_MS

@@ -40,9 +40,13 @@ function inWords({ plan, view }: Planned): object {
 	return {
 		key: plan.key,
 		tags: plan.tags,
-		slice: plan.slice,
-		stalenessSeconds: plan.stalenessMs / 1_000,
-		view: { epoch: view.epoch, seq: view.seq, floor: view.floor },
+		callerKey: plan.callerKey,
+		stalenessSeconds: plan.maxStalenessMs / 1_000,
+		view: {
+			feedEpoch: view.feedEpoch,
+			seq: view.seq,
+			prunedBelow: view.prunedBelow,
+		},
 	};
 }
 

@@ -7,14 +7,14 @@ const LIMIT_MS = 1_000;
 /** A store that took too long is not asked again for this time, in milliseconds. */
 const REST_MS = 10_000;
 
-interface CarefulStoreDeps {
+interface FailOpenStoreDeps {
 	store: Store;
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
 	log: (problem: unknown) => void;
 }
 
-export function createCarefulStore(deps: CarefulStoreDeps): Store {
+export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
 	const { store, now, sleep, log } = deps;
 	let restsUntil = Number.NEGATIVE_INFINITY;
 

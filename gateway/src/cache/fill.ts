@@ -1,7 +1,7 @@
-// Turns an answer of the origin into an entry, or says why it cannot be one. Large answers go on streaming.
+// SingleFlight an answer of the origin into an entry, or says why it cannot be one. Large answers go on streaming.
 import { Refusal } from "../http/refusals.ts";
 import { type Entry, entityTag } from "./entry.ts";
-import type { Allowance, Share } from "./memory-budget.ts";
+import type { MemoryBudget, MemoryShare } from "./memory-budget.ts";
 
 /** The largest body that is kept, in bytes. */
 export const MAX_BODY_BYTES = 1_048_576;
@@ -42,7 +42,7 @@ const KNOWN_TO_VARY = new Set([
 ]);
 
 /** What an entry is made of, beside the answer. */
-export type Stamp = Pick<Entry, "epoch" | "seq" | "tags">;
+export type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags">;
 
 /** An answer to pass on, and the entry made of it, or why there is none. */
 export type Filled =
@@ -64,7 +64,7 @@ interface Filling {
 	/** Names the caller. */
 	readonly reader: string;
 	/** For bodies that are being read. */
-	readonly filling: Allowance;
+	readonly filling: MemoryBudget;
 	readonly now: () => number;
 }
 
@@ -182,7 +182,7 @@ function isKnownToVary(value: string): boolean {
 async function readUpTo(
 	response: Response,
 	limit: number,
-	share: Share,
+	share: MemoryShare,
 ): Promise<Uint8Array<ArrayBuffer> | Response> {
 	if (response.body === null) return new Uint8Array();
 	if (Number(response.headers.get("content-length")) > limit) return response;

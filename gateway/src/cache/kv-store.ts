@@ -19,7 +19,7 @@ export interface Namespace {
 }
 
 /** An entry of another form has another name. */
-const PREFIX = "answer2:";
+const PREFIX = "answer3:";
 
 /** Least that KV takes: how long a location may go on reading an old copy. */
 const CACHE_TTL_SECONDS = 30;
@@ -30,7 +30,7 @@ const EXPIRATION_TTL_SECONDS = 86_400;
 const HEAD_LENGTH_BYTES = 4;
 
 const head = z.object({
-	epoch: z.string(),
+	feedEpoch: z.string(),
 	seq: z.int(),
 	tags: z.array(z.string()),
 	token: z.string(),

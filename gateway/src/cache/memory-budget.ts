@@ -1,12 +1,12 @@
 // A bound on what many requests hold in memory at once. A request that has lost its client ends without a word, so what it
 // has taken is forgotten after a while.
 
-export interface Allowance {
+export interface MemoryBudget {
 	/** One request's share. */
-	open(): Share;
+	open(): MemoryShare;
 }
 
-export interface Share {
+export interface MemoryShare {
 	/** @returns whether that much is still allowed; it is counted in any case */
 	take(bytes: number): boolean;
 	close(): void;
@@ -18,11 +18,11 @@ interface Counted {
 }
 
 /** @param limitMs how long a share counts, if it is not closed */
-export function createAllowance(
+export function createMemoryBudget(
 	maxBytes: number,
 	limitMs: number,
 	now: () => number,
-): Allowance {
+): MemoryBudget {
 	// In the order in which they were opened.
 	const shares = new Set<Counted>();
 	let total = 0;

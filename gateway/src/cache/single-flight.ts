@@ -1,30 +1,30 @@
 // Lets one request of an isolate at a time do a piece of work while others wait. They look for its outcome themselves and never
 // await its promise, which ends with its request: a client that goes away takes both along, without a `finally`.
 
-export interface Turns {
+export interface SingleFlight {
 	/**
 	 * Does `work` if nobody is at it. Else waits until `look` finds something, or the turn is over: then the value is
 	 * undefined, and the caller may try again or go on alone.
 	 * @param signal of the request that does the work: when it is aborted, nobody waits for it any longer
 	 */
-	take<Value>(
+	run<Value>(
 		name: string,
 		look: () => Value | undefined,
 		work: () => Promise<Value | undefined>,
 		signal?: AbortSignal,
 	): Promise<{ value: Value | undefined; waited: boolean }>;
 	/** Whether somebody is at it. */
-	isTaken(name: string): boolean;
+	isUnderWay(name: string): boolean;
 }
 
-interface TurnsDeps {
+interface SingleFlightDeps {
 	/** The clock, in milliseconds. */
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
 	/** Whoever has not finished by then is taken for gone. */
 	limitMs: number;
 	/** Of more turns than this at once, the further ones are not waited for. */
-	maxTurns: number;
+	maxFlights: number;
 }
 
 interface Turn {
@@ -34,13 +34,13 @@ interface Turn {
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 25;
 
-export function createTurns(deps: TurnsDeps): Turns {
-	const { now, sleep, limitMs, maxTurns } = deps;
+export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
+	const { now, sleep, limitMs, maxFlights } = deps;
 	// In the order in which they end.
-	const turns = new Map<string, Turn>();
+	const flights = new Map<string, Turn>();
 
 	return {
-		async take(name, look, work, signal) {
+		async run(name, look, work, signal) {
 			const turn = current(name);
 			if (turn === undefined)
 				return { value: await own(name, work, signal), waited: false };
@@ -53,11 +53,11 @@ export function createTurns(deps: TurnsDeps): Turns {
 			}
 			return { value: undefined, waited: true };
 		},
-		isTaken: (name) => current(name) !== undefined,
+		isUnderWay: (name) => current(name) !== undefined,
 	};
 
 	function current(name: string): Turn | undefined {
-		const turn = turns.get(name);
+		const turn = flights.get(name);
 		return turn !== undefined && now() < turn.endsAt ? turn : undefined;
 	}
 
@@ -67,12 +67,12 @@ export function createTurns(deps: TurnsDeps): Turns {
 		signal: AbortSignal | undefined,
 	): Promise<Value> {
 		const turn = { endsAt: now() + limitMs };
-		turns.delete(name);
+		flights.delete(name);
 		forgetEnded();
-		if (turns.size < maxTurns) turns.set(name, turn);
+		if (flights.size < maxFlights) flights.set(name, turn);
 		const end = () => {
 			// After its end the turn may be somebody else's.
-			if (turns.get(name) === turn) turns.delete(name);
+			if (flights.get(name) === turn) flights.delete(name);
 		};
 		signal?.addEventListener("abort", end);
 		try {
@@ -83,9 +83,9 @@ export function createTurns(deps: TurnsDeps): Turns {
 	}
 
 	function forgetEnded(): void {
-		for (const [name, { endsAt }] of turns) {
+		for (const [name, { endsAt }] of flights) {
 			if (now() < endsAt) return;
-			turns.delete(name);
+			flights.delete(name);
 		}
 	}
 }

@@ -17,12 +17,12 @@ const TOKEN = /^[\w.-]{1,200}$/;
 const MAX_TOKENS = 32;
 
 /** The tokens of a request or an answer. Too many are one that nothing covers. */
-export function tokensIn(headers: Headers): readonly string[] {
+export function parseConsistencyTokens(headers: Headers): readonly string[] {
 	return listed((headers.get(TOKEN_HEADER) ?? "").split(","));
 }
 
 /** The cookies that a browser brings, and the tokens in them. */
-export function cookiesIn(headers: Headers): {
+export function parseTokenCookies(headers: Headers): {
 	readonly names: readonly string[];
 	readonly tokens: readonly string[];
 } {
@@ -38,7 +38,10 @@ export function cookiesIn(headers: Headers): {
 	};
 }
 
-export function setTokens(headers: Headers, tokens: readonly string[]): void {
+export function setConsistencyTokens(
+	headers: Headers,
+	tokens: readonly string[],
+): void {
 	headers.set(TOKEN_HEADER, tokens.join(", "));
 }
 

@@ -6,11 +6,11 @@ import { FORCING_TOKEN } from "../feed/consistency-token.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import {
-	cookiesIn,
+	parseConsistencyTokens,
+	parseTokenCookies,
+	setConsistencyTokens,
 	setTokenCookie,
-	setTokens,
 	TOKEN_HEADER,
-	tokensIn,
 } from "./client-tokens.ts";
 
 /** The client's fields that a route's own requests carry as well. */
@@ -18,7 +18,7 @@ const CARRIED = ["cache-control", "pragma"];
 
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
-export interface Session {
+export interface ConsistencyScope {
 	/** The pipeline on behalf of this client. */
 	readonly pipeline: Pipeline;
 	/** Tells the client what it has seen. */
@@ -26,22 +26,24 @@ export interface Session {
 }
 
 /** @param hasCookies whether browsers carry tokens as cookies */
-export function openSession(
+export function openConsistencyScope(
 	client: Request,
 	pipeline: Pipeline,
 	hasCookies: boolean,
-): Session {
+): ConsistencyScope {
 	const cookies = hasCookies
-		? cookiesIn(client.headers)
+		? parseTokenCookies(client.headers)
 		: { names: [], tokens: [] };
-	let tokens = [...new Set([...tokensIn(client.headers), ...cookies.tokens])];
+	let tokens = [
+		...new Set([...parseConsistencyTokens(client.headers), ...cookies.tokens]),
+	];
 	const statuses: string[] = [];
 	let hasSeen = false;
 
 	return {
 		async pipeline(request: Request, identity: Identity) {
 			const known = tokens;
-			if (known.length > 0) setTokens(request.headers, known);
+			if (known.length > 0) setConsistencyTokens(request.headers, known);
 			for (const name of CARRIED) {
 				const value = client.headers.get(name);
 				if (value !== null) request.headers.set(name, value);
@@ -59,7 +61,9 @@ export function openSession(
 			if (answer.headers.has(TOKEN_HEADER)) {
 				// An answer's tokens stand for those of its request as well, but not for those that came meanwhile.
 				const others = tokens.filter((token) => !known.includes(token));
-				tokens = [...new Set([...others, ...tokensIn(answer.headers)])];
+				tokens = [
+					...new Set([...others, ...parseConsistencyTokens(answer.headers)]),
+				];
 				hasSeen = true;
 			}
 			return answer;
@@ -71,7 +75,7 @@ export function openSession(
 				if (["GET", "HEAD"].includes(client.method)) setDownstream(headers);
 			}
 			if (!hasSeen) return;
-			setTokens(headers, tokens);
+			setConsistencyTokens(headers, tokens);
 			if (hasCookies) {
 				const isSecure = new URL(client.url).protocol === "https:";
 				setTokenCookie(headers, tokens, cookies.names, isSecure);

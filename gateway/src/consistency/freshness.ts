@@ -4,27 +4,27 @@
 // Clocks: the isolate's and the object's are never compared. The object says how long ago its poll began; the isolate
 // takes that from the moment before it asked. Both stand still while code runs, so a moment may be noted too early, never too late.
 
-import { createTurns } from "../cache/single-flight.ts";
+import { createSingleFlight } from "../cache/single-flight.ts";
 import {
 	covers,
 	FORCING_TOKEN,
 	type Position,
-	toToken,
+	toConsistencyToken,
 } from "../feed/consistency-token.ts";
 import type { Feed, SyncAnswer } from "../feed/feed.ts";
-import { ChangeLog } from "../feed/last-changes.ts";
+import { LastChanges } from "../feed/last-changes.ts";
 import type { Catalog } from "../planner/catalog.ts";
 
-/** The feed as the isolate knows it. Entries are stamped with its epoch and seq, as they were before the origin was asked. */
+/** The feed as the isolate knows it. Entries are stamped with its feedEpoch and seq, as they were before the origin was asked. */
 export interface View {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
-	readonly floor: number;
+	readonly prunedBelow: number;
 	/** Own clock, in milliseconds: not later than the beginning of the poll that it stands for. */
 	readonly asOf: number;
 	/** Stands for everything that was committed before that poll. */
 	readonly token: string;
-	/** Own clock, in milliseconds: when the catalog changed last, or later; undefined if it has not within this epoch. */
+	/** Own clock, in milliseconds: when the catalog changed last, or later; undefined if it has not within this feedEpoch. */
 	readonly catalogChangedAt: number | undefined;
 	/** seq of the tag's last change that is known of. */
 	lastChange(tag: string): number;
@@ -56,7 +56,7 @@ export interface Freshness {
 interface FreshnessDeps {
 	feed: Feed;
 	/** Throws on what is no catalog. */
-	readCatalog: (json: unknown) => Catalog;
+	parseCatalog: (json: unknown) => Catalog;
 	/** The clock, in milliseconds. */
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
@@ -92,8 +92,8 @@ interface Known {
 	/** The object's clock, at some moment after `call.sentAt`. */
 	readonly objectNow: number;
 	readonly seq: number;
-	/** Of the whole epoch: later answers are added. */
-	readonly log: ChangeLog;
+	/** Of the whole feedEpoch: later answers are added. */
+	readonly log: LastChanges;
 	readonly asOf: number;
 	readonly catalogChangedAt: number | undefined;
 }
@@ -101,7 +101,7 @@ interface Known {
 type Following = Extract<SyncAnswer, { state: "following" }>;
 
 interface KnownCatalog {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	readonly catalog: Catalog;
 }
@@ -117,11 +117,11 @@ interface Round {
 
 export function createFreshness(deps: FreshnessDeps): Freshness {
 	const { feed, now, sleep, waitUntil, log } = deps;
-	const turns = createTurns({
+	const flights = createSingleFlight({
 		now,
 		sleep,
 		limitMs: TURN_LIMIT_MS,
-		maxTurns: 3,
+		maxFlights: 3,
 	});
 	let known: Known | undefined;
 	let catalog: KnownCatalog | undefined;
@@ -143,7 +143,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 			if (now() - view.asOf > needs.maxAgeMs / 2) reads.keepUp(needs.maxAgeMs);
 			return view;
 		},
-		catalog: async (view) => currentCatalog(view) ?? readCatalog(view),
+		catalog: async (view) => currentCatalog(view) ?? loadCatalog(view),
 		lastCatalog: () => catalog?.catalog,
 		async afterWrite() {
 			const view = await writes.join({ maxAgeMs: 0, tokens: [] });
@@ -201,9 +201,9 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 
 		return {
 			keepUp(maxAgeMs: number): void {
-				if (isQuiet() || turns.isTaken(name)) return;
+				if (isQuiet() || flights.isUnderWay(name)) return;
 				enter({ maxAgeMs, tokens: [] });
-				waitUntil(turns.take<void>(name, () => undefined, run));
+				waitUntil(flights.run<void>(name, () => undefined, run));
 			},
 			async join(needs: Needs): Promise<View | undefined> {
 				const rounds: Round[] = [];
@@ -214,7 +214,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 				for (let attempt = 0; attempt < 2 && !isQuiet(); attempt++) {
 					if (rounds.every(({ hasBegun }) => hasBegun))
 						rounds.push(enter(needs));
-					const { value } = await turns.take(name, look, async () => {
+					const { value } = await flights.run(name, look, async () => {
 						await runOn();
 						return look();
 					});
@@ -236,7 +236,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		const sent: Call = { number: ++calls, sentAt: now() };
 		const request = {
 			...asked,
-			known: known && { epoch: known.position.epoch, seq: known.seq },
+			known: known && { feedEpoch: known.position.feedEpoch, seq: known.seq },
 		};
 		try {
 			return await withinLimit(
@@ -270,20 +270,20 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 
 	/** Answers may overtake each other. */
 	function merge(answer: Following, call: Call): View | undefined {
-		const { epoch, life, asOf, seq, changes } = answer;
-		const isSameLife = known?.position.life === life;
+		const { feedEpoch, objectRun, asOf, seq, changes } = answer;
+		const isSameRun = known?.position.objectRun === objectRun;
 		if (known !== undefined && !isNewer(answer, call, known))
 			// Of the same life, what is known has all that the answer has. Of another one there is no telling.
-			return isSameLife ? toView(known) : undefined;
-		const isAddition = known?.position.epoch === epoch;
+			return isSameRun ? toView(known) : undefined;
+		const isAddition = known?.position.feedEpoch === feedEpoch;
 		if (!isAddition && !answer.isWhole) return undefined;
-		const log = known && isAddition ? known.log : new ChangeLog();
-		log.raiseFloor(answer.floor);
+		const log = known && isAddition ? known.log : new LastChanges();
+		log.raisePrunedBelow(answer.prunedBelow);
 		log.record(changes);
 		const changedMsAgo = answer.catalogChangedMsAgo;
 		known = {
 			call,
-			position: { epoch, life, asOf },
+			position: { feedEpoch, objectRun, asOf },
 			objectNow: answer.now,
 			seq,
 			log,
@@ -303,29 +303,37 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		// What the object's clock shows now, at the most: the question took some of the time, one clock may run faster than the
 		// other by a thousandth, and each of the three moments was cut to a whole millisecond. And one more, to be after it.
 		const asOf = Math.ceil(objectNow + elapsedMs * 1.001) + 2;
-		return toToken({ ...position, asOf });
+		return toConsistencyToken({ ...position, asOf });
 	}
 
-	function currentCatalog({ epoch, lastChange }: View): Catalog | undefined {
+	function currentCatalog({
+		feedEpoch,
+		lastChange,
+	}: View): Catalog | undefined {
 		const isCurrent =
-			catalog?.epoch === epoch && lastChange("catalog") <= catalog.seq;
+			catalog?.feedEpoch === feedEpoch && lastChange("catalog") <= catalog.seq;
 		return isCurrent ? catalog?.catalog : undefined;
 	}
 
 	/** One request waits for it, the others go to the origin meanwhile. */
-	async function readCatalog(view: View): Promise<Catalog | undefined> {
-		if (now() < catalogQuietUntil || turns.isTaken("catalog")) return undefined;
-		const reading = turns.take<void>("catalog", () => undefined, fetchCatalog);
+	async function loadCatalog(view: View): Promise<Catalog | undefined> {
+		if (now() < catalogQuietUntil || flights.isUnderWay("catalog"))
+			return undefined;
+		const reading = flights.run<void>(
+			"catalog",
+			() => undefined,
+			fetchAndParse,
+		);
 		waitUntil(reading);
 		await reading;
 		return currentCatalog(view);
 	}
 
-	async function fetchCatalog(): Promise<void> {
+	async function fetchAndParse(): Promise<void> {
 		try {
 			const answer = await withinLimit(withRetry(() => feed.catalog()));
-			const { epoch, seq } = answer;
-			catalog = { epoch, seq, catalog: deps.readCatalog(answer.catalog) };
+			const { feedEpoch, seq } = answer;
+			catalog = { feedEpoch, seq, catalog: deps.parseCatalog(answer.catalog) };
 			isCatalogBad = false;
 		} catch (problem) {
 			if (!isCatalogBad) log(problem);
@@ -362,9 +370,10 @@ async function withRetry<Value>(ask: () => Promise<Value>): Promise<Value> {
 
 /** Within a life of the object its clock only rises, and so do its numbers while it stands still. Else the later question counts. */
 function isNewer(answer: Following, call: Call, known: Known): boolean {
-	const { epoch, life, asOf } = known.position;
-	if (answer.life === life && answer.asOf !== asOf) return answer.asOf > asOf;
-	if (answer.life === life && answer.epoch === epoch)
+	const { feedEpoch, objectRun, asOf } = known.position;
+	if (answer.objectRun === objectRun && answer.asOf !== asOf)
+		return answer.asOf > asOf;
+	if (answer.objectRun === objectRun && answer.feedEpoch === feedEpoch)
 		return answer.seq >= known.seq;
 	return call.number > known.call.number;
 }
@@ -372,14 +381,14 @@ function isNewer(answer: Following, call: Call, known: Known): boolean {
 function toView(known: Known): View {
 	const { position, seq, asOf, catalogChangedAt, log } = known;
 	return {
-		epoch: position.epoch,
+		feedEpoch: position.feedEpoch,
 		seq,
 		asOf,
-		token: toToken(position),
+		token: toConsistencyToken(position),
 		catalogChangedAt,
-		// The log goes on growing, and may forget: its floor then has to be heeded, too.
-		get floor() {
-			return log.floor;
+		// The log goes on growing, and may forget: its prunedBelow then has to be heeded, too.
+		get prunedBelow() {
+			return log.prunedBelow;
 		},
 		lastChange: (tag) => log.lastChange(tag),
 		covers: (token) => covers(position, token),

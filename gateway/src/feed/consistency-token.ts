@@ -2,8 +2,8 @@
 // lives. Opaque to clients, and whatever they send instead is compared with nothing.
 
 export interface Position {
-	readonly epoch: string;
-	readonly life: string;
+	readonly feedEpoch: string;
+	readonly objectRun: string;
 	/** Milliseconds, whole. */
 	readonly asOf: number;
 }
@@ -13,8 +13,12 @@ export const FORCING_TOKEN = "0";
 
 const TOKEN = /^([\w-]+)\.([\w-]+)\.([\da-z]{1,10})$/;
 
-export function toToken({ epoch, life, asOf }: Position): string {
-	return `${epoch}.${life}.${asOf.toString(36)}`;
+export function toConsistencyToken({
+	feedEpoch,
+	objectRun,
+	asOf,
+}: Position): string {
+	return `${feedEpoch}.${objectRun}.${asOf.toString(36)}`;
 }
 
 /**
@@ -22,10 +26,10 @@ export function toToken({ epoch, life, asOf }: Position): string {
  * Not where that cannot be told: the clocks of two lives are not compared.
  */
 export function covers(position: Position, token: string): boolean {
-	const [, epoch, life, asOf = ""] = TOKEN.exec(token) ?? [];
+	const [, feedEpoch, objectRun, asOf = ""] = TOKEN.exec(token) ?? [];
 	return (
-		epoch === position.epoch &&
-		life === position.life &&
+		feedEpoch === position.feedEpoch &&
+		objectRun === position.objectRun &&
 		Number.parseInt(asOf, 36) <= position.asOf
 	);
 }

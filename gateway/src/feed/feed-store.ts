@@ -5,9 +5,9 @@ import type { Change } from "./feed.ts";
 
 /** Objects of an older version may have stored something else. */
 const stored = z.object({
-	epoch: z.string(),
+	feedEpoch: z.string(),
 	seq: z.int(),
-	floor: z.int(),
+	prunedBelow: z.int(),
 	cursor: z.string(),
 	storedAt: z.number(),
 	catalog: z.object({ version: z.string(), seq: z.int() }).nullable(),
@@ -17,9 +17,9 @@ const storedChanges = z.array(z.tuple([z.string(), z.int()]).readonly());
 
 /** All of the feed but the changes. */
 export interface FeedState {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
-	readonly floor: number;
+	readonly prunedBelow: number;
 	/** For the next poll of the database. */
 	readonly cursor: string;
 	/** When the cursor was stored, in milliseconds. */

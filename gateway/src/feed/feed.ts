@@ -3,7 +3,9 @@
 /** What an isolate asks. */
 export interface SyncRequest {
 	/** What the isolate has already: only later changes are wanted. */
-	readonly known?: { readonly epoch: string; readonly seq: number } | undefined;
+	readonly known?:
+		| { readonly feedEpoch: string; readonly seq: number }
+		| undefined;
 	/** Answer from memory if the last poll began no longer ago than this, in milliseconds. 0: a poll that begins after this call. */
 	readonly maxAgeMs: number;
 	/** Tokens that the answer has to cover. */
@@ -18,13 +20,13 @@ export type SyncAnswer =
 	| { readonly state: "absent"; readonly reason: string }
 	| {
 			readonly state: "following";
-			/** Nothing numbered in another epoch means anything in this one. */
-			readonly epoch: string;
+			/** Nothing numbered in another feedEpoch means anything in this one. */
+			readonly feedEpoch: string;
 			readonly seq: number;
 			/** The least seq that anything can still be compared by. */
-			readonly floor: number;
+			readonly prunedBelow: number;
 			/** Of the object: it has another one after each restart. */
-			readonly life: string;
+			readonly objectRun: string;
 			/** Before the last poll was sent, by the object's clock, in milliseconds. No two polls of a life have the same. */
 			readonly asOf: number;
 			/** The object's clock. */
@@ -32,13 +34,13 @@ export type SyncAnswer =
 			/** All that changed within the epoch, or after `known.seq`. */
 			readonly changes: readonly Change[];
 			readonly isWhole: boolean;
-			/** How long ago the object learned that the catalog changed; null if it has not within this epoch. */
+			/** How long ago the object learned that the catalog changed; null if it has not within this feedEpoch. */
 			readonly catalogChangedMsAgo: number | null;
 	  };
 
 /** The catalog, no older than the state that `seq` stands for. */
 export interface CatalogAnswer {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	/** What `postern.catalog` answered. */
 	readonly catalog: unknown;

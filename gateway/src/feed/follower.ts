@@ -6,7 +6,7 @@
 import { covers } from "./consistency-token.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "./feed.ts";
 import type { FeedState, FeedStore } from "./feed-store.ts";
-import { ChangeLog } from "./last-changes.ts";
+import { LastChanges } from "./last-changes.ts";
 import { Absent, type Poll, type Tracking } from "./tracking.ts";
 
 interface FollowerDeps {
@@ -52,7 +52,7 @@ const CATALOG = "catalog";
 interface Reading {
 	/** Before it was asked for. */
 	readonly asOf: number;
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	readonly json: unknown;
 }
@@ -60,13 +60,13 @@ interface Reading {
 export function createFollower(deps: FollowerDeps): Follower {
 	const { tracking, store, sleep, log } = deps;
 	const now = neverBack(deps.now);
-	const life = randomName();
+	const objectRun = randomName();
 	const NEVER = Number.NEGATIVE_INFINITY;
 
 	let state: FeedState | undefined;
 	/** There was one, and it could not be read. */
 	let isLost = false;
-	let changes: ChangeLog;
+	let changes: LastChanges;
 	restore();
 
 	/** When the last poll began that was answered, and the last one at all. */
@@ -98,12 +98,12 @@ export function createFollower(deps: FollowerDeps): Follower {
 			if (state === undefined) await reach(TICK_MS, []);
 			// One that was being read already may be of before the catalog's last change.
 			for (let round = 0; round < 2 && !isCurrent(reading); round++) {
-				await readCatalog();
+				await loadCatalog();
 			}
 			if (reading === undefined || isAbsent())
 				throw new Error(`There is no catalog: ${absent().reason}`);
-			const { epoch, seq, json } = reading;
-			return { epoch, seq, catalog: json };
+			const { feedEpoch, seq, json } = reading;
+			return { feedEpoch, seq, catalog: json };
 		},
 		async tick() {
 			if (isAbsent()) return sleepOn(state && IDLE_PRUNE_MS);
@@ -168,7 +168,8 @@ export function createFollower(deps: FollowerDeps): Follower {
 
 	function isCovered(token: string): boolean {
 		return (
-			state !== undefined && covers({ epoch: state.epoch, life, asOf }, token)
+			state !== undefined &&
+			covers({ feedEpoch: state.feedEpoch, objectRun, asOf }, token)
 		);
 	}
 
@@ -229,7 +230,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 	function restore(): void {
 		try {
 			const stored = store.load();
-			changes = new ChangeLog(stored?.state.floor, deps.maxTags);
+			changes = new LastChanges(stored?.state.prunedBelow, deps.maxTags);
 			if (stored === undefined) return;
 			changes.record(stored.changes);
 			const { seq, storedAt, catalogChangedAt } = stored.state;
@@ -246,16 +247,16 @@ export function createFollower(deps: FollowerDeps): Follower {
 			log(problem);
 			isLost = true;
 			state = undefined;
-			changes = new ChangeLog(0, deps.maxTags);
+			changes = new LastChanges(0, deps.maxTags);
 		}
 	}
 
 	/** Nothing that was numbered before is to be compared with anything that comes. */
 	function beginEpoch(cursor: string): FeedState {
 		const next: FeedState = {
-			epoch: randomName(),
+			feedEpoch: randomName(),
 			seq: 1,
-			floor: 0,
+			prunedBelow: 0,
 			cursor,
 			storedAt: now(),
 			catalog: null,
@@ -263,7 +264,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 			catalogChangedAt: state !== undefined || isLost ? now() : null,
 		};
 		store.rewrite(next, []);
-		changes = new ChangeLog(0, deps.maxTags);
+		changes = new LastChanges(0, deps.maxTags);
 		reading = undefined;
 		state = next;
 		return next;
@@ -279,7 +280,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 			...state,
 			seq,
 			cursor,
-			floor: changes.floor,
+			prunedBelow: changes.prunedBelow,
 			storedAt: now(),
 			catalogChangedAt: isCatalogChanged ? now() : state.catalogChangedAt,
 		};
@@ -300,19 +301,19 @@ export function createFollower(deps: FollowerDeps): Follower {
 		current: FeedState,
 		known: SyncRequest["known"],
 	): SyncAnswer {
-		if (known?.epoch === current.epoch && known.seq > current.seq) {
+		if (known?.feedEpoch === current.feedEpoch && known.seq > current.seq) {
 			// Numbers that were never given: what was stored has gone back in time.
 			return following(beginEpoch(current.cursor), known);
 		}
-		const { epoch, seq, catalogChangedAt } = current;
-		const isWhole = known?.epoch !== epoch;
+		const { feedEpoch, seq, catalogChangedAt } = current;
+		const isWhole = known?.feedEpoch !== feedEpoch;
 		return {
 			state: "following",
-			epoch,
+			feedEpoch,
 			seq,
 			// Not the stored one: the stored log may hold more than was kept of it when it was read.
-			floor: changes.floor,
-			life,
+			prunedBelow: changes.prunedBelow,
+			objectRun,
 			asOf,
 			now: now(),
 			changes: changesSince(isWhole ? 0 : known.seq, seq),
@@ -346,10 +347,10 @@ export function createFollower(deps: FollowerDeps): Follower {
 	async function checkCatalog(maxAgeMs: number): Promise<void> {
 		const isUsed = state !== undefined && state.catalog !== null;
 		const readAt = reading?.asOf ?? NEVER;
-		if (isUsed && !isAbsent() && now() - readAt > maxAgeMs) await readCatalog();
+		if (isUsed && !isAbsent() && now() - readAt > maxAgeMs) await loadCatalog();
 	}
 
-	function readCatalog(): Promise<void> {
+	function loadCatalog(): Promise<void> {
 		readingNow ??= read().finally(() => {
 			readingNow = undefined;
 		});
@@ -358,14 +359,14 @@ export function createFollower(deps: FollowerDeps): Follower {
 
 	async function read(): Promise<void> {
 		if (state === undefined || isAbsent()) return;
-		const { epoch, seq } = state;
+		const { feedEpoch, seq } = state;
 		const begun = now();
-		const { version, json } = await tracking.readCatalog();
-		if (state.epoch !== epoch) return;
+		const { version, json } = await tracking.loadCatalog();
+		if (state.feedEpoch !== feedEpoch) return;
 		const last = state.catalog;
 		const isKnown = last !== null && changes.lastChange(CATALOG) <= last.seq;
 		if (isKnown && last.version === version) {
-			reading = { asOf: begun, epoch, seq, json };
+			reading = { asOf: begun, feedEpoch, seq, json };
 			return;
 		}
 		// No event told of the change, so it is numbered now; and the reading, which shows it, is of no other state of the catalog.
@@ -374,7 +375,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 		const next = { ...state, catalog: { version, seq: currentAt } };
 		store.append(next, []);
 		state = next;
-		reading = { asOf: begun, epoch, seq: currentAt, json };
+		reading = { asOf: begun, feedEpoch, seq: currentAt, json };
 	}
 
 	async function prune(): Promise<void> {

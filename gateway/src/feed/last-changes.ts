@@ -4,24 +4,24 @@ import type { Change } from "./feed.ts";
 /** More tags than this are not kept apart. */
 const MAX_TAGS = 10_000;
 
-export class ChangeLog {
+export class LastChanges {
 	readonly #last = new Map<string, number>();
 	readonly #maxTags: number;
-	#floor: number;
+	#prunedBelow: number;
 
-	constructor(floor = 0, maxTags = MAX_TAGS) {
-		this.#floor = floor;
+	constructor(prunedBelow = 0, maxTags = MAX_TAGS) {
+		this.#prunedBelow = prunedBelow;
 		this.#maxTags = maxTags;
 	}
 
 	/** What was numbered below is out of date, whatever it depends on: changes up to here were forgotten. */
-	get floor(): number {
-		return this.#floor;
+	get prunedBelow(): number {
+		return this.#prunedBelow;
 	}
 
 	/** The number of the tag's last change; of a tag that is not known, the floor. */
 	lastChange(tag: string): number {
-		return Math.max(this.#last.get(tag) ?? 0, this.#floor);
+		return Math.max(this.#last.get(tag) ?? 0, this.#prunedBelow);
 	}
 
 	/** Takes changes in any order, those that it knows already included. */
@@ -31,8 +31,8 @@ export class ChangeLog {
 		if (this.#last.size > this.#maxTags) this.#forget();
 	}
 
-	raiseFloor(floor: number): void {
-		this.#floor = Math.max(this.#floor, floor);
+	raisePrunedBelow(prunedBelow: number): void {
+		this.#prunedBelow = Math.max(this.#prunedBelow, prunedBelow);
 	}
 
 	/** All changes that are kept and numbered above `seq`. */
@@ -65,7 +65,7 @@ export class ChangeLog {
 		const excess = this.#last.size - Math.floor(this.#maxTags / 2);
 		for (const [tag, seq] of this.#oldestFirst().slice(0, excess)) {
 			this.#last.delete(tag);
-			this.raiseFloor(seq);
+			this.raisePrunedBelow(seq);
 		}
 	}
 

@@ -15,7 +15,7 @@ export interface Poll {
 	readonly tags: readonly string[];
 }
 
-export interface ReadCatalog {
+export interface LoadedCatalog {
 	/** Another one whenever the catalog may have changed. */
 	readonly version: string;
 	/** All that was answered, the version included. */
@@ -26,7 +26,7 @@ export interface Tracking {
 	/** @throws {Absent} */
 	poll(cursor: string | undefined): Promise<Poll>;
 	/** @throws {Absent} */
-	readCatalog(): Promise<ReadCatalog>;
+	loadCatalog(): Promise<LoadedCatalog>;
 	/** @returns whether there is no more to prune for now */
 	prune(): Promise<boolean>;
 }
@@ -72,7 +72,7 @@ export function createTracking(
 			const { cursor: next, reset, tags } = poll.parse(answer);
 			return { cursor: next, isReset: reset, tags };
 		},
-		async readCatalog() {
+		async loadCatalog() {
 			const json = await call("catalog", { schemas });
 			return { version: catalog.parse(json).version, json };
 		},

@@ -1,7 +1,7 @@
 // The part of a caller that an answer depends on: the role, and the claims that policies, views and functions read.
 import type { Identity } from "../identity/identity.ts";
 
-export interface Slice {
+export interface CallerKey {
 	readonly role: string;
 	/** A claim that the caller does not have is not there. */
 	readonly claims: Readonly<Record<string, unknown>>;
@@ -11,10 +11,10 @@ export interface Slice {
 const AUDIENCE = "postgrest";
 
 /** @param names of claims, sorted */
-export function sliceOf(
+export function callerKeyOf(
 	{ role, claims }: Identity,
 	names: readonly string[],
-): Slice {
+): CallerKey {
 	const known = names
 		.map((name): [string, unknown] => {
 			if (name === "role") return [name, role];

@@ -141,17 +141,17 @@ export interface Catalog {
 	/** Relations of which nobody can tell what foreign keys their columns stand for. */
 	readonly opaque: ReadonlySet<Relation>;
 	/** Own bound of the relations of a tag, in seconds: null if they have none, undefined if there are none in the catalog. */
-	stalenessOf(tag: string): number | null | undefined;
+	maxStalenessOf(tag: string): number | null | undefined;
 	/** The roles whose policies apply to a role, itself among them; undefined for a role that may not enter the schemas. */
 	memberships(role: string): ReadonlySet<string> | undefined;
 	/** Media types that functions of the database may answer in, in lower case. */
 	readonly mediaTypes: ReadonlySet<string>;
 	/** Somebody made a cast from one of PostgreSQL's own types to another. */
-	readonly hasOwnCasts: boolean;
+	readonly hasUserDefinedCasts: boolean;
 }
 
 /** @throws {Error} when this is no catalog, or one of another version */
-export function readCatalog(json: unknown): Catalog {
+export function parseCatalog(json: unknown): Catalog {
 	const read = catalogShape.parse(json);
 	const routines = Map.groupBy(read.functions, nameOf);
 	const relations = new Map<string, Relation>();
@@ -202,7 +202,7 @@ export function readCatalog(json: unknown): Catalog {
 		foreignKeysOf: (tag) => foreignKeys.get(tag) ?? [],
 		relationsReading: (tag) => readers.get(tag) ?? [],
 		opaque: new Set(all.filter(isOpaque)),
-		stalenessOf: (tag) => {
+		maxStalenessOf: (tag) => {
 			const bounds = byTag
 				.get(tag)
 				?.map(({ stalenessSeconds }) => stalenessSeconds);
@@ -212,7 +212,7 @@ export function readCatalog(json: unknown): Catalog {
 		},
 		memberships: (role) => roles.get(role),
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
-		hasOwnCasts: read.hasOwnCasts,
+		hasUserDefinedCasts: read.hasOwnCasts,
 	};
 }
 

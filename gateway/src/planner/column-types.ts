@@ -1,6 +1,6 @@
 // What may be done with a column of a type, by the name that format_type gives it, without the value depending on anything
 // but the column: comparing, casting, aggregating. A type that is not known here is the database's own.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 
 const INTEGERS = ["smallint", "integer", "bigint"];
 const FLOATS = ["real", "double precision"];
@@ -34,13 +34,13 @@ const MOVING = /now|today|tomorrow|yesterday/i;
 /** In arrays, ranges and rows a value may be quoted and escaped, also in part. */
 const ESCAPES = /[\\"]/g;
 
-/** @throws {Bypass} when the text does not always mean the same value of the type */
+/** @throws {NotCacheable} when the text does not always mean the same value of the type */
 export function checkLiteral(type: string, literal: string): void {
 	const element = elementOf(type);
 	if (TIMELESS.has(element)) return;
 	const text = literal.replaceAll(ESCAPES, "");
 	if (READ_ANEW.test(element) || MOVING.test(text))
-		throw new Bypass(
+		throw new NotCacheable(
 			`a value of type ${type} may mean another each time it is read`,
 		);
 }
@@ -57,12 +57,14 @@ const DATE_TARGETS = new Set([
 	...["timestamp", "timestamptz", "time", "time without time zone"],
 ]);
 
-/** @throws {Bypass} when a cast from one to the other is not known to be PostgreSQL's own and without a clock */
+/** @throws {NotCacheable} when a cast from one to the other is not known to be PostgreSQL's own and without a clock */
 export function checkCast(from: string, to: string): void {
 	const target = to.toLowerCase();
 	if (!isOwn(from) && TIMELESS_TARGETS.has(target)) return;
 	if (DATES.includes(from) && DATE_TARGETS.has(target)) return;
-	throw new Bypass(`a cast from ${from} to ${to} is not known to be constant`);
+	throw new NotCacheable(
+		`a cast from ${from} to ${to} is not known to be constant`,
+	);
 }
 
 const SUMMED = [...INTEGERS, ...FLOATS, "numeric", "interval"];
@@ -78,10 +80,10 @@ const AGGREGATED: Readonly<Record<string, ReadonlySet<string>>> = {
 	min: new Set(COMPARED),
 };
 
-/** @throws {Bypass} when there might be an aggregate of the database's own for the type */
+/** @throws {NotCacheable} when there might be an aggregate of the database's own for the type */
 export function checkAggregate(aggregate: string, type: string): void {
 	if (aggregate === "count" || AGGREGATED[aggregate]?.has(type)) return;
-	throw new Bypass(
+	throw new NotCacheable(
 		`${aggregate} of ${type} is not known to be PostgreSQL's own`,
 	);
 }

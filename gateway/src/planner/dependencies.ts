@@ -1,5 +1,5 @@
 // Collects what an answer depends on, while a request is understood piece by piece; adds it up for one role in the end.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 import type { Catalog, Dependence, Policy } from "./catalog.ts";
 
 export interface Sum {
@@ -7,7 +7,7 @@ export interface Sum {
 	readonly tags: readonly string[];
 	/** Names of the claims that the answer depends on, sorted. */
 	readonly claims: readonly string[];
-	readonly stalenessMs: number;
+	readonly maxStalenessMs: number;
 }
 
 /** Any change of the schema, of policies and of grants. */
@@ -16,7 +16,7 @@ const CATALOG_TAG = "catalog";
 /** They differ from token to token. */
 const UNSTABLE_CLAIMS = new Set(["exp", "iat", "nbf", "jti"]);
 
-export class Uses {
+export class DependencySet {
 	readonly #used = new Set<Dependence>();
 	#root: { dependence: Dependence; tags: readonly string[] } | undefined;
 
@@ -37,20 +37,20 @@ export class Uses {
 		this.#root = { dependence, tags };
 	}
 
-	/** @throws {Bypass} when something in it cannot be cached for this role */
-	sum(catalog: Catalog, role: string, defaultStalenessMs: number): Sum {
+	/** @throws {NotCacheable} when something in it cannot be cached for this role */
+	sum(catalog: Catalog, role: string, defaultMaxStalenessMs: number): Sum {
 		const memberships = catalog.memberships(role);
 		if (memberships === undefined)
-			throw new Bypass(`the role ${role} is not known to the catalog`);
+			throw new NotCacheable(`the role ${role} is not known to the catalog`);
 		const tags = new Set([CATALOG_TAG]);
 		const claims = new Set<string>();
-		let stalenessMs = Number.POSITIVE_INFINITY;
+		let maxStalenessMs = Number.POSITIVE_INFINITY;
 		const count = (
 			{ claims: read, reasons }: Pick<Dependence, "claims" | "reasons">,
 			reads: readonly string[],
 		) => {
 			const [reason] = reasons;
-			if (reason !== undefined) throw new Bypass(reason);
+			if (reason !== undefined) throw new NotCacheable(reason);
 			for (const tag of reads) tags.add(tag);
 			for (const claim of read) claims.add(claim);
 		};
@@ -64,26 +64,28 @@ export class Uses {
 				if (applies(policy, memberships)) count(policy, policy.reads);
 			}
 			if (one.stalenessSeconds !== null)
-				stalenessMs = Math.min(stalenessMs, one.stalenessSeconds * 1_000);
+				maxStalenessMs = Math.min(maxStalenessMs, one.stalenessSeconds * 1_000);
 		}
 		for (const tag of tags) {
 			if (tag === CATALOG_TAG) continue;
-			const own = catalog.stalenessOf(relationTag(tag));
-			stalenessMs = Math.min(
-				stalenessMs,
-				own == null ? defaultStalenessMs : own * 1_000,
+			const own = catalog.maxStalenessOf(relationTag(tag));
+			maxStalenessMs = Math.min(
+				maxStalenessMs,
+				own == null ? defaultMaxStalenessMs : own * 1_000,
 			);
 		}
 		for (const claim of claims) {
 			if (UNSTABLE_CLAIMS.has(claim))
-				throw new Bypass(`the claim ${claim} differs from token to token`);
+				throw new NotCacheable(
+					`the claim ${claim} differs from token to token`,
+				);
 		}
 		return {
 			tags: [...tags].sort(),
 			claims: [...claims].sort(),
-			stalenessMs: Number.isFinite(stalenessMs)
-				? stalenessMs
-				: defaultStalenessMs,
+			maxStalenessMs: Number.isFinite(maxStalenessMs)
+				? maxStalenessMs
+				: defaultMaxStalenessMs,
 		};
 	}
 }

@@ -36,15 +36,15 @@ export function looksLikeOperation(text: string): boolean {
 }
 
 /** The value of a filter parameter. */
-export function readOperation(text: string): Operation {
+export function parseOperation(text: string): Operation {
 	const scanner = new Scanner(text, "a filter");
-	const operation = readOperationAt(scanner, () => scanner.rest());
+	const operation = parseOperationAt(scanner, () => scanner.rest());
 	scanner.expectEnd();
 	return operation;
 }
 
 /** The value of a parameter `and` or `or`: the filters in it, however they are joined. */
-export function readLogic(text: string): readonly Filter[] {
+export function parseLogic(text: string): readonly Filter[] {
 	const scanner = new Scanner(text, "a condition");
 	const filters: Filter[] = [];
 	readGroup(scanner, filters, 0);
@@ -72,11 +72,11 @@ function readGroup(scanner: Scanner, filters: Filter[], depth: number): void {
 function readFilter(scanner: Scanner): Filter {
 	const field = scanner.field();
 	scanner.expect(".");
-	const operation = readOperationAt(scanner, () => readValue(scanner));
+	const operation = parseOperationAt(scanner, () => readValue(scanner));
 	return { field, operation };
 }
 
-function readOperationAt(scanner: Scanner, value: () => string): Operation {
+function parseOperationAt(scanner: Scanner, value: () => string): Operation {
 	const isNegated = scanner.takes("not.");
 	if (scanner.takes("in.")) return compared(readList(scanner));
 	if (scanner.takes("is.")) {

@@ -1,6 +1,6 @@
 // The text that two requests share if and only if they ask the same: lists in lists, so that no text in it can pass for two.
 
-import type { Slice } from "./caller-key.ts";
+import type { CallerKey } from "./caller-key.ts";
 import type { Parameter } from "./query.ts";
 
 export interface KeyParts {
@@ -13,12 +13,12 @@ export interface KeyParts {
 	readonly preferences: readonly string[];
 	readonly range: string | null;
 	readonly rangeUnit: string | null;
-	readonly slice: Slice;
+	readonly callerKey: CallerKey;
 }
 
 export function keyOf(parts: KeyParts): string {
 	const { method, schema, kind, name, accept, preferences } = parts;
-	const { range, rangeUnit, slice } = parts;
+	const { range, rangeUnit, callerKey } = parts;
 	return JSON.stringify([
 		method,
 		schema,
@@ -29,8 +29,8 @@ export function keyOf(parts: KeyParts): string {
 		preferences,
 		range,
 		rangeUnit,
-		slice.role,
-		Object.entries(slice.claims),
+		callerKey.role,
+		Object.entries(callerKey.claims),
 	]);
 }
 

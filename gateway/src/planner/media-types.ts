@@ -1,6 +1,6 @@
 // Which media types an answer may have that the cache knows how PostgREST makes. Those that the database makes itself, by
 // functions of its own, and query plans are not among them.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 
 /** PostgREST's own, which functions of the database cannot take the place of. */
 const FIXED =
@@ -22,9 +22,9 @@ const QUALITY = /;\s*q=[\d.]+\s*$/;
  * @param accept the request's header
  * @param made the media types that the database makes itself
  * @returns the header as it matters to the answer
- * @throws {Bypass}
+ * @throws {NotCacheable}
  */
-export function readAccept(
+export function parseAccept(
 	accept: string | null,
 	made: ReadonlySet<string>,
 ): string {
@@ -43,7 +43,7 @@ function check(type: string, made: ReadonlySet<string>): void {
 			made.has(essence) ||
 			(essence === ANY && made.has(JSON_TYPE));
 		if (!isReplaced) return;
-		throw new Bypass(`the database may answer in ${essence} by itself`);
+		throw new NotCacheable(`the database may answer in ${essence} by itself`);
 	}
 	// What nobody makes PostgREST passes over, on to the next.
 	const [family] = essence.split("/");
@@ -53,7 +53,7 @@ function check(type: string, made: ReadonlySet<string>): void {
 		(essence.endsWith("/*") &&
 			[...made].some((one) => one.split("/")[0] === family));
 	if (isMade || OTHER.test(essence) || !/^[\w.+-]+\/[\w.+*-]+$/.test(essence))
-		throw new Bypass(
+		throw new NotCacheable(
 			`answers in ${type === "" ? "no media type" : type} are not cached`,
 		);
 }

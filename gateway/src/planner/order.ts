@@ -9,7 +9,7 @@ export interface OrderTerm {
 
 const DIRECTION = /(?:\.(?:asc|desc))?(?:\.(?:nullsfirst|nullslast))?[ \t]*/y;
 
-export function readOrder(text: string): readonly OrderTerm[] {
+export function parseOrder(text: string): readonly OrderTerm[] {
 	const scanner = new Scanner(text, "order");
 	const terms: OrderTerm[] = [];
 	do {

@@ -1,16 +1,16 @@
 // From a request and the database's catalog: whether the answer may come from the cache, under which key, for how long, and
 // what a change of which makes it another. Looks at nothing but the request and the catalog; what it does not know is bypassed.
 import type { Identity } from "../identity/identity.ts";
-import { Bypass } from "./bypass.ts";
-import { type Slice, sliceOf } from "./caller-key.ts";
+import { NotCacheable } from "./bypass.ts";
+import { type CallerKey, callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";
-import type { Uses } from "./dependencies.ts";
+import type { DependencySet } from "./dependencies.ts";
 import { keyOf } from "./key.ts";
-import { readAccept } from "./media-types.ts";
-import { readPreferences } from "./preferences.ts";
-import { type Parameter, readQuery } from "./query.ts";
-import { readRelation, readRoutine } from "./reading.ts";
-import { readPath, readProfile, type Target } from "./target.ts";
+import { parseAccept } from "./media-types.ts";
+import { parsePrefer } from "./preferences.ts";
+import { type Parameter, parseQuery } from "./query.ts";
+import { resolveCall, resolveRead } from "./reading.ts";
+import { parsePath, parseProfile, type Target } from "./target.ts";
 
 export interface CacheablePlan {
 	readonly kind: "cacheable";
@@ -21,9 +21,9 @@ export interface CacheablePlan {
 	/** While none of them changed, the answer is the same. Always with `catalog`. */
 	readonly tags: readonly string[];
 	/** The part of the caller that is in the key. */
-	readonly slice: Slice;
+	readonly callerKey: CallerKey;
 	/** How old the answer may be. */
-	readonly stalenessMs: number;
+	readonly maxStalenessMs: number;
 }
 
 export interface BypassPlan {
@@ -44,7 +44,7 @@ interface PlannerSettings {
 	/** Those that PostgREST exposes to callers, its default first. */
 	readonly schemas: readonly string[];
 	/** How old an answer may be, where its relations have no bound of their own. */
-	readonly stalenessMs: number;
+	readonly maxStalenessMs: number;
 }
 
 const READ_METHODS = ["GET", "HEAD"];
@@ -55,7 +55,7 @@ export function createPlanner(settings: PlannerSettings): Planner {
 			try {
 				return planRead(settings, catalog, request, identity);
 			} catch (error) {
-				if (!(error instanceof Bypass)) throw error;
+				if (!(error instanceof NotCacheable)) throw error;
 				return { kind: "bypass", reason: error.message };
 			}
 		},
@@ -72,22 +72,22 @@ export function createPlanner(settings: PlannerSettings): Planner {
 }
 
 function planRead(
-	{ schemas, stalenessMs }: PlannerSettings,
+	{ schemas, maxStalenessMs }: PlannerSettings,
 	catalog: Catalog,
 	{ method, url, headers }: Request,
 	identity: Identity,
 ): CacheablePlan {
 	if (!READ_METHODS.includes(method))
-		throw new Bypass(`the method is ${method}`);
+		throw new NotCacheable(`the method is ${method}`);
 	const { pathname, search } = new URL(url);
-	const target = readPath(pathname);
-	const schema = readProfile(headers.get("accept-profile"), schemas);
-	const parameters = readQuery(search);
-	const accept = readAccept(headers.get("accept"), catalog.mediaTypes);
-	const preferences = readPreferences(headers.get("prefer"));
+	const target = parsePath(pathname);
+	const schema = parseProfile(headers.get("accept-profile"), schemas);
+	const parameters = parseQuery(search);
+	const accept = parseAccept(headers.get("accept"), catalog.mediaTypes);
+	const preferences = parsePrefer(headers.get("prefer"));
 	const uses = usesOf(catalog, schema, target, parameters);
-	const sum = uses.sum(catalog, identity.role, stalenessMs);
-	const slice = sliceOf(identity, sum.claims);
+	const sum = uses.sum(catalog, identity.role, maxStalenessMs);
+	const callerKey = callerKeyOf(identity, sum.claims);
 	const key = keyOf({
 		...target,
 		method,
@@ -97,16 +97,16 @@ function planRead(
 		preferences,
 		range: headers.get("range"),
 		rangeUnit: headers.get("range-unit"),
-		slice,
+		callerKey,
 	});
-	const { tags, stalenessMs: ownStalenessMs } = sum;
+	const { tags, maxStalenessMs: ownStalenessMs } = sum;
 	return {
 		kind: "cacheable",
 		schema,
 		key,
 		tags,
-		slice,
-		stalenessMs: ownStalenessMs,
+		callerKey,
+		maxStalenessMs: ownStalenessMs,
 	};
 }
 
@@ -115,19 +115,19 @@ function usesOf(
 	schema: string,
 	{ kind, name }: Target,
 	parameters: readonly Parameter[],
-): Uses {
+): DependencySet {
 	if (kind === "relation") {
 		const relation = catalog.relation(schema, name);
 		if (relation === undefined)
-			throw new Bypass(`the schema ${schema} has no relation "${name}"`);
-		return readRelation(catalog, relation, parameters);
+			throw new NotCacheable(`the schema ${schema} has no relation "${name}"`);
+		return resolveRead(catalog, relation, parameters);
 	}
 	const [routine, ...others] = catalog.routines(schema, name);
 	if (routine === undefined)
-		throw new Bypass(`the schema ${schema} has no function "${name}"`);
+		throw new NotCacheable(`the schema ${schema} has no function "${name}"`);
 	if (others.length > 0)
-		throw new Bypass(`there are several functions "${name}"`);
-	return readRoutine(catalog, routine, parameters);
+		throw new NotCacheable(`there are several functions "${name}"`);
+	return resolveCall(catalog, routine, parameters);
 }
 
 /** A call that no function of the name could use to write: PostgREST runs those in a transaction that may not. */
@@ -137,16 +137,16 @@ function isReadOnlyCall(
 	{ url, headers }: Request,
 ): boolean {
 	try {
-		const { kind, name } = readPath(new URL(url).pathname);
+		const { kind, name } = parsePath(new URL(url).pathname);
 		if (kind !== "function") return false;
-		const schema = readProfile(headers.get("content-profile"), schemas);
+		const schema = parseProfile(headers.get("content-profile"), schemas);
 		const routines = catalog.routines(schema, name);
 		return (
 			routines.length > 0 &&
 			routines.every(({ volatility }) => volatility !== "volatile")
 		);
 	} catch (error) {
-		if (!(error instanceof Bypass)) throw error;
+		if (!(error instanceof NotCacheable)) throw error;
 		return false;
 	}
 }

@@ -1,16 +1,16 @@
 // The query of a request as PostgREST takes it apart: http-types' parseQueryReplacePlus, then UTF-8.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 
 /** A parameter without `=` has no value. */
 export type Parameter = readonly [name: string, value: string | undefined];
 
 /** @param search as in a URL: nothing, or a question mark and the query */
-export function readQuery(search: string): readonly Parameter[] {
+export function parseQuery(search: string): readonly Parameter[] {
 	const query = search.replace(/^\?/, "");
 	if (query === "") return [];
 	// PostgREST takes it for a separator, which others do not.
 	if (query.includes(";"))
-		throw new Bypass("the query has a semicolon that is not escaped");
+		throw new NotCacheable("the query has a semicolon that is not escaped");
 	// Nothing comes after a separator at the end.
 	return query
 		.replace(/&$/, "")
@@ -30,5 +30,5 @@ function decode(text: string): string {
 	} catch {
 		// What escapes nothing is taken as it stands, what is no UTF-8 is an error: neither is worth an entry.
 	}
-	throw new Bypass("the query is not well-formed");
+	throw new NotCacheable("the query is not well-formed");
 }

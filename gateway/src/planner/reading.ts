@@ -1,21 +1,21 @@
 // What a read asks for: resolves each name in its parameters to what the database has under it, as PostgREST does, and notes
 // what the answer depends on. A name that means nothing here is a reason not to cache, not an error: PostgREST has the last word.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 import type { Catalog, Relation, Routine } from "./catalog.ts";
 import { checkAggregate, checkCast, checkLiteral } from "./column-types.ts";
-import { Uses } from "./dependencies.ts";
+import { DependencySet } from "./dependencies.ts";
 import {
 	type Filter,
 	looksLikeOperation,
-	readLogic,
-	readOperation,
+	parseLogic,
+	parseOperation,
 } from "./filters.ts";
-import { type OrderTerm, readOrder } from "./order.ts";
+import { type OrderTerm, parseOrder } from "./order.ts";
 import type { Parameter } from "./query.ts";
-import { relationshipsOf } from "./relationships.ts";
+import { resolveEmbed } from "./relationships.ts";
 import { rowTags } from "./row-tags.ts";
 import { type Field, Scanner } from "./scanner.ts";
-import { readSelect, type SelectedEmbed, type SelectItem } from "./select.ts";
+import { parseSelect, type SelectedEmbed, type SelectItem } from "./select.ts";
 
 /** A relation in the answer, and what is embedded in it. Several, where an embed may mean any of them. */
 interface Node {
@@ -32,11 +32,11 @@ const PLACED = new Set(["order", "limit", "offset", "and", "or"]);
 /** More names than this in one request would be expensive to look up. */
 const MAX_EMBEDS = 50;
 
-export function readRelation(
+export function resolveRead(
 	catalog: Catalog,
 	relation: Relation,
 	parameters: readonly Parameter[],
-): Uses {
+): DependencySet {
 	const reading = new Reading(catalog, relation);
 	const filters = reading.readAll(parameters);
 	reading.uses.setRoot(relation, rowTags(relation, filters));
@@ -44,18 +44,18 @@ export function readRelation(
 }
 
 /** @param routine of which there is no other with its name */
-export function readRoutine(
+export function resolveCall(
 	catalog: Catalog,
 	routine: Routine,
 	parameters: readonly Parameter[],
-): Uses {
+): DependencySet {
 	const { name, volatility, isVariadic, returns } = routine;
 	if (volatility === "volatile")
-		throw new Bypass(`the function "${name}" is volatile`);
-	if (isVariadic) throw new Bypass(`the function "${name}" is variadic`);
+		throw new NotCacheable(`the function "${name}" is volatile`);
+	if (isVariadic) throw new NotCacheable(`the function "${name}" is variadic`);
 	// PostgREST takes the type's name for the answer's media type.
 	if (returns.includes("/"))
-		throw new Bypass(
+		throw new NotCacheable(
 			`the function "${name}" answers in a media type of its own`,
 		);
 	const { given, others } = splitArguments(routine, parameters);
@@ -66,7 +66,7 @@ export function readRoutine(
 			: catalog.relationNamed(routine.returnsRelation);
 	if (relation === undefined || relation.schema !== routine.schema) {
 		for (const [parameter, value] of others) checkRowless(parameter, value);
-		const uses = new Uses();
+		const uses = new DependencySet();
 		uses.add(routine);
 		return uses;
 	}
@@ -79,7 +79,7 @@ export function readRoutine(
 }
 
 class Reading {
-	readonly uses = new Uses();
+	readonly uses = new DependencySet();
 	readonly #catalog: Catalog;
 	readonly #root: Node;
 	#embeds = 0;
@@ -93,7 +93,7 @@ class Reading {
 	readAll(parameters: readonly Parameter[]): readonly Filter[] {
 		// The first counts, and it may have no value.
 		const [, select] = parameters.find(([name]) => name === "select") ?? [];
-		this.#select(this.#root, readSelect(select ?? "*"));
+		this.#select(this.#root, parseSelect(select ?? "*"));
 		const ofRoot: Filter[] = [];
 		for (const [name, value] of parameters) {
 			if (value === undefined || RESERVED.has(name)) continue;
@@ -108,8 +108,11 @@ class Reading {
 		for (const item of items) {
 			if (item.kind === "field") {
 				const { field, cast, aggregate, aggregateCast } = item;
-				if ((cast ?? aggregateCast) !== undefined && this.#catalog.hasOwnCasts)
-					throw new Bypass("a cast may be one of the database's own");
+				if (
+					(cast ?? aggregateCast) !== undefined &&
+					this.#catalog.hasUserDefinedCasts
+				)
+					throw new NotCacheable("a cast may be one of the database's own");
 				const types = field === undefined ? [] : this.#typesOf(node, field);
 				for (const type of types) {
 					if (cast !== undefined) checkCast(type, cast);
@@ -125,10 +128,10 @@ class Reading {
 
 	#embed({ relations }: Node, embed: SelectedEmbed): Node {
 		if (++this.#embeds > MAX_EMBEDS)
-			throw new Bypass(`there are more than ${MAX_EMBEDS} embeds`);
+			throw new NotCacheable(`there are more than ${MAX_EMBEDS} embeds`);
 		const targets = new Set<Relation>();
 		for (const source of relations) {
-			for (const found of relationshipsOf(this.#catalog, source, embed)) {
+			for (const found of resolveEmbed(this.#catalog, source, embed)) {
 				targets.add(found.relation);
 				this.uses.add(found.relation);
 				for (const other of found.through) this.uses.add(other);
@@ -140,17 +143,17 @@ class Reading {
 	}
 
 	#readPlaced(name: string, last: string, value: string): void {
-		const { path, field } = readName(name);
+		const { path, field } = parseParameterName(name);
 		if (field.name !== last || field.path !== undefined)
-			throw new Bypass(`the parameter "${name}" is not understood`);
+			throw new NotCacheable(`the parameter "${name}" is not understood`);
 		if (last === "and" || last === "or") {
 			const nodes = this.#nodesAt(path.filter((one) => one !== "not"));
-			for (const filter of readLogic(value)) this.#check(nodes, filter);
+			for (const filter of parseLogic(value)) this.#check(nodes, filter);
 			return;
 		}
 		const nodes = this.#nodesAt(path);
 		if (last !== "order") return;
-		for (const term of readOrder(value)) this.#order(nodes, term);
+		for (const term of parseOrder(value)) this.#order(nodes, term);
 	}
 
 	#order(nodes: readonly Node[], { embed, field }: OrderTerm): void {
@@ -164,8 +167,8 @@ class Reading {
 
 	/** @returns the filter, if it is about the root */
 	#readFilter(name: string, value: string): readonly Filter[] {
-		const { path, field } = readName(name);
-		const filter = { field, operation: readOperation(value) };
+		const { path, field } = parseParameterName(name);
+		const filter = { field, operation: parseOperation(value) };
 		this.#check(this.#nodesAt(path), filter);
 		return path.length === 0 ? [filter] : [];
 	}
@@ -192,7 +195,7 @@ class Reading {
 			if (type !== undefined) return [type];
 			const routine = relation.computed.get(name);
 			if (routine === undefined)
-				throw new Bypass(`"${relation.name}" has no column "${name}"`);
+				throw new NotCacheable(`"${relation.name}" has no column "${name}"`);
 			this.uses.add(routine);
 			return [routine.returns];
 		});
@@ -210,7 +213,7 @@ class Reading {
 	}
 
 	#checkKnown(nodes: readonly Node[], name: string | undefined): void {
-		if (nodes.length === 0) throw new Bypass(`"${name}" is not embedded`);
+		if (nodes.length === 0) throw new NotCacheable(`"${name}" is not embedded`);
 	}
 }
 
@@ -222,7 +225,10 @@ function embeddedAs({ embeds }: Node, name: string): readonly Node[] {
 }
 
 /** The name of a parameter: where, and which column there. */
-function readName(name: string): { path: readonly string[]; field: Field } {
+function parseParameterName(name: string): {
+	path: readonly string[];
+	field: Field;
+} {
 	const scanner = new Scanner(name, `the parameter "${name}"`);
 	const path: string[] = [];
 	let field = scanner.fieldInName();
@@ -256,11 +262,11 @@ function splitArguments(
 			(argument) => argument.name === name,
 		);
 		if (!isArgument || !/^[\p{L}0-9_$]+$/u.test(name))
-			throw new Bypass(
+			throw new NotCacheable(
 				`the function "${routine.name}" has no argument "${name}"`,
 			);
 		if (given.has(name))
-			throw new Bypass(`the argument "${name}" is given more than once`);
+			throw new NotCacheable(`the argument "${name}" is given more than once`);
 		given.set(name, value);
 	}
 	return { given, others };
@@ -275,7 +281,7 @@ function checkArguments(
 		if (value !== undefined) checkLiteral(argument.type, value);
 		// What a default reads, the clock for one, is not in the catalog.
 		else
-			throw new Bypass(
+			throw new NotCacheable(
 				`the function "${name}" is called without "${argument.name}"`,
 			);
 	}
@@ -291,7 +297,7 @@ function checkRowless(name: string, value: string | undefined): void {
 		name === "on_conflict" ||
 		(name === "select" && value === "*");
 	if (!isHarmless)
-		throw new Bypass(
+		throw new NotCacheable(
 			`the parameter "${name}" is about columns that are not known`,
 		);
 }

@@ -1,7 +1,7 @@
 // Which relations an embed may mean. PostgREST finds relationships between tables by their foreign keys, and those of views by
 // the columns that they show of tables, which the catalog does not tell: there, all that may be are taken together.
 // Too many are never wrong: of an embed that means several things PostgREST says so, and nothing is cached.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 import {
 	basesOf,
 	type Catalog,
@@ -27,16 +27,16 @@ export interface EmbedName {
 
 /**
  * @returns one relationship or more, among them the one that PostgREST takes
- * @throws {Bypass} where that cannot be told
+ * @throws {NotCacheable} where that cannot be told
  */
-export function relationshipsOf(
+export function resolveEmbed(
 	catalog: Catalog,
 	source: Relation,
 	{ target, hint }: EmbedName,
 ): readonly Relationship[] {
 	const certain = certainRelationships(catalog, source, target, hint);
 	if (certain.length > 1)
-		throw new Bypass(`"${target}" may be embedded in more than one way`);
+		throw new NotCacheable(`"${target}" may be embedded in more than one way`);
 	// Were there others that cannot be seen from here, PostgREST would not choose between them.
 	return certain.length === 1
 		? certain
@@ -78,7 +78,7 @@ function computedRelationship(
 		return undefined;
 	const relation = catalog.relationNamed(routine.returnsRelation);
 	if (relation?.schema !== source.schema)
-		throw new Bypass(`"${target}" returns rows of another schema`);
+		throw new NotCacheable(`"${target}" returns rows of another schema`);
 	return { relation, through: [routine] };
 }
 
@@ -149,7 +149,9 @@ function possibleRelationships(
 	const named = catalog.relation(source.schema, target);
 	for (const relation of [source, named]) {
 		if (relation !== undefined && catalog.opaque.has(relation))
-			throw new Bypass(`what "${relation.name}" is related to cannot be told`);
+			throw new NotCacheable(
+				`what "${relation.name}" is related to cannot be told`,
+			);
 	}
 	const found = [
 		...(named === undefined ? [] : waysBetween(catalog, source, named)),
@@ -159,7 +161,7 @@ function possibleRelationships(
 		})),
 	];
 	if (found.length === 0)
-		throw new Bypass(`nothing relates "${source.name}" to "${target}"`);
+		throw new NotCacheable(`nothing relates "${source.name}" to "${target}"`);
 	return found;
 }
 
@@ -234,7 +236,7 @@ function possibleJunctions(
 			showing.length === 0 &&
 			others(one.from.tag).some((other) => isSameTable(one.from, other.from));
 		if (isHidden)
-			throw new Bypass(
+			throw new NotCacheable(
 				`"${source.name}" and "${target.name}" may be related through ${one.from.tag}, which is in a schema that is not known`,
 			);
 	}

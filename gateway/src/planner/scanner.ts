@@ -1,6 +1,6 @@
 // Reads text from left to right, with the pieces of PostgREST's grammar that its parameters share. Takes no more than
 // PostgREST 12 to 16 agree on: what is not understood is an error, not a guess.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 
 /** Letters, digits and inner spaces; a dash between them unless it begins an arrow. */
 const IDENTIFIER = /[\p{L}0-9_ $]+(?:-(?!>)[\p{L}0-9_ $]+)*/uy;
@@ -76,7 +76,7 @@ export class Scanner {
 		try {
 			found = read();
 		} catch (error) {
-			if (!(error instanceof Bypass)) throw error;
+			if (!(error instanceof NotCacheable)) throw error;
 		}
 		if (found === undefined) this.#position = start;
 		return found;
@@ -123,8 +123,8 @@ export class Scanner {
 		return { name, path };
 	}
 
-	fail(): Bypass {
-		return new Bypass(`${this.#what} is not understood`);
+	fail(): NotCacheable {
+		return new NotCacheable(`${this.#what} is not understood`);
 	}
 }
 

@@ -34,7 +34,7 @@ const AGGREGATE = /\.(sum|avg|count|max|min)\(\)/y;
 const COUNT = /count\(\)/y;
 const JOIN = /!(?:left|inner)(?=[!(])/y;
 
-export function readSelect(text: string): readonly SelectItem[] {
+export function parseSelect(text: string): readonly SelectItem[] {
 	const scanner = new Scanner(text, "select");
 	const items = readItems(scanner, 0);
 	scanner.expectEnd();

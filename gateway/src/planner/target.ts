@@ -1,5 +1,5 @@
 // What a request is addressed to: PostgREST's paths and profiles. Knows nothing of what there is.
-import { Bypass } from "./bypass.ts";
+import { NotCacheable } from "./bypass.ts";
 
 export interface Target {
 	readonly kind: "relation" | "function";
@@ -8,28 +8,30 @@ export interface Target {
 
 const PATH = /^\/(rpc\/)?([^/]+)$/;
 
-/** @throws {Bypass} for all but `/relation` and `/rpc/function` */
-export function readPath(pathname: string): Target {
+/** @throws {NotCacheable} for all but `/relation` and `/rpc/function` */
+export function parsePath(pathname: string): Target {
 	const [, rpc, segment] = PATH.exec(pathname) ?? [];
 	if (segment === undefined)
-		throw new Bypass("the path is none of a relation or a function");
+		throw new NotCacheable("the path is none of a relation or a function");
 	const name = decodeSegment(segment);
 	if (rpc === undefined && name === "rpc")
-		throw new Bypass("the path is none of a relation or a function");
+		throw new NotCacheable("the path is none of a relation or a function");
 	return { kind: rpc === undefined ? "relation" : "function", name };
 }
 
 /**
  * @param profile the value of Accept-Profile or Content-Profile
- * @throws {Bypass} for schemas that are not exposed
+ * @throws {NotCacheable} for schemas that are not exposed
  */
-export function readProfile(
+export function parseProfile(
 	profile: string | null,
 	schemas: readonly string[],
 ): string {
 	const schema = profile ?? schemas[0];
 	if (schema === undefined || !schemas.includes(schema))
-		throw new Bypass("the profile is none of the schemas that are exposed");
+		throw new NotCacheable(
+			"the profile is none of the schemas that are exposed",
+		);
 	return schema;
 }
 
@@ -37,6 +39,6 @@ function decodeSegment(segment: string): string {
 	try {
 		return decodeURIComponent(segment);
 	} catch {
-		throw new Bypass("the path is not well-formed");
+		throw new NotCacheable("the path is not well-formed");
 	}
 }

@@ -199,7 +199,7 @@ export interface Config {
 	/** The schemas that PostgREST exposes to callers, the one that it takes by default first: its db-schemas without `postern`. */
 	schemas: readonly string[];
 	/** The oldest that an answer may be, in milliseconds, where a relation has no bound of its own. */
-	stalenessMs: number;
+	maxStalenessMs: number;
 	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
 	feedLocation: (typeof LOCATIONS)[number] | undefined;
 	/** Whether browsers get the token of what they have seen as a cookie. */
@@ -313,7 +313,7 @@ export function readConfig(env: object): Readonly<Config> {
 		anonRole: data.ANON_ROLE,
 		profileAliases: data.PROFILE_ALIASES,
 		schemas: data.DB_SCHEMAS,
-		stalenessMs: data.STALENESS_SECONDS * 1_000,
+		maxStalenessMs: data.STALENESS_SECONDS * 1_000,
 		feedLocation: data.FEED_LOCATION,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,

@@ -9,11 +9,11 @@ import {
 	ANYBODY,
 	type Ask,
 	entryOf,
+	MAX_STALENESS_MS,
 	mapStore,
 	OPERATOR,
 	planOf,
 	rows,
-	STALENESS_MS,
 	startCache,
 	statusOf,
 	tick,
@@ -279,14 +279,14 @@ describe("a change", () => {
 	it("of the epoch makes every answer stale", async () => {
 		const { ask, feed } = startCache();
 		await ask();
-		feed.epoch = "epoch2";
+		feed.feedEpoch = "epoch2";
 		expect(statusOf(await ask()).fwd).toBe("stale");
 	});
 
 	it("that the feed has forgotten makes older answers stale", async () => {
 		const { ask, feed } = startCache();
 		await ask();
-		feed.floor = 8;
+		feed.prunedBelow = 8;
 		expect(statusOf(await ask()).fwd).toBe("stale");
 	});
 
@@ -567,10 +567,10 @@ describe("a request's directives", () => {
 	it.each([
 		["max-age=2", 2_000],
 		["max-age=0", 0],
-		["max-age=600", STALENESS_MS],
+		["max-age=600", MAX_STALENESS_MS],
 		["min-fresh=1", 4_000],
-		["max-stale=5", STALENESS_MS],
-		["max-stale", STALENESS_MS],
+		["max-stale=5", MAX_STALENESS_MS],
+		["max-stale", MAX_STALENESS_MS],
 		["max-age=1, max-stale=2", 3_000],
 	])("say how old the view may be: %s", async (text, maxAgeMs) => {
 		const { ask, feed } = await warm();
@@ -647,7 +647,7 @@ describe("a request's directives", () => {
 	it("by an old view do not store by it: callers may be told apart since", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.hold();
-		clock.ms += STALENESS_MS + 1;
+		clock.ms += MAX_STALENESS_MS + 1;
 		const answer = await ask("/notes", withDirectives("max-stale=60"));
 		expect(statusOf(answer)).toEqual({
 			fwd: "uri-miss",
@@ -658,7 +658,7 @@ describe("a request's directives", () => {
 	it("by a view that is just not too old store by it", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.hold();
-		clock.ms += STALENESS_MS;
+		clock.ms += MAX_STALENESS_MS;
 		const answer = await ask("/notes", withDirectives("max-stale=60"));
 		expect(statusOf(answer).stored).toBe(true);
 	});
@@ -835,7 +835,7 @@ describe("a bypass", () => {
 		const { ask, feed, settle } = startCache(bypassed());
 		await ask();
 		await settle();
-		expect(feed.needs).toEqual([{ maxAgeMs: STALENESS_MS, tokens: [] }]);
+		expect(feed.needs).toEqual([{ maxAgeMs: MAX_STALENESS_MS, tokens: [] }]);
 	});
 
 	it.each([
@@ -895,7 +895,7 @@ describe("a plan", () => {
 	it("that wants a newer view than was asked for gets it", async () => {
 		const { ask, feed } = startCache({
 			plan: (request) =>
-				({ ...planOf(request), stalenessMs: 1_000 }) as CacheablePlan,
+				({ ...planOf(request), maxStalenessMs: 1_000 }) as CacheablePlan,
 		});
 		feed.lastCatalog = undefined;
 		await ask();
@@ -905,7 +905,7 @@ describe("a plan", () => {
 	it("that is content with an older view asks for no more than it needs", async () => {
 		const { ask, feed } = startCache({
 			plan: (request) =>
-				({ ...planOf(request), stalenessMs: 60_000 }) as CacheablePlan,
+				({ ...planOf(request), maxStalenessMs: 60_000 }) as CacheablePlan,
 		});
 		await ask();
 		expect(feed.needs.map(({ maxAgeMs }) => maxAgeMs)).toEqual([60_000]);
@@ -918,7 +918,7 @@ describe("a plan", () => {
 				plan: (_, request) =>
 					({
 						...planOf(request),
-						stalenessMs: 4_000 - ++plans,
+						maxStalenessMs: 4_000 - ++plans,
 					}) as CacheablePlan,
 				mayWrite: () => false,
 			},
@@ -937,7 +937,7 @@ describe("a token", () => {
 		const { ask, feed } = startCache();
 		await ask("/notes", { headers: { "Postern-Token": "a, b" } });
 		expect(feed.needs).toEqual([
-			{ maxAgeMs: STALENESS_MS, tokens: ["a", "b"] },
+			{ maxAgeMs: MAX_STALENESS_MS, tokens: ["a", "b"] },
 		]);
 	});
 
@@ -1091,9 +1091,9 @@ describe("an explanation", () => {
 		expect(JSON.parse(answer.headers.get("Postern-Explain") ?? "")).toEqual({
 			key: '["GET","http://postgrest/notes","service"]',
 			tags: ["api.notes", "catalog"],
-			slice: { role: "service", claims: {} },
+			callerKey: { role: "service", claims: {} },
 			stalenessSeconds: 5,
-			view: { epoch: "epoch1", seq: 7, floor: 0 },
+			view: { feedEpoch: "epoch1", seq: 7, prunedBelow: 0 },
 		});
 	});
 

@@ -1,6 +1,6 @@
 // What a request asks of a cache, read from its headers.
 import { describe, expect, it } from "vitest";
-import { allowedAgeMs, readDirectives } from "../../src/cache/directives.ts";
+import { allowedAgeMs, parseDirectives } from "../../src/cache/directives.ts";
 
 const NONE = {
 	isNoCache: false,
@@ -12,7 +12,7 @@ const NONE = {
 };
 
 const read = (headers: Record<string, string>) =>
-	readDirectives(new Headers(headers));
+	parseDirectives(new Headers(headers));
 
 describe("a request's directives", () => {
 	it("are none by default", () => {

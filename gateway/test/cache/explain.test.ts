@@ -20,7 +20,7 @@ function told(planned?: Planned): string | null {
 const cacheable = (changes: object): Planned =>
 	({
 		plan: { ...plan, ...changes },
-		view: viewOf({ seq: 9, floor: 2 }),
+		view: viewOf({ seq: 9, prunedBelow: 2 }),
 		allowedMs: 5_000,
 	}) as Planned;
 
@@ -43,9 +43,9 @@ describe("an explanation", () => {
 		expect(JSON.parse(told(cacheable({})) ?? "")).toEqual({
 			key: '["GET","https://x.example/notes","anon"]',
 			tags: ["api.notes", "catalog"],
-			slice: { role: "anon", claims: {} },
+			callerKey: { role: "anon", claims: {} },
 			stalenessSeconds: 5,
-			view: { epoch: "epoch1", seq: 9, floor: 2 },
+			view: { feedEpoch: "epoch1", seq: 9, prunedBelow: 2 },
 		});
 	});
 

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
 import {
-	type Allowance,
-	createAllowance,
+	createMemoryBudget,
+	type MemoryBudget,
 } from "../../src/cache/memory-budget.ts";
-import { bytesOf, EPOCH, rows, tick } from "../support/cache.ts";
+import { bytesOf, FEED_EPOCH, rows, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 
 interface Given {
@@ -13,14 +13,14 @@ interface Given {
 	headers?: Record<string, string>;
 	signal?: AbortSignal;
 	now?: () => number;
-	filling?: Allowance;
+	filling?: MemoryBudget;
 }
 
 function filled(
 	response: Response,
 	{
 		now = () => NOW,
-		filling = createAllowance(Number.POSITIVE_INFINITY, 1_000, now),
+		filling = createMemoryBudget(Number.POSITIVE_INFINITY, 1_000, now),
 		...init
 	}: Given = {},
 ) {
@@ -28,7 +28,7 @@ function filled(
 		request: new Request("http://postgrest/notes", init),
 		response,
 		schema: "api",
-		stamp: { epoch: EPOCH, seq: 7, tags: ["api.notes"] },
+		stamp: { feedEpoch: FEED_EPOCH, seq: 7, tags: ["api.notes"] },
 		token: "token",
 		reader: "reader",
 		filling,
@@ -67,7 +67,7 @@ describe("an answer that is kept", () => {
 			}),
 		);
 		expect(entry).toEqual({
-			epoch: EPOCH,
+			feedEpoch: FEED_EPOCH,
 			seq: 7,
 			tags: ["api.notes"],
 			token: "token",
@@ -338,7 +338,7 @@ describe("an answer that is not kept", () => {
 
 describe("many bodies at once", () => {
 	it("stream on, and are not kept, beyond what may be held in memory", async () => {
-		const filling = createAllowance(1_500, 1_000, () => NOW);
+		const filling = createMemoryBudget(1_500, 1_000, () => NOW);
 		const other = filling.open();
 		other.take(1_000);
 		const { body, told } = chunked([400, 400, 400]);
@@ -360,7 +360,7 @@ describe("many bodies at once", () => {
 describe("an allowance", () => {
 	it("forgets those that have not ended after a while", () => {
 		let ms = NOW;
-		const allowance = createAllowance(100, 1_000, () => ms);
+		const allowance = createMemoryBudget(100, 1_000, () => ms);
 		const lost = allowance.open();
 		lost.take(100);
 		const waiting = allowance.open();

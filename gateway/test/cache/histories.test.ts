@@ -92,7 +92,7 @@ function world(seed: number, mutant: Mutant = {}): WorldOptions {
 		seed,
 		isolates: ISOLATES,
 		clients: CLIENTS,
-		stalenessMs: 1_000,
+		maxStalenessMs: 1_000,
 		mutant,
 	};
 }
@@ -103,10 +103,10 @@ describe("any history", () => {
 		let hits = 0;
 		await fc.assert(
 			fc.asyncProperty(history, async ({ seed, deeds }) => {
-				const life = await live(deeds, world(seed));
-				reads += life.reads;
-				hits += life.hits;
-				expect(life.violations).toEqual([]);
+				const objectRun = await live(deeds, world(seed));
+				reads += objectRun.reads;
+				hits += objectRun.hits;
+				expect(objectRun.violations).toEqual([]);
 			}),
 			{ numRuns: 30 },
 		);
@@ -136,7 +136,11 @@ function seeing(change: (view: View) => Partial<View>): Mutant {
 			async view(needs) {
 				const view = await real.view(needs);
 				if (view === undefined) return undefined;
-				const changed = { ...view, floor: view.floor, ...change(view) };
+				const changed = {
+					...view,
+					prunedBelow: view.prunedBelow,
+					...change(view),
+				};
 				originals.set(changed, view);
 				return changed;
 			},
@@ -222,8 +226,8 @@ describe("a history finds out", () => {
 	const MUTANTS: [name: string, mutant: Mutant, deeds?: readonly Deed[]][] = [
 		["views that miss changes", seeing(() => ({ lastChange: () => 0 }))],
 		[
-			"entries of an epoch that is over",
-			seeing(() => ({ epoch: "always" })),
+			"entries of an feedEpoch that is over",
+			seeing(() => ({ feedEpoch: "always" })),
 			ANEW,
 		],
 		["stamps ahead of the view", seeing(({ seq }) => ({ seq: seq + 1 }))],

@@ -1,15 +1,20 @@
-// Turns: one does the work, the others look, and nobody waits for somebody who is gone.
+// SingleFlight: one does the work, the others look, and nobody waits for somebody who is gone.
 import { describe, expect, it } from "vitest";
-import { createTurns } from "../../src/cache/single-flight.ts";
+import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { settle, stoppedTime } from "../support/change-feed.ts";
 
 const LIMIT_MS = 5_000;
 
-function startTurns(maxTurns = 100) {
+function startTurns(maxFlights = 100) {
 	const time = stoppedTime();
 	const { now, sleep } = time;
-	const turns = createTurns({ now, sleep, limitMs: LIMIT_MS, maxTurns });
-	return { time, turns };
+	const flights = createSingleFlight({
+		now,
+		sleep,
+		limitMs: LIMIT_MS,
+		maxFlights,
+	});
+	return { time, flights };
 }
 
 /** Work that ends when the test says so. */
@@ -23,17 +28,17 @@ const never = () => new Promise<never>(() => {});
 
 describe("a turn", () => {
 	it("is taken by who comes first", async () => {
-		const { turns } = startTurns();
-		const taken = await turns.take("a", nothing, async () => 1);
+		const { flights } = startTurns();
+		const taken = await flights.run("a", nothing, async () => 1);
 		expect(taken).toEqual({ value: 1, waited: false });
 	});
 
 	it("lets nobody else do the work meanwhile", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		const { work, resolve } = openWork<number>();
-		const first = turns.take("a", nothing, work);
+		const first = flights.run("a", nothing, work);
 		let hasWorked = false;
-		const second = turns.take("a", nothing, async () => {
+		const second = flights.run("a", nothing, async () => {
 			hasWorked = true;
 			return 2;
 		});
@@ -47,21 +52,21 @@ describe("a turn", () => {
 	});
 
 	it("gives those who wait what they find by looking, while the work still goes on", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		let found: string | undefined;
-		turns.take("a", nothing, never);
-		const second = turns.take("a", () => found, never);
+		flights.run("a", nothing, never);
+		const second = flights.run("a", () => found, never);
 		await time.pass(50);
 		found = "it";
 		expect(await time.until(second)).toEqual({ value: "it", waited: true });
 	});
 
 	it("gives those who wait what was found in its last moment", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		let found: string | undefined;
 		const { work, resolve } = openWork<undefined>();
-		turns.take("a", nothing, work);
-		const second = turns.take("a", () => found, never);
+		flights.run("a", nothing, work);
+		const second = flights.run("a", () => found, never);
 		await time.pass(50);
 		found = "it";
 		resolve(undefined);
@@ -69,10 +74,10 @@ describe("a turn", () => {
 	});
 
 	it("is over for those who wait when the work fails, who do not see the error", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		const { work, reject } = openWork<undefined>();
-		const first = turns.take("a", nothing, work);
-		const second = turns.take("a", nothing, never);
+		const first = flights.run("a", nothing, work);
+		const second = flights.run("a", nothing, never);
 		reject(new Error("failed"));
 		await expect(first).rejects.toThrow("failed");
 		expect(await time.until(second)).toEqual({
@@ -82,19 +87,19 @@ describe("a turn", () => {
 	});
 
 	it("is free again after the work, and after the work has failed", async () => {
-		const { turns } = startTurns();
-		await turns.take("a", nothing, async () => 1);
-		await turns
-			.take("a", nothing, () => Promise.reject(new Error("failed")))
+		const { flights } = startTurns();
+		await flights.run("a", nothing, async () => 1);
+		await flights
+			.run("a", nothing, () => Promise.reject(new Error("failed")))
 			.catch(() => {});
-		const taken = await turns.take("a", nothing, async () => 2);
+		const taken = await flights.run("a", nothing, async () => 2);
 		expect(taken).toEqual({ value: 2, waited: false });
 	});
 
 	it("ends after its time where whoever had it has gone without a word", async () => {
-		const { time, turns } = startTurns();
-		turns.take("a", nothing, never);
-		const second = turns.take("a", nothing, never);
+		const { time, flights } = startTurns();
+		flights.run("a", nothing, never);
+		const second = flights.run("a", nothing, never);
 		const start = time.ms;
 		expect((await time.until(second)).value).toBe(undefined);
 		// The end shows by the next look.
@@ -102,39 +107,39 @@ describe("a turn", () => {
 	});
 
 	it("may be taken by somebody else after its time, and not before", async () => {
-		const { time, turns } = startTurns();
-		turns.take("a", nothing, never);
+		const { time, flights } = startTurns();
+		flights.run("a", nothing, never);
 		await time.pass(LIMIT_MS - 1);
-		const before = turns.isTaken("a");
+		const before = flights.isUnderWay("a");
 		await time.pass(1);
-		const taken = await turns.take("a", nothing, async () => 2);
+		const taken = await flights.run("a", nothing, async () => 2);
 		expect([before, taken]).toEqual([true, { value: 2, waited: false }]);
 	});
 
 	it("is not ended by somebody who had it before and took too long", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		const slow = openWork<number>();
-		const first = turns.take("a", nothing, slow.work);
+		const first = flights.run("a", nothing, slow.work);
 		await time.pass(LIMIT_MS);
-		turns.take("a", nothing, never);
+		flights.run("a", nothing, never);
 		slow.resolve(1);
 		await first;
-		expect(turns.isTaken("a")).toBe(true);
+		expect(flights.isUnderWay("a")).toBe(true);
 	});
 
 	it("has to do with its own name alone", async () => {
-		const { turns } = startTurns();
-		turns.take("a", nothing, never);
-		const taken = await turns.take("b", nothing, async () => 2);
+		const { flights } = startTurns();
+		flights.run("a", nothing, never);
+		const taken = await flights.run("b", nothing, async () => 2);
 		expect(taken).toEqual({ value: 2, waited: false });
 	});
 
 	it("is looked at often at first, then every 25 ms", async () => {
-		const { time, turns } = startTurns();
+		const { time, flights } = startTurns();
 		const looks: number[] = [];
 		const start = time.ms;
-		turns.take("a", nothing, never);
-		turns.take(
+		flights.run("a", nothing, never);
+		flights.run(
 			"a",
 			() => {
 				looks.push(time.ms - start);
@@ -147,21 +152,21 @@ describe("a turn", () => {
 	});
 
 	it("is not waited for where there are too many others", async () => {
-		const { turns } = startTurns(2);
-		turns.take("a", nothing, never);
-		turns.take("b", nothing, never);
-		turns.take("c", nothing, never);
-		const taken = await turns.take("c", nothing, async () => 3);
-		expect([taken.waited, turns.isTaken("c")]).toEqual([false, false]);
+		const { flights } = startTurns(2);
+		flights.run("a", nothing, never);
+		flights.run("b", nothing, never);
+		flights.run("c", nothing, never);
+		const taken = await flights.run("c", nothing, async () => 3);
+		expect([taken.waited, flights.isUnderWay("c")]).toEqual([false, false]);
 	});
 
 	it("is had again where the others were of people who have gone", async () => {
-		const { time, turns } = startTurns(2);
-		turns.take("a", nothing, never);
-		turns.take("b", nothing, never);
+		const { time, flights } = startTurns(2);
+		flights.run("a", nothing, never);
+		flights.run("b", nothing, never);
 		await time.pass(LIMIT_MS);
-		turns.take("c", nothing, never);
+		flights.run("c", nothing, never);
 		await settle();
-		expect(turns.isTaken("c")).toBe(true);
+		expect(flights.isUnderWay("c")).toBe(true);
 	});
 });

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, sizeOf } from "../../src/cache/entry.ts";
-import { createCarefulStore } from "../../src/cache/fail-open-store.ts";
+import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import type { Store } from "../../src/cache/store.ts";
@@ -10,7 +10,7 @@ import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 
 const careful = (store: Store) =>
-	createCarefulStore({
+	createFailOpenStore({
 		store,
 		now: () => NOW,
 		sleep: () => new Promise(() => {}),
@@ -47,9 +47,9 @@ const ENTRIES: [name: string, entry: Entry][] = [
 			],
 		}),
 	],
-	["zeros", entryOf({ seq: 0, filledAt: 0, epoch: "", token: "0" })],
+	["zeros", entryOf({ seq: 0, filledAt: 0, feedEpoch: "", token: "0" })],
 	["large numbers", entryOf({ seq: Number.MAX_SAFE_INTEGER })],
-	["a broken half of a character", entryOf({ epoch: "\ud800" })],
+	["a broken half of a character", entryOf({ feedEpoch: "\ud800" })],
 ];
 
 describe.each(STORES)("%s", (storeName, make) => {
@@ -270,7 +270,7 @@ describe("a store that is asked carefully", () => {
 			logged,
 			slept,
 			clock,
-			store: createCarefulStore({
+			store: createFailOpenStore({
 				store,
 				now: () => clock.ms,
 				async sleep(ms) {

@@ -1,14 +1,16 @@
 // Tokens in headers and cookies: what a client sends is read carefully, and nothing of it but tokens goes on.
 import { describe, expect, it } from "vitest";
 import {
-	cookiesIn,
+	parseConsistencyTokens,
+	parseTokenCookies,
+	setConsistencyTokens,
 	setTokenCookie,
-	setTokens,
-	tokensIn,
 } from "../../src/consistency/client-tokens.ts";
 
-const sent = (text: string) => tokensIn(new Headers({ "Postern-Token": text }));
-const brought = (text: string) => cookiesIn(new Headers({ Cookie: text }));
+const sent = (text: string) =>
+	parseConsistencyTokens(new Headers({ "Postern-Token": text }));
+const brought = (text: string) =>
+	parseTokenCookies(new Headers({ Cookie: text }));
 
 const LONGEST = "t".repeat(200);
 const many = (count: number) =>
@@ -16,7 +18,7 @@ const many = (count: number) =>
 
 describe("the tokens of a request", () => {
 	it("are none where it has no header", () => {
-		expect(tokensIn(new Headers())).toEqual([]);
+		expect(parseConsistencyTokens(new Headers())).toEqual([]);
 	});
 
 	it.each([
@@ -50,7 +52,7 @@ describe("the tokens of a request", () => {
 			["Postern-Token", "a"],
 			["postern-token", "b"],
 		]);
-		expect(tokensIn(headers)).toEqual(["a", "b"]);
+		expect(parseConsistencyTokens(headers)).toEqual(["a", "b"]);
 	});
 
 	it("are 32 at the most", () => {
@@ -67,8 +69,8 @@ describe("the tokens of a request", () => {
 
 	it("come back as they were sent", () => {
 		const headers = new Headers();
-		setTokens(headers, ["a.b.c", "d-e_f"]);
-		expect(tokensIn(headers)).toEqual(["a.b.c", "d-e_f"]);
+		setConsistencyTokens(headers, ["a.b.c", "d-e_f"]);
+		expect(parseConsistencyTokens(headers)).toEqual(["a.b.c", "d-e_f"]);
 	});
 });
 

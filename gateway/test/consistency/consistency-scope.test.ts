@@ -1,6 +1,6 @@
 // One client's request: what it brings goes to each of the route's own requests, and what those bring goes back.
 import { describe, expect, it } from "vitest";
-import { openSession } from "../../src/consistency/consistency-scope.ts";
+import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { ANYBODY } from "../support/cache.ts";
@@ -28,7 +28,7 @@ function startSession({
 		return new Response("[]", { headers: answers[asked.length - 1] ?? {} });
 	};
 	const client = new Request(url, { method, headers });
-	const session = openSession(client, pipeline, hasCookies);
+	const session = openConsistencyScope(client, pipeline, hasCookies);
 	return {
 		asked,
 		ask: (init: RequestInit = {}) =>
@@ -86,7 +86,7 @@ describe("a session", () => {
 		];
 		const client = new Request("https://x.example/", { headers: token("old") });
 		const pipeline: Pipeline = () => answers.shift() ?? Promise.reject();
-		const session = openSession(client, pipeline, false);
+		const session = openConsistencyScope(client, pipeline, false);
 		const request = () => new Request(PIPELINE_URL);
 		const waiting = session.pipeline(request(), ANYBODY);
 		await session.pipeline(request(), ANYBODY);

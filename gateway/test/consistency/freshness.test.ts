@@ -4,7 +4,7 @@ import {
 	createFreshness,
 	type Needs,
 } from "../../src/consistency/freshness.ts";
-import { toToken } from "../../src/feed/consistency-token.ts";
+import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
 import type {
 	CatalogAnswer,
 	Change,
@@ -43,7 +43,7 @@ function startIsolate() {
 			sync: (request) => ask(asked, request),
 			catalog: () => ask(catalogs, { maxAgeMs: 0 }),
 		},
-		readCatalog(json) {
+		parseCatalog(json) {
 			if (json === "none") throw new Error("no catalog");
 			return json as Catalog;
 		},
@@ -60,10 +60,10 @@ function startIsolate() {
 		const now = time.now() + APART_MS;
 		return {
 			state: "following",
-			epoch: "e1",
+			feedEpoch: "e1",
 			seq: 5,
-			floor: 0,
-			life: "l1",
+			prunedBelow: 0,
+			objectRun: "l1",
 			asOf: now - ageMs,
 			now,
 			changes: [],
@@ -110,7 +110,7 @@ describe("a view", () => {
 		const found = await time.until(work);
 		expect([
 			asked.map(({ request }) => request.known),
-			found?.epoch,
+			found?.feedEpoch,
 			found?.seq,
 			found?.lastChange("api.a"),
 			found?.lastChange("api.b"),
@@ -214,33 +214,33 @@ describe("a view", () => {
 			asked[0]?.request.known,
 			found?.lastChange("api.a"),
 			found?.lastChange("api.b"),
-		]).toEqual([{ epoch: "e1", seq: 5 }, 3, 6]);
+		]).toEqual([{ feedEpoch: "e1", seq: 5 }, 3, 6]);
 	});
 
-	it("of another epoch knows nothing of the one before", async () => {
+	it("of another feedEpoch knows nothing of the one before", async () => {
 		const { learn, view, asked, following, time } = startIsolate();
 		await learn({ changes: [["api.a", 3]] });
 		await time.pass(6 * SECOND);
 		const work = view();
 		await settle();
-		asked[0]?.answer(following({ epoch: "e2", seq: 1 }));
+		asked[0]?.answer(following({ feedEpoch: "e2", seq: 1 }));
 		const found = await time.until(work);
-		expect([found?.epoch, found?.lastChange("api.a")]).toEqual(["e2", 0]);
+		expect([found?.feedEpoch, found?.lastChange("api.a")]).toEqual(["e2", 0]);
 	});
 
-	it("that somebody holds keeps its epoch, and its floor keeps up with what is forgotten", async () => {
+	it("that somebody holds keeps its feedEpoch, and its prunedBelow keeps up with what is forgotten", async () => {
 		const { learn, view, following, asked, time } = startIsolate();
 		await learn({ changes: [["api.a", 3]] });
 		const held = await view();
 		await time.pass(6 * SECOND);
 		const work = view();
 		await settle();
-		asked[0]?.answer(following({ seq: 9, floor: 7, isWhole: false }));
+		asked[0]?.answer(following({ seq: 9, prunedBelow: 7, isWhole: false }));
 		await time.until(work);
 		expect([
-			held?.epoch,
+			held?.feedEpoch,
 			held?.seq,
-			held?.floor,
+			held?.prunedBelow,
 			held?.lastChange("x"),
 		]).toEqual(["e1", 5, 7, 7]);
 	});
@@ -361,7 +361,7 @@ describe("answers that overtake each other", () => {
 	it("satisfy whoever asked for the older one", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
-		const token = toToken(old);
+		const token = toConsistencyToken(old);
 		await isolate.answerSecond(later(isolate, []));
 		await isolate.answerFirst(old);
 		const view = await isolate.view();
@@ -371,17 +371,21 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("do not take it back to an epoch that has ended", async () => {
+	it("do not take it back to an feedEpoch that has ended", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
-		await isolate.answerSecond(isolate.following({ epoch: "e2", seq: 1 }));
+		await isolate.answerSecond(isolate.following({ feedEpoch: "e2", seq: 1 }));
 		await isolate.answerFirst(old);
-		expect((await isolate.view())?.epoch).toBe("e2");
+		expect((await isolate.view())?.feedEpoch).toBe("e2");
 	});
 
-	it("of a later life count though that life's clock is behind", async () => {
+	it("of a later objectRun count though that objectRun's clock is behind", async () => {
 		const isolate = await askTwice();
-		const young = isolate.following({ life: "l2", seq: 7, isWhole: false });
+		const young = isolate.following({
+			objectRun: "l2",
+			seq: 7,
+			isWhole: false,
+		});
 		await isolate.answerFirst(isolate.following({ seq: 6, isWhole: false }));
 		await isolate.answerSecond({
 			...young,
@@ -392,11 +396,11 @@ describe("answers that overtake each other", () => {
 		expect([view?.seq, view?.token.split(".")[1]]).toEqual([7, "l2"]);
 	});
 
-	it("of an earlier life do not count where they were asked for earlier", async () => {
+	it("of an earlier objectRun do not count where they were asked for earlier", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ seq: 6, isWhole: false });
 		await isolate.answerSecond(
-			isolate.following({ life: "l2", seq: 7, isWhole: false }),
+			isolate.following({ objectRun: "l2", seq: 7, isWhole: false }),
 		);
 		await isolate.answerFirst(old);
 		// What is known instead may be of before whoever asked for it came: it is asked again.
@@ -408,12 +412,12 @@ describe("answers that overtake each other", () => {
 
 	it("are not added to what they do not go on from", async () => {
 		const isolate = await askTwice();
-		await isolate.answerFirst(isolate.following({ epoch: "e2", seq: 1 }));
+		await isolate.answerFirst(isolate.following({ feedEpoch: "e2", seq: 1 }));
 		// Asked for when the isolate knew e1, answered by another life that knew of no other.
 		await isolate.answerSecond(
-			isolate.following({ life: "l2", seq: 6, isWhole: false }),
+			isolate.following({ objectRun: "l2", seq: 6, isWhole: false }),
 		);
-		expect([(await isolate.view())?.epoch, isolate.asked.length]).toEqual([
+		expect([(await isolate.view())?.feedEpoch, isolate.asked.length]).toEqual([
 			"e2",
 			3,
 		]);
@@ -425,11 +429,11 @@ describe("answers that overtake each other", () => {
 		await isolate.answerFirst(before);
 		await isolate.answerSecond({
 			...before,
-			epoch: "e2",
+			feedEpoch: "e2",
 			seq: 1,
 			isWhole: true,
 		});
-		expect((await isolate.view())?.epoch).toBe("e2");
+		expect((await isolate.view())?.feedEpoch).toBe("e2");
 	});
 
 	it("that came too late for who asked are good for others", async () => {
@@ -455,7 +459,7 @@ describe("tokens", () => {
 	it.each([
 		["of a later poll", (token: string) => `${token}0`],
 		["of another life", (token: string) => token.replace("l1", "l2")],
-		["of another epoch", (token: string) => token.replace("e1", "e2")],
+		["of another feedEpoch", (token: string) => token.replace("e1", "e2")],
 		["that are none", () => "0"],
 	])("%s are asked of the feed", async (_, tokenOf) => {
 		const { learn, view, asked } = startIsolate();
@@ -561,7 +565,7 @@ describe("after a write", () => {
 		const answer = following({ seq: 6, isWhole: false });
 		asked[0]?.answer(answer);
 		expect([await time.until(work), (await view())?.seq]).toEqual([
-			toToken(answer),
+			toConsistencyToken(answer),
 			6,
 		]);
 	});
@@ -586,7 +590,7 @@ describe("after a write", () => {
 		expect(asked).toHaveLength(2);
 		const answer = following({ seq: 6, isWhole: false });
 		asked[1]?.answer(answer);
-		expect(await time.until(second)).toBe(toToken(answer));
+		expect(await time.until(second)).toBe(toConsistencyToken(answer));
 	});
 
 	it("the token forces a poll where the feed cannot be asked", async () => {
@@ -639,9 +643,9 @@ describe("a token for now", () => {
 		expect((await view())?.covers(token)).toBe(false);
 	});
 
-	it("is of the epoch and the life that are known", async () => {
+	it("is of the epoch and the objectRun that are known", async () => {
 		const { learn, freshness } = startIsolate();
-		await learn({ epoch: "e7", life: "l7" });
+		await learn({ feedEpoch: "e7", objectRun: "l7" });
 		expect(freshness.tokenForNow()).toMatch(/^e7\.l7\./);
 	});
 
@@ -786,7 +790,7 @@ describe("a feed that cannot be asked", () => {
 		await time.pass(2_600);
 		const answer = following();
 		asked[1]?.answer(answer);
-		expect(await time.until(work)).toBe(toToken(answer));
+		expect(await time.until(work)).toBe(toConsistencyToken(answer));
 	});
 });
 
@@ -864,7 +868,7 @@ describe("the catalog", () => {
 		const { freshness, current, catalogs, time } = isolate;
 		const work = freshness.catalog(current);
 		await settle();
-		catalogs[0]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		catalogs[0]?.answer({ feedEpoch: "e1", seq: 5, catalog: CATALOG });
 		await time.until(work);
 		return isolate;
 	}
@@ -873,7 +877,7 @@ describe("the catalog", () => {
 		const { freshness, current, catalogs, time } = await startViewing();
 		const work = freshness.catalog(current);
 		await settle();
-		catalogs[0]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		catalogs[0]?.answer({ feedEpoch: "e1", seq: 5, catalog: CATALOG });
 		expect(await time.until(work)).toBe(CATALOG);
 	});
 
@@ -908,16 +912,16 @@ describe("the catalog", () => {
 
 	it("is read again when what the view could compare it with was forgotten", async () => {
 		const { freshness, view, learn, catalogs } = await startPlanning();
-		await learn({ seq: 9, floor: 6, isWhole: false });
+		await learn({ seq: 9, prunedBelow: 6, isWhole: false });
 		const changed = await view();
 		if (changed !== undefined) freshness.catalog(changed);
 		await settle();
 		expect(catalogs).toHaveLength(2);
 	});
 
-	it("is read again in another epoch", async () => {
+	it("is read again in another feedEpoch", async () => {
 		const { freshness, view, learn, catalogs } = await startPlanning();
-		await learn({ epoch: "e2", seq: 1 });
+		await learn({ feedEpoch: "e2", seq: 1 });
 		const changed = await view();
 		if (changed !== undefined) freshness.catalog(changed);
 		await settle();
@@ -930,7 +934,7 @@ describe("the catalog", () => {
 		const changed = await view();
 		const work = changed && freshness.catalog(changed);
 		await settle();
-		catalogs[1]?.answer({ epoch: "e1", seq: 5, catalog: CATALOG });
+		catalogs[1]?.answer({ feedEpoch: "e1", seq: 5, catalog: CATALOG });
 		expect(await time.until(Promise.resolve(work))).toBe(undefined);
 	});
 
@@ -949,7 +953,7 @@ describe("the catalog", () => {
 				const work = freshness.catalog(current);
 				await settle();
 				if (kind === "that is none")
-					catalogs.at(-1)?.answer({ epoch: "e1", seq: 5, catalog: "none" });
+					catalogs.at(-1)?.answer({ feedEpoch: "e1", seq: 5, catalog: "none" });
 				else catalogs.at(-1)?.fail(new Error("gone"));
 				return time.until(work);
 			};

@@ -9,7 +9,7 @@ import {
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import type { ChangeFeed } from "../../src/feed/change-feed.ts";
-import { toToken } from "../../src/feed/consistency-token.ts";
+import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import { type Database, startDatabase } from "../support/change-feed.ts";
 import { ENV } from "../support/gateway.ts";
@@ -56,7 +56,7 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 		return Response.json({ cursor, reset: isReset, tags });
 	}
 	if (url.pathname === "/rpc/catalog")
-		return Response.json((await database.tracking.readCatalog()).json);
+		return Response.json((await database.tracking.loadCatalog()).json);
 	const isDone = await database.tracking.prune();
 	return Response.json({ pruned: 0, isDone });
 }
@@ -117,8 +117,8 @@ it("goes on after an eviction with what it stored", async () => {
 	database.commit("api.b");
 	const after = await sync({ known: before });
 	expect([
-		after.epoch === before.epoch,
-		after.life === before.life,
+		after.feedEpoch === before.feedEpoch,
+		after.objectRun === before.objectRun,
 		after.seq > before.seq,
 		after.changes,
 	]).toEqual([true, false, true, [["api.b", after.seq]]]);
@@ -136,7 +136,7 @@ it("never gives a number out twice, wherever it ends", async () => {
 		if (round % 2 === 0) await lost;
 		await evictDurableObject(stub);
 		const answer = await sync({ known: last });
-		expect(answer.epoch).toBe(last.epoch);
+		expect(answer.feedEpoch).toBe(last.feedEpoch);
 		for (const [changed, seq] of answer.changes) {
 			expect(given.get(String(seq)) ?? changed).toBe(changed);
 			given.set(String(seq), changed);
@@ -181,7 +181,7 @@ it("answers by memory who allows it some age", async () => {
 
 it("polls for a token that it does not know", async () => {
 	const { stub, sync } = newFeed();
-	const token = toToken(await sync());
+	const token = toConsistencyToken(await sync());
 	await evictDurableObject(stub);
 	await sync();
 	await sync({ maxAgeMs: 60_000, tokens: [token] });

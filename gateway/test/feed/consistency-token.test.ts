@@ -3,34 +3,34 @@ import { describe, expect, it } from "vitest";
 import {
 	covers,
 	FORCING_TOKEN,
-	toToken,
+	toConsistencyToken,
 } from "../../src/feed/consistency-token.ts";
 
-const POSITION = { epoch: "e1", life: "l1", asOf: 1_775_000_000_000 };
+const POSITION = { feedEpoch: "e1", objectRun: "l1", asOf: 1_775_000_000_000 };
 
 describe("a token", () => {
 	it("is covered by its own position", () => {
-		expect(covers(POSITION, toToken(POSITION))).toBe(true);
+		expect(covers(POSITION, toConsistencyToken(POSITION))).toBe(true);
 	});
 
 	it("is covered by a later position", () => {
 		const later = { ...POSITION, asOf: POSITION.asOf + 1 };
-		expect(covers(later, toToken(POSITION))).toBe(true);
+		expect(covers(later, toConsistencyToken(POSITION))).toBe(true);
 	});
 
 	it("is not covered by an earlier position", () => {
 		const earlier = { ...POSITION, asOf: POSITION.asOf - 1 };
-		expect(covers(earlier, toToken(POSITION))).toBe(false);
+		expect(covers(earlier, toConsistencyToken(POSITION))).toBe(false);
 	});
 
 	it("is not covered by another life's position, however late", () => {
-		const other = { ...POSITION, life: "l2", asOf: POSITION.asOf + 1_000 };
-		expect(covers(other, toToken(POSITION))).toBe(false);
+		const other = { ...POSITION, objectRun: "l2", asOf: POSITION.asOf + 1_000 };
+		expect(covers(other, toConsistencyToken(POSITION))).toBe(false);
 	});
 
-	it("is not covered by another epoch's position, however late", () => {
-		const other = { ...POSITION, epoch: "e2", asOf: POSITION.asOf + 1_000 };
-		expect(covers(other, toToken(POSITION))).toBe(false);
+	it("is not covered by another feedEpoch's position, however late", () => {
+		const other = { ...POSITION, feedEpoch: "e2", asOf: POSITION.asOf + 1_000 };
+		expect(covers(other, toConsistencyToken(POSITION))).toBe(false);
 	});
 
 	it.each([
@@ -54,7 +54,7 @@ describe("a token", () => {
 	});
 
 	it("may be sent in a header and a cookie", () => {
-		expect(toToken(POSITION)).toMatch(/^[\w.-]+$/);
+		expect(toConsistencyToken(POSITION)).toMatch(/^[\w.-]+$/);
 	});
 
 	it("is not covered before there was a poll", () => {

@@ -13,9 +13,9 @@ import {
 import { ENV } from "../support/gateway.ts";
 
 const STATE: FeedState = {
-	epoch: "e1",
+	feedEpoch: "e1",
 	seq: 3,
-	floor: 0,
+	prunedBelow: 0,
 	cursor: "1@2:2:",
 	storedAt: 1_000,
 	catalog: { version: "v1", seq: 2 },
@@ -85,7 +85,7 @@ describe("the feed's storage", () => {
 		inObject((storage, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
-			const next = { ...STATE, epoch: "e2" };
+			const next = { ...STATE, feedEpoch: "e2" };
 			store.rewrite(next, [["api.b", 1]]);
 			expect([open().load(), rowsIn(storage)]).toEqual([
 				{ state: next, changes: [["api.b", 1]] },
@@ -161,7 +161,7 @@ describe("the feed's storage", () => {
 
 	it.each([
 		"update state set state = '{'",
-		`update state set state = '{"epoch":"e1"}'`,
+		`update state set state = '{"feedEpoch":"e1"}'`,
 		"update changes set changes = '[[1]]'",
 		"update changes set changes = ''",
 	])("cannot be read after %s", (damage) =>

@@ -1,6 +1,6 @@
 // What follows the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
 import { describe, expect, it } from "vitest";
-import { toToken } from "../../src/feed/consistency-token.ts";
+import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import type { FeedStore } from "../../src/feed/feed-store.ts";
 import {
@@ -69,18 +69,20 @@ describe("the first poll", () => {
 		expect(started.database.cursors).toEqual([undefined]);
 	});
 
-	it("begins an epoch in which nothing has changed yet", async () => {
+	it("begins an feedEpoch in which nothing has changed yet", async () => {
 		const started = startFollower();
 		started.database.commit("api.a");
-		const { seq, floor, changes, isWhole, catalogChangedMsAgo } =
+		const { seq, prunedBelow, changes, isWhole, catalogChangedMsAgo } =
 			await sync(started);
-		expect({ seq, floor, changes, isWhole, catalogChangedMsAgo }).toEqual({
-			seq: 1,
-			floor: 0,
-			changes: [],
-			isWhole: true,
-			catalogChangedMsAgo: null,
-		});
+		expect({ seq, prunedBelow, changes, isWhole, catalogChangedMsAgo }).toEqual(
+			{
+				seq: 1,
+				prunedBelow: 0,
+				changes: [],
+				isWhole: true,
+				catalogChangedMsAgo: null,
+			},
+		);
 	});
 });
 
@@ -116,16 +118,19 @@ describe("a change", () => {
 		const started = startFollower();
 		const first = await sync(started);
 		const second = await sync(started);
-		expect([second.seq, second.epoch]).toEqual([first.seq, first.epoch]);
+		expect([second.seq, second.feedEpoch]).toEqual([
+			first.seq,
+			first.feedEpoch,
+		]);
 	});
 
 	it("is told alone to who knows the rest", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
-		const { epoch, seq } = await sync(started);
+		const { feedEpoch, seq } = await sync(started);
 		started.database.commit("api.b");
-		const known = { epoch, seq };
+		const known = { feedEpoch, seq };
 		const answer = await sync(started, { known });
 		expect([answer.isWhole, changesOf(answer)]).toEqual([
 			false,
@@ -133,12 +138,12 @@ describe("a change", () => {
 		]);
 	});
 
-	it("is told with all others to who knows another epoch", async () => {
+	it("is told with all others to who knows another feedEpoch", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
 		const { seq } = await sync(started);
-		const known = { epoch: "other", seq };
+		const known = { feedEpoch: "other", seq };
 		const answer = await sync(started, { known });
 		expect([answer.isWhole, changesOf(answer)]).toEqual([true, { "api.a": 2 }]);
 	});
@@ -189,15 +194,21 @@ describe("an answer from memory", () => {
 		const first = await sync(started);
 		await started.time.pass(10);
 		await sync(started);
-		const tokens = [toToken(first)];
+		const tokens = [toConsistencyToken(first)];
 		await sync(started, { maxAgeMs: HOUR, tokens });
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
 	it.each<[string, (answer: Following) => string]>([
 		["of a moment after its last poll", (answer) => later(answer, 1)],
-		["of another life", (answer) => toToken({ ...answer, life: "other" })],
-		["of another epoch", (answer) => toToken({ ...answer, epoch: "other" })],
+		[
+			"of another life",
+			(answer) => toConsistencyToken({ ...answer, objectRun: "other" }),
+		],
+		[
+			"of another feedEpoch",
+			(answer) => toConsistencyToken({ ...answer, feedEpoch: "other" }),
+		],
 		["that is none", () => "0"],
 		["that is empty", () => ""],
 	])("is not given for a token %s", async (_, tokenOf) => {
@@ -210,7 +221,7 @@ describe("an answer from memory", () => {
 	it("is not given where one of several tokens is not covered", async () => {
 		const started = startFollower();
 		const answer = await sync(started);
-		const tokens = [toToken(answer), later(answer, 1)];
+		const tokens = [toConsistencyToken(answer), later(answer, 1)];
 		await sync(started, { maxAgeMs: HOUR, tokens });
 		expect(started.database.cursors).toHaveLength(2);
 	});
@@ -224,7 +235,7 @@ describe("an answer from memory", () => {
 });
 
 function later(answer: Following, ms: number): string {
-	return toToken({ ...answer, asOf: answer.asOf + ms });
+	return toConsistencyToken({ ...answer, asOf: answer.asOf + ms });
 }
 
 describe("a poll", () => {
@@ -365,13 +376,13 @@ describe("a clock that is set back", () => {
 	});
 });
 
-describe("a new epoch", () => {
+describe("a new feedEpoch", () => {
 	it("begins where the database cannot say what changed", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		started.database.restart();
 		const second = await sync(started);
-		expect(second.epoch).not.toBe(first.epoch);
+		expect(second.feedEpoch).not.toBe(first.feedEpoch);
 	});
 
 	it("knows no change of before", async () => {
@@ -410,7 +421,7 @@ describe("a new epoch", () => {
 		const second = await sync(started);
 		expect([
 			started.database.cursors.at(-1),
-			second.epoch === first.epoch,
+			second.feedEpoch === first.feedEpoch,
 		]).toEqual([undefined, false]);
 	});
 
@@ -418,15 +429,18 @@ describe("a new epoch", () => {
 		const started = startFollower();
 		const first = await sync(started);
 		await started.time.pass(HOUR - MINUTE);
-		expect((await sync(started)).epoch).toBe(first.epoch);
+		expect((await sync(started)).feedEpoch).toBe(first.feedEpoch);
 	});
 
 	it("begins where an isolate knows a number that was never given", async () => {
 		const started = startFollower();
-		const { epoch, seq } = await sync(started);
-		const known = { epoch, seq: seq + 1 };
+		const { feedEpoch, seq } = await sync(started);
+		const known = { feedEpoch, seq: seq + 1 };
 		const answer = await sync(started, { known });
-		expect([answer.epoch === epoch, answer.isWhole]).toEqual([false, true]);
+		expect([answer.feedEpoch === feedEpoch, answer.isWhole]).toEqual([
+			false,
+			true,
+		]);
 	});
 
 	it("is what is stored", async () => {
@@ -435,9 +449,9 @@ describe("a new epoch", () => {
 		started.database.commit("api.a");
 		await sync(started);
 		started.database.restart();
-		const { epoch } = await sync(started);
-		expect([started.kept.state?.epoch, started.kept.changes]).toEqual([
-			epoch,
+		const { feedEpoch } = await sync(started);
+		expect([started.kept.state?.feedEpoch, started.kept.changes]).toEqual([
+			feedEpoch,
 			[],
 		]);
 	});
@@ -455,8 +469,8 @@ describe("a restart", () => {
 	it("goes on with the epoch and its changes", async () => {
 		const { time, restart, before } = await startChanged();
 		const after = await sync({ time, follower: restart() });
-		expect([after.epoch, after.changes]).toEqual([
-			before.epoch,
+		expect([after.feedEpoch, after.changes]).toEqual([
+			before.feedEpoch,
 			before.changes,
 		]);
 	});
@@ -475,7 +489,7 @@ describe("a restart", () => {
 		database.commit("api.a");
 		const after = await sync({ time, follower: next });
 		expect([
-			after.epoch === stamp.epoch,
+			after.feedEpoch === stamp.feedEpoch,
 			(changesOf(after)["api.a"] ?? 0) > stamp.seq,
 			kept.state?.seq,
 		]).toEqual([true, true, after.seq]);
@@ -490,7 +504,7 @@ describe("a restart", () => {
 	it("is another life", async () => {
 		const { time, restart, before } = await startChanged();
 		const after = await sync({ time, follower: restart() });
-		expect(after.life).not.toBe(before.life);
+		expect(after.objectRun).not.toBe(before.objectRun);
 	});
 
 	it("remembers when the catalog changed", async () => {
@@ -510,7 +524,7 @@ describe("a restart", () => {
 		const { time, restart, database, before } = await startChanged();
 		const follower = restart();
 		await sync({ time, follower });
-		const tokens = [toToken(before)];
+		const tokens = [toConsistencyToken(before)];
 		await sync({ time, follower }, { maxAgeMs: HOUR, tokens });
 		expect(database.cursors).toHaveLength(4);
 	});
@@ -559,7 +573,7 @@ describe("a restart", () => {
 		]);
 	});
 
-	it("begins a new epoch where what was stored cannot be read", async () => {
+	it("begins a new feedEpoch where what was stored cannot be read", async () => {
 		const { time, kept, logged, before } = await startChanged();
 		const store = kept.open();
 		const started = startFollower({
@@ -575,11 +589,11 @@ describe("a restart", () => {
 			},
 		});
 		const after = await sync(started);
-		expect([after.epoch === before.epoch, logged, started.logged]).toEqual([
-			false,
-			[],
-			[new Error("broken")],
-		]);
+		expect([
+			after.feedEpoch === before.feedEpoch,
+			logged,
+			started.logged,
+		]).toEqual([false, [], [new Error("broken")]]);
 		// It may have changed since.
 		expect(after.catalogChangedMsAgo).not.toBe(null);
 	});
@@ -622,7 +636,7 @@ describe("what is told", () => {
 		await expect(sync(full)).rejects.toThrow("full");
 	});
 
-	it("is of a new epoch where what was stored can be read and not written", async () => {
+	it("is of a new feedEpoch where what was stored can be read and not written", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
 		await sync(started);
@@ -632,7 +646,7 @@ describe("what is told", () => {
 			...started,
 			kept: refusing(kept, { append: refuse }),
 		});
-		expect((await sync(half)).epoch).not.toBe(before.epoch);
+		expect((await sync(half)).feedEpoch).not.toBe(before.feedEpoch);
 	});
 
 	it("is rewritten when the log has grown", async () => {
@@ -666,7 +680,7 @@ describe("what is told", () => {
 		const before = await sync(started);
 		const follower = started.restart();
 		const after = await sync({ time: started.time, follower });
-		expect([before.floor, after.floor]).toEqual([4, 4]);
+		expect([before.prunedBelow, after.prunedBelow]).toEqual([4, 4]);
 	});
 
 	it("is raised by what a restart cannot keep: the stored log may be longer than the one in memory", async () => {
@@ -679,7 +693,7 @@ describe("what is told", () => {
 		const { time, restart } = started;
 		const after = await sync({ time, follower: restart() });
 		const kept = changesOf(after);
-		const lastOf = (name: string) => kept[`api.${name}`] ?? after.floor;
+		const lastOf = (name: string) => kept[`api.${name}`] ?? after.prunedBelow;
 		expect([..."abcdef"].every((name, at) => lastOf(name) >= at + 2)).toBe(
 			true,
 		);
@@ -715,7 +729,7 @@ describe("a database that tracks nothing", () => {
 		expect((await sync(started)).state).toBe("following");
 	});
 
-	it("goes on with its epoch when it is back, and finds what was committed meanwhile", async () => {
+	it("goes on with its feedEpoch when it is back, and finds what was committed meanwhile", async () => {
 		const started = startFollower();
 		const before = await sync(started);
 		started.database.fault = absent;
@@ -724,8 +738,8 @@ describe("a database that tracks nothing", () => {
 		started.database.fault = undefined;
 		await started.time.pass(30 * SECOND);
 		const after = await sync(started);
-		expect([after.epoch, changesOf(after)]).toEqual([
-			before.epoch,
+		expect([after.feedEpoch, changesOf(after)]).toEqual([
+			before.feedEpoch,
 			{ "api.a": 2 },
 		]);
 	});
@@ -773,9 +787,9 @@ describe("the catalog", () => {
 
 	it("polls first where nothing is known", async () => {
 		const started = startFollower();
-		const { epoch, seq } = await read(started);
+		const { feedEpoch, seq } = await read(started);
 		const answer = await sync(started);
-		expect([epoch, seq]).toEqual([answer.epoch, answer.seq]);
+		expect([feedEpoch, seq]).toEqual([answer.feedEpoch, answer.seq]);
 	});
 
 	it("is read again after it has changed", async () => {
@@ -796,9 +810,9 @@ describe("the catalog", () => {
 		const { promise, resolve } = Promise.withResolvers<void>();
 		const tracking = {
 			...database.tracking,
-			async readCatalog() {
+			async loadCatalog() {
 				await promise;
-				return database.tracking.readCatalog();
+				return database.tracking.loadCatalog();
 			},
 		};
 		const started = startFollower({ database, tracking });
@@ -816,7 +830,7 @@ describe("the catalog", () => {
 		const held: (() => void)[] = [];
 		const tracking = {
 			...database.tracking,
-			async readCatalog() {
+			async loadCatalog() {
 				const { version } = database;
 				await new Promise<void>((resolve) => held.push(resolve));
 				return { version, json: { version } };
@@ -897,9 +911,9 @@ describe("the catalog", () => {
 		let isBroken = false;
 		const tracking = {
 			...database.tracking,
-			async readCatalog() {
+			async loadCatalog() {
 				if (isBroken) throw new Error("unreadable");
-				return database.tracking.readCatalog();
+				return database.tracking.loadCatalog();
 			},
 		};
 		const started = startFollower({ database, tracking });
@@ -948,14 +962,17 @@ describe("the catalog", () => {
 		expect(answer.seq).toBeGreaterThan(3);
 	});
 
-	it("of an epoch that has ended is not handed out", async () => {
+	it("of an feedEpoch that has ended is not handed out", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
 		started.database.restart();
-		const { epoch } = await sync(started);
+		const { feedEpoch } = await sync(started);
 		const answer = await read(started);
-		expect([answer.epoch, started.database.catalogsRead]).toEqual([epoch, 2]);
+		expect([answer.feedEpoch, started.database.catalogsRead]).toEqual([
+			feedEpoch,
+			2,
+		]);
 	});
 });
 
@@ -1034,7 +1051,7 @@ describe("ticks", () => {
 		expect(started.wakes).toEqual([SECOND, HOUR, SECOND]);
 	});
 
-	it("of an object that nobody has asked in this life only prune", async () => {
+	it("of an object that nobody has asked in this objectRun only prune", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.restart().tick();

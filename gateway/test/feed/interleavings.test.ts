@@ -17,7 +17,7 @@ import {
 } from "../support/change-feed.ts";
 
 const ISOLATES = 3;
-const STALENESS_MS = 5_000;
+const MAX_STALENESS_MS = 5_000;
 
 const TABLES = ["api.a", 'api."b(c)"'];
 
@@ -76,7 +76,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 			afterMs,
 			isolate,
 			plan: fc.constantFrom(...PLANS),
-			maxAgeMs: fc.constantFrom(0, 300, STALENESS_MS, STALENESS_MS),
+			maxAgeMs: fc.constantFrom(0, 300, MAX_STALENESS_MS, MAX_STALENESS_MS),
 		}),
 	},
 	{
@@ -145,7 +145,7 @@ interface Commit {
 
 /** An answer of the origin's, kept. */
 interface Kept {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	/** When the database answered. */
 	readonly readAt: number;
@@ -154,7 +154,7 @@ interface Kept {
 
 /** What a view was at some moment: whatever was asked of the origin from then on may have been kept under it. */
 interface Stamp {
-	readonly epoch: string;
+	readonly feedEpoch: string;
 	readonly seq: number;
 	readonly at: number;
 }
@@ -166,13 +166,13 @@ interface Given {
 }
 
 function isFresh(
-	{ epoch, seq }: Pick<Stamp, "epoch" | "seq">,
+	{ feedEpoch, seq }: Pick<Stamp, "feedEpoch" | "seq">,
 	plan: readonly string[],
 	view: View,
 ): boolean {
 	return (
-		epoch === view.epoch &&
-		seq >= view.floor &&
+		feedEpoch === view.feedEpoch &&
+		seq >= view.prunedBelow &&
 		plan.every((tag) => view.lastChange(tag) <= seq)
 	);
 }
@@ -188,7 +188,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	const done = { hits: 0, fills: 0, bypasses: 0, covered: 0 };
 	const commits: Commit[] = [];
 	const kept: Kept[] = [];
-	/** The first of each epoch and number. */
+	/** The first of each feedEpoch and number. */
 	const stamps = new Map<string, Stamp>();
 	const given: Given[] = [];
 	const numbers = new Map<string, number>();
@@ -204,21 +204,21 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 
 	/** What an object that has ended awaits never comes. */
 	const ofLife =
-		(life: number) =>
+		(objectRun: number) =>
 		async <Value>(work: Promise<Value>): Promise<Value> => {
 			try {
 				const value = await work;
-				if (life === lives) return value;
+				if (objectRun === lives) return value;
 			} catch (error) {
-				if (life === lives) throw error;
+				if (objectRun === lives) throw error;
 			}
 			return new Promise(() => {});
 		};
 
 	function beginLife(): void {
 		lives += 1;
-		const life = lives;
-		const live = ofLife(life);
+		const objectRun = lives;
+		const live = ofLife(objectRun);
 		let alarm = 0;
 		const own = createFollower({
 			tracking: {
@@ -236,24 +236,24 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 							return answer;
 						})(),
 					),
-				readCatalog: () =>
+				loadCatalog: () =>
 					live(
 						(async () => {
 							await way();
-							const answer = await database.tracking.readCatalog();
+							const answer = await database.tracking.loadCatalog();
 							await way();
 							return answer;
 						})(),
 					),
 			},
-			store: durable.open(() => life === lives),
+			store: durable.open(() => objectRun === lives),
 			now: clock(ISOLATES),
 			sleep: (ms) => live(time.sleep(ms)),
 			wakeIn(ms) {
 				alarm += 1;
 				const set = alarm;
 				time.sleep(ms).then(() => {
-					if (set === alarm && life === lives) own.tick();
+					if (set === alarm && objectRun === lives) own.tick();
 				});
 			},
 			log: () => {},
@@ -267,10 +267,10 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	const feed: Feed = {
 		async sync(request) {
 			await way();
-			const life = lives;
+			const objectRun = lives;
 			const answer = await Promise.race([
 				follower.sync(structuredClone(request)),
-				endOf(life),
+				endOf(objectRun),
 			]);
 			checkNumber(answer);
 			await way();
@@ -286,20 +286,20 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 
 	const ends = new Map<number, (error: Error) => void>();
 	const endings = new Map<number, Promise<never>>();
-	function endOf(life: number): Promise<never> {
-		const known = endings.get(life);
+	function endOf(objectRun: number): Promise<never> {
+		const known = endings.get(objectRun);
 		if (known) return known;
 		const { promise, reject } = Promise.withResolvers<never>();
 		promise.catch(() => {});
-		ends.set(life, reject);
-		endings.set(life, promise);
+		ends.set(objectRun, reject);
+		endings.set(objectRun, promise);
 		return promise;
 	}
 
 	const isolates: Freshness[] = Array.from({ length: ISOLATES }, (_, index) =>
 		createFreshness({
 			feed,
-			readCatalog: (json) => json as Catalog,
+			parseCatalog: (json) => json as Catalog,
 			now: clock(index),
 			sleep: time.sleep,
 			waitUntil: () => {},
@@ -310,12 +310,12 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	/** Numbers are told in their order, and each was stored before. */
 	function checkNumber(answer: SyncAnswer): void {
 		if (answer.state !== "following") return;
-		const { epoch, seq } = answer;
-		if (seq < (numbers.get(epoch) ?? 0))
+		const { feedEpoch, seq } = answer;
+		if (seq < (numbers.get(feedEpoch) ?? 0))
 			wrong.push(`${seq} after a higher number`);
-		numbers.set(epoch, seq);
+		numbers.set(feedEpoch, seq);
 		const stored = durable.state;
-		if (stored?.epoch !== epoch || stored.seq < seq)
+		if (stored?.feedEpoch !== feedEpoch || stored.seq < seq)
 			wrong.push(`${seq} was told before it was stored`);
 	}
 
@@ -353,7 +353,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		const outdatedAt = versions[Number(version) + 1] ?? time.ms;
 		if (
 			time.ms - outdatedAt >
-			60_000 + STALENESS_MS + 10 * longestWayMs + 5_000
+			60_000 + MAX_STALENESS_MS + 10 * longestWayMs + 5_000
 		)
 			wrong.push(`the catalog is out of date since ${outdatedAt}`);
 		const seenUntil = view.asOf - (offsets[index] ?? 0);
@@ -392,9 +392,9 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 			done.bypasses += 1;
 			return;
 		}
-		const { epoch, seq } = view;
-		const name = `${epoch} ${seq}`;
-		if (!stamps.has(name)) stamps.set(name, { epoch, seq, at: time.ms });
+		const { feedEpoch, seq } = view;
+		const name = `${feedEpoch} ${seq}`;
+		if (!stamps.has(name)) stamps.set(name, { feedEpoch, seq, at: time.ms });
 		check(view, index, tokens);
 		if (maxAgeMs === 0) checkView(view, start, "max-age 0");
 		else checkView(view, start - maxAgeMs, "max-age");
@@ -411,7 +411,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		await way();
 		const readAt = time.ms;
 		await way();
-		kept.push({ epoch, seq, readAt, plan });
+		kept.push({ feedEpoch, seq, readAt, plan });
 		done.fills += 1;
 		give(freshness.tokenForNow(), readAt);
 	}
@@ -427,7 +427,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		if (token === undefined) return;
 		give(token, at);
 		const view = await freshness.view({
-			maxAgeMs: STALENESS_MS,
+			maxAgeMs: MAX_STALENESS_MS,
 			tokens: [token],
 		});
 		if (view !== undefined) check(view, index, [{ token, until: at }]);
@@ -480,7 +480,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	for (let index = 0; index < ISOLATES; index++) {
 		const { hits } = done;
 		for (let round = 0; round < 4; round++) {
-			await time.until(read(index, PLANS[0] ?? [], STALENESS_MS));
+			await time.until(read(index, PLANS[0] ?? [], MAX_STALENESS_MS));
 			await time.pass(2_000);
 		}
 		if (done.hits === hits) wrong.push("nothing is fresh any more");

@@ -2,18 +2,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/feed/feed.ts";
-import { ChangeLog } from "../../src/feed/last-changes.ts";
+import { LastChanges } from "../../src/feed/last-changes.ts";
 
-function logOf(changes: Iterable<Change>, maxTags?: number): ChangeLog {
-	const log = new ChangeLog(0, maxTags);
+function logOf(changes: Iterable<Change>, maxTags?: number): LastChanges {
+	const log = new LastChanges(0, maxTags);
 	log.record(changes);
 	return log;
 }
 
 /** Whether an answer is fresh that was numbered `seq` and depends on these tags. */
-function isFresh(log: ChangeLog, seq: number, tags: readonly string[]) {
+function isFresh(log: LastChanges, seq: number, tags: readonly string[]) {
 	return (
-		seq >= log.floor &&
+		seq >= log.prunedBelow &&
 		[...tags, "catalog"].every((tag) => log.lastChange(tag) <= seq)
 	);
 }
@@ -56,16 +56,16 @@ describe("a log of changes", () => {
 		]);
 	});
 
-	it("takes no tag for changed before its floor", () => {
+	it("takes no tag for changed before its prunedBelow", () => {
 		const log = logOf([["api.a", 1]]);
-		log.raiseFloor(4);
+		log.raisePrunedBelow(4);
 		expect([log.lastChange("api.a"), log.lastChange("api.b")]).toEqual([4, 4]);
 	});
 
-	it("does not lower its floor", () => {
-		const log = new ChangeLog(4);
-		log.raiseFloor(3);
-		expect(log.floor).toBe(4);
+	it("does not lower its prunedBelow", () => {
+		const log = new LastChanges(4);
+		log.raisePrunedBelow(3);
+		expect(log.prunedBelow).toBe(4);
 	});
 
 	it("keeps as many tags as it may", () => {
@@ -131,15 +131,15 @@ describe("a log of changes", () => {
 			],
 			5,
 		);
-		expect([log.lastChange("api.a"), log.floor]).toEqual([1, 0]);
+		expect([log.lastChange("api.a"), log.prunedBelow]).toEqual([1, 0]);
 	});
 
-	it("forgets what changed longest ago where there are no rows, and raises its floor to that", () => {
+	it("forgets what changed longest ago where there are no rows, and raises its prunedBelow to that", () => {
 		const log = logOf(
 			["api.a", "api.b", "api.c", "api.d"].map((tag, i) => [tag, i + 1]),
 			3,
 		);
-		expect([log.floor, log.since(0)]).toEqual([3, [["api.d", 4]]]);
+		expect([log.prunedBelow, log.since(0)]).toEqual([3, [["api.d", 4]]]);
 	});
 
 	it("takes an answer of before the floor for stale, whatever it depends on", () => {
@@ -202,7 +202,7 @@ describe("a log of changes", () => {
 				fc.array(fc.array(change, { maxLength: 4 }), { maxLength: 40 }),
 				fc.integer({ min: 1, max: 12 }),
 				(polls, maxTags) => {
-					const log = new ChangeLog(0, maxTags);
+					const log = new LastChanges(0, maxTags);
 					const exact = new Map<string, number>();
 					polls.forEach((found, index) => {
 						const seq = index + 1;
@@ -235,8 +235,8 @@ describe("a log of changes", () => {
 				fc.integer({ min: 1, max: 5 }),
 				fc.array(fc.integer({ min: 1, max: 20 })),
 				(polls, maxTags, looks) => {
-					const log = new ChangeLog(0, maxTags);
-					const copy = new ChangeLog();
+					const log = new LastChanges(0, maxTags);
+					const copy = new LastChanges();
 					const exact = new Map<string, number>();
 					let known = 0;
 					polls.forEach((tags, index) => {
@@ -244,7 +244,7 @@ describe("a log of changes", () => {
 						log.record(tags.map((tag) => [tag, seq]));
 						for (const tag of tags) exact.set(tag, seq);
 						if (!looks.includes(seq)) return;
-						copy.raiseFloor(log.floor);
+						copy.raisePrunedBelow(log.prunedBelow);
 						copy.record(log.since(known));
 						known = seq;
 						for (const [tag, last] of exact) {

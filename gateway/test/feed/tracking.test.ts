@@ -13,7 +13,7 @@ import {
 } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
-const POLL = { epoch: "1", cursor: "1@2:2:", reset: false, reason: null };
+const POLL = { feedEpoch: "1", cursor: "1@2:2:", reset: false, reason: null };
 
 function startTracking(answer: Answer) {
 	const origin = recordingOrigin(answer);
@@ -193,7 +193,7 @@ describe("the deadline", () => {
 describe("the catalog", () => {
 	it("is asked for the schemas that callers reach", async () => {
 		const { origin, tracking } = answering({ version: "7", relations: [] });
-		const read = await tracking.readCatalog();
+		const read = await tracking.loadCatalog();
 		const { target, body } = origin.only();
 		expect([target, JSON.parse(body), read]).toEqual([
 			"/rpc/catalog",
@@ -206,7 +206,7 @@ describe("the catalog", () => {
 		"is none where it is %j",
 		async (body) => {
 			const { tracking } = answering(body);
-			await expect(tracking.readCatalog()).rejects.toMatchObject({
+			await expect(tracking.loadCatalog()).rejects.toMatchObject({
 				name: "ZodError",
 			});
 		},

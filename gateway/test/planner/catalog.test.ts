@@ -1,6 +1,6 @@
 // The catalog as the planner looks it up, and what it takes for one.
 import { describe, expect, it } from "vitest";
-import { quoted, readCatalog } from "../../src/planner/catalog.ts";
+import { parseCatalog, quoted } from "../../src/planner/catalog.ts";
 import {
 	CINEMA,
 	catalogOf,
@@ -26,11 +26,11 @@ describe("a catalog", () => {
 			catalogOf({ functions: [routine("f", { volatility: "leakproof" })] }),
 		],
 	])("is not %s", (_, json) => {
-		expect(() => readCatalog(json)).toThrow();
+		expect(() => parseCatalog(json)).toThrow();
 	});
 
 	it("is one with more in it than is known", () => {
-		expect(readCatalog({ ...CINEMA, later: true }).version).toBe("1");
+		expect(parseCatalog({ ...CINEMA, later: true }).version).toBe("1");
 	});
 });
 
@@ -64,14 +64,14 @@ describe("what the catalog says", () => {
 	});
 
 	it("of staleness is a bound, that there is none, or that nothing is known", () => {
-		expect(cinema.stalenessOf("api.studios")).toBe(60);
-		expect(cinema.stalenessOf("api.films")).toBeNull();
-		expect(cinema.stalenessOf("hidden.ledger")).toBeUndefined();
+		expect(cinema.maxStalenessOf("api.studios")).toBe(60);
+		expect(cinema.maxStalenessOf("api.films")).toBeNull();
+		expect(cinema.maxStalenessOf("hidden.ledger")).toBeUndefined();
 	});
 
 	it("of media types may be missing, and is in lower case", () => {
 		expect(cinema.mediaTypes.size).toBe(0);
-		const { mediaTypes } = readCatalog(
+		const { mediaTypes } = parseCatalog(
 			catalogOf({ mediaTypes: ["Image/PNG"] }),
 		);
 		expect([...mediaTypes]).toEqual(["image/png"]);
@@ -90,7 +90,7 @@ it("knows the function of a row in the relation's own schema, whichever of two t
 		"api.headline(api.films)",
 		"other.headline(api.films)",
 	]) {
-		const catalog = readCatalog(
+		const catalog = parseCatalog(
 			catalogOf({
 				functions,
 				relations: [table("films", {}, { computed: { headline: signature } })],
@@ -102,7 +102,7 @@ it("knows the function of a row in the relation's own schema, whichever of two t
 });
 
 it("cannot tell what materialized views are related to, and views of them or of what has no keys", () => {
-	const catalog = readCatalog(
+	const catalog = parseCatalog(
 		catalogOf({
 			relations: [
 				table("films", {}),

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import {
 	looksLikeOperation,
-	readLogic,
-	readOperation,
+	parseLogic,
+	parseOperation,
 } from "../../src/planner/filters.ts";
-import { readOrder } from "../../src/planner/order.ts";
+import { parseOrder } from "../../src/planner/order.ts";
 
 describe("a filter", () => {
 	it.each<[string, string[]]>([
@@ -29,7 +29,7 @@ describe("a filter", () => {
 		["fts.x", []],
 		["wfts(english).x or y", []],
 	])("%j compares with %j", (text, literals) => {
-		expect(readOperation(text).literals).toEqual(literals);
+		expect(parseOperation(text).literals).toEqual(literals);
 	});
 
 	it.each([
@@ -49,12 +49,12 @@ describe("a filter", () => {
 		"fts().x",
 		"EQ.1",
 	])("%j is not understood", (text) => {
-		expect(() => readOperation(text)).toThrow("a filter is not understood");
+		expect(() => parseOperation(text)).toThrow("a filter is not understood");
 	});
 
 	it("is an equality if it is neither negated nor one of several", () => {
 		const equalities = ["eq.1", "not.eq.1", "eq(any).{1}", "neq.1", "in.(1)"];
-		expect(equalities.map((text) => readOperation(text).isEquality)).toEqual([
+		expect(equalities.map((text) => parseOperation(text).isEquality)).toEqual([
 			true,
 			false,
 			false,
@@ -71,7 +71,7 @@ describe("a filter", () => {
 			"is.true",
 			"eq.null",
 		];
-		expect(tests.map((text) => readOperation(text).isNullTest)).toEqual([
+		expect(tests.map((text) => parseOperation(text).isNullTest)).toEqual([
 			true,
 			true,
 			false,
@@ -120,7 +120,7 @@ describe("a condition", () => {
 		],
 	])("%j holds %j", (text, held) => {
 		expect(
-			readLogic(text).map(({ field, operation }) => [
+			parseLogic(text).map(({ field, operation }) => [
 				field.name,
 				...operation.literals,
 			]),
@@ -140,7 +140,7 @@ describe("a condition", () => {
 		"(a)",
 		`${"(and".repeat(30)}(a.eq.1)${")".repeat(30)}`,
 	])("%j is not understood", (text) => {
-		expect(() => readLogic(text)).toThrow("not understood");
+		expect(() => parseLogic(text)).toThrow("not understood");
 	});
 });
 
@@ -171,7 +171,7 @@ describe("order", () => {
 		["e(a).desc,b", ["e/a", "b"]],
 		["e(a->b)", ["e/a json"]],
 	])("%j is by %j", (text, by) => {
-		const terms = readOrder(text).map(({ embed, field: { name, path } }) =>
+		const terms = parseOrder(text).map(({ embed, field: { name, path } }) =>
 			[embed === undefined ? name : `${embed}/${name}`, path ?? ""]
 				.join(" ")
 				.trim(),
@@ -190,6 +190,6 @@ describe("order", () => {
 		"a.b.asc",
 		"a.desc;",
 	])("%j is not understood", (text) => {
-		expect(() => readOrder(text)).toThrow("order is not understood");
+		expect(() => parseOrder(text)).toThrow("order is not understood");
 	});
 });

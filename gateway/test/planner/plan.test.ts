@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
-import { readCatalog } from "../../src/planner/catalog.ts";
+import { parseCatalog } from "../../src/planner/catalog.ts";
 import {
 	type CacheablePlan,
 	createPlanner,
@@ -21,7 +21,7 @@ import {
 
 const planner = createPlanner({
 	schemas: ["api", "other"],
-	stalenessMs: 5_000,
+	maxStalenessMs: 5_000,
 });
 
 const nobody: Identity = { role: "anon", claims: {} };
@@ -165,13 +165,13 @@ describe("an answer depends on", () => {
 	it("what applying policies read, and no others", () => {
 		const editor = { role: "editor", claims: { sub: "ada", team: 7 } };
 		expect(tags("/notes")).toBe("notes");
-		expect(cacheable("/notes").slice.claims).toEqual({});
+		expect(cacheable("/notes").callerKey.claims).toEqual({});
 		expect(tags("/notes", { as: ada })).toBe("notes");
-		expect(cacheable("/notes", { as: ada }).slice.claims).toEqual({
+		expect(cacheable("/notes", { as: ada }).callerKey.claims).toEqual({
 			sub: "ada",
 		});
 		expect(tags("/notes", { as: editor })).toBe("members notes");
-		expect(cacheable("/notes", { as: editor }).slice.claims).toEqual({
+		expect(cacheable("/notes", { as: editor }).callerKey.claims).toEqual({
 			sub: "ada",
 			team: 7,
 		});
@@ -182,7 +182,7 @@ describe("an answer depends on", () => {
 			role: "authenticated",
 			claims: { sub: "ada", agency: "x", level: 3 },
 		};
-		const claims = (path: string) => cacheable(path, { as }).slice.claims;
+		const claims = (path: string) => cacheable(path, { as }).callerKey.claims;
 		expect(claims("/films?select=notes(id)")).toEqual({ sub: "ada" });
 		expect(claims("/films?select=studios(films(notes(id)))")).toEqual({
 			sub: "ada",
@@ -620,7 +620,7 @@ describe("a request is bypassed", () => {
 	});
 
 	function withRole(role: string) {
-		return readCatalog(
+		return parseCatalog(
 			catalogOf({
 				roles: { [role]: [role] },
 				relations: [
@@ -662,7 +662,7 @@ describe("a value or a cast is no reason to bypass", () => {
 });
 
 describe("casts between PostgreSQL's own types that somebody made", () => {
-	const catalog = readCatalog(
+	const catalog = parseCatalog(
 		catalogOf({
 			hasOwnCasts: true,
 			relations: [table("films", { id: "integer" })],
@@ -680,7 +680,7 @@ describe("casts between PostgreSQL's own types that somebody made", () => {
 
 describe("media types", () => {
 	const withTypes = (...mediaTypes: string[]) =>
-		readCatalog(
+		parseCatalog(
 			catalogOf({
 				mediaTypes,
 				relations: [table("films", { id: "integer" })],
@@ -747,13 +747,13 @@ describe("how old an answer may be", () => {
 		["/rpc/add?a=1&b=2", 5_000],
 		// votes are in no catalog
 		["/rpc/hot_films?minimum=1", 5_000],
-	])("%s: %i ms", (path, stalenessMs) => {
-		expect(cacheable(path).stalenessMs).toBe(stalenessMs);
+	])("%s: %i ms", (path, maxStalenessMs) => {
+		expect(cacheable(path).maxStalenessMs).toBe(maxStalenessMs);
 	});
 });
 
 describe("relationships between views", () => {
-	const views = readCatalog(
+	const views = parseCatalog(
 		catalogOf({
 			relations: [
 				view(
@@ -789,7 +789,7 @@ describe("relationships between views", () => {
 	);
 
 	it("take in every view that might be between them", () => {
-		const { tags: all, slice } = cacheable("/authors?select=books(id)", {
+		const { tags: all, callerKey } = cacheable("/authors?select=books(id)", {
 			catalog: views,
 			as: { role: "anon", claims: { a: 1, w: 2, b: 3, o: 4 } },
 		});
@@ -802,7 +802,7 @@ describe("relationships between views", () => {
 			"hidden.x",
 			"hidden.y",
 		]);
-		expect(slice.claims).toEqual({ a: 1, w: 2, b: 3, o: 4 });
+		expect(callerKey.claims).toEqual({ a: 1, w: 2, b: 3, o: 4 });
 	});
 
 	it("are found without the hint: a view may give a column another name", () => {
@@ -842,7 +842,7 @@ describe("a key", () => {
 	});
 
 	it("is another for a relation and a function of the same name", () => {
-		const catalog = readCatalog(
+		const catalog = parseCatalog(
 			catalogOf({
 				relations: [table("films", {})],
 				functions: [routine("films")],
@@ -873,7 +873,7 @@ describe("a key", () => {
 	});
 
 	it("is another with another schema", () => {
-		const catalog = readCatalog(
+		const catalog = parseCatalog(
 			catalogOf({
 				relations: [
 					table("films", {}),
@@ -910,24 +910,27 @@ describe("a key", () => {
 });
 
 describe("a slice", () => {
-	const sliceOf = (claims: Record<string, unknown>, path = "/claimed") =>
+	const callerKeyOf = (claims: Record<string, unknown>, path = "/claimed") =>
 		cacheable(path, { as: { role: "authenticated", claims } });
 
 	it("has the claims that are read, and the role and the audience as the origin is told them", () => {
 		const claims = { sub: "ada", email: "x", role: "postgres", aud: "web" };
-		expect(sliceOf(claims).slice).toEqual({
+		expect(callerKeyOf(claims).callerKey).toEqual({
 			role: "authenticated",
 			claims: { aud: "postgrest", role: "authenticated", sub: "ada" },
 		});
 	});
 
 	it("has no claim that only every object has", () => {
-		expect(Object.keys(sliceOf({}).slice.claims)).toEqual(["aud", "role"]);
+		expect(Object.keys(callerKeyOf({}).callerKey.claims)).toEqual([
+			"aud",
+			"role",
+		]);
 	});
 
 	it("tells a claim that is missing from one that is null", () => {
-		expect(sliceOf({ sub: null }).key).not.toBe(sliceOf({}).key);
-		expect(sliceOf({ sub: undefined }).key).toBe(sliceOf({}).key);
+		expect(callerKeyOf({ sub: null }).key).not.toBe(callerKeyOf({}).key);
+		expect(callerKeyOf({ sub: undefined }).key).toBe(callerKeyOf({}).key);
 	});
 
 	it.each<[unknown, unknown]>([
@@ -941,26 +944,28 @@ describe("a slice", () => {
 		["ada", "ada "],
 		[true, "true"],
 	])("tells %j from %j", (one, other) => {
-		expect(sliceOf({ sub: one }).key).not.toBe(sliceOf({ sub: other }).key);
+		expect(callerKeyOf({ sub: one }).key).not.toBe(
+			callerKeyOf({ sub: other }).key,
+		);
 	});
 
 	it("tells claims apart that could be taken for each other's", () => {
 		const odd = JSON.parse('{"__proto__": "x"}');
 		const keys = [
-			sliceOf({ constructor: "x" }),
-			sliceOf(odd),
-			sliceOf({ sub: "x" }),
-			sliceOf({}),
+			callerKeyOf({ constructor: "x" }),
+			callerKeyOf(odd),
+			callerKeyOf({ sub: "x" }),
+			callerKeyOf({}),
 		].map(({ key }) => key);
 		expect(new Set(keys).size).toBe(4);
 	});
 
 	it("has none of the claims that nothing reads", () => {
-		const one = sliceOf({ sub: "ada", exp: 1, iat: 2, jti: "a", team: 1 });
-		const other = sliceOf({ sub: "ada", exp: 3, iat: 4, jti: "b" });
+		const one = callerKeyOf({ sub: "ada", exp: 1, iat: 2, jti: "a", team: 1 });
+		const other = callerKeyOf({ sub: "ada", exp: 3, iat: 4, jti: "b" });
 		expect(one.key).toBe(other.key);
-		expect(sliceOf({ sub: "ada" }, "/films").key).toBe(
-			sliceOf({ sub: "grace" }, "/films").key,
+		expect(callerKeyOf({ sub: "ada" }, "/films").key).toBe(
+			callerKeyOf({ sub: "grace" }, "/films").key,
 		);
 	});
 });
@@ -1032,7 +1037,7 @@ describe("whatever is asked", () => {
 		],
 		foreignKeys: [foreignKey("reels_film", "reels:film_id", "films:id")],
 	});
-	const catalog = readCatalog(pair);
+	const catalog = parseCatalog(pair);
 
 	const sent: fc.Arbitrary<Sent> = fc
 		.record({

@@ -1,6 +1,6 @@
 // How a query is taken apart: as PostgREST does, or not at all.
 import { expect, it } from "vitest";
-import { readQuery } from "../../src/planner/query.ts";
+import { parseQuery } from "../../src/planner/query.ts";
 
 it.each<[string, [string, string | undefined][]]>([
 	["", []],
@@ -34,7 +34,7 @@ it.each<[string, [string, string | undefined][]]>([
 	["?a=%26%3D%25", [["a", "&=%"]]],
 	["?a=%EF%BB%BFx", [["a", "\ufeffx"]]],
 ])("%s is %j", (search, parameters) => {
-	expect(readQuery(search)).toEqual(parameters);
+	expect(parseQuery(search)).toEqual(parameters);
 });
 
 it.each([
@@ -46,5 +46,5 @@ it.each([
 	["a null character", "?a=%00"],
 	["a null character in a name", "?a%00=1"],
 ])("is not read when it has %s", (_, search) => {
-	expect(() => readQuery(search)).toThrow("the query");
+	expect(() => parseQuery(search)).toThrow("the query");
 });

@@ -1,6 +1,6 @@
 // The grammar of `select`.
 import { describe, expect, it } from "vitest";
-import { readSelect, type SelectItem } from "../../src/planner/select.ts";
+import { parseSelect, type SelectItem } from "../../src/planner/select.ts";
 
 /** Items in short: `column path cast aggregate cast`, embeds with what is in them. */
 function inShort(items: readonly SelectItem[]): unknown[] {
@@ -56,7 +56,7 @@ describe("select", () => {
 			],
 		],
 	])("%j is read", (text, items) => {
-		expect(inShort(readSelect(text))).toEqual(items);
+		expect(inShort(parseSelect(text))).toEqual(items);
 	});
 
 	it.each([
@@ -92,6 +92,6 @@ describe("select", () => {
 		"id\n",
 		`${"a(".repeat(30)}id${")".repeat(30)}`,
 	])("%j is not understood", (text) => {
-		expect(() => readSelect(text)).toThrow("select is not understood");
+		expect(() => parseSelect(text)).toThrow("select is not understood");
 	});
 });

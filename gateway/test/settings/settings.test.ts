@@ -54,7 +54,7 @@ describe("the least environment", () => {
 			corsOrigins: ["*"],
 			profileAliases: new Map(),
 			schemas: ["api"],
-			stalenessMs: 5_000,
+			maxStalenessMs: 5_000,
 			feedLocation: undefined,
 			causalCookie: false,
 			explainRoles: ["service"],
@@ -136,8 +136,8 @@ describe("a variable that is set", () => {
 		["3600", 3_600_000],
 		[60, 60_000],
 	])("takes STALENESS_SECONDS: %j is %i milliseconds", (given, expected) => {
-		const { stalenessMs } = readConfig({ ...ENV, STALENESS_SECONDS: given });
-		expect(stalenessMs).toBe(expected);
+		const { maxStalenessMs } = readConfig({ ...ENV, STALENESS_SECONDS: given });
+		expect(maxStalenessMs).toBe(expected);
 	});
 
 	it.each([

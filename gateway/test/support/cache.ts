@@ -3,7 +3,7 @@
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
 import type { Entry } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
-import { createTurns } from "../../src/cache/single-flight.ts";
+import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import type { Store } from "../../src/cache/store.ts";
 import type {
 	Freshness,
@@ -18,9 +18,9 @@ import type { Plan } from "../../src/planner/plan.ts";
 import { type Member, parseList } from "./structured-fields.ts";
 import { NOW } from "./tokens.ts";
 
-export const EPOCH = "epoch1";
-export const LIFE = "life1";
-export const STALENESS_MS = 5_000;
+export const FEED_EPOCH = "epoch1";
+export const OBJECT_RUN = "life1";
+export const MAX_STALENESS_MS = 5_000;
 
 export const ANYBODY: Identity = { role: "anon", claims: {} };
 export const OPERATOR: Identity = { role: "service", claims: {} };
@@ -34,7 +34,7 @@ export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
 
 export function entryOf(changes: Partial<Entry> = {}): Entry {
 	return {
-		epoch: EPOCH,
+		feedEpoch: FEED_EPOCH,
 		seq: 7,
 		tags: ["api.notes", "catalog"],
 		token: tokenAt(NOW),
@@ -55,8 +55,8 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 }
 
 /** A token as the feed makes them. */
-export function tokenAt(asOf: number, life = LIFE): string {
-	return `${EPOCH}.${life}.${asOf.toString(36)}`;
+export function tokenAt(asOf: number, objectRun = OBJECT_RUN): string {
+	return `${FEED_EPOCH}.${objectRun}.${asOf.toString(36)}`;
 }
 
 export function viewOf({
@@ -66,9 +66,9 @@ export function viewOf({
 	changes?: Readonly<Record<string, number>>;
 } = {}): View {
 	const view = {
-		epoch: EPOCH,
+		feedEpoch: FEED_EPOCH,
 		seq: 7,
-		floor: 0,
+		prunedBelow: 0,
 		asOf: NOW,
 		catalogChangedAt: undefined,
 		...given,
@@ -79,9 +79,9 @@ export function viewOf({
 		token,
 		lastChange: (tag) => changes[tag] ?? 0,
 		covers(other) {
-			const [epoch, life, asOf = ""] = other.split(".");
+			const [feedEpoch, objectRun, asOf = ""] = other.split(".");
 			return (
-				`${epoch}.${life}` === `${EPOCH}.${LIFE}` &&
+				`${feedEpoch}.${objectRun}` === `${FEED_EPOCH}.${OBJECT_RUN}` &&
 				Number.parseInt(asOf, 36) <= view.asOf
 			);
 		},
@@ -144,16 +144,16 @@ export function startCache({
 		freshness: feed.freshness,
 		memory,
 		store: undefined,
-		turns: createTurns({
+		flights: createSingleFlight({
 			now,
 			async sleep(ms) {
 				clock.ms += ms;
 				await tick();
 			},
 			limitMs: 5_000,
-			maxTurns: 100,
+			maxFlights: 100,
 		}),
-		stalenessMs: STALENESS_MS,
+		maxStalenessMs: MAX_STALENESS_MS,
 		explainRoles: [OPERATOR.role],
 		now,
 		waitUntil: (promise) => background.push(promise),
@@ -186,8 +186,8 @@ export function planOf(
 		schema: "api",
 		key: JSON.stringify([method, url, role]),
 		tags: ["api.notes", "catalog"],
-		slice: { role, claims: {} },
-		stalenessMs: STALENESS_MS,
+		callerKey: { role, claims: {} },
+		maxStalenessMs: MAX_STALENESS_MS,
 	};
 }
 
@@ -204,8 +204,8 @@ function startFeed(now: () => number) {
 		catalog: CATALOG as Catalog | undefined,
 		lastCatalog: CATALOG as Catalog | undefined,
 		catalogChangedAt: undefined as number | undefined,
-		floor: 0,
-		epoch: EPOCH,
+		prunedBelow: 0,
+		feedEpoch: FEED_EPOCH,
 		syncs: 0,
 		/** By how much the isolate overestimates the feed's clock. */
 		aheadMs: 100,
@@ -213,11 +213,11 @@ function startFeed(now: () => number) {
 			changes[tag] = ++seq;
 		},
 		view(): View {
-			const { epoch, floor, catalogChangedAt } = feed;
+			const { feedEpoch, prunedBelow, catalogChangedAt } = feed;
 			const known = { ...changes };
 			return viewOf({
-				epoch,
-				floor,
+				feedEpoch,
+				prunedBelow,
 				catalogChangedAt,
 				seq,
 				asOf: now(),

@@ -1,5 +1,5 @@
 // What postern.catalog says of a small database, put together in the test that asks about it.
-import { quoted, readCatalog } from "../../src/planner/catalog.ts";
+import { parseCatalog, quoted } from "../../src/planner/catalog.ts";
 
 interface Dependence {
 	reads?: readonly string[];
@@ -441,4 +441,4 @@ export const CINEMA = catalogOf({
 	],
 });
 
-export const cinema = readCatalog(CINEMA);
+export const cinema = parseCatalog(CINEMA);

@@ -5,8 +5,8 @@ import type { FeedState, FeedStore } from "../../src/feed/feed-store.ts";
 import { createFollower } from "../../src/feed/follower.ts";
 import {
 	Absent,
+	type LoadedCatalog,
 	type Poll,
-	type ReadCatalog,
 	type Tracking,
 } from "../../src/feed/tracking.ts";
 import { NOW } from "./tokens.ts";
@@ -78,7 +78,7 @@ export type Database = ReturnType<typeof startDatabase>;
 /** Answers as `postern.changes_since` does: what is visible now and was not in the cursor's snapshot. */
 export function startDatabase() {
 	const outbox: Logged[] = [];
-	let life = 1;
+	let objectRun = 1;
 	let next = 1;
 	let running: number[] = [];
 	let isPruned = false;
@@ -106,7 +106,7 @@ export function startDatabase() {
 		},
 		/** Cursors of before mean nothing any more, and nothing is committed of what was open. */
 		restart(): void {
-			life += 1;
+			objectRun += 1;
 			running = [];
 		},
 		/** Cursors of before are too old, once. */
@@ -132,7 +132,7 @@ export function startDatabase() {
 				database.cursors.push(cursor);
 				return database.fault?.() ?? database.since(cursor);
 			},
-			async readCatalog(): Promise<ReadCatalog> {
+			async loadCatalog(): Promise<LoadedCatalog> {
 				database.catalogsRead += 1;
 				const { version } = database;
 				return { version, json: { version } };
@@ -146,12 +146,12 @@ export function startDatabase() {
 	return database;
 
 	function write(snapshot: Snapshot): string {
-		return JSON.stringify({ life, ...snapshot });
+		return JSON.stringify({ objectRun, ...snapshot });
 	}
 
 	function read(cursor: string): Snapshot | undefined {
-		const { life: of, ...snapshot } = JSON.parse(cursor);
-		return of === life ? snapshot : undefined;
+		const { objectRun: of, ...snapshot } = JSON.parse(cursor);
+		return of === objectRun ? snapshot : undefined;
 	}
 }
 

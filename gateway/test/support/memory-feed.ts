@@ -1,6 +1,9 @@
 // The change feed of a database in memory, as the Durable Object would answer: a poll at a time, numbered when it finds something.
 
-import { covers, toToken } from "../../src/feed/consistency-token.ts";
+import {
+	covers,
+	toConsistencyToken,
+} from "../../src/feed/consistency-token.ts";
 import type {
 	CatalogAnswer,
 	Change,
@@ -45,24 +48,24 @@ export function startFeed({
 	const requests: SyncRequest[] = [];
 	const lastChange = new Map<string, number>();
 	const unpolled: string[] = [];
-	let epoch = "epoch1";
+	let feedEpoch = "epoch1";
 	let lives = 1;
 	let seq = 0;
 	let asOf = Number.NEGATIVE_INFINITY;
 	let running: Promise<void> | undefined;
 	let queued: Promise<void> | undefined;
 
-	const life = () => `life${lives}`;
+	const objectRun = () => `objectRun${lives}`;
 
 	async function poll(): Promise<void> {
-		const ownLife = life();
+		const ownRun = objectRun();
 		const began = Math.max(now(), asOf + 1);
 		await pause();
 		const tags = unpolled.splice(0);
 		if (tags.length > 0) seq++;
 		for (const tag of tags) lastChange.set(tag, seq);
 		await pause();
-		if (ownLife === life()) asOf = began;
+		if (ownRun === objectRun()) asOf = began;
 	}
 
 	/** A poll that begins after the call; whoever waits for one shares it. */
@@ -77,13 +80,20 @@ export function startFeed({
 	}
 
 	function answer({ known }: SyncRequest): SyncAnswer {
-		const isWhole = known?.epoch !== epoch;
+		const isWhole = known?.feedEpoch !== feedEpoch;
 		const changes = [...lastChange].filter(
 			([, at]) => isWhole || at > (known?.seq ?? 0),
 		) satisfies Change[];
 		return {
 			state: "following",
-			...{ epoch, seq, floor: 0, life: life(), asOf, now: now() },
+			...{
+				feedEpoch,
+				seq,
+				prunedBelow: 0,
+				objectRun: objectRun(),
+				asOf,
+				now: now(),
+			},
 			...{ changes, isWhole, catalogChangedMsAgo: null },
 		};
 	}
@@ -93,18 +103,19 @@ export function startFeed({
 			requests.push(request);
 			if (isAbsent) return { state: "absent", reason: "nothing is tracked" };
 			const { maxAgeMs, tokens = [] } = request;
-			const position = { epoch, life: life(), asOf };
+			const position = { feedEpoch, objectRun: objectRun(), asOf };
 			const isGood =
 				maxAgeMs > 0 &&
 				now() - asOf <= maxAgeMs &&
 				tokens.every((token) => covers(position, token));
 			if (!isGood) await pollAnew();
 			// What was asked of it is lost.
-			if (position.life !== life()) throw new Error("the object was restarted");
+			if (position.objectRun !== objectRun())
+				throw new Error("the object was restarted");
 			return answer(request);
 		},
 		catalog: async (): Promise<CatalogAnswer> => ({
-			epoch,
+			feedEpoch,
 			seq,
 			catalog: SHOP,
 		}),
@@ -123,13 +134,14 @@ export function startFeed({
 		},
 		/** The object's storage is lost, or the database is another. */
 		beginEpoch() {
-			epoch += "x";
+			feedEpoch += "x";
 			seq = 0;
 			lastChange.clear();
 			unpolled.length = 0;
 			this.restart();
 		},
 		/** The token of the last poll. */
-		token: () => toToken({ epoch, life: life(), asOf }),
+		token: () =>
+			toConsistencyToken({ feedEpoch, objectRun: objectRun(), asOf }),
 	};
 }

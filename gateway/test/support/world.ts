@@ -2,11 +2,11 @@
 // behind, clients that carry tokens. Everything takes random time; the same seed takes the same.
 import { causal } from "../../client/causal.js";
 import { createCache } from "../../src/cache/cache.ts";
-import { createCarefulStore } from "../../src/cache/fail-open-store.ts";
+import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
-import { createTurns } from "../../src/cache/single-flight.ts";
-import { openSession } from "../../src/consistency/consistency-scope.ts";
+import { createSingleFlight } from "../../src/cache/single-flight.ts";
+import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import {
 	createFreshness,
 	type Freshness,
@@ -46,7 +46,7 @@ export interface WorldOptions {
 	readonly isolates: number;
 	readonly clients: number;
 	/** Oldest that an answer may be, in milliseconds. */
-	readonly stalenessMs: number;
+	readonly maxStalenessMs: number;
 	/** What a mutant does otherwise than the real thing. */
 	readonly mutant?: {
 		freshness?: (freshness: Freshness) => Freshness;
@@ -65,7 +65,7 @@ export async function live(
 	deeds: readonly Deed[],
 	options: WorldOptions,
 ): Promise<{ violations: string[]; reads: number; hits: number }> {
-	const { stalenessMs, mutant = {} } = options;
+	const { maxStalenessMs, mutant = {} } = options;
 	const time = startTime();
 	const random = createRandom(options.seed);
 	/** Mostly short, seldom long. */
@@ -125,32 +125,32 @@ export async function live(
 		};
 		const freshness = createFreshness({
 			feed: overNetwork,
-			readCatalog: () => CATALOG as Catalog,
+			parseCatalog: () => CATALOG as Catalog,
 			now,
 			sleep: time.sleep,
 			waitUntil: background,
 			log() {},
 		});
-		const turns = createTurns({
+		const flights = createSingleFlight({
 			now,
 			sleep: time.sleep,
 			limitMs: 1_000,
-			maxTurns: 100,
+			maxFlights: 100,
 		});
 		return createCache({
 			origin,
-			planner: plannerOf(stalenessMs),
+			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Of a few entries: it forgets some.
 			memory: new MemoryStore(3_000),
-			store: createCarefulStore({
+			store: createFailOpenStore({
 				store: new KvStore(namespace),
 				now,
 				sleep: time.sleep,
 				log() {},
 			}),
-			turns,
-			stalenessMs,
+			flights,
+			maxStalenessMs,
 			explainRoles: [],
 			now,
 			waitUntil: background,
@@ -168,7 +168,7 @@ export async function live(
 		await pause(100);
 		const isolate = isolates[Number(new URL(input.url).port) - FIRST_PORT];
 		if (isolate === undefined) throw new Error("no such isolate");
-		const session = openSession(input, isolate, false);
+		const session = openConsistencyScope(input, isolate, false);
 		const { pathname } = new URL(input.url);
 		const { method, headers } = input;
 		const answer = await session.pipeline(
@@ -206,7 +206,7 @@ export async function live(
 		if (isRead) {
 			reads++;
 			if (/; (hit|collapsed)/.test(status)) hits++;
-			const due = versionsAt(began - stalenessMs);
+			const due = versionsAt(began - maxStalenessMs);
 			for (const [tag, version] of shown) {
 				const at = `${tag} at ${began} as of version ${version} (${status})`;
 				if (version < (due[tag] ?? 0))
@@ -258,15 +258,15 @@ function tagsOf(url: string): string[] {
 }
 
 /** Every read is of the tables that its path names. */
-function plannerOf(stalenessMs: number): Planner {
+function plannerOf(maxStalenessMs: number): Planner {
 	return {
 		plan: (_, { method, url }) => ({
 			kind: "cacheable",
 			schema: "api",
 			key: `${method} ${url}`,
 			tags: [...tagsOf(url), "catalog"],
-			slice: { role: "anon", claims: {} },
-			stalenessMs,
+			callerKey: { role: "anon", claims: {} },
+			maxStalenessMs,
 		}),
 		mayWrite: (_, { method }) => method === "POST",
 	};

@@ -14,7 +14,7 @@ import { issueToken } from "../../../gateway/cli/tokens.ts";
 import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import {
 	type Catalog,
-	readCatalog,
+	parseCatalog,
 } from "../../../gateway/src/planner/catalog.ts";
 import { type RawAnswer, sendRaw } from "../raw-http.ts";
 
@@ -140,7 +140,7 @@ export async function startPlanningOrigin(): Promise<PlanningOrigin> {
 					[SCHEMAS],
 				);
 				const facts = rows[0].catalog;
-				return { catalog: readCatalog(facts), facts };
+				return { catalog: parseCatalog(facts), facts };
 			},
 			async ask({ method, path, headers }, identity) {
 				const authorization = `Bearer ${await tokenFor(identity)}`;
