@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
-import { prepareDatabase } from "../gateway/cli/database.ts";
-import { freePort } from "../gateway/cli/ports.ts";
-import { startPostgres } from "../gateway/cli/postgres.ts";
+import { prepareDatabase } from "../gateway/cli/stack/database.ts";
+import { freePort } from "../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../gateway/cli/stack/postgres.ts";
 
 const ROWS = 100_000;
 const CONNECTIONS = 4;

@@ -4,14 +4,12 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import { makeCredentials } from "../gateway/cli/credentials.ts";
-import { freePort, LOOPBACK } from "../gateway/cli/ports.ts";
-import { issueCallerToken } from "../gateway/cli/tokens.ts";
-import {
-	bundleWorker,
-	startWorkerd,
-	workerVariables,
-} from "../gateway/cli/worker.ts";
+import { makeCredentials } from "../gateway/cli/stack/credentials.ts";
+import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
+import { issueCallerToken } from "../gateway/cli/stack/tokens.ts";
+import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
+import { bundleWorker } from "../test/support/workerd/bundle.ts";
+import { startWorkerd } from "../test/support/workerd/workerd.ts";
 
 const REQUESTS = 4_000;
 const ROUNDS = 3;

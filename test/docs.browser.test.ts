@@ -17,12 +17,12 @@ import {
 	type Page,
 } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { LOOPBACK } from "../gateway/cli/ports.ts";
+import { LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import {
 	type Service,
 	startService,
 	untilReady,
-} from "../gateway/cli/service.ts";
+} from "../gateway/cli/stack/service.ts";
 import { CHROMIUM_FLAGS, chromiumPath } from "./support/chromium.ts";
 import { type Clone, makeClone } from "./support/clone.ts";
 

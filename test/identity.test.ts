@@ -9,8 +9,7 @@ import {
 	readCredentials,
 	retireKeys,
 	rotateKey,
-} from "../gateway/cli/credentials.ts";
-import { PROJECT } from "../gateway/cli/state.ts";
+} from "../gateway/cli/stack/credentials.ts";
 import {
 	ACTORS,
 	type Actor,
@@ -37,6 +36,7 @@ import {
 	trySignIn,
 	type User,
 } from "./support/people.ts";
+import { PROJECT } from "./support/project.ts";
 
 const TABLES = casesOf(`
 	# owner    other      anonymous  service    request

@@ -3,8 +3,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { freePort } from "../gateway/cli/ports.ts";
-import { startWorkerd, workerVariables } from "../gateway/cli/worker.ts";
+import { freePort } from "../gateway/cli/stack/ports.ts";
+import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { stack } from "./support/client.ts";
 import {
 	ada,
@@ -45,6 +45,7 @@ import { SPELLINGS } from "./support/isolation/spellings.ts";
 import { seldom } from "./support/isolation/values.ts";
 import { type World, worlds } from "./support/isolation/world.ts";
 import { sendRaw } from "./support/raw-http.ts";
+import { startWorkerd } from "./support/workerd/workerd.ts";
 
 /** All that is random follows from it: ISOLATION_SEED=… repeats a run. */
 const seed = numberFrom("ISOLATION_SEED", Date.now() % 2 ** 31);

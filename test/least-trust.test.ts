@@ -10,11 +10,11 @@ import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { createLocalJWKSet, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "../gateway/cli/ports.ts";
-import { startPostgrest } from "../gateway/cli/postgrest.ts";
-import { asAuthenticator } from "../gateway/cli/settings.ts";
-import { issueToken } from "../gateway/cli/tokens.ts";
-import { startWorkerd, workerVariables } from "../gateway/cli/worker.ts";
+import { freePort } from "../gateway/cli/stack/ports.ts";
+import { startPostgrest } from "../gateway/cli/stack/postgrest.ts";
+import { asAuthenticator } from "../gateway/cli/stack/settings.ts";
+import { issueToken } from "../gateway/cli/stack/tokens.ts";
+import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { ACTORS, type Actor, outcomeOf } from "./support/actors.ts";
 import { call, callerToken, originToken, stack } from "./support/client.ts";
 import {
@@ -29,6 +29,7 @@ import {
 	secretKey,
 	type User,
 } from "./support/people.ts";
+import { startWorkerd } from "./support/workerd/workerd.ts";
 
 const { originJwks, originSigningKey } = stack.credentials;
 const originKey: { kid: string; x: string } = JSON.parse(originSigningKey);

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { LOOPBACK } from "../gateway/cli/ports.ts";
+import { LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import { type Clone, makeClone } from "./support/clone.ts";
 
 const execute = promisify(execFile);
@@ -66,7 +66,7 @@ it("leaves no process behind after Ctrl-C", async () => {
 it("leaves no process behind when it is killed", async () => {
 	await start();
 	const starter = (await processesOfClone()).find(({ command }) =>
-		command.startsWith("node gateway/cli/start.ts"),
+		command.startsWith("node gateway/cli/commands/dev.ts"),
 	);
 	process.kill(Number(starter?.pid), "SIGKILL");
 	await nothingIsLeft();

@@ -23,7 +23,7 @@ import {
 	onTestFinished,
 	vi,
 } from "vitest";
-import { freePort, LOOPBACK } from "../gateway/cli/ports.ts";
+import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import {
 	startGateway,
 	startOrigin,

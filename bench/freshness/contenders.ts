@@ -1,5 +1,8 @@
 // Who is compared: Postern, nginx, and PostgREST by itself. All end at the same PostgREST, each through a counting proxy of its own.
-import { issueCallerToken, issueToken } from "../../gateway/cli/tokens.ts";
+import {
+	issueCallerToken,
+	issueToken,
+} from "../../gateway/cli/stack/tokens.ts";
 import { startNginx } from "./nginx.ts";
 import { type CountingOrigin, startCountingOrigin } from "./origin.ts";
 import { type BenchStack, type Cleanup, startPostern } from "./stack.ts";

@@ -4,12 +4,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import {
 	type Service,
 	startService,
 	untilReady,
-} from "../../gateway/cli/service.ts";
+} from "../../gateway/cli/stack/service.ts";
 
 const execute = promisify(execFile);
 

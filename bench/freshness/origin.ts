@@ -10,7 +10,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
-import { LOOPBACK } from "../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
 /** What the origin was asked. Polls, catalog and pruning are the gateway's own questions. */
 export type Kind = "reads" | "writes" | "polls" | "catalog" | "pruning";

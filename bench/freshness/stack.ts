@@ -7,15 +7,15 @@ import pg from "pg";
 import {
 	type Credentials,
 	makeCredentials,
-} from "../../gateway/cli/credentials.ts";
-import { prepareDatabase } from "../../gateway/cli/database.ts";
-import { freePort } from "../../gateway/cli/ports.ts";
-import { startPostgres } from "../../gateway/cli/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/postgrest.ts";
-import { asAuthenticator } from "../../gateway/cli/settings.ts";
-import { bundleWorker } from "../../gateway/cli/worker.ts";
+} from "../../gateway/cli/stack/credentials.ts";
+import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
+import { freePort } from "../../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
+import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
+import { asAuthenticator } from "../../gateway/cli/stack/settings.ts";
 import { type Cluster, startCluster } from "../../test/histories/cluster.ts";
 import { type Random, randomOf } from "../../test/histories/random.ts";
+import { bundleWorker } from "../../test/support/workerd/bundle.ts";
 import { type CountingOrigin, startCountingOrigin } from "./origin.ts";
 import { createTables } from "./tables.ts";
 

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { it as base } from "vitest";
-import { freePort } from "../../gateway/cli/ports.ts";
-import { startPostgres } from "../../gateway/cli/postgres.ts";
+import { freePort } from "../../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import { Poller } from "./support/feed.ts";
 import { up } from "./support/tracked.ts";
 

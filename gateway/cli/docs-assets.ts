@@ -3,7 +3,6 @@
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { PROJECT } from "./state.ts";
 
 const FILES = [
 	"swagger-ui.css",
@@ -17,7 +16,8 @@ const FILES = [
 const from = dirname(
 	createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"),
 );
-const to = join(PROJECT, "worker", "assets", "docs", "swagger-ui");
+// wrangler runs this in the folder that it was started in: the root of the repository.
+const to = join("worker", "assets", "docs", "swagger-ui");
 
 await mkdir(to, { recursive: true });
 for (const file of FILES) {

@@ -1,6 +1,9 @@
 // Who reads and writes in a run. Each has several tokens that differ in what no answer depends on.
-import type { Credentials } from "../../gateway/cli/credentials.ts";
-import { issueCallerToken, issueToken } from "../../gateway/cli/tokens.ts";
+import type { Credentials } from "../../gateway/cli/stack/credentials.ts";
+import {
+	issueCallerToken,
+	issueToken,
+} from "../../gateway/cli/stack/tokens.ts";
 import type { Caller } from "./client.ts";
 import type { User } from "./history.ts";
 

@@ -3,11 +3,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Credentials } from "../../gateway/cli/credentials.ts";
-import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
-import type { Service } from "../../gateway/cli/service.ts";
-import { startWorkerd, workerVariables } from "../../gateway/cli/worker.ts";
+import type { Credentials } from "../../gateway/cli/stack/credentials.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import type { Service } from "../../gateway/cli/stack/service.ts";
+import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { startKv } from "../support/workerd/kv.ts";
+import { startWorkerd } from "../support/workerd/workerd.ts";
 import { FRONT, RELAY } from "./feed-relay.ts";
 import { type Link, startLink } from "./link.ts";
 import type { Random } from "./random.ts";

@@ -6,12 +6,12 @@ import pg from "pg";
 import {
 	type Credentials,
 	makeCredentials,
-} from "../../gateway/cli/credentials.ts";
-import { prepareDatabase } from "../../gateway/cli/database.ts";
-import { freePort } from "../../gateway/cli/ports.ts";
-import { startPostgres } from "../../gateway/cli/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/postgrest.ts";
-import { asAuthenticator } from "../../gateway/cli/settings.ts";
+} from "../../gateway/cli/stack/credentials.ts";
+import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
+import { freePort } from "../../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
+import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
+import { asAuthenticator } from "../../gateway/cli/stack/settings.ts";
 import { SCHEMA } from "./schema.ts";
 
 export interface Database {

@@ -10,7 +10,7 @@ import {
 	request as send,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { LOOPBACK } from "../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
 /** What passes a link. */
 export interface Passing {

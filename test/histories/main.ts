@@ -2,7 +2,7 @@
 // Plays a long history and says whether the promises were kept. Ends with 1 where one was not.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { bundleWorker } from "../../gateway/cli/worker.ts";
+import { bundleWorker } from "../support/workerd/bundle.ts";
 import { startDatabase } from "./database.ts";
 import { tell, tellViolation } from "./figures.ts";
 import { newSeed } from "./random.ts";

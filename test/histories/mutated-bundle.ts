@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { PROJECT } from "../../gateway/cli/state.ts";
+import { PROJECT } from "../support/project.ts";
 import { type Change, changed } from "./change.ts";
 
 /** The part of esbuild that is used. */

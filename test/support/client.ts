@@ -1,6 +1,9 @@
 // What tests of the whole stack say to it.
 import { inject } from "vitest";
-import { issueCallerToken, issueToken } from "../../gateway/cli/tokens.ts";
+import {
+	issueCallerToken,
+	issueToken,
+} from "../../gateway/cli/stack/tokens.ts";
 
 export const stack = inject("stack");
 

@@ -2,8 +2,8 @@
 import { chmod, cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../gateway/cli/ports.ts";
-import { PROJECT } from "../../gateway/cli/state.ts";
+import { freePort } from "../../gateway/cli/stack/ports.ts";
+import { PROJECT } from "./project.ts";
 
 export interface Clone {
 	readonly directory: string;
@@ -13,13 +13,13 @@ export interface Clone {
 }
 
 /** What a clone does not have: it is made by what runs there. */
-const MADE = [".wrangler", join("docs", "swagger-ui")];
+const MADE = [".wrangler", join("docs", "swagger-ui"), "node_modules", "dist"];
 
 export async function makeClone(): Promise<Clone> {
 	const directory = await mkdtemp(join(tmpdir(), "postern-clone-"));
 	// Where root runs this, Postgres's own user has to be able to enter.
 	await chmod(directory, 0o755);
-	for (const name of ["package.json", "stack", "db", "worker", "test"]) {
+	for (const name of ["package.json", "gateway", "db", "worker", "test"]) {
 		await cp(join(PROJECT, name), join(directory, name), {
 			recursive: true,
 			filter: (path) => !MADE.some((made) => path.includes(made)),

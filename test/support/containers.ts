@@ -7,7 +7,7 @@ import {
 	Network,
 	Wait,
 } from "testcontainers";
-import { LOOPBACK } from "../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
 /** The images of docker-compose.yml, by the same names and with the same defaults. */
 export const IMAGES = {

@@ -10,7 +10,7 @@ import {
 	type JWK,
 	SignJWT,
 } from "jose";
-import { LOOPBACK } from "../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
 export interface SigningKey {
 	readonly kid: string;

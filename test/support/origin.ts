@@ -8,9 +8,10 @@ import {
 	type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
-import { startWorkerd, workerVariables } from "../../gateway/cli/worker.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { stack } from "./client.ts";
+import { startWorkerd } from "./workerd/workerd.ts";
 
 export interface TestOrigin {
 	readonly url: string;

@@ -8,27 +8,25 @@ import {
 	type Credentials,
 	makeCredentials,
 	readCredentials,
-} from "../../gateway/cli/credentials.ts";
-import { prepareDatabase } from "../../gateway/cli/database.ts";
-import { freePort, LOOPBACK } from "../../gateway/cli/ports.ts";
-import { startPostgres } from "../../gateway/cli/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/postgrest.ts";
+} from "../../gateway/cli/stack/credentials.ts";
+import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
+import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
 import {
 	asAuthenticator,
 	port,
 	postgrestUrl,
-} from "../../gateway/cli/settings.ts";
-import { ENV_FILE } from "../../gateway/cli/state.ts";
-import {
-	bundleWorker,
-	startWorkerd,
-	workerVariables,
-} from "../../gateway/cli/worker.ts";
+} from "../../gateway/cli/stack/settings.ts";
+import { ENV_FILE } from "../../gateway/cli/stack/state.ts";
+import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import {
 	composeNetwork,
 	startPostgresContainer,
 	startPostgrestContainer,
 } from "./containers.ts";
+import { bundleWorker } from "./workerd/bundle.ts";
+import { startWorkerd } from "./workerd/workerd.ts";
 
 /** What every test of the whole stack is given. */
 export interface TestStack {

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { migrate } from "../../../gateway/cli/database.ts";
+import { migrate } from "../../../gateway/cli/stack/database.ts";
 import { it as base } from "./session.ts";
 
 /** `database` is empty, the test's own, and gone at its end. */

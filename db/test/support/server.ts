@@ -4,9 +4,9 @@ import { randomBytes } from "node:crypto";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { prepareDatabase } from "../../../gateway/cli/database.ts";
-import { freePort } from "../../../gateway/cli/ports.ts";
-import { startPostgres } from "../../../gateway/cli/postgres.ts";
+import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
+import { freePort } from "../../../gateway/cli/stack/ports.ts";
+import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
 
 export interface TestDatabase {
 	/** Where the superuser logs in, who owns everything. */

@@ -7,7 +7,7 @@ import {
 	type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { LOOPBACK } from "../../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 
 export interface KvEntry {
 	readonly value: Buffer;

@@ -1,5 +1,5 @@
 // The text of a workerd configuration: the Worker with the bindings that wrangler.jsonc gives it, and what stands around it.
-import { LOOPBACK } from "../../../gateway/cli/ports.ts";
+import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 
 /** What wrangler.jsonc says of the Worker and workerd has to know. */
 export interface WorkerSettings {

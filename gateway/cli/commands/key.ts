@@ -2,10 +2,10 @@
 // Without --role a key is publishable: it stands for nobody and may be in every browser.
 import { parseArgs } from "node:util";
 import { Client } from "pg";
-import { readCredentials } from "./credentials.ts";
-import { LOOPBACK } from "./ports.ts";
-import { port } from "./settings.ts";
-import { ENV_FILE } from "./state.ts";
+import { readCredentials } from "../stack/credentials.ts";
+import { LOOPBACK } from "../stack/ports.ts";
+import { port } from "../stack/settings.ts";
+import { ENV_FILE } from "../stack/state.ts";
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,

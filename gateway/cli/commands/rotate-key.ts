@@ -1,8 +1,8 @@
 // `npm run rotate-key -- token|origin`: a new signing key in .env, the old one still accepted.
 // `npm run rotate-key -- token|origin --retire`: afterwards, only the new one.
 import { parseArgs } from "node:util";
-import { KEYS, retireKeys, rotateKey } from "./credentials.ts";
-import { ENV_FILE } from "./state.ts";
+import { KEYS, retireKeys, rotateKey } from "../stack/credentials.ts";
+import { ENV_FILE } from "../stack/state.ts";
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,

@@ -1,14 +1,14 @@
 // `npm run worker`: the Worker alone, against the PostgREST of docker compose (or ORIGIN_URL).
-import { readCredentials } from "./credentials.ts";
-import { run } from "./run.ts";
+import { readCredentials } from "../stack/credentials.ts";
+import { run } from "../stack/run.ts";
 import {
 	gatewayUrl,
 	port,
 	postgrestUrl,
 	refuseTakenPorts,
-} from "./settings.ts";
-import { ENV_FILE, stateDirectory } from "./state.ts";
-import { startWranglerDev, workerVariables } from "./worker.ts";
+} from "../stack/settings.ts";
+import { ENV_FILE, stateDirectory } from "../stack/state.ts";
+import { startWranglerDev, workerVariables } from "../stack/wrangler.ts";
 
 await run(await stateDirectory(), async ({ step, logTo }) => {
 	await refuseTakenPorts(["POSTERN_PORT"]);
@@ -16,6 +16,7 @@ await run(await stateDirectory(), async ({ step, logTo }) => {
 	const variables = workerVariables(originUrl, await readCredentials(ENV_FILE));
 	await step("worker", () =>
 		startWranglerDev({
+			config: "worker/wrangler.jsonc",
 			port: port("POSTERN_PORT"),
 			variables,
 			log: logTo("worker", console.log),

@@ -1,116 +1,33 @@
-// The Worker on this machine: by `wrangler dev` for people, by workerd itself for tests and measurements.
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+// The Worker's bundle in one workerd process, without wrangler: for tests and measurements.
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
-import { type Kv, startKv } from "../../test/support/workerd/kv.ts";
+import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
+import {
+	type Log,
+	type Service,
+	startService,
+	untilReady,
+} from "../../../gateway/cli/stack/service.ts";
+import {
+	isHealthy,
+	type WorkerVariables,
+	wrangler,
+} from "../../../gateway/cli/stack/wrangler.ts";
+import { WRANGLER_CONFIG } from "../project.ts";
+import { type Kv, startKv } from "./kv.ts";
 import {
 	type Companion,
 	moduleFile,
 	type WorkerSettings,
 	workerdConfig,
-} from "../../test/support/workerd/workerd-config.ts";
-import type { Credentials } from "./credentials.ts";
-import { LOOPBACK } from "./ports.ts";
-import { type Log, type Service, startService, untilReady } from "./service.ts";
-import { PROJECT } from "./state.ts";
+} from "./workerd-config.ts";
 
-const execute = promisify(execFile);
-const require = createRequire(import.meta.url);
-
-const CONFIG = join(PROJECT, "worker", "wrangler.jsonc");
-
-/** For wrangler's own environment. */
-const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
-
-/** Variables and secrets of the Worker, by name: see gateway/src/settings/settings.ts. */
-export type WorkerVariables = Readonly<Record<string, string>>;
-
-/** The variables of a Worker in front of an origin that has these credentials. */
-export function workerVariables(
-	originUrl: string,
-	credentials: Credentials,
-): WorkerVariables {
-	return {
-		ORIGIN_URL: originUrl,
-		ORIGIN_SIGNING_KEY: credentials.originSigningKey,
-		TOKEN_JWKS: credentials.tokenJwks,
-		TOKEN_SIGNING_KEY: credentials.tokenSigningKey,
-	};
-}
-
-interface WorkerOptions {
+interface WorkerdOptions {
 	port: number;
 	variables: WorkerVariables;
 	log: Log;
-}
-
-/** Runs the Worker from its sources, and again when they change. */
-export async function startWranglerDev({
-	port,
-	variables,
-	log,
-}: WorkerOptions): Promise<Service & { url: string }> {
-	const { ORIGIN_URL, ...secrets } = variables;
-	const service = startService({
-		command: process.execPath,
-		args: [
-			wrangler(),
-			"dev",
-			...[
-				"--config",
-				CONFIG,
-				"--ip",
-				LOOPBACK,
-				"--port",
-				String(port),
-				"--inspector-port",
-				"0",
-			],
-			...[
-				"--var",
-				`ORIGIN_URL:${ORIGIN_URL}`,
-				"--show-interactive-dev-session=false",
-				"--local",
-			],
-		],
-		env: { ...process.env, ...secrets, ...QUIET },
-		stopSignal: "SIGTERM",
-		log,
-	});
-	const url = `http://${LOOPBACK}:${port}`;
-	await untilReady("The Worker", service, () => isHealthy(url));
-	return { ...service, url };
-}
-
-/** Builds the Worker as `wrangler deploy` does and returns its one file. */
-export async function bundleWorker(): Promise<string> {
-	const outDirectory = await mkdtemp(join(tmpdir(), "postern-bundle-"));
-	try {
-		await execute(
-			process.execPath,
-			[
-				wrangler(),
-				"deploy",
-				"--dry-run",
-				"--config",
-				CONFIG,
-				"--outdir",
-				outDirectory,
-			],
-			{
-				env: { ...process.env, ...QUIET },
-			},
-		);
-		return await readFile(join(outDirectory, "index.js"), "utf8");
-	} finally {
-		await rm(outDirectory, { recursive: true });
-	}
-}
-
-interface WorkerdOptions extends WorkerOptions {
 	/** What `bundleWorker` returned. */
 	bundle: string;
 	/** Servers that stand for KV namespaces, host and port by the name of the binding. By default each gets one, gone with the process. */
@@ -217,7 +134,7 @@ async function wranglerConfig(): Promise<{
 	vars: WorkerVariables;
 }> {
 	const { unstable_readConfig: readConfig } = await import("wrangler");
-	const config: WranglerConfig = readConfig({ config: CONFIG });
+	const config: WranglerConfig = readConfig({ config: WRANGLER_CONFIG });
 	return {
 		settings: {
 			compatibilityDate: String(config.compatibility_date),
@@ -235,20 +152,4 @@ async function wranglerConfig(): Promise<{
 function workerdBinary(): string {
 	const packageFile = createRequire(wrangler()).resolve("workerd/package.json");
 	return join(dirname(packageFile), "bin", "workerd");
-}
-
-function wrangler(): string {
-	return join(
-		dirname(require.resolve("wrangler/package.json")),
-		"bin",
-		"wrangler.js",
-	);
-}
-
-async function isHealthy(url: string): Promise<boolean> {
-	try {
-		return (await fetch(`${url}/health`)).ok;
-	} catch {
-		return false;
-	}
 }

@@ -3,20 +3,20 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readCredentials } from "./credentials.ts";
-import { prepareDatabase } from "./database.ts";
-import { freePort } from "./ports.ts";
-import { startPostgres } from "./postgres.ts";
-import { startPostgrest } from "./postgrest.ts";
-import { run } from "./run.ts";
+import { readCredentials } from "../stack/credentials.ts";
+import { prepareDatabase } from "../stack/database.ts";
+import { freePort } from "../stack/ports.ts";
+import { startPostgres } from "../stack/postgres.ts";
+import { startPostgrest } from "../stack/postgrest.ts";
+import { run } from "../stack/run.ts";
 import {
 	asAuthenticator,
 	gatewayUrl,
 	port,
 	refuseTakenPorts,
-} from "./settings.ts";
-import { ENV_FILE, stateDirectory } from "./state.ts";
-import { startWranglerDev, workerVariables } from "./worker.ts";
+} from "../stack/settings.ts";
+import { ENV_FILE, stateDirectory } from "../stack/state.ts";
+import { startWranglerDev, workerVariables } from "../stack/wrangler.ts";
 
 const { fresh } = parseArgs({
 	options: { fresh: { type: "boolean", default: false } },
@@ -59,6 +59,7 @@ await run(state, async ({ step, logTo }) => {
 	);
 	await step("worker", () =>
 		startWranglerDev({
+			config: "worker/wrangler.jsonc",
 			port: port("POSTERN_PORT"),
 			variables: workerVariables(postgrest.url, credentials),
 			log: logTo("worker", console.log),

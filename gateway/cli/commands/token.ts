@@ -1,8 +1,8 @@
 // `npm run token -- --sub X --role authenticated`: prints a bearer token of the local stack's own issuer.
 import { parseArgs } from "node:util";
-import { readCredentials } from "./credentials.ts";
-import { ENV_FILE } from "./state.ts";
-import { issueCallerToken } from "./tokens.ts";
+import { readCredentials } from "../stack/credentials.ts";
+import { ENV_FILE } from "../stack/state.ts";
+import { issueCallerToken } from "../stack/tokens.ts";
 
 const { values } = parseArgs({
 	options: {

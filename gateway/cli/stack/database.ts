@@ -1,12 +1,15 @@
 // Brings a database up to date: roles, migrations, example rows, in that order. Running it again changes nothing.
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import type { Log } from "./service.ts";
 
 const execute = promisify(execFile);
+
+/** In the current directory. */
+const FOLDER = "db";
 
 interface PrepareOptions {
 	/** The database, as its superuser. */
@@ -40,12 +43,10 @@ export async function migrate(
 	log: Log,
 	command: readonly string[] = ["up", "--strict"],
 ): Promise<void> {
-	const dbmate = fileURLToPath(
-		new URL("../../node_modules/.bin/dbmate", import.meta.url),
-	);
+	const dbmate = join("node_modules", ".bin", "dbmate");
 	const args = [
 		"--migrations-dir",
-		path("migrations"),
+		join(FOLDER, "migrations"),
 		"--no-dump-schema",
 		...command,
 	];
@@ -69,9 +70,5 @@ async function withClient(
 }
 
 function sql(name: string): Promise<string> {
-	return readFile(path(name), "utf8");
-}
-
-function path(name: string): string {
-	return fileURLToPath(new URL(`../../db/${name}`, import.meta.url));
+	return readFile(join(FOLDER, name), "utf8");
 }

@@ -1,18 +1,12 @@
-// Where the stack keeps what survives a restart, and which system user may enter there.
+// Where the stack of the current directory keeps what survives a restart, and which system user may enter there.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-/** The project's root. */
-export const PROJECT = dirname(
-	dirname(dirname(fileURLToPath(import.meta.url))),
-);
 
 /** Passwords and keys: see credentials.ts. */
-export const ENV_FILE = join(PROJECT, ".env");
+export const ENV_FILE = ".env";
 
-/** Where root's stack keeps what Postgres's user must reach and cannot reach below the project. */
+/** Where root's stack keeps what Postgres's user must reach and cannot reach below the current directory. */
 export const ROOT_STATE = "/var/lib/postern";
 
 export interface SystemUser {
@@ -39,12 +33,13 @@ export async function systemUser(): Promise<SystemUser | undefined> {
 	);
 }
 
-/** The folder for the stack's state: `.postern` in the project, unless root's Postgres could not enter there. */
+/** The folder for the stack's state: `.postern` in the current directory, unless root's Postgres could not enter there. */
 export async function stateDirectory(): Promise<string> {
+	const folder = process.cwd();
 	const user = await systemUser();
-	if (user === undefined || (await mayEnter(user, PROJECT)))
-		return makeDirectory(join(PROJECT, ".postern"));
-	return makeDirectory(join(await makeDirectory(ROOT_STATE), hash(PROJECT)));
+	if (user === undefined || (await mayEnter(user, folder)))
+		return makeDirectory(join(folder, ".postern"));
+	return makeDirectory(join(await makeDirectory(ROOT_STATE), hash(folder)));
 }
 
 /** @returns whether the user may pass through every folder down to this one */
