@@ -48,6 +48,18 @@ export default defineConfig({
 						remoteBindings: false,
 					}),
 				],
+				resolve: {
+					alias: [
+						{
+							find: /^postern$/,
+							replacement: `${import.meta.dirname}/gateway/src/index.ts`,
+						},
+						{
+							find: /^postern\/routes$/,
+							replacement: `${import.meta.dirname}/gateway/src/routes.ts`,
+						},
+					],
+				},
 				test: {
 					name: "worker",
 					include: ["worker/test/**/*.test.ts", "gateway/test/**/*.test.ts"],

@@ -1,10 +1,11 @@
 // The life of a request: routes, and what is done for all of them. Reads as the list of what Postern offers.
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
-import { type Authentication, auth } from "./accounts/auth-routes.ts";
+import { auth } from "./accounts/auth-routes.ts";
+import { NO_ACCOUNTS, openAccounts } from "./accounts/caller-accounts.ts";
 import { createIssue } from "./accounts/issue-token.ts";
 import { createCache } from "./cache/cache.ts";
 import { createFailOpenStore } from "./cache/fail-open-store.ts";
@@ -14,11 +15,16 @@ import { createSingleFlight } from "./cache/single-flight.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
 import { createFreshness } from "./consistency/freshness.ts";
 import type { Feed } from "./feed/feed.ts";
+import { openDatabase } from "./http/database.ts";
 import { docs } from "./http/docs.ts";
-import { describe } from "./http/openapi.ts";
-import { toRefusal } from "./http/postgrest-errors.ts";
-import { Refusal, refusalResponse } from "./http/refusals.ts";
-import { createRouter, type GatewayEnv } from "./http/router.ts";
+import { describe, type OpenApiOptions } from "./http/openapi.ts";
+import { createToRefusal } from "./http/postgrest-errors.ts";
+import {
+	Refusal,
+	type RefusalTable,
+	refusalResponse,
+} from "./http/refusals.ts";
+import { createRouter, type GatewayEnv, type Router } from "./http/router.ts";
 import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
@@ -74,11 +80,19 @@ export interface CacheBindings {
 	waitUntil: (promise: Promise<unknown>) => void;
 }
 
-/** An application's own routes, by the path that they are mounted at. */
-export type Routes = (
-	/** Undefined where no signing key is configured. */
-	authentication: Authentication | undefined,
-) => Readonly<Record<string, OpenAPIHono<GatewayEnv>>>;
+/** What an application adds to the gateway. */
+export interface Application {
+	/** Its routers (`createRouter`), by the path that each is mounted at. */
+	routes: Routes;
+	/** Its own refusals, by code: the table that `defineRefusals` was given. */
+	refusals: RefusalTable;
+	/** The refusal of a change that would break a constraint, or leave a column null, by the name of that. */
+	constraints: Readonly<Record<string, string>>;
+	/** Its words in the document at /openapi.json. */
+	openapi: OpenApiOptions;
+}
+
+export type Routes = Readonly<Record<string, Router>>;
 
 /** What comes from outside. Tests hand in plain functions. */
 export interface Deps extends VerifyDeps {
@@ -87,8 +101,7 @@ export interface Deps extends VerifyDeps {
 	fetch: Fetch;
 	/** The files in worker/assets, where the runtime has them: workerd by itself does not, and then there is no /docs. */
 	assets: Fetch | undefined;
-	/** The application's own routes. */
-	routes?: Routes;
+	application: Application;
 	/** Without it every read goes to the origin. */
 	cache: CacheBindings | undefined;
 	/** Takes what went wrong, for the operator; never shown to a client. */
@@ -97,7 +110,7 @@ export interface Deps extends VerifyDeps {
 
 /** Builds the gateway; everything that configuration decides is decided here, once. */
 export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
-	const { config, now, fetch, assets, log } = deps;
+	const { application, config, now, fetch, assets, log } = deps;
 	const origin = createOrigin(config, createSign(config, now), fetch, REST);
 	const pipeline = deps.cache ? withCache(origin, deps, deps.cache) : origin;
 	const nobody = { role: config.anonRole, claims: {} };
@@ -110,7 +123,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		anonRole: config.anonRole,
 	});
 
-	const app = createRouter();
+	const app = new OpenAPIHono<GatewayEnv>({ strict: false });
 	app.use(crossOrigin(config));
 	app.use(
 		methodNotAllowed({
@@ -138,7 +151,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		return context.json({ status: "ok" });
 	});
 
-	describe(app, "/openapi.json");
+	describe(app, "/openapi.json", application.openapi);
 	if (assets !== undefined) app.route("/docs", docs(assets));
 
 	app.get(KEYS, (context) => context.json(config.tokens.jwks));
@@ -170,25 +183,39 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		return context.get("pipeline")(request, context.get("identity"));
 	});
 	const { signingKey, issuer, jwks } = config.tokens;
-	const authentication = signingKey && {
-		accounts,
-		issue: createIssue({ ...config.tokens, signingKey, now }),
-		issuer,
-		jwks,
+	const issue =
+		signingKey && createIssue({ ...config.tokens, signingKey, now });
+	const routes = {
+		[AUTH]: issue ? auth(jwks) : issuingOff(),
+		...application.routes,
 	};
-	if (authentication === undefined) {
-		app.all(`${AUTH}/*`, () => {
-			throw new Refusal("issuing_off");
+	for (const [path, router] of Object.entries(routes)) {
+		app.use(`${path}/*`, async (context, next) => {
+			const { identity, pipeline } = context.var;
+			const { headers, signal } = context.req.raw;
+			context.set("database", openDatabase(pipeline, identity, { signal }));
+			context.set(
+				"accounts",
+				issue
+					? openAccounts({
+							accounts: accounts(pipeline),
+							issue,
+							issuer,
+							identity,
+							// Cloudflare sets this header, whatever the client sent.
+							address: headers.get("cf-connecting-ip") ?? "unknown",
+						})
+					: NO_ACCOUNTS,
+			);
+			await next();
 		});
-	} else {
-		app.route(AUTH, auth(authentication));
+		app.route(path, router);
 	}
-	const routes = deps.routes?.(authentication) ?? {};
-	for (const [path, route] of Object.entries(routes)) app.route(path, route);
 
+	const toRefusal = createToRefusal({ ...application, ...config });
 	app.notFound(() => refusalResponse(new Refusal("route_unknown")));
 	app.onError((error, context) => {
-		const refusal = toRefusal(error, context.get("identity"), config);
+		const refusal = toRefusal(error, context.get("identity"));
 		// Of a 504 that the client wished for, there is nothing to tell.
 		if (refusal.status >= 500 && refusal.code !== "not_cached")
 			log(refusal.cause ?? refusal);
@@ -235,6 +262,14 @@ function withCache(
 		waitUntil,
 		log,
 	});
+}
+
+function issuingOff() {
+	const router = createRouter();
+	router.all("/*", () => {
+		throw new Refusal("issuing_off");
+	});
+	return router;
 }
 
 /** supabase-js asks for the schema `public`, unless it is told otherwise. */

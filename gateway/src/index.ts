@@ -1,44 +1,71 @@
 // The package's public API: builds a Worker from its options and the environment. Decides nothing else.
 import { waitUntil } from "cloudflare:workers";
 import type { Feed } from "./feed/feed.ts";
-import { createGateway, type Routes } from "./gateway.ts";
-import { Refusal, refusalResponse } from "./http/refusals.ts";
+import { type Application, createGateway, type Routes } from "./gateway.ts";
+import type { OpenApiOptions } from "./http/openapi.ts";
+import {
+	Refusal,
+	type RefusalCode,
+	type RefusalTable,
+	refusalResponse,
+} from "./http/refusals.ts";
+import type { PosternEnv } from "./settings/environment.ts";
 import { readConfig } from "./settings/settings.ts";
 
 export { ChangeFeed } from "./feed/change-feed.ts";
+export type { OpenApiOptions, PosternEnv, RefusalTable, Routes };
+
+export interface PosternOptions<Own extends RefusalTable = RefusalTable> {
+	/** The application's routers (`createRouter` of `postern/routes`), by the path that each is mounted at. */
+	routes?: Routes;
+	/** The application's own refusals: the table that `defineRefusals` was given. */
+	refusals?: Own;
+	/** What a change is refused with that would break a constraint, or leave a column null, by the constraint's or column's name. */
+	constraints?: Readonly<Record<string, RefusalCode | (keyof Own & string)>>;
+	/** The head of the document at /openapi.json. */
+	openapi?: OpenApiOptions;
+}
 
 type Gateway = (request: Request) => Response | Promise<Response>;
 
-export interface PosternOptions {
-	/** The application's own routes. */
-	routes?: Routes;
-}
-
 /** Builds the Worker's handler. The gateway itself is built at an isolate's first request, from its environment. */
-export function createPostern(options: PosternOptions = {}) {
+// biome-ignore lint/complexity/noBannedTypes: a table without a refusal
+export function createPostern<const Own extends RefusalTable = {}>({
+	routes = {},
+	refusals,
+	constraints = {},
+	openapi = {},
+}: PosternOptions<Own> = {}) {
+	const application: Application = {
+		routes,
+		refusals: refusals ?? {},
+		constraints,
+		openapi,
+	};
 	let gateway: Gateway | undefined;
 	return {
-		fetch(request: Request, env: Env) {
-			gateway ??= build(env, options);
+		fetch(request: Request, env: PosternEnv) {
+			gateway ??= build(env, application);
 			return gateway(request);
 		},
-	} satisfies ExportedHandler<Env>;
+	} satisfies ExportedHandler<PosternEnv>;
 }
 
-function build(env: Env, { routes }: PosternOptions): Gateway {
+function build(env: PosternEnv, application: Application): Gateway {
+	const { ASSETS, CACHE, CHANGE_FEED, ORIGIN } = env;
 	try {
 		const config = readConfig(env);
 		const app = createGateway({
 			config,
-			...(routes && { routes }),
+			application,
 			now: Date.now,
-			fetch: (request) => (env.ORIGIN ?? globalThis).fetch(request),
-			assets: env.ASSETS && ((request) => env.ASSETS.fetch(request)),
+			fetch: (request) => (ORIGIN ?? globalThis).fetch(request),
+			assets: ASSETS && ((request) => ASSETS.fetch(request)),
 			fetchKeys: (request) => globalThis.fetch(request),
-			keyStore: env.CACHE,
-			cache: env.CHANGE_FEED && {
-				feed: feedOf(env.CHANGE_FEED, config.feedLocation),
-				namespace: env.CACHE,
+			keyStore: CACHE,
+			cache: CHANGE_FEED && {
+				feed: feedOf(CHANGE_FEED, config.feedLocation),
+				namespace: CACHE,
 				sleep: (ms) => scheduler.wait(ms),
 				waitUntil,
 			},
@@ -53,7 +80,7 @@ function build(env: Env, { routes }: PosternOptions): Gateway {
 
 /** One object for all isolates. A stub belongs to one request, so each call has its own. */
 function feedOf(
-	namespace: Env["CHANGE_FEED"],
+	namespace: NonNullable<PosternEnv["CHANGE_FEED"]>,
 	locationHint: DurableObjectLocationHint | undefined,
 ): Feed {
 	// Over RPC the stub is what the object is, though the stub's type has no tuples.

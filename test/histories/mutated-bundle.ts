@@ -15,6 +15,7 @@ interface Esbuild {
 		write: false;
 		external: string[];
 		conditions: string[];
+		alias: Record<string, string>;
 		mainFields: string[];
 		plugins: { name: string; setup(build: Build): void }[];
 	}): Promise<{ outputFiles: { text: string }[] }>;
@@ -54,6 +55,10 @@ export async function bundleMutated(
 		// As wrangler has them.
 		conditions: ["workerd", "worker", "browser"],
 		mainFields: ["browser", "module", "main"],
+		alias: {
+			postern: join(SOURCES, "index.ts"),
+			"postern/routes": join(SOURCES, "routes.ts"),
+		},
 		plugins: [
 			{
 				name: "mutation",

@@ -736,17 +736,12 @@ describe("the log", () => {
 });
 
 describe("where no tokens are issued", () => {
-	it.each([
-		["POST", "/users/create"],
-		["POST", "/users/token"],
-		["POST", "/users/todos"],
-		["GET", "/users/todos"],
-		["GET", "/users/todos/7"],
-		["PUT", "/users/todos/7"],
-		["DELETE", "/users/todos/7"],
-		["GET", "/users"],
-	])("there are no users: %s %s", async (method, path) => {
-		const { response, origin } = await call(path, { method }, undefined, {
+	it.each<[string, RequestOptions]>([
+		["/users/create", post(NEW_USER)],
+		["/users/token", post(CREDENTIALS)],
+		["/users/todos", {}],
+	])("there are no users: %s", async (path, request) => {
+		const { response, origin } = await call(path, request, undefined, {
 			env: { TOKEN_SIGNING_KEY: undefined },
 		});
 		expect([await refusal(response), origin.received]).toEqual([

@@ -68,6 +68,11 @@ export interface Credentials {
 	password: string;
 }
 
+export interface NewUser extends Credentials {
+	fullname: string;
+	userMetadata: Record<string, unknown>;
+}
+
 export interface UserChanges {
 	email?: string | undefined;
 	password?: string | undefined;
@@ -85,13 +90,7 @@ export type SignOutScope = "local" | "global" | "others";
 
 export interface Accounts {
 	/** @param address the caller's network address, for throttling */
-	signUp(
-		details: Credentials & {
-			fullname: string;
-			userMetadata: Record<string, unknown>;
-		},
-		address: string,
-	): Promise<SignedIn>;
+	signUp(newUser: NewUser, address: string): Promise<SignedIn>;
 	/** Answers alike, in time and words, whether the e-mail or the password is wrong. */
 	signIn(credentials: Credentials, address: string): Promise<SignedIn>;
 	/** The refresh token may be used once; used again, it ends the session. */

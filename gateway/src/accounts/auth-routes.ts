@@ -1,30 +1,11 @@
 // The part of GoTrue's API that supabase-js uses for passwords and sessions, below /auth/v1, with GoTrue's names and codes.
 import { z } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import type { JWK } from "jose";
+import { emailAddress, text } from "../http/fields.ts";
 import { Refusal } from "../http/refusals.ts";
-import {
-	createRouter,
-	emailAddress,
-	type GatewayEnv,
-	jsonBody,
-	parse,
-	text,
-} from "../http/router.ts";
-import type { Pipeline } from "../pipeline.ts";
-import type { Accounts, SessionOf, SignedIn, User } from "./accounts.ts";
-import type { Issue } from "./issue-token.ts";
-
-/** What signing up, in and out needs. */
-export interface Authentication {
-	/** The users' accounts, asked through a request's own pipeline. */
-	accounts: (pipeline: Pipeline) => Accounts;
-	issue: Issue;
-	/** `iss` of the tokens that `issue` signs: only they have a session here. */
-	issuer: string;
-	/** Public keys of those tokens (RFC 7517). */
-	jwks: { keys: JWK[] };
-}
+import { createRouter, jsonBody, parse } from "../http/router.ts";
+import type { User } from "./accounts.ts";
+import type { UserSession } from "./caller-accounts.ts";
 
 /**
  * U+0000 or half a surrogate pair in JSON, which has an even number of backslashes before an escape. JSON.stringify escapes
@@ -51,45 +32,47 @@ const userBody = atLeast({
 	password: text(300).optional(),
 	data: metadata.optional(),
 });
-const sessionClaims = z.looseObject({ sub: z.guid(), session_id: z.guid() });
 const signOutScope = z.enum(["local", "global", "others"]).default("global");
 
 /** The public name of who gave none. Nothing of the e-mail address: everybody may read it. */
 const NAMELESS = "New user";
 
-/** The routes below `/auth/v1`. */
-export function auth(authentication: Authentication) {
-	const { accounts, issue, jwks } = authentication;
+/**
+ * The routes below `/auth/v1`.
+ * @param jwks public keys of the tokens that are signed here (RFC 7517)
+ */
+export function auth(jwks: { keys: JWK[] }) {
 	const app = createRouter();
 
 	app.post("/signup", jsonBody, async (context) => {
 		const { email, password, data } = await parse(signUpBody, context);
 		const userMetadata = data ?? {};
 		const fullname = nameIn(userMetadata) ?? NAMELESS;
-		const signedIn = await accounts(context.var.pipeline).signUp(
-			{ email, password, fullname, userMetadata },
-			callerAddress(context),
+		return context.json(
+			sessionAnswer(
+				await context.var.accounts.signUp({
+					email,
+					password,
+					fullname,
+					userMetadata,
+				}),
+			),
 		);
-		return context.json(await sessionAnswer(signedIn));
 	});
 
 	app.post("/token", jsonBody, async (context) => {
 		switch (context.req.query("grant_type")) {
 			case "password": {
 				const credentials = await parse(passwordGrant, context);
-				const signedIn = await accounts(context.var.pipeline).signIn(
-					credentials,
-					callerAddress(context),
+				return context.json(
+					sessionAnswer(await context.var.accounts.signIn(credentials)),
 				);
-				return context.json(await sessionAnswer(signedIn));
 			}
 			case "refresh_token": {
 				const { refresh_token } = await parse(refreshGrant, context);
-				const signedIn = await accounts(context.var.pipeline).refresh(
-					refresh_token,
-					callerAddress(context),
+				return context.json(
+					sessionAnswer(await context.var.accounts.refresh(refresh_token)),
 				);
-				return context.json(await sessionAnswer(signedIn));
 			}
 			default:
 				throw new Refusal("parameter_invalid", {
@@ -99,24 +82,17 @@ export function auth(authentication: Authentication) {
 	});
 
 	app.get("/user", async (context) =>
-		context.json(
-			userAnswer(
-				await accounts(context.var.pipeline).getUser(session(context)),
-			),
-		),
+		context.json(userAnswer(await context.var.accounts.getUser())),
 	);
 
 	app.put("/user", jsonBody, async (context) => {
 		const { email, password, data } = await parse(userBody, context);
-		const user = await accounts(context.var.pipeline).updateUser(
-			session(context),
-			{
-				email,
-				password,
-				fullname: data === undefined ? undefined : nameIn(data),
-				user_metadata: data,
-			},
-		);
+		const user = await context.var.accounts.updateUser({
+			email,
+			password,
+			fullname: data === undefined ? undefined : nameIn(data),
+			user_metadata: data,
+		});
 		return context.json(userAnswer(user));
 	});
 
@@ -127,7 +103,7 @@ export function auth(authentication: Authentication) {
 				details: "scope has to be local, global or others",
 			});
 		}
-		await accounts(context.var.pipeline).signOut(session(context), scope.data);
+		await context.var.accounts.signOut(scope.data);
 		return context.body(null, 204);
 	});
 
@@ -138,45 +114,11 @@ export function auth(authentication: Authentication) {
 	);
 
 	return app;
-
-	function session(context: Context<GatewayEnv>): SessionOf {
-		return sessionOf(context, authentication.issuer);
-	}
-
-	async function sessionAnswer({ user, session }: SignedIn) {
-		const { token, expiresAt, lifetimeSeconds } = await issue(user, session.id);
-		return {
-			access_token: token,
-			token_type: "bearer",
-			expires_in: lifetimeSeconds,
-			expires_at: expiresAt,
-			refresh_token: session.refresh_token,
-			user: userAnswer(user),
-		};
-	}
 }
 
 /** The client sends more than these (captcha, PKCE), which Postern does not have: it is ignored. */
 function atLeast<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 	return z.looseObject(shape, "has to be an object");
-}
-
-/** Which session the caller's access token belongs to. A token of another issuer has none. */
-export function sessionOf(
-	context: Context<GatewayEnv>,
-	issuer: string,
-): SessionOf {
-	const { iss, ...claims } = context.var.identity.claims;
-	const { data } = sessionClaims.safeParse(claims);
-	if (iss !== issuer || data === undefined) {
-		throw new Refusal("unauthenticated");
-	}
-	return { userId: data.sub, sessionId: data.session_id };
-}
-
-/** Where the request came from. Cloudflare sets this header, whatever the client sent. */
-export function callerAddress(context: Context): string {
-	return context.req.header("cf-connecting-ip") ?? "unknown";
 }
 
 /** The display name among the metadata, under the names that clients use. */
@@ -186,6 +128,18 @@ function nameIn(data: Record<string, unknown>): string | undefined {
 		? // By code points: half a surrogate pair is no text.
 			[...name].slice(0, 300).join("")
 		: undefined;
+}
+
+/** A session in GoTrue's shape. */
+function sessionAnswer({ user, accessToken, refreshToken }: UserSession) {
+	return {
+		access_token: accessToken.token,
+		token_type: "bearer",
+		expires_in: accessToken.lifetimeSeconds,
+		expires_at: accessToken.expiresAt,
+		refresh_token: refreshToken,
+		user: userAnswer(user),
+	};
 }
 
 /** A user in GoTrue's shape. An e-mail is confirmed by being given: Postern sends none. */

@@ -4,16 +4,17 @@ import { DurableObject } from "cloudflare:workers";
 import { createOrigin } from "../origin/origin.ts";
 import { createSign } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
+import type { PosternEnv } from "../settings/environment.ts";
 import { readConfig } from "../settings/settings.ts";
 import type { CatalogAnswer, Feed, SyncAnswer, SyncRequest } from "./feed.ts";
 import { createFeedStore } from "./feed-store.ts";
 import { createFollower, type Follower } from "./follower.ts";
 import { createTracking } from "./tracking.ts";
 
-export class ChangeFeed extends DurableObject<Env> implements Feed {
+export class ChangeFeed extends DurableObject<PosternEnv> implements Feed {
 	readonly #follower: Follower;
 
-	constructor(context: DurableObjectState, env: Env) {
+	constructor(context: DurableObjectState, env: PosternEnv) {
 		super(context, env);
 		const { storage } = context;
 		const config = readConfig(env);

@@ -16,7 +16,7 @@ export function openDatabase(
 	pipeline: Pipeline,
 	identity: Identity,
 	{ schema, signal }: DatabaseOptions = {},
-) {
+): PostgrestClient {
 	return new PostgrestClient(PIPELINE_URL, {
 		...(schema === undefined ? {} : { schema }),
 		fetch: async (input, init) => {
@@ -24,7 +24,8 @@ export function openDatabase(
 			return fromPostgrest(await pipeline(request, identity));
 		},
 		retry: false,
-	});
+		// The type of an untyped client names the schema public; which one is asked is told at run time.
+	}) as PostgrestClient;
 }
 
 /**

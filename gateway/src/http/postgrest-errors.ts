@@ -1,16 +1,8 @@
 // What PostgREST refuses a resource route, in the gateway's words. `/rest/v1` never comes here: its errors pass as they are.
 import { PostgrestError } from "@supabase/postgrest-js";
 import type { Identity } from "../identity/identity.ts";
-import type { Config } from "../settings/settings.ts";
-import { Refusal, type RefusalCode } from "./refusals.ts";
-
-/** Constraints, and columns that may not be null, that speak of a state, not of the body. */
-const STATE_CONSTRAINTS: Record<string, RefusalCode> = {
-	quantity_is_not_negative: "quantity_below_zero",
-	// The caller is no user, such as a program, or is one no longer.
-	creator: "unauthenticated",
-	todos_creator_fkey: "unauthenticated",
-};
+import { defineRefusals } from "./define-refusals.ts";
+import { Refusal, type RefusalCode, type RefusalTable } from "./refusals.ts";
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */
 const BY_CODE: Record<string, RefusalCode> = {
@@ -34,34 +26,48 @@ const BY_CLASS: Record<string, RefusalCode> = {
 	"53": "origin_unreachable",
 };
 
-/** Whatever was thrown while a request was served, as the refusal its client gets. */
-export function toRefusal(
-	error: unknown,
-	identity: Identity | undefined,
-	config: Config,
-): Refusal {
-	if (error instanceof Refusal) return error;
-	if (!(error instanceof PostgrestError))
-		return new Refusal("internal_error", { cause: error });
-	if (error.code === "42501") {
-		const isNobody =
-			identity === undefined || identity.role === config.anonRole;
-		return new Refusal(isNobody ? "unauthenticated" : "denied", {
+export interface ErrorOptions {
+	/** The application's own refusals. */
+	refusals: RefusalTable;
+	/** Codes by the constraint, or the column that may not be null, that a change would break. The others speak of the body. */
+	constraints: Readonly<Record<string, string>>;
+	anonRole: string;
+}
+
+/** Builds the function that takes what was thrown while a request was served to the refusal that its client gets. */
+export function createToRefusal({
+	refusals,
+	constraints,
+	anonRole,
+}: ErrorOptions) {
+	const { Refusal: OwnRefusal } = defineRefusals(refusals);
+
+	return function toRefusal(
+		error: unknown,
+		identity: Identity | undefined,
+	): Refusal {
+		if (error instanceof Refusal) return error;
+		if (!(error instanceof PostgrestError))
+			return new Refusal("internal_error", { cause: error });
+		if (error.code === "42501") {
+			const isAnonymous = identity === undefined || identity.role === anonRole;
+			return new Refusal(isAnonymous ? "unauthenticated" : "denied", {
+				cause: error,
+			});
+		}
+		const constraint = broken(error.message);
+		// JSON that is not PostgREST's may have no code, or a number.
+		const sqlState = String(error.code ?? "");
+		const code =
+			constraints[constraint] ??
+			BY_CODE[sqlState] ??
+			BY_CLASS[sqlState.slice(0, 2)] ??
+			"internal_error";
+		return new OwnRefusal(code, {
+			...describe(code, constraint, error),
 			cause: error,
 		});
-	}
-	const constraint = broken(error.message);
-	// JSON that is not PostgREST's may have no code, or a number.
-	const sqlState = String(error.code ?? "");
-	const code =
-		STATE_CONSTRAINTS[constraint] ??
-		BY_CODE[sqlState] ??
-		BY_CLASS[sqlState.slice(0, 2)] ??
-		"internal_error";
-	return new Refusal(code, {
-		...describe(code, constraint, error),
-		cause: error,
-	});
+	};
 }
 
 /** The constraint that a message of class 23 names, or the column that is null and may not be. */
@@ -74,7 +80,7 @@ function broken(message: string): string {
 
 /** Constraints are named as the facts that they keep: `serial_number_is_unique`, `title_has_1_to_200_characters`. */
 function describe(
-	code: RefusalCode,
+	code: string,
 	constraint: string,
 	{ message }: PostgrestError,
 ): { details?: string } {

@@ -69,10 +69,6 @@ const REFUSALS = {
 	body_invalid: { status: 400, message: "The request body is not valid" },
 	parameter_invalid: { status: 400, message: "The URL is not valid" },
 	not_unique: { status: 409, message: "The value is already taken" },
-	quantity_below_zero: {
-		status: 409,
-		message: "The quantity would fall below zero; nothing was changed",
-	},
 	contended: {
 		status: 409,
 		message: "Another request changed the same thing; try again",
@@ -106,10 +102,20 @@ const REFUSALS = {
 
 export type RefusalCode = keyof typeof REFUSALS;
 
+/** What one refusal answers. */
+export interface RefusalEntry {
+	status: number;
+	/** Public. */
+	message: string;
+}
+
+/** Refusals by their codes. */
+export type RefusalTable = Readonly<Record<string, RefusalEntry>>;
+
 /** Every code of the table. */
 export const REFUSAL_CODES = Object.keys(REFUSALS) as RefusalCode[];
 
-interface RefusalOptions extends ErrorOptions {
+export interface RefusalOptions extends ErrorOptions {
 	/** What the caller has to mend, such as the names of the fields. Public. */
 	details?: string;
 	/** Response headers that belong to the refusal, such as `Allow`. */
@@ -119,13 +125,18 @@ interface RefusalOptions extends ErrorOptions {
 /** Thrown by any step of a request, caught once in gateway.ts. */
 export class Refusal extends Error {
 	override readonly name = "Refusal";
-	readonly code: RefusalCode;
+	readonly code: string;
 	readonly status: number;
 	readonly headers: Record<string, string>;
 
-	constructor(code: RefusalCode, options: RefusalOptions = {}) {
+	/** @param entry what the code answers, where it is an application's own (`defineRefusals`) */
+	constructor(
+		code: RefusalCode,
+		options: RefusalOptions = {},
+		entry: RefusalEntry = REFUSALS[code],
+	) {
 		const { details, headers = {}, ...errorOptions } = options;
-		const { status, message } = REFUSALS[code];
+		const { status, message } = entry;
 		super(
 			details === undefined ? message : `${message}: ${details}`,
 			errorOptions,

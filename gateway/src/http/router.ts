@@ -1,24 +1,56 @@
-// What the resource routes share: their router, their validation, their client of the pipeline.
-import { OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context, MiddlewareHandler } from "hono";
+// The router of an application's routes: it refuses invalid input by field. What a route finds in its context is here, too.
+import {
+	createRoute as createOpenApiRoute,
+	OpenAPIHono,
+	type RouteConfig,
+	type z,
+} from "@hono/zod-openapi";
+import type { PostgrestClient } from "@supabase/postgrest-js";
+import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { every } from "hono/combine";
+import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { openDatabase } from "./database.ts";
 import { Refusal } from "./refusals.ts";
 
-/** What the gateway puts at every route's disposal. */
+/**
+ * What an application's route finds in `context.var`.
+ * @template Database the schema's types, as postgrest-js takes them
+ */
+// biome-ignore lint/suspicious/noExplicitAny: postgrest-js's own default, a database without types
+export interface RouteEnv<Database = any> {
+	Variables: {
+		/** Who is calling. */
+		identity: Identity;
+		/** The database as this caller, through the cache. Ask it with `throwOnError()`: what PostgREST refuses then becomes a refusal. */
+		database: PostgrestClient<Database>;
+		/** Postern's own users. Refuses with `issuing_off` where no TOKEN_SIGNING_KEY is set. */
+		accounts: CallerAccounts;
+	};
+}
+
+/** A router of an application, whatever its database and routes are. */
+// biome-ignore lint/suspicious/noExplicitAny: Hono's type of an environment is invariant
+export type Router = Hono<any>;
+
+/** What the gateway's own routes find as well. */
 export interface GatewayEnv {
-	Variables: { identity: Identity; pipeline: Pipeline };
+	Variables: RouteEnv["Variables"] & { pipeline: Pipeline };
 }
 
 /** The largest body that a resource route reads, in bytes. */
 const MAX_BODY_BYTES = 65_536;
 
-/** A router that refuses invalid input by naming each field, and ignores a trailing slash. */
-export function createRouter(): OpenAPIHono<GatewayEnv> {
-	return new OpenAPIHono<GatewayEnv>({
+/**
+ * A router that refuses invalid input by naming each field, and ignores a trailing slash.
+ * @template Database types `context.var.database`
+ */
+// biome-ignore lint/suspicious/noExplicitAny: postgrest-js's own default, a database without types
+export function createRouter<Database = any>(): OpenAPIHono<
+	RouteEnv<Database>
+> {
+	return new OpenAPIHono<RouteEnv<Database>>({
 		strict: false,
 		defaultHook(result) {
 			if (result.success) return;
@@ -83,60 +115,15 @@ export const jsonBody: MiddlewareHandler = every(
 	},
 );
 
-/** The database as this request's caller. */
-export function database(context: Context<GatewayEnv>) {
-	const { identity, pipeline } = context.var;
-	const { signal } = context.req.raw;
-	return openDatabase(pipeline, identity, { signal });
-}
-
-/** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
-export function text(max: number) {
-	return z
-		.string({
-			error: (issue) =>
-				issue.input === undefined ? "is missing" : "has to be a string",
-		})
-		.min(1, "is empty")
-		.refine(
-			// Postgres counts code points, not UTF-16 units.
-			(value) => [...value].length <= max,
-			`has more than ${max} characters`,
-		)
-		.refine((value) => value.trim() !== "", "is blank")
-		.refine((value) => !value.includes("\0"), "has a null character")
-		.refine((value) => value.isWellFormed(), "is not well-formed Unicode")
-		.openapi({ maxLength: max });
-}
-
-/** An e-mail address, of as many characters as the database takes. */
-export function emailAddress() {
-	return text(300)
-		.pipe(z.email("is not an e-mail address"))
-		.openapi({ format: "email" });
-}
-
-/** The id of a row in a path. Ids start at 1; Number.MAX_SAFE_INTEGER has 16 digits. */
-export function rowId() {
-	return z
-		.string()
-		.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number");
-}
-
-/** A JSON object of these fields and no others. */
-export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-	return z.strictObject(shape, {
-		error: (issue) =>
-			issue.code === "unrecognized_keys"
-				? `has unknown fields: ${issue.keys.join(", ")}`
-				: "has to be an object",
-	});
-}
-
-/** A JSON number, checked by `check` for its range. */
-export function number() {
-	return z.number({
-		error: (issue) =>
-			issue.input === undefined ? "is missing" : "has to be a number",
-	});
+/** A route with its description. Where it has a JSON body, the body is refused unless it is JSON of a bounded size. */
+export function createRoute<
+	Path extends string,
+	Config extends Omit<RouteConfig, "path"> & { path: Path },
+>(config: Config) {
+	const { middleware = [] } = config;
+	return createOpenApiRoute<Path, Config>(
+		config.request?.body === undefined
+			? config
+			: { ...config, middleware: [jsonBody, middleware].flat() },
+	);
 }

@@ -1,5 +1,6 @@
 // Every refusal, provoked; and what all of them have in common.
 import { describe, expect, it, vi } from "vitest";
+import { ownRefusals } from "../../../worker/src/refusals.ts";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
 import {
@@ -42,7 +43,7 @@ const REFRESH: RequestOptions = {
 };
 
 const PROVOKED: Record<
-	Exclude<RefusalCode, "gateway_misconfigured">,
+	Exclude<RefusalCode, "gateway_misconfigured"> | keyof typeof ownRefusals,
 	Provocation
 > = {
 	token_malformed: {
@@ -296,7 +297,7 @@ async function provokeMisconfigured(): Promise<Response> {
 describe("the table of refusals", () => {
 	it("is provoked row by row", () => {
 		expect([...Object.keys(PROVOKED), "gateway_misconfigured"].sort()).toEqual(
-			[...REFUSAL_CODES].sort(),
+			[...REFUSAL_CODES, ...Object.keys(ownRefusals)].sort(),
 		);
 	});
 

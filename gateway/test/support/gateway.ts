@@ -1,10 +1,10 @@
 // A gateway over a recording origin, and how a test asks it something.
 
-import { routes } from "../../../worker/src/routes/index.ts";
 import { type CacheBindings, createGateway } from "../../src/gateway.ts";
 import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { readConfig } from "../../src/settings/settings.ts";
+import { application } from "./application.ts";
 import { type Answer, recordingOrigin } from "./origin.ts";
 import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
 
@@ -55,7 +55,7 @@ export function startGateway({
 	const logged: unknown[] = [];
 	const app = createGateway({
 		config: readConfig({ ...ENV, ...env }),
-		routes,
+		application,
 		now,
 		fetch: fetch ?? origin.fetch,
 		assets,

@@ -1,24 +1,21 @@
 // Inventory: products and their quantities. The database does the arithmetic and the refusing, in one statement.
-import { createRoute, z } from "@hono/zod-openapi";
 import {
 	answer,
 	body,
 	callers,
 	created,
+	createRoute,
+	createRouter,
+	fields,
+	number,
 	OF_BODIES,
 	OF_CALLERS,
 	OF_IDS,
-	refusals,
-} from "../../../gateway/src/http/openapi.ts";
-import {
-	createRouter,
-	database,
-	fields,
-	jsonBody,
-	number,
 	rowId,
 	text,
-} from "../../../gateway/src/http/router.ts";
+	z,
+} from "postern/routes";
+import { refusals } from "../refusals.ts";
 
 const product = z
 	.object({
@@ -60,123 +57,117 @@ const quantityChange = fields({
 const byId = { params: z.object({ productId: rowId() }) };
 
 /** The routes below `/products`. */
-export function products() {
-	const app = createRouter();
+export const products = createRouter();
 
-	app.openapi(
-		createRoute({
-			method: "post",
-			path: "/",
-			operationId: "createProduct",
-			tags: ["Products"],
-			security: callers.writers,
-			summary: "Creates a product with a quantity of 0",
-			middleware: jsonBody,
-			request: body(newProduct),
-			responses: {
-				201: created(product.pick({ productId: true })),
-				...refusals(...OF_BODIES, ...OF_CALLERS, "not_unique"),
-			},
-		}),
-		async (context) => {
-			const { serialNumber, title, weightLbs } = context.req.valid("json");
-			const { data } = await database(context)
-				.from("products")
-				.insert({ serial_number: serialNumber, title, weight_lbs: weightLbs })
-				.select("productId:id")
-				.single<Pick<Product, "productId">>()
-				.throwOnError();
-			return context.json(data, 201, {
-				Location: `/products/${data.productId}`,
-			});
+products.openapi(
+	createRoute({
+		method: "post",
+		path: "/",
+		operationId: "createProduct",
+		tags: ["Products"],
+		security: callers.writers,
+		summary: "Creates a product with a quantity of 0",
+		request: body(newProduct),
+		responses: {
+			201: created(product.pick({ productId: true })),
+			...refusals(...OF_BODIES, ...OF_CALLERS, "not_unique"),
 		},
-	);
+	}),
+	async (context) => {
+		const { serialNumber, title, weightLbs } = context.req.valid("json");
+		const { data } = await context.var.database
+			.from("products")
+			.insert({ serial_number: serialNumber, title, weight_lbs: weightLbs })
+			.select("productId:id")
+			.single<Pick<Product, "productId">>()
+			.throwOnError();
+		return context.json(data, 201, {
+			Location: `/products/${data.productId}`,
+		});
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/{productId}",
-			operationId: "getProduct",
-			tags: ["Products"],
-			security: callers.anyone,
-			summary: "The product",
-			request: byId,
-			responses: {
-				200: answer("The product", product),
-				...refusals(...OF_IDS),
-			},
-		}),
-		async (context) => {
-			const { productId } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("products")
-				.select(COLUMNS)
-				.eq("id", productId)
-				.single<Product>()
-				.throwOnError();
-			return context.json(data, 200);
+products.openapi(
+	createRoute({
+		method: "get",
+		path: "/{productId}",
+		operationId: "getProduct",
+		tags: ["Products"],
+		security: callers.anyone,
+		summary: "The product",
+		request: byId,
+		responses: {
+			200: answer("The product", product),
+			...refusals(...OF_IDS),
 		},
-	);
+	}),
+	async (context) => {
+		const { productId } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("products")
+			.select(COLUMNS)
+			.eq("id", productId)
+			.single<Product>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "delete",
-			path: "/{productId}",
-			operationId: "deleteProduct",
-			tags: ["Products"],
-			security: callers.writers,
-			summary: "Deletes the product",
-			request: byId,
-			responses: {
-				200: answer("The product as it was", product),
-				...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
-			},
-		}),
-		async (context) => {
-			const { productId } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("products")
-				.delete()
-				.eq("id", productId)
-				.select(COLUMNS)
-				.single<Product>()
-				.throwOnError();
-			return context.json(data, 200);
+products.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{productId}",
+		operationId: "deleteProduct",
+		tags: ["Products"],
+		security: callers.writers,
+		summary: "Deletes the product",
+		request: byId,
+		responses: {
+			200: answer("The product as it was", product),
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
 		},
-	);
+	}),
+	async (context) => {
+		const { productId } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("products")
+			.delete()
+			.eq("id", productId)
+			.select(COLUMNS)
+			.single<Product>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "patch",
-			path: "/{productId}/add-quantity",
-			operationId: "addQuantity",
-			tags: ["Products"],
-			security: callers.writers,
-			summary: "Adds to the quantity in one transaction; below 0 is refused",
-			middleware: jsonBody,
-			request: { ...byId, ...body(quantityChange) },
-			responses: {
-				200: answer("The product as it is now", product),
-				...refusals(
-					...OF_IDS,
-					...OF_BODIES,
-					...OF_CALLERS,
-					"quantity_below_zero",
-					"contended",
-				),
-			},
-		}),
-		async (context) => {
-			const { productId } = context.req.valid("param");
-			const { quantity } = context.req.valid("json");
-			const { data } = await database(context)
-				.rpc("add_quantity", { product_id: Number(productId), quantity })
-				.select(COLUMNS)
-				.single<Product>()
-				.throwOnError();
-			return context.json(data, 200);
+products.openapi(
+	createRoute({
+		method: "patch",
+		path: "/{productId}/add-quantity",
+		operationId: "addQuantity",
+		tags: ["Products"],
+		security: callers.writers,
+		summary: "Adds to the quantity in one transaction; below 0 is refused",
+		request: { ...byId, ...body(quantityChange) },
+		responses: {
+			200: answer("The product as it is now", product),
+			...refusals(
+				...OF_IDS,
+				...OF_BODIES,
+				...OF_CALLERS,
+				"quantity_below_zero",
+				"contended",
+			),
 		},
-	);
-
-	return app;
-}
+	}),
+	async (context) => {
+		const { productId } = context.req.valid("param");
+		const { quantity } = context.req.valid("json");
+		const { data } = await context.var.database
+			.rpc("add_quantity", { product_id: Number(productId), quantity })
+			.select(COLUMNS)
+			.single<Product>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);

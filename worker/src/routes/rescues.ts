@@ -1,23 +1,20 @@
 // Animal rescues, and the one document about them that every caller shares.
-import { createRoute, z } from "@hono/zod-openapi";
 import {
 	answer,
 	body,
 	callers,
 	created,
+	createRoute,
+	createRouter,
+	fields,
+	number,
 	OF_BODIES,
 	OF_CALLERS,
 	OF_IDS,
 	refusals,
-} from "../../../gateway/src/http/openapi.ts";
-import {
-	createRouter,
-	database,
-	fields,
-	jsonBody,
-	number,
 	text,
-} from "../../../gateway/src/http/router.ts";
+	z,
+} from "postern/routes";
 
 const rescue = z
 	.object({
@@ -43,7 +40,7 @@ const rescueFields = fields({
 	examples: [{ name: "Pepper", age: 4, species: "dog" }],
 });
 
-const sharedData = z
+const counts = z
 	.object({
 		rescues: z.int().openapi({ description: "How many rescues there are" }),
 		species: z.array(z.object({ species: z.string(), rescues: z.int() })),
@@ -53,165 +50,153 @@ const sharedData = z
 const byId = { params: z.object({ id: z.guid("has to be a UUID") }) };
 
 /** The routes below `/rescues`. */
-export function rescues() {
-	const app = createRouter();
+export const rescues = createRouter();
 
-	app.openapi(
-		createRoute({
-			method: "post",
-			path: "/",
-			operationId: "createRescue",
-			tags: ["Rescues"],
-			security: callers.writers,
-			summary: "Creates a rescue",
-			middleware: jsonBody,
-			request: body(rescueFields),
-			responses: {
-				201: created(rescue),
-				...refusals(...OF_BODIES, ...OF_CALLERS),
-			},
-		}),
-		async (context) => {
-			const { data } = await database(context)
-				.from("rescues")
-				.insert(context.req.valid("json"))
-				.select(COLUMNS)
-				.single<Rescue>()
-				.throwOnError();
-			return context.json(data, 201, { Location: `/rescues/${data.id}` });
+rescues.openapi(
+	createRoute({
+		method: "post",
+		path: "/",
+		operationId: "createRescue",
+		tags: ["Rescues"],
+		security: callers.writers,
+		summary: "Creates a rescue",
+		request: body(rescueFields),
+		responses: {
+			201: created(rescue),
+			...refusals(...OF_BODIES, ...OF_CALLERS),
 		},
-	);
+	}),
+	async (context) => {
+		const { data } = await context.var.database
+			.from("rescues")
+			.insert(context.req.valid("json"))
+			.select(COLUMNS)
+			.single<Rescue>()
+			.throwOnError();
+		return context.json(data, 201, { Location: `/rescues/${data.id}` });
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/",
-			operationId: "listRescues",
-			tags: ["Rescues"],
-			security: callers.anyone,
-			summary: "All rescues, by name",
-			responses: { 200: answer("The rescues", z.array(rescue)), ...refusals() },
-		}),
-		async (context) => {
-			const { data } = await database(context)
-				.from("rescues")
-				.select(COLUMNS)
-				.order("name")
-				.order("id")
-				.overrideTypes<Rescue[], { merge: false }>()
-				.throwOnError();
-			return context.json(data, 200);
+rescues.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listRescues",
+		tags: ["Rescues"],
+		security: callers.anyone,
+		summary: "All rescues, by name",
+		responses: { 200: answer("The rescues", z.array(rescue)), ...refusals() },
+	}),
+	async (context) => {
+		const { data } = await context.var.database
+			.from("rescues")
+			.select(COLUMNS)
+			.order("name")
+			.order("id")
+			.overrideTypes<Rescue[], { merge: false }>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
+
+rescues.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}",
+		operationId: "getRescue",
+		tags: ["Rescues"],
+		security: callers.anyone,
+		summary: "The rescue",
+		request: byId,
+		responses: { 200: answer("The rescue", rescue), ...refusals(...OF_IDS) },
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("rescues")
+			.select(COLUMNS)
+			.eq("id", id)
+			.single<Rescue>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
+
+rescues.openapi(
+	createRoute({
+		method: "put",
+		path: "/{id}",
+		operationId: "replaceRescue",
+		tags: ["Rescues"],
+		security: callers.writers,
+		summary: "Replaces the rescue's fields",
+		request: { ...byId, ...body(rescueFields) },
+		responses: {
+			200: answer("The rescue as it is now", rescue),
+			...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
 		},
-	);
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("rescues")
+			.update(context.req.valid("json"))
+			.eq("id", id)
+			.select(COLUMNS)
+			.single<Rescue>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/{id}",
-			operationId: "getRescue",
-			tags: ["Rescues"],
-			security: callers.anyone,
-			summary: "The rescue",
-			request: byId,
-			responses: { 200: answer("The rescue", rescue), ...refusals(...OF_IDS) },
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("rescues")
-				.select(COLUMNS)
-				.eq("id", id)
-				.single<Rescue>()
-				.throwOnError();
-			return context.json(data, 200);
+rescues.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{id}",
+		operationId: "deleteRescue",
+		tags: ["Rescues"],
+		security: callers.writers,
+		summary: "Deletes the rescue",
+		request: byId,
+		responses: {
+			204: { description: "Deleted" },
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
 		},
-	);
-
-	app.openapi(
-		createRoute({
-			method: "put",
-			path: "/{id}",
-			operationId: "replaceRescue",
-			tags: ["Rescues"],
-			security: callers.writers,
-			summary: "Replaces the rescue's fields",
-			middleware: jsonBody,
-			request: { ...byId, ...body(rescueFields) },
-			responses: {
-				200: answer("The rescue as it is now", rescue),
-				...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
-			},
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("rescues")
-				.update(context.req.valid("json"))
-				.eq("id", id)
-				.select(COLUMNS)
-				.single<Rescue>()
-				.throwOnError();
-			return context.json(data, 200);
-		},
-	);
-
-	app.openapi(
-		createRoute({
-			method: "delete",
-			path: "/{id}",
-			operationId: "deleteRescue",
-			tags: ["Rescues"],
-			security: callers.writers,
-			summary: "Deletes the rescue",
-			request: byId,
-			responses: {
-				204: { description: "Deleted" },
-				...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
-			},
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			await database(context)
-				.from("rescues")
-				.delete()
-				.eq("id", id)
-				.select("id")
-				.single()
-				.throwOnError();
-			return context.body(null, 204);
-		},
-	);
-
-	return app;
-}
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		await context.var.database
+			.from("rescues")
+			.delete()
+			.eq("id", id)
+			.select("id")
+			.single()
+			.throwOnError();
+		return context.body(null, 204);
+	},
+);
 
 /** The route at `/shared-data`. */
-export function shared() {
-	const app = createRouter();
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/",
-			operationId: "getSharedData",
-			tags: ["Rescues"],
-			security: callers.anyone,
-			summary:
-				"How many rescues there are, by species: one document for every caller",
-			responses: { 200: answer("The counts", sharedData), ...refusals() },
-		}),
-		async (context) => {
-			const { data } = await database(context)
-				.from("rescue_counts")
-				.select("species,rescues:count")
-				.order("species")
-				.overrideTypes<
-					{ species: string; rescues: number }[],
-					{ merge: false }
-				>()
-				.throwOnError();
-			const total = data.reduce((sum, { rescues }) => sum + rescues, 0);
-			return context.json({ rescues: total, species: data }, 200);
-		},
-	);
-	return app;
-}
+export const sharedData = createRouter();
+sharedData.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "getSharedData",
+		tags: ["Rescues"],
+		security: callers.anyone,
+		summary:
+			"How many rescues there are, by species: one document for every caller",
+		responses: { 200: answer("The counts", counts), ...refusals() },
+	}),
+	async (context) => {
+		const { data } = await context.var.database
+			.from("rescue_counts")
+			.select("species,rescues:count")
+			.order("species")
+			.overrideTypes<{ species: string; rescues: number }[], { merge: false }>()
+			.throwOnError();
+		const total = data.reduce((sum, { rescues }) => sum + rescues, 0);
+		return context.json({ rescues: total, species: data }, 200);
+	},
+);

@@ -1,29 +1,21 @@
 // Users and their todos. Who may see a todo is decided by the database: another's is not found.
-import { createRoute, z } from "@hono/zod-openapi";
-import {
-	type Authentication,
-	callerAddress,
-	sessionOf,
-} from "../../../gateway/src/accounts/auth-routes.ts";
 import {
 	answer,
 	body,
 	callers,
 	created,
+	createRoute,
+	createRouter,
+	emailAddress,
+	fields,
 	OF_BODIES,
 	OF_CALLERS,
 	OF_IDS,
 	refusals,
-} from "../../../gateway/src/http/openapi.ts";
-import {
-	createRouter,
-	database,
-	emailAddress,
-	fields,
-	jsonBody,
 	rowId,
 	text,
-} from "../../../gateway/src/http/router.ts";
+	z,
+} from "postern/routes";
 
 const todo = z
 	.object({
@@ -81,208 +73,199 @@ const todoFields = fields({
 const byId = { params: z.object({ id: rowId() }) };
 
 /** The routes below `/users`. */
-export function users({ accounts, issue, issuer }: Authentication) {
-	const app = createRouter();
+export const users = createRouter();
 
-	app.openapi(
-		createRoute({
-			method: "post",
-			path: "/create",
-			operationId: "createUser",
-			tags: ["Users"],
-			security: callers.newcomers,
-			summary: "Creates a user",
-			middleware: jsonBody,
-			request: body(newUser),
-			responses: {
-				201: created(userWithTodos),
-				...refusals(
-					...OF_BODIES,
-					"user_already_exists",
-					"weak_password",
-					"over_request_rate_limit",
-				),
-			},
-		}),
-		async (context) => {
-			const { email, fullname, password } = context.req.valid("json");
-			const { user } = await accounts(context.var.pipeline).signUp(
-				{ email, fullname, password, userMetadata: { fullname } },
-				callerAddress(context),
-			);
-			const { id } = user;
-			return context.json(
-				{ id, email: user.email, fullname: user.fullname, todos: [] },
-				201,
-				// Where a user finds himself, once signed in.
-				{ Location: "/users/todos" },
-			);
+users.openapi(
+	createRoute({
+		method: "post",
+		path: "/create",
+		operationId: "createUser",
+		tags: ["Users"],
+		security: callers.newcomers,
+		summary: "Creates a user",
+		request: body(newUser),
+		responses: {
+			201: created(userWithTodos),
+			...refusals(
+				...OF_BODIES,
+				"user_already_exists",
+				"weak_password",
+				"over_request_rate_limit",
+			),
 		},
-	);
+	}),
+	async (context) => {
+		const { email, fullname, password } = context.req.valid("json");
+		const { user } = await context.var.accounts.signUp({
+			email,
+			fullname,
+			password,
+			userMetadata: { fullname },
+		});
+		const { id } = user;
+		return context.json(
+			{ id, email: user.email, fullname: user.fullname, todos: [] },
+			201,
+			// Where a user finds himself, once signed in.
+			{ Location: "/users/todos" },
+		);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "post",
-			path: "/token",
-			operationId: "createToken",
-			tags: ["Users"],
-			security: callers.newcomers,
-			summary: "Signs in: a bearer token for the other routes",
-			middleware: jsonBody,
-			request: body(credentials),
-			responses: {
-				200: answer("Signed in", z.object({ token: z.string() })),
-				...refusals(
-					...OF_BODIES,
-					"invalid_credentials",
-					"over_request_rate_limit",
-				),
-			},
-		}),
-		async (context) => {
-			const { user, session } = await accounts(context.var.pipeline).signIn(
-				context.req.valid("json"),
-				callerAddress(context),
-			);
-			const { token } = await issue(user, session.id);
-			return context.json({ token }, 200, { "Cache-Control": "no-store" });
+users.openapi(
+	createRoute({
+		method: "post",
+		path: "/token",
+		operationId: "createToken",
+		tags: ["Users"],
+		security: callers.newcomers,
+		summary: "Signs in: a bearer token for the other routes",
+		request: body(credentials),
+		responses: {
+			200: answer("Signed in", z.object({ token: z.string() })),
+			...refusals(
+				...OF_BODIES,
+				"invalid_credentials",
+				"over_request_rate_limit",
+			),
 		},
-	);
+	}),
+	async (context) => {
+		const { accessToken } = await context.var.accounts.signIn(
+			context.req.valid("json"),
+		);
+		const { token } = accessToken;
+		return context.json({ token }, 200, { "Cache-Control": "no-store" });
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "post",
-			path: "/todos",
-			operationId: "createTodo",
-			tags: ["Users"],
-			security: callers.users,
-			summary: "Creates a todo of the caller's",
-			middleware: jsonBody,
-			request: body(todoFields),
-			responses: {
-				201: created(todo),
-				...refusals(...OF_BODIES, ...OF_CALLERS),
-			},
-		}),
-		async (context) => {
-			const { data } = await database(context)
-				.from("todos")
-				.insert(context.req.valid("json"))
-				.select(COLUMNS)
-				.single<Todo>()
-				.throwOnError();
-			return context.json(data, 201, { Location: `/users/todos/${data.id}` });
+users.openapi(
+	createRoute({
+		method: "post",
+		path: "/todos",
+		operationId: "createTodo",
+		tags: ["Users"],
+		security: callers.users,
+		summary: "Creates a todo of the caller's",
+		request: body(todoFields),
+		responses: {
+			201: created(todo),
+			...refusals(...OF_BODIES, ...OF_CALLERS),
 		},
-	);
+	}),
+	async (context) => {
+		const { data } = await context.var.database
+			.from("todos")
+			.insert(context.req.valid("json"))
+			.select(COLUMNS)
+			.single<Todo>()
+			.throwOnError();
+		return context.json(data, 201, { Location: `/users/todos/${data.id}` });
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/todos",
-			operationId: "listTodos",
-			tags: ["Users"],
-			security: callers.users,
-			summary: "The caller, with all of the caller's todos",
-			responses: {
-				200: answer("The user", userWithTodos),
-				...refusals(...OF_CALLERS, "session_not_found"),
-			},
-		}),
-		async (context) => {
-			const { id, email, fullname } = await accounts(
-				context.var.pipeline,
-			).getUser(sessionOf(context, issuer));
-			const { data } = await database(context)
-				.from("todos")
-				.select(COLUMNS)
-				.eq("creator", id)
-				.order("id")
-				.overrideTypes<Todo[], { merge: false }>()
-				.throwOnError();
-			return context.json({ id, email, fullname, todos: data }, 200);
+users.openapi(
+	createRoute({
+		method: "get",
+		path: "/todos",
+		operationId: "listTodos",
+		tags: ["Users"],
+		security: callers.users,
+		summary: "The caller, with all of the caller's todos",
+		responses: {
+			200: answer("The user", userWithTodos),
+			...refusals(...OF_CALLERS, "session_not_found"),
 		},
-	);
+	}),
+	async (context) => {
+		const { id, email, fullname } = await context.var.accounts.getUser();
+		const { data } = await context.var.database
+			.from("todos")
+			.select(COLUMNS)
+			.eq("creator", id)
+			.order("id")
+			.overrideTypes<Todo[], { merge: false }>()
+			.throwOnError();
+		return context.json({ id, email, fullname, todos: data }, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "get",
-			path: "/todos/{id}",
-			operationId: "getTodo",
-			tags: ["Users"],
-			security: callers.users,
-			summary: "The todo",
-			request: byId,
-			responses: {
-				200: answer("The todo", todo),
-				...refusals(...OF_IDS, ...OF_CALLERS),
-			},
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("todos")
-				.select(COLUMNS)
-				.eq("id", id)
-				.single<Todo>()
-				.throwOnError();
-			return context.json(data, 200);
+users.openapi(
+	createRoute({
+		method: "get",
+		path: "/todos/{id}",
+		operationId: "getTodo",
+		tags: ["Users"],
+		security: callers.users,
+		summary: "The todo",
+		request: byId,
+		responses: {
+			200: answer("The todo", todo),
+			...refusals(...OF_IDS, ...OF_CALLERS),
 		},
-	);
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("todos")
+			.select(COLUMNS)
+			.eq("id", id)
+			.single<Todo>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "put",
-			path: "/todos/{id}",
-			operationId: "replaceTodo",
-			tags: ["Users"],
-			security: callers.users,
-			summary: "Replaces the todo's fields",
-			middleware: jsonBody,
-			request: { ...byId, ...body(todoFields) },
-			responses: {
-				200: answer("The todo as it is now", todo),
-				...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
-			},
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			const { data } = await database(context)
-				.from("todos")
-				.update(context.req.valid("json"))
-				.eq("id", id)
-				.select(COLUMNS)
-				.single<Todo>()
-				.throwOnError();
-			return context.json(data, 200);
+users.openapi(
+	createRoute({
+		method: "put",
+		path: "/todos/{id}",
+		operationId: "replaceTodo",
+		tags: ["Users"],
+		security: callers.users,
+		summary: "Replaces the todo's fields",
+		request: { ...byId, ...body(todoFields) },
+		responses: {
+			200: answer("The todo as it is now", todo),
+			...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
 		},
-	);
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		const { data } = await context.var.database
+			.from("todos")
+			.update(context.req.valid("json"))
+			.eq("id", id)
+			.select(COLUMNS)
+			.single<Todo>()
+			.throwOnError();
+		return context.json(data, 200);
+	},
+);
 
-	app.openapi(
-		createRoute({
-			method: "delete",
-			path: "/todos/{id}",
-			operationId: "deleteTodo",
-			tags: ["Users"],
-			security: callers.users,
-			summary: "Deletes the todo",
-			request: byId,
-			responses: {
-				204: { description: "Deleted" },
-				...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
-			},
-		}),
-		async (context) => {
-			const { id } = context.req.valid("param");
-			await database(context)
-				.from("todos")
-				.delete()
-				.eq("id", id)
-				.select("id")
-				.single()
-				.throwOnError();
-			return context.body(null, 204);
+users.openapi(
+	createRoute({
+		method: "delete",
+		path: "/todos/{id}",
+		operationId: "deleteTodo",
+		tags: ["Users"],
+		security: callers.users,
+		summary: "Deletes the todo",
+		request: byId,
+		responses: {
+			204: { description: "Deleted" },
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
 		},
-	);
-
-	return app;
-}
+	}),
+	async (context) => {
+		const { id } = context.req.valid("param");
+		await context.var.database
+			.from("todos")
+			.delete()
+			.eq("id", id)
+			.select("id")
+			.single()
+			.throwOnError();
+		return context.body(null, 204);
+	},
+);

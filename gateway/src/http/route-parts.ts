@@ -1,0 +1,130 @@
+// The words in which a route describes itself for OpenAPI: who may call it, what it takes and answers. Checks nothing itself.
+import { z } from "@hono/zod-openapi";
+import { Refusal, type RefusalCode } from "./refusals.ts";
+
+/** Credentials, and the header that each is sent in. */
+export const SECURITY_SCHEMES = {
+	bearer: {
+		type: "http",
+		scheme: "bearer",
+		bearerFormat: "JWT",
+		description: "A token of Postern or of another issuer that it accepts.",
+	},
+	apiKey: {
+		type: "apiKey",
+		in: "header",
+		name: "apikey",
+		description:
+			"A secret API key stands for its role; a publishable one stands for nobody, and may come with a bearer token.",
+	},
+} as const;
+
+type Security = Partial<Record<keyof typeof SECURITY_SCHEMES, string[]>>[];
+
+/** Who may call a route: any one of these credentials does. */
+export const callers = {
+	/** With or without credentials: the database decides what they see. */
+	anyone: [{}, { bearer: [] }, { apiKey: [] }],
+	/** Whoever may write. */
+	writers: [{ bearer: [] }, { apiKey: [] }],
+	/** A person who has signed in. */
+	users: [{ bearer: [] }],
+	/** Who has no credentials yet. */
+	newcomers: [],
+} satisfies Record<string, Security>;
+
+/** PostgREST's error shape, which the gateway's own refusals share. */
+const errorBody = z
+	.object({
+		code: z.string(),
+		message: z.string(),
+		details: z.string().nullable(),
+		hint: z.string().nullable(),
+	})
+	.openapi("Error");
+
+/** An answer of a route. */
+export function answer<Schema extends z.ZodType>(
+	description: string,
+	schema: Schema,
+) {
+	return { description, content: { "application/json": { schema } } };
+}
+
+/** The answer of a route that created something. */
+export function created<Schema extends z.ZodType>(schema: Schema) {
+	return {
+		...answer("Created", schema),
+		headers: z.object({
+			Location: z.string().openapi({ description: "Where it is found" }),
+		}),
+	};
+}
+
+/** A JSON body. */
+export function body<Schema extends z.ZodType>(schema: Schema) {
+	return {
+		body: { required: true, content: { "application/json": { schema } } },
+	} as const;
+}
+
+/** What any route refuses, whatever is asked. */
+const COMMON: readonly RefusalCode[] = [
+	"token_malformed",
+	"token_rejected",
+	"token_expired",
+	"key_rejected",
+	"credentials_conflict",
+	"role_refused",
+	"issuer_unreachable",
+	"origin_unreachable",
+	"origin_timeout",
+	"internal_error",
+];
+
+/** What a route with a body refuses. */
+export const OF_BODIES = [
+	"body_malformed",
+	"body_invalid",
+	"body_too_large",
+	"media_type_unsupported",
+] as const satisfies RefusalCode[];
+
+/** What a route refuses that not everybody may call. */
+export const OF_CALLERS = [
+	"unauthenticated",
+	"denied",
+] as const satisfies RefusalCode[];
+
+/** What a route refuses about one thing, by its id. */
+export const OF_IDS = [
+	"parameter_invalid",
+	"not_found",
+] as const satisfies RefusalCode[];
+
+/** The answers of a route that refuses with these, besides those of every route. */
+export function refusalAnswers(own: readonly Refusal[]): Record<never, never> {
+	const all = [...own, ...COMMON.map((code) => new Refusal(code))];
+	const byCode = new Map(all.map((refusal) => [refusal.code, refusal]));
+	const byStatus = Map.groupBy(byCode.values(), ({ status }) => status);
+	const answers = [...byStatus].map(([status, refused]) => [
+		status,
+		refusalAnswer(refused),
+	]);
+	return Object.fromEntries(answers);
+}
+
+function refusalAnswer(refused: readonly Refusal[]) {
+	const lines = refused.map(({ code, message }) => `- \`${code}\`: ${message}`);
+	const [{ code, message } = {}] = refused;
+	const example = { code, message, details: null, hint: null };
+	return {
+		description: lines.join("\n"),
+		content: { "application/json": { schema: errorBody, example } },
+	};
+}
+
+/** The answers of a route that refuses with Postern's own codes; `defineRefusals` gives one that knows an application's as well. */
+export function refusals(...codes: RefusalCode[]): Record<never, never> {
+	return refusalAnswers(codes.map((code) => new Refusal(code)));
+}
