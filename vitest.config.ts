@@ -63,12 +63,13 @@ export default defineConfig({
 				test: {
 					name: "worker",
 					include: ["worker/test/**/*.test.ts", "gateway/test/**/*.test.ts"],
+					exclude: ["gateway/test/sql/**"],
 				},
 			},
 			{
 				test: {
 					name: "db",
-					include: ["db/test/**/*.test.ts"],
+					include: ["gateway/test/sql/**/*.test.ts", "db/test/**/*.test.ts"],
 					globalSetup: ["db/test/support/setup.ts"],
 					testTimeout: 30_000,
 					hookTimeout: 60_000,

@@ -16,7 +16,7 @@ Everything in this schema is exposed by PostgREST: tables with row level securit
 create schema auth;
 comment on schema auth is 'Private: who the callers are. Never exposed.';
 
-create schema postern;
+create schema if not exists postern;
 comment on schema postern is 'Private: what the gateway itself needs. Never exposed to callers.';
 
 -- auth and postern are not granted to anybody.

@@ -1,9 +1,11 @@
-// Brings a database up to date: roles, migrations, example rows, in that order. Running it again changes nothing.
+// Brings a database up to date: roles, the gateway's own programs, migrations, example rows, in that order. Running it again
+// changes nothing.
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { migrate as migratePrograms } from "../migrate.ts";
 import type { Log } from "./service.ts";
 
 const execute = promisify(execFile);
@@ -31,6 +33,7 @@ export async function prepareDatabase({
 		);
 		await client.query(await sql("roles.sql"));
 	});
+	await migratePrograms({ databaseUrl: url, accounts: true, log });
 	await migrate(url, log);
 	await withClient(url, async (client) => {
 		await client.query(await sql("seed.sql"));
