@@ -2,7 +2,12 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-	entry: { index: "src/index.ts" },
+	entry: {
+		index: "src/index.ts",
+		worker: "src/worker.ts",
+		routes: "src/routes.ts",
+		"client/causal": "client/causal.ts",
+	},
 	platform: "neutral",
 	tsconfig: "tsconfig.build.json",
 	dts: true,

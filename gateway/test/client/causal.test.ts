@@ -1,9 +1,9 @@
-// gateway/client/causal.js: whatever was received before a request begins is what its tokens stand for, in every order of events.
+// gateway/client/causal.ts: whatever was received before a request begins is what its tokens stand for, in every order of events.
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { createClient } from "@supabase/supabase-js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { causal } from "../../client/causal.js";
+import { causal } from "../../client/causal.ts";
 
 const URL_OF_ALL = "https://gateway.example/rest/v1/notes";
 
@@ -15,9 +15,9 @@ function sentBy(request: Request): string[] {
 function startServer() {
 	const received: Request[] = [];
 	const waiting: PromiseWithResolvers<Response>[] = [];
-	const fetch = causal((input) => {
+	const fetch = causal((input, init) => {
 		const pending = Promise.withResolvers<Response>();
-		received.push(new Request(input));
+		received.push(new Request(input, init));
 		waiting.push(pending);
 		return pending.promise;
 	});
@@ -63,8 +63,8 @@ describe("a write", () => {
 	])("whose redirect %s makes the next read look anew", async (_, answer) => {
 		const sent: string[][] = [];
 		const answers = [answered("a", {}), answer, answered("c", {})];
-		const fetch = causal(async (input) => {
-			sent.push(sentBy(new Request(input)));
+		const fetch = causal(async (input, init) => {
+			sent.push(sentBy(new Request(input, init)));
 			return answers.shift() ?? new Response();
 		});
 		await fetch(URL_OF_ALL);
@@ -216,6 +216,84 @@ describe("causal", () => {
 			received[1]?.headers.get("apikey"),
 			own.headers.has("Postern-Token"),
 		]).toEqual([["a"], "key", false]);
+	});
+});
+
+describe("the wrapped fetch", () => {
+	/** A causal fetch that has seen the token `a`, and what it calls the wrapped one with. */
+	async function startWrapped() {
+		const calls: Parameters<typeof fetch>[] = [];
+		const wrapped = causal(async (...call) => {
+			calls.push(call);
+			return new Response("[]", { headers: { "Postern-Token": "a" } });
+		});
+		await wrapped(URL_OF_ALL);
+		calls.pop();
+		return { wrapped, calls };
+	}
+
+	it("gets the URL as it was given", async () => {
+		const { wrapped, calls } = await startWrapped();
+		const url = new URL(URL_OF_ALL);
+		await wrapped(URL_OF_ALL);
+		await wrapped(url);
+		expect(calls.map(([input]) => input)).toEqual([URL_OF_ALL, url]);
+	});
+
+	it("gets every option as it was given, those of frameworks included", async () => {
+		const { wrapped, calls } = await startWrapped();
+		const init = {
+			method: "POST",
+			body: "{}",
+			next: { revalidate: 60, tags: ["notes"] },
+		};
+		await wrapped(URL_OF_ALL, init);
+		expect(calls[0]?.[1]).toMatchObject(init);
+	});
+
+	it("gets the caller's headers beside the token, whatever their form", async () => {
+		const { wrapped, calls } = await startWrapped();
+		const headers = { authorization: "Bearer x", accept: "text/csv" };
+		await wrapped(URL_OF_ALL, { headers });
+		await wrapped(URL_OF_ALL, { headers: Object.entries(headers) });
+		await wrapped(URL_OF_ALL, { headers: new Headers(headers) });
+		await wrapped(new Request(URL_OF_ALL, { headers }));
+		expect(
+			calls.map(([, init]) =>
+				Object.fromEntries(new Headers(init?.headers).entries()),
+			),
+		).toEqual(Array(4).fill({ ...headers, "postern-token": "a" }));
+	});
+
+	it("gets the headers of the options in place of those of a Request", async () => {
+		const { wrapped, calls } = await startWrapped();
+		const request = new Request(URL_OF_ALL, {
+			headers: { accept: "text/csv" },
+		});
+		await wrapped(request, { headers: { prefer: "count=exact" } });
+		const [input, init] = calls[0] ?? [];
+		expect([
+			input,
+			Object.fromEntries(new Headers(init?.headers).entries()),
+		]).toEqual([request, { prefer: "count=exact", "postern-token": "a" }]);
+	});
+
+	it.each<[string, Parameters<typeof fetch>]>([
+		["a Request's method", [new Request(URL_OF_ALL, { method: "POST" })]],
+		["the options' method in lower case", [URL_OF_ALL, { method: "post" }]],
+		[
+			"the options' method before a Request's",
+			[new Request(URL_OF_ALL), { method: "DELETE" }],
+		],
+	])("makes a write of %s", async (_, call) => {
+		const sent: (string | null)[] = [];
+		const wrapped = causal(async (_input, init) => {
+			sent.push(new Headers(init?.headers).get("postern-token"));
+			throw new TypeError("network connection lost");
+		});
+		await wrapped(...call).catch(() => {});
+		await wrapped(URL_OF_ALL).catch(() => {});
+		expect(sent).toEqual([null, "0"]);
 	});
 });
 

@@ -1,6 +1,6 @@
 // A world in one process and in a time of its own: a database, its change feed, isolates with the real cache, one KV that is
 // behind, clients that carry tokens. Everything takes random time; the same seed takes the same.
-import { causal } from "../../client/causal.js";
+import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
