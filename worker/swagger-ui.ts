@@ -1,5 +1,5 @@
-// Puts Swagger UI's files, from its npm package, beside the page of ours that starts it. `wrangler` runs this before it
-// serves or deploys the Worker (worker/wrangler.jsonc).
+// Copies Swagger UI's files from its npm package to the page at /docs, which starts it. `wrangler` runs this before it serves or
+// deploys the Worker (wrangler.jsonc).
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -16,13 +16,12 @@ const FILES = [
 const from = dirname(
 	createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"),
 );
-// wrangler runs this in the folder that it was started in: the root of the repository.
-const to = join("worker", "assets", "docs", "swagger-ui");
+const to = join(import.meta.dirname, "assets", "docs", "swagger-ui");
 
 await mkdir(to, { recursive: true });
 for (const file of FILES) {
 	const [source, target] = [join(from, file), join(to, file)];
-	// A `wrangler dev` that runs already starts anew whenever an asset is written.
+	// A running `wrangler dev` restarts when an asset is written.
 	if (!(await hasSameBytes(source, target))) await copyFile(source, target);
 }
 
