@@ -336,7 +336,7 @@ describe("takes a caller for nobody else", () => {
 });
 
 describe("when policies, grants, views and functions change", () => {
-	const STALENESS_SECONDS = 1;
+	const MAX_STALENESS_SECONDS = 1;
 	let busy: Sides;
 	let idle: Sides;
 	let duels: readonly Duel[];
@@ -345,7 +345,7 @@ describe("when policies, grants, views and functions change", () => {
 	let changedAt: number;
 
 	beforeAll(async () => {
-		const STALENESS = { STALENESS_SECONDS: `${STALENESS_SECONDS}` };
+		const STALENESS = { MAX_STALENESS_SECONDS: `${MAX_STALENESS_SECONDS}` };
 		const gateways = [
 			await startGateway(STALENESS),
 			await startGateway(STALENESS),
@@ -374,7 +374,7 @@ describe("when policies, grants, views and functions change", () => {
 		const meanwhile: Answer[] = [];
 		for (const [caller, read] of asks)
 			meanwhile.push((await askGateway(busy, read, caller)).answer);
-		const boundAt = changedAt + STALENESS_SECONDS * 1_000;
+		const boundAt = changedAt + MAX_STALENESS_SECONDS * 1_000;
 		await wait(Math.max(0, boundAt - Date.now()));
 		const { violations } = await fightAll(busy, duels);
 		expect(violations.slice(0, 3)).toEqual([]);

@@ -95,7 +95,7 @@ async function start(
 	const common = { log, kv: { [KV_BINDING]: kvServer.address } };
 	const variables = (originLink: Link) => ({
 		...workerVariables(originLink.url, credentials),
-		STALENESS_SECONDS: String(options.stalenessSeconds),
+		MAX_STALENESS_SECONDS: String(options.stalenessSeconds),
 	});
 
 	const pollLink = await linkTo(postgrest);

@@ -109,7 +109,7 @@ const LOCATIONS = [
 	"me",
 ] as const;
 
-const environment = z.object({
+export const environment = z.object({
 	ORIGIN_URL: originUrl,
 	ORIGIN_SIGNING_KEY: json(privateKey),
 	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
@@ -148,7 +148,7 @@ const environment = z.object({
 			"names a schema twice",
 		)
 		.default(["api"]),
-	STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
+	MAX_STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
@@ -313,7 +313,7 @@ export function readConfig(env: object): Readonly<Config> {
 		anonRole: data.ANON_ROLE,
 		profileAliases: data.PROFILE_ALIASES,
 		schemas: data.DB_SCHEMAS,
-		maxStalenessMs: data.STALENESS_SECONDS * 1_000,
+		maxStalenessMs: data.MAX_STALENESS_SECONDS * 1_000,
 		feedLocation: data.FEED_LOCATION,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,

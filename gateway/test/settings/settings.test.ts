@@ -135,10 +135,16 @@ describe("a variable that is set", () => {
 		["5", 5_000],
 		["3600", 3_600_000],
 		[60, 60_000],
-	])("takes STALENESS_SECONDS: %j is %i milliseconds", (given, expected) => {
-		const { maxStalenessMs } = readConfig({ ...ENV, STALENESS_SECONDS: given });
-		expect(maxStalenessMs).toBe(expected);
-	});
+	])(
+		"takes MAX_STALENESS_SECONDS: %j is %i milliseconds",
+		(given, expected) => {
+			const { maxStalenessMs } = readConfig({
+				...ENV,
+				MAX_STALENESS_SECONDS: given,
+			});
+			expect(maxStalenessMs).toBe(expected);
+		},
+	);
 
 	it.each([
 		...["wnam", "enam", "sam", "weur", "eeur", "apac"],
@@ -378,12 +384,12 @@ describe("a variable that is wrong", () => {
 		["DB_SCHEMAS", 5, "is not text"],
 		["DB_SCHEMAS", "api,postern", "names postern, which is not for callers"],
 		["DB_SCHEMAS", "api,v2,api", "names a schema twice"],
-		["STALENESS_SECONDS", "", "is below 1"],
-		["STALENESS_SECONDS", "0", "is below 1"],
-		["STALENESS_SECONDS", "-5", "is below 1"],
-		["STALENESS_SECONDS", "3601", "is above 3600"],
-		["STALENESS_SECONDS", "2.5", "is not a whole number"],
-		["STALENESS_SECONDS", "5s", "is not a number"],
+		["MAX_STALENESS_SECONDS", "", "is below 1"],
+		["MAX_STALENESS_SECONDS", "0", "is below 1"],
+		["MAX_STALENESS_SECONDS", "-5", "is below 1"],
+		["MAX_STALENESS_SECONDS", "3601", "is above 3600"],
+		["MAX_STALENESS_SECONDS", "2.5", "is not a whole number"],
+		["MAX_STALENESS_SECONDS", "5s", "is not a number"],
 		["FEED_LOCATION", "", NO_LOCATION],
 		["FEED_LOCATION", "WEUR", NO_LOCATION],
 		["FEED_LOCATION", "frankfurt", NO_LOCATION],
