@@ -4,11 +4,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Identity } from "../gateway/src/identity/identity.ts";
 import type { Catalog } from "../gateway/src/planner/catalog.ts";
-import {
-	type CacheablePlan,
-	createPlanner,
-	type Plan,
-} from "../gateway/src/planner/plan.ts";
+import type { CacheablePlan, Plan } from "../gateway/src/planner/plan.ts";
+import { createPlanner } from "../gateway/src/planner/planner.ts";
 import { HARD_READS } from "./support/planning/hard-reads.ts";
 import {
 	mutate,

@@ -33,7 +33,7 @@ import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import { PIPELINE_URL, type Pipeline } from "./pipeline.ts";
 import { parseCatalog } from "./planner/catalog.ts";
-import { createPlanner } from "./planner/plan.ts";
+import { createPlanner } from "./planner/planner.ts";
 import type { Config } from "./settings/settings.ts";
 
 const REST = "/rest/v1";

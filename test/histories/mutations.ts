@@ -37,7 +37,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the claims that policies read are not in the key",
-		file: "planner/key.ts",
+		file: "planner/cache-key.ts",
 		from: "Object.entries(callerKey.claims)",
 		to: "[]",
 		scenario: scenarios.sameUrl,
@@ -45,7 +45,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the role is not in the key",
-		file: "planner/key.ts",
+		file: "planner/cache-key.ts",
 		from: "callerKey.role,",
 		to: "",
 		scenario: scenarios.otherRole,
@@ -126,15 +126,15 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "a read by key does not depend on changes of any row",
 		file: "planner/row-tags.ts",
-		from: "(*)`];",
-		to: "(no row)`];",
+		from: "rowTag(tag, values), anyRowTag(tag)]",
+		to: "rowTag(tag, values)]",
 		scenario: scenarios.manyRows,
 		found: "stale",
 	},
 	{
 		name: "an embedded relation is not in the tags",
 		file: "planner/dependencies.ts",
-		from: "this.#used.add(dependence);",
+		from: "this.#members.add(member);",
 		to: "",
 		scenario: scenarios.embeddedWrite,
 		found: "stale",

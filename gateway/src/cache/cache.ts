@@ -2,20 +2,16 @@
 // for it; whatever is not certain is asked of the origin. A write is followed by a look at the feed, so that its token covers it.
 
 import {
-	parseConsistencyTokens,
+	consistencyTokensIn,
 	setConsistencyTokens,
-} from "../consistency/client-tokens.ts";
+} from "../consistency/consistency-token.ts";
 import type { Freshness, View } from "../consistency/freshness.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Catalog } from "../planner/catalog.ts";
-import type {
-	BypassPlan,
-	CacheablePlan,
-	Plan,
-	Planner,
-} from "../planner/plan.ts";
+import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
+import type { Planner } from "../planner/planner.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import {
 	allowedAgeMs,
@@ -186,7 +182,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		identity: Identity,
 		directives: Directives,
 	): Promise<Planned> {
-		const tokens = parseConsistencyTokens(request.headers);
+		const tokens = consistencyTokensIn(request.headers);
 		let catalog = freshness.lastCatalog();
 		let plan = catalog && planned(catalog, request, identity);
 		if (plan?.kind === "bypass") {
@@ -284,7 +280,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const { view, identity, request, allowedMs } = question;
 		if (isCovered(entry, view) || entry.reader === (await readerOf(identity)))
 			return view;
-		const tokens = [...parseConsistencyTokens(request.headers), entry.token];
+		const tokens = [...consistencyTokensIn(request.headers), entry.token];
 		const newer = await freshness.view({ maxAgeMs: allowedMs, tokens });
 		return newer && isGood(entry, { ...question, view: newer })
 			? newer

@@ -1,19 +1,17 @@
-// One client's request and the several that a route makes of it: each sees what those before it saw, and the client is told
-// of all of them.
-
+// A consistency scope is one client request with the pipeline requests that its route makes. Each of them sees what those
+// before it saw, and the client receives the tokens of all of them.
 import { setDownstream } from "../cache/respond.ts";
-import { FORCING_TOKEN } from "../feed/consistency-token.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import {
-	parseConsistencyTokens,
-	parseTokenCookies,
+	consistencyTokensIn,
+	FORCING_TOKEN,
 	setConsistencyTokens,
-	setTokenCookie,
 	TOKEN_HEADER,
-} from "./client-tokens.ts";
+} from "./consistency-token.ts";
+import { parseTokenCookies, setTokenCookie } from "./token-cookie.ts";
 
-/** The client's fields that a route's own requests carry as well. */
+/** The client's headers that the route's requests carry as well. */
 const CARRIED = ["cache-control", "pragma"];
 
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
@@ -21,7 +19,7 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 export interface ConsistencyScope {
 	/** The pipeline on behalf of this client. */
 	readonly pipeline: Pipeline;
-	/** Tells the client what it has seen. */
+	/** Writes the tokens of everything that the client has seen into its answer. */
 	close(headers: Headers): void;
 }
 
@@ -33,9 +31,12 @@ export function openConsistencyScope(
 ): ConsistencyScope {
 	const cookies = hasCookies
 		? parseTokenCookies(client.headers)
-		: { names: [], tokens: [] };
+		: { names: [], consistencyTokens: [] };
 	let tokens = [
-		...new Set([...parseConsistencyTokens(client.headers), ...cookies.tokens]),
+		...new Set([
+			...consistencyTokensIn(client.headers),
+			...cookies.consistencyTokens,
+		]),
 	];
 	const statuses: string[] = [];
 	let hasSeen = false;
@@ -49,7 +50,7 @@ export function openConsistencyScope(
 				if (value !== null) request.headers.set(name, value);
 			}
 			const answer = await pipeline(request, identity).catch((error) => {
-				// It may have been done all the same: whatever is read next has to be newer.
+				// A write that failed here may still have been committed: the next read has to be newer.
 				if (!SAFE_METHODS.includes(request.method)) {
 					tokens = [...new Set([...tokens, FORCING_TOKEN])];
 					hasSeen = true;
@@ -59,10 +60,10 @@ export function openConsistencyScope(
 			const status = answer.headers.get("Cache-Status");
 			if (status !== null) statuses.push(status);
 			if (answer.headers.has(TOKEN_HEADER)) {
-				// An answer's tokens stand for those of its request as well, but not for those that came meanwhile.
+				// An answer's tokens include what its request sent, but not tokens that arrived meanwhile.
 				const others = tokens.filter((token) => !known.includes(token));
 				tokens = [
-					...new Set([...others, ...parseConsistencyTokens(answer.headers)]),
+					...new Set([...others, ...consistencyTokensIn(answer.headers)]),
 				];
 				hasSeen = true;
 			}

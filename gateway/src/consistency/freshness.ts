@@ -5,15 +5,15 @@
 // takes that from the moment before it asked. Both stand still while code runs, so a moment may be noted too early, never too late.
 
 import { createSingleFlight } from "../cache/single-flight.ts";
+import type { Feed, SyncAnswer } from "../feed/feed.ts";
+import { LastChanges } from "../feed/last-changes.ts";
+import type { Catalog } from "../planner/catalog.ts";
 import {
 	covers,
 	FORCING_TOKEN,
 	type Position,
 	toConsistencyToken,
-} from "../feed/consistency-token.ts";
-import type { Feed, SyncAnswer } from "../feed/feed.ts";
-import { LastChanges } from "../feed/last-changes.ts";
-import type { Catalog } from "../planner/catalog.ts";
+} from "./consistency-token.ts";
 
 /** The feed as the isolate knows it. Entries are stamped with its feedEpoch and seq, as they were before the origin was asked. */
 export interface View {

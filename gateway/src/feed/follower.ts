@@ -3,7 +3,7 @@
 //
 // All requests of a Durable Object run in one context, so here, unlike in the gateway, one may await what another began.
 
-import { covers } from "./consistency-token.ts";
+import { covers } from "../consistency/consistency-token.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "./feed.ts";
 import type { FeedState, FeedStore } from "./feed-store.ts";
 import { LastChanges } from "./last-changes.ts";

@@ -1,7 +1,9 @@
-// When each tag changed last, within bounds: what does not fit is taken to have changed more, or later, than it did. Never less.
+// The last change of each tag, within a bound on tags. A tag that does not fit is taken to have changed later than it did,
+// never earlier.
 import type { Change } from "./feed.ts";
+import { anyRowTagOf } from "./tag.ts";
 
-/** More tags than this are not kept apart. */
+/** Beyond this, rows are merged into their relation's any-row tag, and then the oldest tags are dropped. */
 const MAX_TAGS = 10_000;
 
 export class LastChanges {
@@ -14,28 +16,28 @@ export class LastChanges {
 		this.#maxTags = maxTags;
 	}
 
-	/** What was numbered below is out of date, whatever it depends on: changes up to here were forgotten. */
+	/** Changes up to this number may be dropped, so an answer numbered below is outdated, whatever it depends on. */
 	get prunedBelow(): number {
 		return this.#prunedBelow;
 	}
 
-	/** The number of the tag's last change; of a tag that is not known, the floor. */
+	/** The number of the tag's last change, and at least `prunedBelow`. */
 	lastChange(tag: string): number {
 		return Math.max(this.#last.get(tag) ?? 0, this.#prunedBelow);
 	}
 
-	/** Takes changes in any order, those that it knows already included. */
+	/** Takes changes in any order, and repeated ones. */
 	record(changes: Iterable<Change>): void {
 		for (const [tag, seq] of changes) this.#raise(tag, seq);
-		if (this.#last.size > this.#maxTags) this.#collapseRows();
-		if (this.#last.size > this.#maxTags) this.#forget();
+		if (this.#last.size > this.#maxTags) this.#mergeRows();
+		if (this.#last.size > this.#maxTags) this.#dropOldest();
 	}
 
 	raisePrunedBelow(prunedBelow: number): void {
 		this.#prunedBelow = Math.max(this.#prunedBelow, prunedBelow);
 	}
 
-	/** All changes that are kept and numbered above `seq`. */
+	/** All known changes numbered above `seq`. */
 	since(seq: number): Change[] {
 		const changes: Change[] = [];
 		for (const change of this.#last) {
@@ -48,10 +50,10 @@ export class LastChanges {
 		this.#last.set(tag, Math.max(this.#last.get(tag) ?? 0, seq));
 	}
 
-	/** The older half of the rows is taken together: any row of their relation may have changed when the last of them did. */
-	#collapseRows(): void {
+	/** Merges the older half of the rows into their relation's any-row tag, which then changed when the last of them did. */
+	#mergeRows(): void {
 		const rows = this.#oldestFirst().flatMap(([tag, seq]) => {
-			const anyRow = anyRowOf(tag);
+			const anyRow = anyRowTagOf(tag);
 			return anyRow === undefined ? [] : [{ tag, seq, anyRow }];
 		});
 		for (const row of rows.slice(0, Math.ceil(rows.length / 2))) {
@@ -60,8 +62,8 @@ export class LastChanges {
 		}
 	}
 
-	/** Down to half, so that it is seldom done. */
-	#forget(): void {
+	/** Drops down to half of the bound, so that this is rare. */
+	#dropOldest(): void {
 		const excess = this.#last.size - Math.floor(this.#maxTags / 2);
 		for (const [tag, seq] of this.#oldestFirst().slice(0, excess)) {
 			this.#last.delete(tag);
@@ -72,13 +74,4 @@ export class LastChanges {
 	#oldestFirst(): Change[] {
 		return [...this.#last].sort(([, a], [, b]) => a - b);
 	}
-}
-
-/** The relation and the key of a row. In names and values a parenthesis is quoted, and so is a key that happens to be "*". */
-const ROW = /^((?:[^("]|"[^"]*")+)\((?!\*\)$).+\)$/s;
-
-/** The tag of all rows of the relation, where the tag is that of one. */
-function anyRowOf(tag: string): string | undefined {
-	const relation = ROW.exec(tag)?.[1];
-	return relation && `${relation}(*)`;
 }

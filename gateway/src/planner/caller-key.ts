@@ -3,14 +3,14 @@ import type { Identity } from "../identity/identity.ts";
 
 export interface CallerKey {
 	readonly role: string;
-	/** A claim that the caller does not have is not there. */
+	/** A claim that the caller does not have is absent. */
 	readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** What the origin's token says of these, whoever the caller is: see origin/sign.ts. */
+/** Every origin token has this audience, whoever the caller is: see origin/sign.ts. */
 const AUDIENCE = "postgrest";
 
-/** @param names of claims, sorted */
+/** @param names of the claims that the answer depends on, sorted */
 export function callerKeyOf(
 	{ role, claims }: Identity,
 	names: readonly string[],
@@ -19,10 +19,10 @@ export function callerKeyOf(
 		.map((name): [string, unknown] => {
 			if (name === "role") return [name, role];
 			if (name === "aud") return [name, AUDIENCE];
-			// Not what every object has, such as a constructor.
+			// A claim named "constructor" must not find the object's own property of that name.
 			return [name, Object.hasOwn(claims, name) ? claims[name] : undefined];
 		})
-		// JSON has no undefined, and so neither has the token.
+		// JSON has no undefined, so the origin token does not carry these either.
 		.filter(([, value]) => value !== undefined);
 	return { role, claims: Object.fromEntries(known) };
 }

@@ -1,16 +1,17 @@
-// What the database says of itself (postern.catalog): what answers from each relation and function depend on, ready to be
-// looked up by name. Says nothing of requests.
+// The catalog: what the answers from each relation and function of the database depend on, parsed from what postern.catalog
+// returns, to be looked up by name. Knows nothing about requests.
 import { z } from "zod";
+import { relationTag } from "../feed/tag.ts";
 
 const names = z.array(z.string());
 
-/** What something reads, and why its value might depend on more. */
+/** What something reads, and why its value may depend on more. */
 const reading = {
 	/** Tags. */
 	reads: names,
 	/** Names of the caller's claims. */
 	claims: names,
-	/** Why it cannot be cached; none, if it can. */
+	/** Why it cannot be cached. Empty if it can. */
 	reasons: names,
 };
 
@@ -21,7 +22,7 @@ const policy = z.object({
 	...reading,
 });
 
-const dependence = {
+const dependencies = {
 	...reading,
 	stalenessSeconds: z.number().positive().nullable(),
 	policies: z.array(policy),
@@ -36,7 +37,7 @@ const relationShape = z.object({
 	columns: z.array(z.object({ name: z.string(), type: z.string() })),
 	keys: z.array(z.object({ isPrimary: z.boolean(), columns: names })),
 	computed: z.record(z.string(), z.string()),
-	...dependence,
+	...dependencies,
 });
 
 const routineShape = z.object({
@@ -51,7 +52,7 @@ const routineShape = z.object({
 	returnsRelation: z.string().nullable(),
 	returnsSet: z.boolean(),
 	volatility: z.enum(["immutable", "stable", "volatile"]),
-	...dependence,
+	...dependencies,
 });
 
 const keyEnd = z.object({
@@ -78,34 +79,34 @@ const catalogShape = z.object({
 	hasOwnCasts: z.boolean(),
 });
 
-/** One reason why answers differ from caller to caller. */
+/** A row policy: one cause of different answers for different callers. */
 export type Policy = Readonly<z.infer<typeof policy>>;
 
 /** What the value of a relation or function depends on. */
-export interface Dependence {
+export interface Dependencies {
 	readonly reads: readonly string[];
 	readonly claims: readonly string[];
 	readonly reasons: readonly string[];
 	readonly stalenessSeconds: number | null;
-	/** Of every table on the way, whoever the caller is. */
+	/** The policies of every table that is read, for all roles. */
 	readonly policies: readonly Policy[];
 }
 
-export interface Relation extends Dependence {
+export interface Relation extends Dependencies {
 	readonly schema: string;
 	readonly name: string;
 	readonly kind: z.infer<typeof relationShape>["kind"];
 	readonly tag: string | null;
 	/** The columns that name a row in tags. */
 	readonly rowKey: readonly string[] | null;
-	/** Types by name, as format_type has them. */
+	/** Types by column name, as format_type writes them. */
 	readonly columns: ReadonlyMap<string, string>;
 	readonly primaryKey: readonly string[];
-	/** Functions of a row that can be read like columns, by name. Those of other schemas are not on the search path. */
+	/** Computed columns: functions of a row, by name. Only those of the relation's own schema are on the search path. */
 	readonly computed: ReadonlyMap<string, Routine>;
 }
 
-export interface Routine extends Dependence {
+export interface Routine extends Dependencies {
 	readonly schema: string;
 	readonly name: string;
 	readonly signature: string;
@@ -115,9 +116,9 @@ export interface Routine extends Dependence {
 		readonly hasDefault: boolean;
 	}[];
 	readonly isVariadic: boolean;
-	/** Type, as format_type has it. */
+	/** A type, as format_type writes it. */
 	readonly returns: string;
-	/** Tag-like name of the relation whose rows it returns. */
+	/** The relation whose rows it returns, named as in a tag. */
 	readonly returnsRelation: string | null;
 	readonly returnsSet: boolean;
 	readonly volatility: "immutable" | "stable" | "volatile";
@@ -127,30 +128,30 @@ export type KeyEnd = Readonly<z.infer<typeof keyEnd>>;
 export type ForeignKey = Readonly<z.infer<typeof foreignKeyShape>>;
 
 export interface Catalog {
-	/** Differs whenever the database's own catalog may. */
+	/** Changes whenever the database's own catalog may have changed. */
 	readonly version: string;
 	relation(schema: string, name: string): Relation | undefined;
-	/** By `schema.name`, each quoted as in tags. */
+	/** By `schema.name`, quoted as in tags. */
 	relationNamed(quotedName: string): Relation | undefined;
-	/** All that share a name. */
+	/** All functions of a name. */
 	routines(schema: string, name: string): readonly Routine[];
-	/** Keys from or to a table of this tag. */
+	/** Keys from and to the tables of this tag. */
 	foreignKeysOf(tag: string): readonly ForeignKey[];
-	/** Relations whose rows come from a table of this tag, among others. */
+	/** Relations with rows from a table of this tag. */
 	relationsReading(tag: string): readonly Relation[];
-	/** Relations of which nobody can tell what foreign keys their columns stand for. */
+	/** Relations for which it is unknown which foreign keys their columns stand for. */
 	readonly opaque: ReadonlySet<Relation>;
-	/** Own bound of the relations of a tag, in seconds: null if they have none, undefined if there are none in the catalog. */
+	/** The maximum staleness of a tag's relations, in seconds; null if they do not set one, undefined if the catalog has none of them. */
 	maxStalenessOf(tag: string): number | null | undefined;
-	/** The roles whose policies apply to a role, itself among them; undefined for a role that may not enter the schemas. */
+	/** The roles whose policies apply to a role, including itself; undefined for a role without usage of the schemas. */
 	memberships(role: string): ReadonlySet<string> | undefined;
-	/** Media types that functions of the database may answer in, in lower case. */
+	/** Media types that functions of the database may answer in. Lower case. */
 	readonly mediaTypes: ReadonlySet<string>;
-	/** Somebody made a cast from one of PostgreSQL's own types to another. */
+	/** There is a user-defined cast between built-in types. */
 	readonly hasUserDefinedCasts: boolean;
 }
 
-/** @throws {Error} when this is no catalog, or one of another version */
+/** @throws {Error} when this is not a catalog, or one of another shape */
 export function parseCatalog(json: unknown): Catalog {
 	const read = catalogShape.parse(json);
 	const routines = Map.groupBy(read.functions, nameOf);
@@ -181,7 +182,7 @@ export function parseCatalog(json: unknown): Catalog {
 		]),
 	);
 
-	/** A materialized view's tag says nothing of what is in it; nor does that of a relation in another schema, unless it has a key. */
+	/** A materialized view's tag does not tell the tables behind it. Nor does the tag of a relation in a schema that is not exposed, unless it has a key. */
 	function isOpaque(relation: Relation): boolean {
 		return (
 			relation.kind !== "table" &&
@@ -216,13 +217,6 @@ export function parseCatalog(json: unknown): Catalog {
 	};
 }
 
-/** A name or a key value as part of a tag: postern.quoted. */
-export function quoted(value: string): string {
-	return /^[A-Za-z0-9_-]+$/.test(value)
-		? value
-		: `"${value.replaceAll('"', '""')}"`;
-}
-
 /** The tags of the tables that a relation's rows come from. */
 export function basesOf({ kind, tag, reads }: Relation): readonly string[] {
 	if (kind === "view") return reads;
@@ -230,10 +224,10 @@ export function basesOf({ kind, tag, reads }: Relation): readonly string[] {
 }
 
 function nameOf({ schema, name }: { schema: string; name: string }): string {
-	return `${quoted(schema)}.${quoted(name)}`;
+	return relationTag(schema, name);
 }
 
-/** Of two schemas' functions of one name and argument the catalog names one: the others are found by their argument. */
+/** The catalog names one function for each computed column. Those of the relation's schema are found by their argument's type. */
 function computedOf(
 	schema: string,
 	signatures: readonly string[],

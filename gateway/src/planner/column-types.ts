@@ -1,6 +1,6 @@
-// What may be done with a column of a type, by the name that format_type gives it, without the value depending on anything
-// but the column: comparing, casting, aggregating. A type that is not known here is the database's own.
-import { NotCacheable } from "./bypass.ts";
+// Which comparisons, casts and aggregates of a type give a value that depends on the column alone. Types have the names that
+// format_type gives them. A type that is not listed here is user-defined, and nothing is known about it.
+import { NotCacheable } from "./plan.ts";
 
 const INTEGERS = ["smallint", "integer", "bigint"];
 const FLOATS = ["real", "double precision"];
@@ -11,7 +11,7 @@ const DATES = [
 	"timestamp with time zone",
 ];
 
-/** No text that these types read means another value tomorrow. */
+/** A text always means the same value of these types. */
 const TIMELESS = new Set([
 	...INTEGERS,
 	...FLOATS,
@@ -25,13 +25,13 @@ const TIMELESS = new Set([
 	"interval",
 ]);
 
-/** Their text is read by the clock (the offset of a zone is today's) or by the catalog. */
-const READ_ANEW = /^(?:time with time zone|reg[a-z]+)$/;
+/** Reading a text of these types depends on the clock (a zone's offset is today's) or on the catalog. */
+const CONTEXTUAL = /^(?:time with time zone|reg[a-z]+)$/;
 
-/** The date and time texts that mean another moment each time they are read. */
+/** Texts that mean another moment each time they are read. */
 const MOVING = /now|today|tomorrow|yesterday/i;
 
-/** In arrays, ranges and rows a value may be quoted and escaped, also in part. */
+/** In arrays, ranges and rows a value may be quoted and escaped, even in part. */
 const ESCAPES = /[\\"]/g;
 
 /** @throws {NotCacheable} when the text does not always mean the same value of the type */
@@ -39,13 +39,13 @@ export function checkLiteral(type: string, literal: string): void {
 	const element = elementOf(type);
 	if (TIMELESS.has(element)) return;
 	const text = literal.replaceAll(ESCAPES, "");
-	if (READ_ANEW.test(element) || MOVING.test(text))
+	if (CONTEXTUAL.test(element) || MOVING.test(text))
 		throw new NotCacheable(
 			`a value of type ${type} may mean another each time it is read`,
 		);
 }
 
-/** Types that PostgreSQL itself has, by the names that a cast may have. */
+/** Built-in types, by the names that a cast may use. */
 const TIMELESS_TARGETS = new Set([
 	...["text", "varchar", "character varying", "char", "character", "bpchar"],
 	...["smallint", "integer", "bigint", "int", "int2", "int4", "int8"],
@@ -57,10 +57,10 @@ const DATE_TARGETS = new Set([
 	...["timestamp", "timestamptz", "time", "time without time zone"],
 ]);
 
-/** @throws {NotCacheable} when a cast from one to the other is not known to be PostgreSQL's own and without a clock */
+/** @throws {NotCacheable} unless the cast is known to be built in and independent of the clock */
 export function checkCast(from: string, to: string): void {
 	const target = to.toLowerCase();
-	if (!isOwn(from) && TIMELESS_TARGETS.has(target)) return;
+	if (!isUserDefined(from) && TIMELESS_TARGETS.has(target)) return;
 	if (DATES.includes(from) && DATE_TARGETS.has(target)) return;
 	throw new NotCacheable(
 		`a cast from ${from} to ${to} is not known to be constant`,
@@ -80,16 +80,14 @@ const AGGREGATED: Readonly<Record<string, ReadonlySet<string>>> = {
 	min: new Set(COMPARED),
 };
 
-/** @throws {NotCacheable} when there might be an aggregate of the database's own for the type */
+/** @throws {NotCacheable} when the aggregate of this type might be user-defined */
 export function checkAggregate(aggregate: string, type: string): void {
 	if (aggregate === "count" || AGGREGATED[aggregate]?.has(type)) return;
-	throw new NotCacheable(
-		`${aggregate} of ${type} is not known to be PostgreSQL's own`,
-	);
+	throw new NotCacheable(`${aggregate} of ${type} is not known to be built in`);
 }
 
-/** PostgreSQL's own types are named without a schema. */
-function isOwn(type: string): boolean {
+/** Built-in types are named without a schema. */
+function isUserDefined(type: string): boolean {
 	return type.includes(".");
 }
 

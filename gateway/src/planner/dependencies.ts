@@ -1,44 +1,50 @@
-// Collects what an answer depends on, while a request is understood piece by piece; adds it up for one role in the end.
-import { NotCacheable } from "./bypass.ts";
-import type { Catalog, Dependence, Policy } from "./catalog.ts";
+// Collects what an answer depends on while a request is resolved, and adds it up for one role.
+import { CATALOG_TAG, relationTagOf } from "../feed/tag.ts";
+import type { Catalog, Dependencies, Policy } from "./catalog.ts";
+import { NotCacheable } from "./plan.ts";
 
-export interface Sum {
-	/** Sorted; always with `catalog`. */
+/** What an answer depends on for one role. */
+export interface RoleDependencies {
+	/** Sorted. Always includes `catalog`. */
 	readonly tags: readonly string[];
-	/** Names of the claims that the answer depends on, sorted. */
+	/** Names of claims, sorted. */
 	readonly claims: readonly string[];
 	readonly maxStalenessMs: number;
 }
 
-/** Any change of the schema, of policies and of grants. */
-const CATALOG_TAG = "catalog";
-
-/** They differ from token to token. */
+/** Claims with another value in each token: a key with one of them would never be shared. */
 const UNSTABLE_CLAIMS = new Set(["exp", "iat", "nbf", "jti"]);
 
 export class DependencySet {
-	readonly #used = new Set<Dependence>();
-	#root: { dependence: Dependence; tags: readonly string[] } | undefined;
+	readonly #members = new Set<Dependencies>();
+	#root: { member: Dependencies; tags: readonly string[] } | undefined;
 
-	add(dependence: Dependence): void {
-		this.#used.add(dependence);
+	add(member: Dependencies): void {
+		this.#members.add(member);
 	}
 
-	/** What the request is about. `rowTags`: where it is about one row, the tags to stand in its own tag's place. */
+	/**
+	 * Sets the relation that the request reads.
+	 * @param rowTags replace the relation's own tag where the request reads one row
+	 */
 	setRoot(
-		dependence: Dependence & { tag: string | null },
+		member: Dependencies & { tag: string | null },
 		rowTags: readonly string[] | undefined,
 	): void {
-		const { tag, reads } = dependence;
+		const { tag, reads } = member;
 		const tags =
 			rowTags === undefined
 				? reads
 				: [...rowTags, ...reads.filter((read) => read !== tag)];
-		this.#root = { dependence, tags };
+		this.#root = { member, tags };
 	}
 
-	/** @throws {NotCacheable} when something in it cannot be cached for this role */
-	sum(catalog: Catalog, role: string, defaultMaxStalenessMs: number): Sum {
+	/** @throws {NotCacheable} when a member cannot be cached for this role */
+	forRole(
+		catalog: Catalog,
+		role: string,
+		defaultMaxStalenessMs: number,
+	): RoleDependencies {
 		const memberships = catalog.memberships(role);
 		if (memberships === undefined)
 			throw new NotCacheable(`the role ${role} is not known to the catalog`);
@@ -46,7 +52,7 @@ export class DependencySet {
 		const claims = new Set<string>();
 		let maxStalenessMs = Number.POSITIVE_INFINITY;
 		const count = (
-			{ claims: read, reasons }: Pick<Dependence, "claims" | "reasons">,
+			{ claims: read, reasons }: Pick<Dependencies, "claims" | "reasons">,
 			reads: readonly string[],
 		) => {
 			const [reason] = reasons;
@@ -54,24 +60,25 @@ export class DependencySet {
 			for (const tag of reads) tags.add(tag);
 			for (const claim of read) claims.add(claim);
 		};
-		const all = new Set(this.#used);
+		const all = new Set(this.#members);
 		const root = this.#root;
-		if (root !== undefined) all.add(root.dependence);
+		if (root !== undefined) all.add(root.member);
 		for (const one of all) {
-			const isRoot = one === root?.dependence && !this.#used.has(one);
+			// A relation that is also embedded in itself is read as a whole.
+			const isRoot = one === root?.member && !this.#members.has(one);
 			count(one, isRoot ? root.tags : one.reads);
 			for (const policy of one.policies) {
-				if (applies(policy, memberships)) count(policy, policy.reads);
+				if (appliesTo(policy, memberships)) count(policy, policy.reads);
 			}
 			if (one.stalenessSeconds !== null)
 				maxStalenessMs = Math.min(maxStalenessMs, one.stalenessSeconds * 1_000);
 		}
 		for (const tag of tags) {
 			if (tag === CATALOG_TAG) continue;
-			const own = catalog.maxStalenessOf(relationTag(tag));
+			const seconds = catalog.maxStalenessOf(relationTagOf(tag));
 			maxStalenessMs = Math.min(
 				maxStalenessMs,
-				own == null ? defaultMaxStalenessMs : own * 1_000,
+				seconds == null ? defaultMaxStalenessMs : seconds * 1_000,
 			);
 		}
 		for (const claim of claims) {
@@ -90,15 +97,9 @@ export class DependencySet {
 	}
 }
 
-function applies({ roles }: Policy, memberships: ReadonlySet<string>): boolean {
+function appliesTo(
+	{ roles }: Policy,
+	memberships: ReadonlySet<string>,
+): boolean {
 	return roles.some((role) => role === "public" || memberships.has(role));
-}
-
-/** A row's tag begins with its relation's. */
-function relationTag(tag: string): string {
-	const name =
-		/^(?:[A-Za-z0-9_-]+|"(?:[^"]|"")*")\.(?:[A-Za-z0-9_-]+|"(?:[^"]|"")*")/.exec(
-			tag,
-		);
-	return name?.[0] ?? tag;
 }

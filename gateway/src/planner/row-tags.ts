@@ -1,8 +1,9 @@
-// The tags of a read by primary key: those of one row, in place of the table's.
-import { quoted, type Relation } from "./catalog.ts";
-import type { Filter } from "./filters.ts";
+// Row tags: the tags of a read by primary key, which replace the table's tag. Only values whose text is the one that the
+// database would write are accepted, because another text would make another tag.
+import { anyRowTag, quoted, rowTag } from "../feed/tag.ts";
+import type { Relation } from "./catalog.ts";
+import type { Filter } from "./grammar/filters.ts";
 
-/** The forms that the database's own text of a value has: another text for the same value would make another tag. */
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
@@ -13,12 +14,12 @@ const WIDTHS: Readonly<Record<string, number>> = {
 	bigint: 64,
 };
 
-/** Rows with longer keys are not named: postern.key_expression. */
+/** The database writes the any-row tag for rows with longer keys: postern.key_expression. */
 const MAX_TEXT_BYTES = 200;
 
 /**
- * @param filters all of which the rows have to meet
- * @returns undefined where they do not hold each column of the key to one value
+ * @param filters that every row of the answer meets
+ * @returns undefined unless they fix each column of the key to one value
  */
 export function rowTags(
 	{ tag, rowKey, columns }: Relation,
@@ -37,10 +38,10 @@ export function rowTags(
 		return keyValue(columns.get(column), literal);
 	});
 	if (!values.every((value) => value !== undefined)) return undefined;
-	return [`${tag}(${values.join(",")})`, `${tag}(*)`];
+	return [rowTag(tag, values), anyRowTag(tag)];
 }
 
-/** A value as row tags have it; undefined for text that the database would write differently, or not at all. */
+/** A value as the row tag has it; undefined for text that the database would write differently. */
 function keyValue(type: string | undefined, text: string): string | undefined {
 	switch (type) {
 		case "smallint":

@@ -172,7 +172,7 @@ describe("Workers KV", () => {
 		const { calls, store } = recording();
 		await store.get("n");
 		expect(calls).toEqual([
-			["get", "answer2:n", { type: "arrayBuffer", cacheTtl: 30 }],
+			["get", "answer3:n", { type: "arrayBuffer", cacheTtl: 30 }],
 		]);
 	});
 
@@ -180,13 +180,13 @@ describe("Workers KV", () => {
 		const { calls, store } = recording();
 		await store.put("n", entryOf());
 		expect(calls).toEqual([
-			["put", "answer2:n", true, { expirationTtl: 86_400 }],
+			["put", "answer3:n", true, { expirationTtl: 86_400 }],
 		]);
 	});
 
 	it("has an expiration by its own word", async () => {
 		await new KvStore(env.CACHE).put("expiring", entryOf());
-		const { keys } = await env.CACHE.list({ prefix: "answer2:expiring" });
+		const { keys } = await env.CACHE.list({ prefix: "answer3:expiring" });
 		const inSeconds = (keys[0]?.expiration ?? 0) - Date.now() / 1_000;
 		expect(inSeconds).toBeGreaterThan(86_000);
 	});

@@ -1,10 +1,10 @@
 // What an isolate vouches for: how old its view is, what it covers, whom it asks and when, and what it does when it cannot.
 import { describe, expect, it } from "vitest";
+import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import {
 	createFreshness,
 	type Needs,
 } from "../../src/consistency/freshness.ts";
-import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
 import type {
 	CatalogAnswer,
 	Change,

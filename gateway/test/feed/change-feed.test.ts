@@ -8,8 +8,8 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { ChangeFeed } from "../../src/feed/change-feed.ts";
-import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import { type Database, startDatabase } from "../support/change-feed.ts";
 import { ENV } from "../support/gateway.ts";

@@ -1,6 +1,6 @@
 // What follows the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
 import { describe, expect, it } from "vitest";
-import { toConsistencyToken } from "../../src/feed/consistency-token.ts";
+import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import type { FeedStore } from "../../src/feed/feed-store.ts";
 import {

@@ -1,98 +1,102 @@
-// The bounded log of changes: what it may forget, and that it never says less than there was.
+// The last changes, bounded: what may be merged or dropped, and that no tag ever seems to have changed earlier than it did.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/feed/feed.ts";
 import { LastChanges } from "../../src/feed/last-changes.ts";
 
-function logOf(changes: Iterable<Change>, maxTags?: number): LastChanges {
-	const log = new LastChanges(0, maxTags);
-	log.record(changes);
-	return log;
+function changesOf(changes: Iterable<Change>, maxTags?: number): LastChanges {
+	const last = new LastChanges(0, maxTags);
+	last.record(changes);
+	return last;
 }
 
-/** Whether an answer is fresh that was numbered `seq` and depends on these tags. */
-function isFresh(log: LastChanges, seq: number, tags: readonly string[]) {
+/** Whether an answer that was numbered `seq` and depends on these tags is fresh. */
+function isFresh(last: LastChanges, seq: number, tags: readonly string[]) {
 	return (
-		seq >= log.prunedBelow &&
-		[...tags, "catalog"].every((tag) => log.lastChange(tag) <= seq)
+		seq >= last.prunedBelow &&
+		[...tags, "catalog"].every((tag) => last.lastChange(tag) <= seq)
 	);
 }
 
-/** What a read of a row depends on. */
+/** The tags of a read of one row. */
 const ofRow = (relation: string, key: string | number) => [
 	`${relation}(${key})`,
 	`${relation}(*)`,
 ];
 
-describe("a log of changes", () => {
-	it("knows of a tag's last change", () => {
-		const log = logOf([
+describe("the last changes", () => {
+	it("give a tag's last change", () => {
+		const last = changesOf([
 			["api.a", 1],
 			["api.a", 3],
 			["api.b", 2],
 		]);
-		expect([log.lastChange("api.a"), log.lastChange("api.b")]).toEqual([3, 2]);
+		expect([last.lastChange("api.a"), last.lastChange("api.b")]).toEqual([
+			3, 2,
+		]);
 	});
 
-	it("takes 0 for the last change of a tag that has not changed", () => {
-		expect(logOf([["api.a", 1]]).lastChange("api.b")).toBe(0);
+	it("give 0 for a tag that has not changed", () => {
+		expect(changesOf([["api.a", 1]]).lastChange("api.b")).toBe(0);
 	});
 
-	it("does not go back by a change that it knew", () => {
-		const log = logOf([["api.a", 5]]);
-		log.record([["api.a", 4]]);
-		expect(log.lastChange("api.a")).toBe(5);
+	it("ignore a change that is older than the known one", () => {
+		const last = changesOf([["api.a", 5]]);
+		last.record([["api.a", 4]]);
+		expect(last.lastChange("api.a")).toBe(5);
 	});
 
-	it("tells what changed after a number, and not at it", () => {
-		const log = logOf([
+	it("list what changed after a number, not at it", () => {
+		const last = changesOf([
 			["api.a", 1],
 			["api.b", 2],
 			["api.c", 3],
 		]);
-		expect(log.since(1)).toEqual([
+		expect(last.since(1)).toEqual([
 			["api.b", 2],
 			["api.c", 3],
 		]);
 	});
 
-	it("takes no tag for changed before its prunedBelow", () => {
-		const log = logOf([["api.a", 1]]);
-		log.raisePrunedBelow(4);
-		expect([log.lastChange("api.a"), log.lastChange("api.b")]).toEqual([4, 4]);
+	it("give no tag a change below prunedBelow", () => {
+		const last = changesOf([["api.a", 1]]);
+		last.raisePrunedBelow(4);
+		expect([last.lastChange("api.a"), last.lastChange("api.b")]).toEqual([
+			4, 4,
+		]);
 	});
 
-	it("does not lower its prunedBelow", () => {
-		const log = new LastChanges(4);
-		log.raisePrunedBelow(3);
-		expect(log.prunedBelow).toBe(4);
+	it("never lower prunedBelow", () => {
+		const last = new LastChanges(4);
+		last.raisePrunedBelow(3);
+		expect(last.prunedBelow).toBe(4);
 	});
 
-	it("keeps as many tags as it may", () => {
-		const log = logOf(
+	it("keep as many tags as the bound allows", () => {
+		const last = changesOf(
 			["api.a(1)", "api.a(2)", "api.a(3)"].map((tag, i) => [tag, i + 1]),
 			3,
 		);
-		expect(log.since(0)).toHaveLength(3);
+		expect(last.since(0)).toHaveLength(3);
 	});
 
-	it("takes the rows that changed longest ago together", () => {
-		const log = logOf(
+	it("merge the rows that changed longest ago", () => {
+		const last = changesOf(
 			["api.a(1)", "api.a(2)", "api.b(1)", "api.a(3)"].map((tag, i) => [
 				tag,
 				i + 1,
 			]),
 			3,
 		);
-		expect(log.since(0)).toEqual([
+		expect(last.since(0)).toEqual([
 			["api.b(1)", 3],
 			["api.a(3)", 4],
 			["api.a(*)", 2],
 		]);
 	});
 
-	it("takes rows for the oldest by their numbers, not by when it heard of them", () => {
-		const log = logOf(
+	it("merge the rows with the lowest numbers, in whatever order they arrived", () => {
+		const last = changesOf(
 			[
 				["api.a(9)", 9],
 				["api.a(1)", 1],
@@ -100,14 +104,14 @@ describe("a log of changes", () => {
 			],
 			2,
 		);
-		expect(log.since(0)).toEqual([
+		expect(last.since(0)).toEqual([
 			["api.a(9)", 9],
 			["api.a(*)", 8],
 		]);
 	});
 
-	it("does not lower what it knows of any row", () => {
-		const log = logOf(
+	it("never lower the number of an any-row tag by a merge", () => {
+		const last = changesOf(
 			[
 				["api.a(*)", 7],
 				["api.a(1)", 1],
@@ -116,11 +120,11 @@ describe("a log of changes", () => {
 			],
 			3,
 		);
-		expect(log.lastChange("api.a(*)")).toBe(7);
+		expect(last.lastChange("api.a(*)")).toBe(7);
 	});
 
-	it("leaves tables as they are while there are rows to take together", () => {
-		const log = logOf(
+	it("keep relations while there are rows to merge", () => {
+		const last = changesOf(
 			[
 				["api.a", 1],
 				["api.b", 2],
@@ -131,23 +135,23 @@ describe("a log of changes", () => {
 			],
 			5,
 		);
-		expect([log.lastChange("api.a"), log.prunedBelow]).toEqual([1, 0]);
+		expect([last.lastChange("api.a"), last.prunedBelow]).toEqual([1, 0]);
 	});
 
-	it("forgets what changed longest ago where there are no rows, and raises its prunedBelow to that", () => {
-		const log = logOf(
+	it("drop the oldest tags where there are no rows to merge, and raise prunedBelow to the last of them", () => {
+		const last = changesOf(
 			["api.a", "api.b", "api.c", "api.d"].map((tag, i) => [tag, i + 1]),
 			3,
 		);
-		expect([log.prunedBelow, log.since(0)]).toEqual([3, [["api.d", 4]]]);
+		expect([last.prunedBelow, last.since(0)]).toEqual([3, [["api.d", 4]]]);
 	});
 
-	it("takes an answer of before the floor for stale, whatever it depends on", () => {
-		const log = logOf(
+	it("make an answer below prunedBelow stale, whatever it depends on", () => {
+		const last = changesOf(
 			["api.a", "api.b", "api.c", "api.d"].map((tag, i) => [tag, i + 1]),
 			3,
 		);
-		expect([isFresh(log, 2, ["api.x"]), isFresh(log, 3, ["api.x"])]).toEqual([
+		expect([isFresh(last, 2, ["api.x"]), isFresh(last, 3, ["api.x"])]).toEqual([
 			false,
 			true,
 		]);
@@ -160,8 +164,8 @@ describe("a log of changes", () => {
 		['api.t("*")', "api.t(*)"],
 		['api.t("")', "api.t(*)"],
 		['api.t("a\nb",2)', "api.t(*)"],
-	])("takes the row %s for one of its relation", (row, anyRow) => {
-		const log = logOf(
+	])("merge the row %s into its relation", (row, anyRow) => {
+		const last = changesOf(
 			[
 				[row, 1],
 				[anyRow.replace("*", "7"), 2],
@@ -170,19 +174,19 @@ describe("a log of changes", () => {
 			],
 			3,
 		);
-		expect([log.lastChange(row), log.lastChange(anyRow)]).toEqual([0, 2]);
+		expect([last.lastChange(row), last.lastChange(anyRow)]).toEqual([0, 2]);
 	});
 
 	it.each(["catalog", "api.t", 'api."a(b)"', '"s(""x"")"."t"', "api.t(*)"])(
-		"does not take %s for a row",
+		"do not merge %s, which is not a row",
 		(tag) => {
-			const log = logOf(
+			const last = changesOf(
 				[tag, "api.z(1)", "api.z(2)", "api.z(3)", "api.z(4)"].map(
 					(tag, index) => [tag, index + 1],
 				),
 				4,
 			);
-			expect(log.since(0)).toEqual([
+			expect(last.since(0)).toEqual([
 				[tag, 1],
 				["api.z(3)", 4],
 				["api.z(4)", 5],
@@ -191,7 +195,7 @@ describe("a log of changes", () => {
 		},
 	);
 
-	it("says of nothing that it changed less than it did, whatever it has no room for", () => {
+	it("never show a tag changed earlier than it did, whatever does not fit", () => {
 		const change = fc.record({
 			relation: fc.constantFrom("api.a", "api.b", 'api."c(d)"', "api.e"),
 			key: fc.option(fc.integer({ min: 0, max: 6 }), { nil: "*" }),
@@ -202,7 +206,7 @@ describe("a log of changes", () => {
 				fc.array(fc.array(change, { maxLength: 4 }), { maxLength: 40 }),
 				fc.integer({ min: 1, max: 12 }),
 				(polls, maxTags) => {
-					const log = new LastChanges(0, maxTags);
+					const last = new LastChanges(0, maxTags);
 					const exact = new Map<string, number>();
 					polls.forEach((found, index) => {
 						const seq = index + 1;
@@ -210,15 +214,15 @@ describe("a log of changes", () => {
 							isTable ? [relation] : [relation, `${relation}(${key})`],
 						);
 						for (const tag of tags) exact.set(tag, seq);
-						log.record(tags.map((tag) => [tag, seq]));
-						expect(log.since(0).length).toBeLessThanOrEqual(maxTags);
-						for (const [tag, last] of exact) {
+						last.record(tags.map((tag) => [tag, seq]));
+						expect(last.since(0).length).toBeLessThanOrEqual(maxTags);
+						for (const [tag, seq] of exact) {
 							const [, relation, key] = /^(.*)\(([^)]*)\)$/.exec(tag) ?? [];
 							const tags =
 								relation === undefined || key === undefined
 									? [tag]
 									: ofRow(relation, key);
-							expect(isFresh(log, last - 1, tags)).toBe(false);
+							expect(isFresh(last, seq - 1, tags)).toBe(false);
 						}
 					});
 				},
@@ -227,7 +231,7 @@ describe("a log of changes", () => {
 		);
 	});
 
-	it("is told in full by what changed after the number that one was at", () => {
+	it("are complete in a copy that is kept up by what changed after its number", () => {
 		const tag = fc.constantFrom("api.a", "api.a(1)", "api.a(2)", "api.a(*)");
 		fc.assert(
 			fc.property(
@@ -235,21 +239,21 @@ describe("a log of changes", () => {
 				fc.integer({ min: 1, max: 5 }),
 				fc.array(fc.integer({ min: 1, max: 20 })),
 				(polls, maxTags, looks) => {
-					const log = new LastChanges(0, maxTags);
+					const last = new LastChanges(0, maxTags);
 					const copy = new LastChanges();
 					const exact = new Map<string, number>();
 					let known = 0;
 					polls.forEach((tags, index) => {
 						const seq = index + 1;
-						log.record(tags.map((tag) => [tag, seq]));
+						last.record(tags.map((tag) => [tag, seq]));
 						for (const tag of tags) exact.set(tag, seq);
 						if (!looks.includes(seq)) return;
-						copy.raisePrunedBelow(log.prunedBelow);
-						copy.record(log.since(known));
+						copy.raisePrunedBelow(last.prunedBelow);
+						copy.record(last.since(known));
 						known = seq;
-						for (const [tag, last] of exact) {
+						for (const [tag, seq] of exact) {
 							const plan = tag === "api.a" ? [tag] : [tag, "api.a(*)"];
-							expect(isFresh(copy, last - 1, plan)).toBe(false);
+							expect(isFresh(copy, seq - 1, plan)).toBe(false);
 						}
 					});
 				},

@@ -1,6 +1,6 @@
 // The catalog as the planner looks it up, and what it takes for one.
 import { describe, expect, it } from "vitest";
-import { parseCatalog, quoted } from "../../src/planner/catalog.ts";
+import { parseCatalog } from "../../src/planner/catalog.ts";
 import {
 	CINEMA,
 	catalogOf,
@@ -124,16 +124,4 @@ it("cannot tell what materialized views are related to, and views of them or of 
 		"of_m",
 		"of_keyless",
 	]);
-});
-
-it.each([
-	["films", "films"],
-	["A-1_b", "A-1_b"],
-	["", '""'],
-	["*", '"*"'],
-	['say "x"', '"say ""x"""'],
-	["ü", '"ü"'],
-	["a.b", '"a.b"'],
-])("quotes %j as %s", (value, name) => {
-	expect(quoted(value)).toBe(name);
 });

@@ -5,12 +5,12 @@ import type { Entry } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import type { Store } from "../../src/cache/store.ts";
+import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type {
 	Freshness,
 	Needs,
 	View,
 } from "../../src/consistency/freshness.ts";
-import { FORCING_TOKEN } from "../../src/feed/consistency-token.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";

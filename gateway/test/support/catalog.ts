@@ -1,5 +1,6 @@
 // What postern.catalog says of a small database, put together in the test that asks about it.
-import { parseCatalog, quoted } from "../../src/planner/catalog.ts";
+import { relationTag } from "../../src/feed/tag.ts";
+import { parseCatalog } from "../../src/planner/catalog.ts";
 
 interface Dependence {
 	reads?: readonly string[];
@@ -43,7 +44,7 @@ export function table(
 	columns: Readonly<Record<string, string>>,
 	{ schema = "api", key = ["id"], ...options }: Relation = {},
 ): object {
-	const tag = `${quoted(schema)}.${quoted(name)}`;
+	const tag = relationTag(schema, name);
 	return relation(name, columns, {
 		schema,
 		kind: "table",

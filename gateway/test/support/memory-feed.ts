@@ -3,7 +3,7 @@
 import {
 	covers,
 	toConsistencyToken,
-} from "../../src/feed/consistency-token.ts";
+} from "../../src/consistency/consistency-token.ts";
 import type {
 	CatalogAnswer,
 	Change,

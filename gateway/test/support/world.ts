@@ -15,7 +15,7 @@ import type { Feed } from "../../src/feed/feed.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
-import type { Planner } from "../../src/planner/plan.ts";
+import type { Planner } from "../../src/planner/planner.ts";
 import { ANYBODY, CATALOG, rows } from "./cache.ts";
 import { startFeed } from "./memory-feed.ts";
 

@@ -1,21 +1,29 @@
-// Which relations an embed may mean. PostgREST finds relationships between tables by their foreign keys, and those of views by
-// the columns that they show of tables, which the catalog does not tell: there, all that may be are taken together.
-// Too many are never wrong: of an embed that means several things PostgREST says so, and nothing is cached.
-import { NotCacheable } from "./bypass.ts";
+// Resolves an embed to the relations that it may mean. PostgREST relates tables by their foreign keys, and views by the
+// columns that they show of tables. The catalog does not list those columns, so for views all possible relations are taken.
+// Taking too many is never wrong: where PostgREST finds an embed ambiguous, it answers an error, and errors are not cached.
 import {
 	basesOf,
 	type Catalog,
-	type Dependence,
+	type Dependencies,
 	type ForeignKey,
-	type KeyEnd,
 	type Relation,
 } from "./catalog.ts";
+import {
+	isSameTable,
+	keysBetween,
+	keysOf,
+	keysTo,
+	mayBeOfJunction,
+	relationAt,
+	shows,
+} from "./foreign-keys.ts";
+import { NotCacheable } from "./plan.ts";
 
-/** What an embed may mean. */
+/** A relation that an embed may mean, and how it is reached. */
 export interface Relationship {
 	readonly relation: Relation;
-	/** What else is read on the way: a junction, a function. */
-	readonly through: readonly Dependence[];
+	/** What else is read on the way: a junction or a function. */
+	readonly through: readonly Dependencies[];
 }
 
 /** An embed as a request names it. */
@@ -26,8 +34,8 @@ export interface EmbedName {
 }
 
 /**
- * @returns one relationship or more, among them the one that PostgREST takes
- * @throws {NotCacheable} where that cannot be told
+ * @returns at least one relationship, always including the one that PostgREST takes
+ * @throws {NotCacheable} where that cannot be known
  */
 export function resolveEmbed(
 	catalog: Catalog,
@@ -37,7 +45,7 @@ export function resolveEmbed(
 	const certain = certainRelationships(catalog, source, target, hint);
 	if (certain.length > 1)
 		throw new NotCacheable(`"${target}" may be embedded in more than one way`);
-	// Were there others that cannot be seen from here, PostgREST would not choose between them.
+	// If PostgREST sees further ones, it answers that the embed is ambiguous.
 	return certain.length === 1
 		? certain
 		: rememberedRelationships(catalog, source, target);
@@ -49,12 +57,12 @@ function certainRelationships(
 	target: string,
 	hint: string | undefined,
 ): readonly Relationship[] {
-	// PostgREST prefers them to those that keys make.
+	// PostgREST prefers computed relationships to those by keys.
 	const computed = computedRelationship(catalog, source, target);
 	if (computed !== undefined) return [computed];
 	const relation = catalog.relation(source.schema, target);
 	if (relation?.kind !== "table" || source.kind !== "table") return [];
-	// A key or a column of that name may lead elsewhere, and the table may be one that PostgREST does not offer by its name.
+	// A key or column of the target's name may lead elsewhere, and PostgREST may not offer the table by its name.
 	const byKey = tablesByKey(catalog, source, target);
 	if (byKey.some((other) => other !== relation)) return [];
 	return [
@@ -67,7 +75,7 @@ function certainRelationships(
 	];
 }
 
-/** By a function of a row that returns rows. */
+/** A function of a row that returns rows. */
 function computedRelationship(
 	catalog: Catalog,
 	source: Relation,
@@ -82,7 +90,7 @@ function computedRelationship(
 	return { relation, through: [routine] };
 }
 
-/** A hint names the key, or the only column of it on one of its sides. */
+/** A hint names the key, or the key's only column on either side. */
 function isHinted(
 	{ name, from, to }: ForeignKey,
 	hint: string | undefined,
@@ -95,7 +103,7 @@ function isHinted(
 	);
 }
 
-/** Tables that have a key to each of two, and the columns of both keys in their primary key. */
+/** Tables with a key to each of the two, and the columns of both keys in their primary key. */
 function certainJunctions(
 	catalog: Catalog,
 	source: Relation,
@@ -118,7 +126,7 @@ function certainJunctions(
 	});
 }
 
-/** Those that were found, by source and target: as many as there are relationships. */
+/** Possible relationships by catalog, source and target. Bounded by the number of relationships in the catalog. */
 const remembered = new WeakMap<
 	Catalog,
 	Map<Relation, Map<string, readonly Relationship[]>>
@@ -140,7 +148,7 @@ function rememberedRelationships(
 	return found;
 }
 
-/** Whatever the hint is: a view may have given the columns that it speaks of other names. */
+/** Ignores the hint: a view may have renamed the columns that the hint names. */
 function possibleRelationships(
 	catalog: Catalog,
 	source: Relation,
@@ -150,7 +158,7 @@ function possibleRelationships(
 	for (const relation of [source, named]) {
 		if (relation !== undefined && catalog.opaque.has(relation))
 			throw new NotCacheable(
-				`what "${relation.name}" is related to cannot be told`,
+				`what "${relation.name}" is related to is not known`,
 			);
 	}
 	const found = [
@@ -165,18 +173,18 @@ function possibleRelationships(
 	return found;
 }
 
-/** The tables that a foreign key or a column of one leads to: PostgREST knows them by these names, too. */
+/** The tables that a foreign key of this name, or a key with a column of this name, leads to: PostgREST accepts these names too. */
 function tablesByKey(
 	catalog: Catalog,
 	source: Relation,
 	name: string,
 ): readonly Relation[] {
 	// A view may have given the column another name.
-	const isOwnColumn = source.kind !== "table" && source.columns.has(name);
+	const mayBeRenamed = source.kind !== "table" && source.columns.has(name);
 	return keysOf(catalog, source)
 		.filter(
 			(key) =>
-				isOwnColumn ||
+				mayBeRenamed ||
 				key.name === name ||
 				key.from.columns.includes(name) ||
 				key.to.columns.includes(name),
@@ -190,7 +198,7 @@ function tablesByKey(
 		.filter((relation) => relation !== undefined);
 }
 
-/** Each way from one to the other that there may be: by a key, or through anything that may show a key to each. */
+/** All possible ways from one to the other: by a key, or through a relation that may show a key to each. */
 function waysBetween(
 	catalog: Catalog,
 	source: Relation,
@@ -241,57 +249,4 @@ function possibleJunctions(
 			);
 	}
 	return junctions;
-}
-
-/** PostgREST takes for junctions only what has the columns of its keys in its primary key, views of such tables among them. */
-function mayBeOfJunction(catalog: Catalog, { from }: ForeignKey): boolean {
-	const primaryKey = relationAt(catalog, from)?.primaryKey;
-	return (
-		primaryKey === undefined ||
-		from.columns.every((column) => primaryKey.includes(column))
-	);
-}
-
-/** Keys from one to the other, either way. */
-function keysBetween(
-	catalog: Catalog,
-	source: Relation,
-	target: Relation,
-): readonly ForeignKey[] {
-	return keysOf(catalog, source).filter(
-		({ from, to }) =>
-			(shows(source, from) && shows(target, to)) ||
-			(shows(source, to) && shows(target, from)),
-	);
-}
-
-function keysTo(catalog: Catalog, relation: Relation): readonly ForeignKey[] {
-	return keysOf(catalog, relation).filter(({ to }) => shows(relation, to));
-}
-
-function keysOf(catalog: Catalog, relation: Relation): readonly ForeignKey[] {
-	const [tag, ...others] = basesOf(relation);
-	if (tag === undefined) return [];
-	if (others.length === 0) return catalog.foreignKeysOf(tag);
-	return [
-		...new Set([tag, ...others].flatMap((one) => catalog.foreignKeysOf(one))),
-	];
-}
-
-/** Whether the columns of the key may be among those of the relation. */
-function shows(relation: Relation, end: KeyEnd): boolean {
-	return relation.kind === "table"
-		? relation.schema === end.schema && relation.name === end.name
-		: basesOf(relation).includes(end.tag);
-}
-
-function relationAt(
-	catalog: Catalog,
-	{ schema, name }: KeyEnd,
-): Relation | undefined {
-	return catalog.relation(schema, name);
-}
-
-function isSameTable(one: KeyEnd, other: KeyEnd): boolean {
-	return one.schema === other.schema && one.name === other.name;
 }

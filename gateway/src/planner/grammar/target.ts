@@ -1,5 +1,5 @@
-// What a request is addressed to: PostgREST's paths and profiles. Knows nothing of what there is.
-import { NotCacheable } from "./bypass.ts";
+// Parses what a request is addressed to: PostgREST's paths and profiles. Does not look into the catalog.
+import { NotCacheable } from "../plan.ts";
 
 export interface Target {
 	readonly kind: "relation" | "function";
@@ -8,20 +8,20 @@ export interface Target {
 
 const PATH = /^\/(rpc\/)?([^/]+)$/;
 
-/** @throws {NotCacheable} for all but `/relation` and `/rpc/function` */
+/** @throws {NotCacheable} unless the path is `/relation` or `/rpc/function` */
 export function parsePath(pathname: string): Target {
 	const [, rpc, segment] = PATH.exec(pathname) ?? [];
 	if (segment === undefined)
-		throw new NotCacheable("the path is none of a relation or a function");
+		throw new NotCacheable("the path names no relation and no function");
 	const name = decodeSegment(segment);
 	if (rpc === undefined && name === "rpc")
-		throw new NotCacheable("the path is none of a relation or a function");
+		throw new NotCacheable("the path names no relation and no function");
 	return { kind: rpc === undefined ? "relation" : "function", name };
 }
 
 /**
  * @param profile the value of Accept-Profile or Content-Profile
- * @throws {NotCacheable} for schemas that are not exposed
+ * @throws {NotCacheable} for a schema that is not exposed
  */
 export function parseProfile(
 	profile: string | null,

@@ -1,6 +1,10 @@
-// The grammar of `select`.
+// The grammar of `select` and of `order`.
 import { describe, expect, it } from "vitest";
-import { parseSelect, type SelectItem } from "../../src/planner/select.ts";
+import {
+	parseOrder,
+	parseSelect,
+	type SelectItem,
+} from "../../../src/planner/grammar/select.ts";
 
 /** Items in short: `column path cast aggregate cast`, embeds with what is in them. */
 function inShort(items: readonly SelectItem[]): unknown[] {
@@ -55,7 +59,7 @@ describe("select", () => {
 				"id - - - -",
 			],
 		],
-	])("%j is read", (text, items) => {
+	])("parses %j", (text, items) => {
 		expect(inShort(parseSelect(text))).toEqual(items);
 	});
 
@@ -91,7 +95,39 @@ describe("select", () => {
 		"id;drop",
 		"id\n",
 		`${"a(".repeat(30)}id${")".repeat(30)}`,
-	])("%j is not understood", (text) => {
+	])("refuses %j", (text) => {
 		expect(() => parseSelect(text)).toThrow("select is not understood");
+	});
+});
+
+describe("order", () => {
+	it.each<[string, string[]]>([
+		["a", ["a"]],
+		["a.asc,b.desc.nullslast, c.nullsfirst", ["a", "b", "c"]],
+		["a->>b.desc", ["a text"]],
+		['"a.b".desc', ["a.b"]],
+		["e(a).desc,b", ["e/a", "b"]],
+		["e(a->b)", ["e/a json"]],
+	])("parses %j as ordering by %j", (text, by) => {
+		const terms = parseOrder(text).map(({ embed, field: { name, path } }) =>
+			[embed === undefined ? name : `${embed}/${name}`, path ?? ""]
+				.join(" ")
+				.trim(),
+		);
+		expect(terms).toEqual(by);
+	});
+
+	it.each([
+		"",
+		"a,",
+		"a.sideways",
+		"a.desc.asc",
+		"a.nullslast.asc",
+		"e(a,b)",
+		"e(a",
+		"a.b.asc",
+		"a.desc;",
+	])("refuses %j", (text) => {
+		expect(() => parseOrder(text)).toThrow("order is not understood");
 	});
 });

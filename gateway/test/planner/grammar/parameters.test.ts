@@ -1,6 +1,6 @@
-// How a query is taken apart: as PostgREST does, or not at all.
+// A query is taken apart as PostgREST does, or refused.
 import { expect, it } from "vitest";
-import { parseQuery } from "../../src/planner/query.ts";
+import { parseQuery } from "../../../src/planner/grammar/parameters.ts";
 
 it.each<[string, [string, string | undefined][]]>([
 	["", []],
@@ -33,7 +33,7 @@ it.each<[string, [string, string | undefined][]]>([
 	["?%61=%C3%BC%f0%9f%8e%ac", [["a", "ü🎬"]]],
 	["?a=%26%3D%25", [["a", "&=%"]]],
 	["?a=%EF%BB%BFx", [["a", "\ufeffx"]]],
-])("%s is %j", (search, parameters) => {
+])("parses %s as %j", (search, parameters) => {
 	expect(parseQuery(search)).toEqual(parameters);
 });
 
@@ -45,6 +45,6 @@ it.each([
 	["half a surrogate pair", "?a=%ed%a0%80"],
 	["a null character", "?a=%00"],
 	["a null character in a name", "?a%00=1"],
-])("is not read when it has %s", (_, search) => {
+])("is not cacheable with %s", (_, search) => {
 	expect(() => parseQuery(search)).toThrow("the query");
 });

@@ -1,7 +1,7 @@
-// The text that two requests share if and only if they ask the same: lists in lists, so that no text in it can pass for two.
-
+// The text of a cache key. Two requests share it if and only if they ask the same question with the same caller key.
+// It is JSON of nested lists, so no part can be mistaken for two.
 import type { CallerKey } from "./caller-key.ts";
-import type { Parameter } from "./query.ts";
+import type { Parameter } from "./grammar/parameters.ts";
 
 export interface KeyParts {
 	readonly method: string;
@@ -16,7 +16,7 @@ export interface KeyParts {
 	readonly callerKey: CallerKey;
 }
 
-export function keyOf(parts: KeyParts): string {
+export function cacheKey(parts: KeyParts): string {
 	const { method, schema, kind, name, accept, preferences } = parts;
 	const { range, rangeUnit, callerKey } = parts;
 	return JSON.stringify([
@@ -35,20 +35,21 @@ export function keyOf(parts: KeyParts): string {
 }
 
 /**
- * Those about the root by their names; those of one name stay in their order, which may matter. So may that of all that are
- * about embeds: PostgREST takes an alias or a relation's name, for the first embed that it fits, which then is the first of all.
+ * Sorts parameters about the root by name, and keeps the order among equal names, which may matter.
+ * Parameters about embeds keep their order: PostgREST gives one to the first embed whose alias or relation has its name,
+ * so their order may decide the answer.
  */
 function inOrder(parameters: readonly Parameter[]): readonly Parameter[] {
-	const isPlaced = ([name]: Parameter) => name.includes(".");
+	const isAboutEmbed = ([name]: Parameter) => name.includes(".");
 	return [
 		...parameters
-			.filter((parameter) => !isPlaced(parameter))
+			.filter((parameter) => !isAboutEmbed(parameter))
 			.toSorted(([one], [other]) => compare(one, other)),
-		...parameters.filter(isPlaced),
+		...parameters.filter(isAboutEmbed),
 	];
 }
 
-/** By UTF-16 units, wherever this runs. */
+/** Compares by UTF-16 units, independent of any locale. */
 function compare(one: string, other: string): number {
 	if (one === other) return 0;
 	return one < other ? -1 : 1;

@@ -1,17 +1,17 @@
-// Reads text from left to right, with the pieces of PostgREST's grammar that its parameters share. Takes no more than
-// PostgREST 12 to 16 agree on: what is not understood is an error, not a guess.
-import { NotCacheable } from "./bypass.ts";
+// Reads text from left to right, with the pieces of PostgREST's grammar that its parameters share. Accepts only what
+// PostgREST 12 to 16 agree on. Anything else is an error, not a guess.
+import { NotCacheable } from "../plan.ts";
 
-/** Letters, digits and inner spaces; a dash between them unless it begins an arrow. */
+/** Letters, digits and inner spaces, with single dashes between them. A dash that begins an arrow ends the name. */
 const IDENTIFIER = /[\p{L}0-9_ $]+(?:-(?!>)[\p{L}0-9_ $]+)*/uy;
 const QUOTED = /"((?:[^"\\]|\\.)*)"/sy;
 const INDEX = /-?[0-9]+(?=->|::|[.,)]|$)/y;
 const BLANKS = /[ \t]*/y;
 
-/** A column, and whether a path leads on into its JSON. */
+/** A column, with or without a path into its JSON. */
 export interface Field {
 	readonly name: string;
-	/** What the path ends in; undefined where there is none. */
+	/** The type of the path's value; undefined where there is no path. */
 	readonly path: "json" | "text" | undefined;
 }
 
@@ -20,7 +20,7 @@ export class Scanner {
 	readonly #what: string;
 	#position = 0;
 
-	/** @param what names the text in reasons */
+	/** @param what the name of the text in reasons */
 	constructor(text: string, what: string) {
 		this.#text = text;
 		this.#what = what;
@@ -30,12 +30,12 @@ export class Scanner {
 		return this.#position === this.#text.length;
 	}
 
-	/** Whether this comes next. */
+	/** Whether the text comes next. */
 	sees(text: string): boolean {
 		return this.#text.startsWith(text, this.#position);
 	}
 
-	/** Whether this comes next, which is then behind us. */
+	/** Whether the text comes next. If so, moves behind it. */
 	takes(text: string): boolean {
 		if (!this.sees(text)) return false;
 		this.#position += text.length;
@@ -54,7 +54,7 @@ export class Scanner {
 		return found;
 	}
 
-	/** Everything that is left. */
+	/** Takes everything that is left. */
 	rest(): string {
 		const rest = this.#text.slice(this.#position);
 		this.#position = this.#text.length;
@@ -69,7 +69,7 @@ export class Scanner {
 		if (!this.isAtEnd) throw this.fail();
 	}
 
-	/** Tries to read something; goes back where it is not there. */
+	/** Tries to read something. Moves back if that fails. */
 	attempt<T>(read: () => T | undefined): T | undefined {
 		const start = this.#position;
 		let found: T | undefined;
@@ -82,7 +82,7 @@ export class Scanner {
 		return found;
 	}
 
-	/** A name, in quotes or not. */
+	/** A name, quoted or not. */
 	name(): string {
 		const name = this.nameIfAny();
 		if (name === undefined) throw this.fail();
@@ -97,13 +97,13 @@ export class Scanner {
 		return name === "" ? undefined : name;
 	}
 
-	/** Text in double quotes, in which a backslash takes the next character as it is. */
+	/** Text in double quotes. A backslash in it escapes the next character. */
 	quoted(): string | undefined {
 		const found = this.match(QUOTED);
 		return found?.[1]?.replaceAll(/\\(.)/gs, "$1");
 	}
 
-	/** A name and the arrows after it, with the space around. */
+	/** A name and the arrows after it, with blanks around. */
 	field(): Field {
 		this.skipBlanks();
 		const field = this.fieldInName();
@@ -111,7 +111,7 @@ export class Scanner {
 		return field;
 	}
 
-	/** The same in a parameter's name, where space is part of names. */
+	/** A name and its arrows in the name of a parameter, where blanks belong to the name. */
 	fieldInName(): Field {
 		const name = this.name();
 		let path: Field["path"];

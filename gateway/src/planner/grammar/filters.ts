@@ -1,4 +1,4 @@
-// The grammar of filters, `column=op.value` and `or=(…)`. Knows nothing of what there is.
+// The grammar of filters, `column=op.value` and `or=(…)`. Does not look into the catalog.
 import { type Field, Scanner } from "./scanner.ts";
 
 export interface Operation {
@@ -6,7 +6,7 @@ export interface Operation {
 	readonly isEquality: boolean;
 	/** `is.null` or `not.is.null`. */
 	readonly isNullTest: boolean;
-	/** What the column is compared with, as text that the database makes a value of the column's type. */
+	/** The texts that the column is compared with. The database casts them to the column's type. */
 	readonly literals: readonly string[];
 }
 
@@ -15,7 +15,7 @@ export interface Filter {
 	readonly operation: Operation;
 }
 
-/** Whoever nests deeper than this is not asking for data. */
+/** Conditions nested deeper are not cached: parsing them would cost too much. */
 const MAX_DEPTH = 20;
 
 const SIMPLE = /(?:neq|cs|cd|ov|sl|sr|nxr|nxl|adj|isdistinct)\./y;
@@ -27,7 +27,7 @@ const UP_TO_SEPARATOR = /[^,)]*/y;
 const ARRAY = /\{[^{}]*\}/y;
 const LOGIC = /(?:not\.)?(?:and|or)/y;
 
-/** Texts that some PostgREST may take for an operation; others it takes for what they are. */
+/** Texts that some version of PostgREST takes for an operation, and not for the value of a function's argument. */
 const LOOKS_LIKE_OPERATION =
 	/^(?:not|in|is|isdistinct|fts|plfts|phfts|wfts|neq|cs|cd|ov|sl|sr|nxr|nxl|adj|eq|gte|gt|lte|lt|like|ilike|match|imatch)(?:[.(]|$)/;
 
@@ -35,7 +35,7 @@ export function looksLikeOperation(text: string): boolean {
 	return LOOKS_LIKE_OPERATION.test(text);
 }
 
-/** The value of a filter parameter. */
+/** Parses the value of a filter. `eq.1`, `not.in.(a,b)` */
 export function parseOperation(text: string): Operation {
 	const scanner = new Scanner(text, "a filter");
 	const operation = parseOperationAt(scanner, () => scanner.rest());
@@ -43,42 +43,42 @@ export function parseOperation(text: string): Operation {
 	return operation;
 }
 
-/** The value of a parameter `and` or `or`: the filters in it, however they are joined. */
+/** Parses the value of `and` or `or`. @returns all filters in it, without how they are joined */
 export function parseLogic(text: string): readonly Filter[] {
 	const scanner = new Scanner(text, "a condition");
 	const filters: Filter[] = [];
-	readGroup(scanner, filters, 0);
+	parseGroup(scanner, filters, 0);
 	scanner.expectEnd();
 	return filters;
 }
 
-function readGroup(scanner: Scanner, filters: Filter[], depth: number): void {
+function parseGroup(scanner: Scanner, filters: Filter[], depth: number): void {
 	if (depth === MAX_DEPTH) throw scanner.fail();
 	scanner.skipBlanks();
 	scanner.expect("(");
 	scanner.skipBlanks();
 	do {
 		scanner.skipBlanks();
-		const filter = scanner.attempt(() => readFilter(scanner));
+		const filter = scanner.attempt(() => parseFilter(scanner));
 		if (filter !== undefined) filters.push(filter);
 		else if (scanner.match(LOGIC) === undefined) throw scanner.fail();
-		else readGroup(scanner, filters, depth + 1);
+		else parseGroup(scanner, filters, depth + 1);
 		scanner.skipBlanks();
 	} while (scanner.takes(","));
 	scanner.expect(")");
 	scanner.skipBlanks();
 }
 
-function readFilter(scanner: Scanner): Filter {
+function parseFilter(scanner: Scanner): Filter {
 	const field = scanner.field();
 	scanner.expect(".");
-	const operation = parseOperationAt(scanner, () => readValue(scanner));
+	const operation = parseOperationAt(scanner, () => parseValue(scanner));
 	return { field, operation };
 }
 
 function parseOperationAt(scanner: Scanner, value: () => string): Operation {
 	const isNegated = scanner.takes("not.");
-	if (scanner.takes("in.")) return compared(readList(scanner));
+	if (scanner.takes("in.")) return compared(parseList(scanner));
 	if (scanner.takes("is.")) {
 		const [, state] = scanner.match(STATE) ?? [];
 		if (state === undefined) throw scanner.fail();
@@ -89,7 +89,7 @@ function parseOperationAt(scanner: Scanner, value: () => string): Operation {
 		};
 	}
 	if (scanner.match(TEXT_SEARCH) !== undefined) {
-		// A search is text, whatever the column is.
+		// A text search compares with text, whatever the column's type is.
 		value();
 		return compared([]);
 	}
@@ -106,29 +106,29 @@ function compared(literals: readonly string[]): Operation {
 	return { isEquality: false, isNullTest: false, literals };
 }
 
-function readList(scanner: Scanner): readonly string[] {
+function parseList(scanner: Scanner): readonly string[] {
 	const values: string[] = [];
 	scanner.skipBlanks();
 	scanner.expect("(");
 	scanner.skipBlanks();
 	do {
-		values.push(readQuotedValue(scanner) ?? upToSeparator(scanner));
+		values.push(parseQuotedValue(scanner) ?? upToSeparator(scanner));
 	} while (scanner.takes(","));
 	scanner.expect(")");
 	scanner.skipBlanks();
 	return values;
 }
 
-/** A value inside a condition ends where the next begins, unless it is quoted or an array. */
-function readValue(scanner: Scanner): string {
+/** A value inside a condition ends at the next comma or parenthesis, unless it is quoted or an array. */
+function parseValue(scanner: Scanner): string {
 	return (
-		readQuotedValue(scanner) ??
+		parseQuotedValue(scanner) ??
 		scanner.match(ARRAY)?.[0] ??
 		upToSeparator(scanner)
 	);
 }
 
-function readQuotedValue(scanner: Scanner): string | undefined {
+function parseQuotedValue(scanner: Scanner): string | undefined {
 	return scanner.attempt(() => {
 		const value = scanner.quoted();
 		const isWhole = scanner.isAtEnd || scanner.sees(",") || scanner.sees(")");

@@ -1,11 +1,10 @@
-// The grammar of filters, alone and in conditions; and of order.
+// The grammar of filters, alone and in conditions.
 import { describe, expect, it } from "vitest";
 import {
 	looksLikeOperation,
 	parseLogic,
 	parseOperation,
-} from "../../src/planner/filters.ts";
-import { parseOrder } from "../../src/planner/order.ts";
+} from "../../../src/planner/grammar/filters.ts";
 
 describe("a filter", () => {
 	it.each<[string, string[]]>([
@@ -28,7 +27,7 @@ describe("a filter", () => {
 		["is.unknown", []],
 		["fts.x", []],
 		["wfts(english).x or y", []],
-	])("%j compares with %j", (text, literals) => {
+	])("compares by %j with %j", (text, literals) => {
 		expect(parseOperation(text).literals).toEqual(literals);
 	});
 
@@ -48,11 +47,11 @@ describe("a filter", () => {
 		"is.nullx",
 		"fts().x",
 		"EQ.1",
-	])("%j is not understood", (text) => {
+	])("is not parsed: %j", (text) => {
 		expect(() => parseOperation(text)).toThrow("a filter is not understood");
 	});
 
-	it("is an equality if it is neither negated nor one of several", () => {
+	it("is an equality if it is `eq`, neither negated nor quantified", () => {
 		const equalities = ["eq.1", "not.eq.1", "eq(any).{1}", "neq.1", "in.(1)"];
 		expect(equalities.map((text) => parseOperation(text).isEquality)).toEqual([
 			true,
@@ -63,7 +62,7 @@ describe("a filter", () => {
 		]);
 	});
 
-	it("tests for null, or its opposite", () => {
+	it("is a null test if it is `is.null`, negated or not", () => {
 		const tests = [
 			"is.null",
 			"not.is.null",
@@ -110,7 +109,7 @@ describe("a condition", () => {
 		],
 		["(a.not.eq.1)", [["a", "1"]]],
 		["(a->>b.eq.1)", [["a", "1"]]],
-		// Columns of these names
+		// Columns named like operators
 		[
 			"(or.eq.1,not.eq.2)",
 			[
@@ -118,7 +117,7 @@ describe("a condition", () => {
 				["not", "2"],
 			],
 		],
-	])("%j holds %j", (text, held) => {
+	])("contains the filters of %j: %j", (text, held) => {
 		expect(
 			parseLogic(text).map(({ field, operation }) => [
 				field.name,
@@ -139,7 +138,7 @@ describe("a condition", () => {
 		"(a.eq.{1}x)",
 		"(a)",
 		`${"(and".repeat(30)}(a.eq.1)${")".repeat(30)}`,
-	])("%j is not understood", (text) => {
+	])("is not parsed: %j", (text) => {
 		expect(() => parseLogic(text)).toThrow("not understood");
 	});
 });
@@ -149,7 +148,7 @@ it.each([
 	["not.eq.1", true],
 	["in.(1)", true],
 	["fts(english).a", true],
-	// Versions of PostgREST differ about these
+	// Versions of PostgREST differ on these
 	["eq", true],
 	["not", true],
 	["is.what", true],
@@ -158,38 +157,6 @@ it.each([
 	["1", false],
 	["nothing", false],
 	["index.html", false],
-])("%j looks like an operation: %s", (text, does) => {
+])("says that %j looks like an operation: %s", (text, does) => {
 	expect(looksLikeOperation(text)).toBe(does);
-});
-
-describe("order", () => {
-	it.each<[string, string[]]>([
-		["a", ["a"]],
-		["a.asc,b.desc.nullslast, c.nullsfirst", ["a", "b", "c"]],
-		["a->>b.desc", ["a text"]],
-		['"a.b".desc', ["a.b"]],
-		["e(a).desc,b", ["e/a", "b"]],
-		["e(a->b)", ["e/a json"]],
-	])("%j is by %j", (text, by) => {
-		const terms = parseOrder(text).map(({ embed, field: { name, path } }) =>
-			[embed === undefined ? name : `${embed}/${name}`, path ?? ""]
-				.join(" ")
-				.trim(),
-		);
-		expect(terms).toEqual(by);
-	});
-
-	it.each([
-		"",
-		"a,",
-		"a.sideways",
-		"a.desc.asc",
-		"a.nullslast.asc",
-		"e(a,b)",
-		"e(a",
-		"a.b.asc",
-		"a.desc;",
-	])("%j is not understood", (text) => {
-		expect(() => parseOrder(text)).toThrow("order is not understood");
-	});
 });

@@ -1,0 +1,127 @@
+// Plans a read from the request and the database's catalog: whether its answer may be cached, under which key, and which
+// changes make it outdated. Reads nothing else. A request that it does not understand is not cached.
+import type { Identity } from "../identity/identity.ts";
+import { cacheKey } from "./cache-key.ts";
+import { callerKeyOf } from "./caller-key.ts";
+import type { Catalog } from "./catalog.ts";
+import type { DependencySet } from "./dependencies.ts";
+import { type Parameter, parseQuery } from "./grammar/parameters.ts";
+import { parseAccept, parsePrefer } from "./grammar/request-headers.ts";
+import { parsePath, parseProfile, type Target } from "./grammar/target.ts";
+import { type CacheablePlan, NotCacheable, type Plan } from "./plan.ts";
+import { resolveCall } from "./resolve-call.ts";
+import { resolveRead } from "./resolve-read.ts";
+
+export interface Planner {
+	/** @param request to PIPELINE_URL, its profile already renamed to the schema's real name */
+	plan(catalog: Catalog, request: Request, identity: Identity): Plan;
+	/** Whether PostgREST may run the request in a transaction that can write. */
+	mayWrite(catalog: Catalog | undefined, request: Request): boolean;
+}
+
+interface PlannerSettings {
+	/** The schemas that PostgREST exposes to callers, its default first. */
+	readonly schemas: readonly string[];
+	/** For answers whose relations do not set a maximum staleness themselves. */
+	readonly maxStalenessMs: number;
+}
+
+const READ_METHODS = ["GET", "HEAD"];
+
+export function createPlanner(settings: PlannerSettings): Planner {
+	return {
+		plan(catalog, request, identity) {
+			try {
+				return planRead(settings, catalog, request, identity);
+			} catch (error) {
+				if (!(error instanceof NotCacheable)) throw error;
+				return { kind: "bypass", reason: error.message };
+			}
+		},
+		mayWrite(catalog, request) {
+			const { method } = request;
+			if (READ_METHODS.includes(method) || method === "OPTIONS") return false;
+			return !(
+				method === "POST" &&
+				catalog !== undefined &&
+				isReadOnlyCall(settings, catalog, request)
+			);
+		},
+	};
+}
+
+function planRead(
+	settings: PlannerSettings,
+	catalog: Catalog,
+	{ method, url, headers }: Request,
+	identity: Identity,
+): CacheablePlan {
+	if (!READ_METHODS.includes(method))
+		throw new NotCacheable(`the method is ${method}`);
+	const { pathname, search } = new URL(url);
+	const target = parsePath(pathname);
+	const schema = parseProfile(headers.get("accept-profile"), settings.schemas);
+	const parameters = parseQuery(search);
+	const accept = parseAccept(headers.get("accept"), catalog.mediaTypes);
+	const preferences = parsePrefer(headers.get("prefer"));
+	const { tags, claims, maxStalenessMs } = resolve(
+		catalog,
+		schema,
+		target,
+		parameters,
+	).forRole(catalog, identity.role, settings.maxStalenessMs);
+	const callerKey = callerKeyOf(identity, claims);
+	const key = cacheKey({
+		...target,
+		method,
+		schema,
+		parameters,
+		accept,
+		preferences,
+		range: headers.get("range"),
+		rangeUnit: headers.get("range-unit"),
+		callerKey,
+	});
+	return { kind: "cacheable", schema, key, tags, callerKey, maxStalenessMs };
+}
+
+function resolve(
+	catalog: Catalog,
+	schema: string,
+	{ kind, name }: Target,
+	parameters: readonly Parameter[],
+): DependencySet {
+	if (kind === "relation") {
+		const relation = catalog.relation(schema, name);
+		if (relation === undefined)
+			throw new NotCacheable(`the schema ${schema} has no relation "${name}"`);
+		return resolveRead(catalog, relation, parameters);
+	}
+	const [routine, ...others] = catalog.routines(schema, name);
+	if (routine === undefined)
+		throw new NotCacheable(`the schema ${schema} has no function "${name}"`);
+	if (others.length > 0)
+		throw new NotCacheable(`there are several functions "${name}"`);
+	return resolveCall(catalog, routine, parameters);
+}
+
+/** Whether no function of the called name is volatile: PostgREST then runs the call in a read-only transaction. */
+function isReadOnlyCall(
+	{ schemas }: PlannerSettings,
+	catalog: Catalog,
+	{ url, headers }: Request,
+): boolean {
+	try {
+		const { kind, name } = parsePath(new URL(url).pathname);
+		if (kind !== "function") return false;
+		const schema = parseProfile(headers.get("content-profile"), schemas);
+		const routines = catalog.routines(schema, name);
+		return (
+			routines.length > 0 &&
+			routines.every(({ volatility }) => volatility !== "volatile")
+		);
+	} catch (error) {
+		if (!(error instanceof NotCacheable)) throw error;
+		return false;
+	}
+}
