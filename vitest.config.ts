@@ -1,9 +1,12 @@
-// Five suites: the Worker in workerd, the database by SQL, the whole stack over HTTP twice: from npm packages and,
-// where Docker is present, in containers; and where a Chromium is present, in a browser.
+// Six suites: the gateway's logic in Node, the rest of it and the example in workerd, the database by SQL, and the whole
+// stack over HTTP three times: from npm packages; where Docker is present, in containers; where Chromium is, in a browser.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { chromiumPath, hasChromium } from "./test/support/chromium.ts";
 import { hasDocker } from "./test/support/containers.ts";
+import { dropExpectedLogs } from "./test/support/expected-logs.ts";
+
+dropExpectedLogs();
 
 const stack = {
 	include: ["test/**/*.test.ts"],
@@ -38,32 +41,48 @@ if (!inBrowser) {
 	);
 }
 
+/** The gateway's logic that asks nothing of workerd. Of these folders only `*.workerd.test.ts` runs in workerd. */
+const IN_NODE = "gateway/test/{client,consistency,feed,planner,settings}/**";
+
+/** The package, as its sources. */
+const SOURCES = [
+	{
+		find: /^postern$/,
+		replacement: `${import.meta.dirname}/gateway/src/index.ts`,
+	},
+	{
+		find: /^postern\/routes$/,
+		replacement: `${import.meta.dirname}/gateway/src/routes.ts`,
+	},
+];
+
 export default defineConfig({
 	test: {
 		projects: [
 			{
+				resolve: { alias: SOURCES },
+				test: {
+					name: "node",
+					include: [`${IN_NODE}/*.test.ts`],
+					exclude: ["**/*.workerd.test.ts"],
+					isolate: false,
+					testTimeout: 30_000,
+				},
+			},
+			{
 				plugins: [
 					cloudflareTest({
-						wrangler: { configPath: "./worker/wrangler.jsonc" },
+						wrangler: { configPath: "./gateway/test/wrangler.jsonc" },
 						remoteBindings: false,
 					}),
 				],
-				resolve: {
-					alias: [
-						{
-							find: /^postern$/,
-							replacement: `${import.meta.dirname}/gateway/src/index.ts`,
-						},
-						{
-							find: /^postern\/routes$/,
-							replacement: `${import.meta.dirname}/gateway/src/routes.ts`,
-						},
-					],
-				},
+				resolve: { alias: SOURCES },
 				test: {
 					name: "worker",
 					include: ["worker/test/**/*.test.ts", "gateway/test/**/*.test.ts"],
-					exclude: ["gateway/test/sql/**"],
+					exclude: [`${IN_NODE}/!(*.workerd).test.ts`, "gateway/test/sql/**"],
+					isolate: false,
+					testTimeout: 30_000,
 				},
 			},
 			{

@@ -1,17 +1,14 @@
 // The Worker's own export, with the environments it may find.
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { createPostern, type PosternEnv } from "../src/index.ts";
 import { ENV, refusal, refusalBody } from "./support/gateway.ts";
 
-/** Asks a Worker that has just been loaded into its isolate. */
+/** Asks a Worker that no request has reached before. */
 async function ask(env: object, path = "/health"): Promise<Response> {
-	vi.resetModules();
-	const { default: worker } = await import("../../worker/src/index.ts");
-	// The runtime hands over whatever is configured, whether or not it is what Env promises.
-	return worker.fetch(
-		new Request(`https://gateway.example${path}`) as Parameters<
-			typeof worker.fetch
-		>[0],
-		env as Env,
+	return createPostern().fetch(
+		new Request(`https://gateway.example${path}`),
+		// The runtime passes what is configured, which need not be what the type promises.
+		env as PosternEnv,
 	);
 }
 
@@ -19,6 +16,9 @@ describe("the Worker", () => {
 	const log = vi.spyOn(console, "error");
 	beforeEach(() => {
 		log.mockReset().mockImplementation(() => {});
+	});
+	afterAll(() => {
+		log.mockRestore();
 	});
 
 	it("answers where its environment is right", async () => {

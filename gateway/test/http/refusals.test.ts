@@ -2,6 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { ownRefusals } from "../../../worker/src/refusals.ts";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
+import { createPostern, type PosternEnv } from "../../src/index.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
 import {
 	ADA_TOKEN,
@@ -280,15 +281,12 @@ async function provoke({ status: _, path, request, ...options }: Provocation) {
 	return { ...gateway, response };
 }
 
-/** The Worker itself, in an environment that lacks something. */
+/** The Worker itself, in an environment that lacks a variable. */
 async function provokeMisconfigured(): Promise<Response> {
-	const { default: worker } = await import("../../../worker/src/index.ts");
 	const log = vi.spyOn(console, "error").mockImplementation(() => {});
-	const request = new Request("https://gateway.example/health");
-	// The runtime hands over whatever is configured, whether or not it is what Env promises.
-	const response = worker.fetch(
-		request as Parameters<typeof worker.fetch>[0],
-		{ ...ENV, TOKEN_JWKS: "" } as unknown as Env,
+	const response = await createPostern().fetch(
+		new Request("https://gateway.example/health"),
+		{ ...ENV, TOKEN_JWKS: "" } as PosternEnv,
 	);
 	log.mockRestore();
 	return response;

@@ -164,13 +164,14 @@ export async function live(
 	let hits = 0;
 
 	/** A client's fetch, to the isolate that its URL names. */
-	const fetchVia = (async (input: Request) => {
+	const fetchVia: typeof globalThis.fetch = async (input, init) => {
 		await pause(100);
-		const isolate = isolates[Number(new URL(input.url).port) - FIRST_PORT];
+		const request = new Request(input, init);
+		const { port, pathname } = new URL(request.url);
+		const isolate = isolates[Number(port) - FIRST_PORT];
 		if (isolate === undefined) throw new Error("no such isolate");
-		const session = openConsistencyScope(input, isolate, false);
-		const { pathname } = new URL(input.url);
-		const { method, headers } = input;
+		const session = openConsistencyScope(request, isolate, false);
+		const { method, headers } = request;
 		const answer = await session.pipeline(
 			new Request(PIPELINE_URL + pathname, { method, headers }),
 			ANYBODY,
@@ -178,7 +179,7 @@ export async function live(
 		session.close(answer.headers);
 		await pause(100);
 		return answer;
-	}) as typeof globalThis.fetch;
+	};
 
 	const clients = Array.from({ length: options.clients }, () => ({
 		fetch: (mutant.client ?? causal)(fetchVia),

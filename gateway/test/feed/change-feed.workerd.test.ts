@@ -7,7 +7,15 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import {
+	afterAll,
+	afterEach,
+	beforeAll,
+	beforeEach,
+	expect,
+	it,
+	vi,
+} from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { ChangeFeed } from "../../src/feed/change-feed.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
@@ -47,6 +55,11 @@ afterEach(async () => {
 	}
 	await abortAllDurableObjects();
 	delete (env as { ORIGIN?: unknown }).ORIGIN;
+});
+
+afterAll(() => {
+	errors.mockRestore();
+	fetches.mockRestore();
 });
 
 async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
