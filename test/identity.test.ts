@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
-	readCredentials,
+	readOrMakeCredentials,
 	retireKeys,
 	rotateKey,
 } from "../gateway/cli/stack/credentials.ts";
@@ -652,7 +652,7 @@ async function withKeysOf<Result>(
 	file: string,
 	use: (gatewayUrl: string) => Promise<Result>,
 ): Promise<Result> {
-	const { tokenJwks, tokenSigningKey } = await readCredentials(file);
+	const { tokenJwks, tokenSigningKey } = await readOrMakeCredentials(file);
 	const gateway = await startGateway(stack.postgrestUrl, {
 		TOKEN_JWKS: tokenJwks,
 		TOKEN_SIGNING_KEY: tokenSigningKey,

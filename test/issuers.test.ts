@@ -2,11 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { asAuthenticator } from "../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../gateway/cli/stack/database.ts";
 import { freePort } from "../gateway/cli/stack/ports.ts";
 import { startPostgrest } from "../gateway/cli/stack/postgrest.ts";
 import type { Service } from "../gateway/cli/stack/service.ts";
-import { asAuthenticator } from "../gateway/cli/stack/settings.ts";
 import { outcomeOf } from "./support/actors.ts";
 import { callerToken, stack } from "./support/client.ts";
 import {

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { asAuthenticator } from "../../gateway/cli/stack/addresses.ts";
 import {
 	type Credentials,
 	makeCredentials,
@@ -11,7 +12,6 @@ import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
-import { asAuthenticator } from "../../gateway/cli/stack/settings.ts";
 import { SCHEMA } from "./schema.ts";
 
 export interface Database {

@@ -4,6 +4,12 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { DEFAULT_PORTS } from "../../gateway/cli/options.ts";
+import {
+	asAuthenticator,
+	databaseUrl,
+	postgrestUrl,
+} from "../../gateway/cli/stack/addresses.ts";
 import {
 	type Credentials,
 	makeCredentials,
@@ -13,12 +19,6 @@ import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
-import {
-	asAuthenticator,
-	port,
-	postgrestUrl,
-} from "../../gateway/cli/stack/settings.ts";
-import { ENV_FILE } from "../../gateway/cli/stack/state.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import {
 	composeNetwork,
@@ -85,7 +85,7 @@ function startOf(projectName: string) {
 }
 
 async function compose(cleanup: Cleanup): Promise<TestStack> {
-	const credentials = await readCredentials(ENV_FILE);
+	const credentials = await readCredentials();
 	const open = await startPostgrestContainer({
 		network: composeNetwork(),
 		authenticatorPassword: credentials.authenticatorPassword,
@@ -93,15 +93,23 @@ async function compose(cleanup: Cleanup): Promise<TestStack> {
 		anonRole: ANON_ROLE,
 	});
 	cleanup.push(open.stop);
-	const database = `${LOOPBACK}:${port("POSTGRES_PORT")}/postern`;
 	return {
 		gatewayUrl: `http://${LOOPBACK}:${port("POSTERN_PORT")}`,
-		postgrestUrl: postgrestUrl(),
+		postgrestUrl: postgrestUrl(port("POSTGREST_PORT")),
 		openPostgrestUrl: open.url,
-		databaseUrl: `postgres://postgres:${credentials.postgresPassword}@${database}`,
+		databaseUrl: databaseUrl({
+			user: "postgres",
+			password: credentials.postgresPassword,
+			port: port("POSTGRES_PORT"),
+		}),
 		credentials,
 		bundle: await bundleWorker(),
 	};
+}
+
+/** As docker-compose.yml takes it. */
+function port(name: keyof typeof DEFAULT_PORTS): number {
+	return Number(process.env[name] || DEFAULT_PORTS[name]);
 }
 
 async function embedded(cleanup: Cleanup): Promise<TestStack> {

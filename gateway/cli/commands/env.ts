@@ -1,6 +1,17 @@
-// `npm run env`: makes .env, the passwords and keys of the local stack, if it is not there.
-import { readCredentials } from "../stack/credentials.ts";
-import { ENV_FILE } from "../stack/state.ts";
+// `postern env`: makes .env, the passwords and keys of the local stack, where there is none.
+import type { Command } from "commander";
+import { ENV_FILE, readOrMakeCredentials } from "../stack/credentials.ts";
 
-await readCredentials(ENV_FILE);
-console.log(`${ENV_FILE} holds the passwords and keys. Keep it out of git.`);
+export function addEnv(postern: Command): void {
+	postern
+		.command("env")
+		.description(
+			`make ${ENV_FILE}, the passwords and keys of the local stack, if there is none`,
+		)
+		.action(async () => {
+			await readOrMakeCredentials();
+			console.log(
+				`${ENV_FILE} holds the passwords and keys. Keep it out of git.`,
+			);
+		});
+}

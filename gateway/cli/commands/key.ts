@@ -1,51 +1,70 @@
-// `npm run key -- create NAME [--role ROLE] | list | revoke ID`: the API keys of the local stack, or of DATABASE_URL.
-// Without --role a key is publishable: it stands for nobody and may be in every browser.
-import { parseArgs } from "node:util";
-import { Client } from "pg";
-import { readCredentials } from "../stack/credentials.ts";
-import { LOOPBACK } from "../stack/ports.ts";
-import { port } from "../stack/settings.ts";
-import { ENV_FILE } from "../stack/state.ts";
+// `postern key`: the API keys of the local stack, or of DATABASE_URL.
+import type { Command } from "commander";
+import { Client, type QueryResult } from "pg";
+import {
+	type DatabaseOptions,
+	databaseOf,
+	databaseOption,
+	postgresPort,
+} from "../options.ts";
 
-const { values, positionals } = parseArgs({
-	allowPositionals: true,
-	options: { role: { type: "string" } },
-});
-const [command, argument] = positionals;
-const client = new Client({ connectionString: await databaseUrl() });
-await client.connect();
-try {
-	await execute();
-} catch (error) {
-	// What the database says of a wrong role or id is for the person, the stack trace is not.
-	console.error(error instanceof Error ? error.message : error);
-	process.exitCode = 1;
-} finally {
-	await client.end();
+export function addKey(postern: Command): void {
+	const key = postern
+		.command("key")
+		.description("create, list and revoke API keys");
+	withDatabase(key.command("create <name>"))
+		.description("print a new key")
+		.option(
+			"--role <role>",
+			"make a secret key for this role (without: a publishable key, for browsers, which gives no role)",
+		)
+		.action(create);
+	withDatabase(key.command("list")).description("list the keys").action(list);
+	withDatabase(key.command("revoke <id>"))
+		.description("refuse a key from now on")
+		.action(revoke);
 }
 
-async function execute(): Promise<void> {
-	if (command === "list") {
-		console.table(
-			(await client.query("select * from postern.api_keys order by id")).rows,
-		);
-	} else if (command === "create" && argument !== undefined) {
-		const kind = values.role === undefined ? "publishable" : "secret";
-		const { rows } = await client.query(
-			"select postern.create_api_key($1, $2, $3) as key",
-			[argument, kind, values.role ?? "anon"],
-		);
-		console.log(rows[0].key);
-	} else if (command === "revoke" && argument !== undefined) {
-		await client.query("select postern.revoke_api_key($1)", [argument]);
-		console.log(`Key ${argument} is refused within 5 seconds.`);
-	} else {
-		throw new Error("Say create NAME [--role ROLE], list, or revoke ID.");
+function withDatabase(command: Command): Command {
+	return command.addOption(databaseOption()).addOption(postgresPort());
+}
+
+async function create(
+	name: string,
+	{ role, ...options }: DatabaseOptions & { role?: string },
+): Promise<void> {
+	const kind = role === undefined ? "publishable" : "secret";
+	const { rows } = await query(
+		options,
+		"select postern.create_api_key($1, $2, $3) as key",
+		[name, kind, role ?? "anon"],
+	);
+	console.log(rows[0].key);
+}
+
+async function list(options: DatabaseOptions): Promise<void> {
+	const { rows } = await query(
+		options,
+		"select * from postern.api_keys order by id",
+	);
+	console.table(rows);
+}
+
+async function revoke(id: string, options: DatabaseOptions): Promise<void> {
+	await query(options, "select postern.revoke_api_key($1)", [id]);
+	console.log(`Key ${id} is refused within 5 seconds.`);
+}
+
+async function query(
+	options: DatabaseOptions,
+	sql: string,
+	values: string[] = [],
+): Promise<QueryResult> {
+	const client = new Client({ connectionString: await databaseOf(options) });
+	await client.connect();
+	try {
+		return await client.query(sql, values);
+	} finally {
+		await client.end();
 	}
-}
-
-async function databaseUrl(): Promise<string> {
-	if (process.env.DATABASE_URL !== undefined) return process.env.DATABASE_URL;
-	const { postgresPassword } = await readCredentials(ENV_FILE);
-	return `postgres://postgres:${postgresPassword}@${LOOPBACK}:${port("POSTGRES_PORT")}/postern`;
 }

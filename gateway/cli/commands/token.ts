@@ -1,25 +1,36 @@
-// `npm run token -- --sub X --role authenticated`: prints a bearer token of the local stack's own issuer.
-import { parseArgs } from "node:util";
+// `postern token`: prints a bearer token of the local stack's own issuer.
+import type { Command } from "commander";
+import { wholeNumber } from "../options.ts";
 import { readCredentials } from "../stack/credentials.ts";
-import { ENV_FILE } from "../stack/state.ts";
 import { issueCallerToken } from "../stack/tokens.ts";
 
-const { values } = parseArgs({
-	options: {
-		sub: { type: "string" },
-		role: { type: "string", default: "authenticated" },
-		"expires-in": { type: "string", default: "3600" },
-	},
-});
-const lifetimeSeconds = Number(values["expires-in"]);
-if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds <= 0) {
-	throw new Error(
-		`--expires-in is "${values["expires-in"]}"; it has to be a number of seconds.`,
-	);
+interface TokenOptions {
+	sub?: string;
+	role: string;
+	expiresIn: number;
 }
-const { tokenSigningKey } = await readCredentials(ENV_FILE);
-const claims = {
-	role: values.role,
-	...(values.sub === undefined ? {} : { sub: values.sub }),
-};
-console.log(await issueCallerToken(tokenSigningKey, claims, lifetimeSeconds));
+
+export function addToken(postern: Command): void {
+	postern
+		.command("token")
+		.description("print a bearer token that the local Worker accepts")
+		.option("--sub <id>", "the user that it stands for")
+		.option("--role <role>", "the role in the database", "authenticated")
+		.option(
+			"--expires-in <seconds>",
+			"how long it is valid",
+			wholeNumber,
+			3_600,
+		)
+		.action(printToken);
+}
+
+async function printToken({
+	sub,
+	role,
+	expiresIn,
+}: TokenOptions): Promise<void> {
+	const { tokenSigningKey } = await readCredentials();
+	const claims = { role, ...(sub === undefined ? {} : { sub }) };
+	console.log(await issueCallerToken(tokenSigningKey, claims, expiresIn));
+}

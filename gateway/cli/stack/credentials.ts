@@ -9,6 +9,10 @@ import {
 	generateKeyPair,
 	type JWK,
 } from "jose";
+import { exists } from "./state.ts";
+
+/** In the current directory. */
+export const ENV_FILE = ".env";
 
 const NAMES = {
 	postgresPassword: "POSTGRES_PASSWORD",
@@ -48,15 +52,17 @@ export async function makeCredentials(): Promise<Credentials> {
 }
 
 /**
- * The credentials of a file, which is made if there is none.
+ * The credentials of a file.
  * @param path the file, in dotenv format
- * @throws {Error} naming every variable that the file lacks
+ * @throws {Error} saying that there is no file, or naming every variable that it lacks
  */
-export async function readCredentials(path: string): Promise<Credentials> {
-	const text = await readFile(path, "utf8").catch(() => undefined);
-	if (text === undefined)
-		return writeCredentials(path, await makeCredentials());
-	const variables = parseEnv(text);
+export async function readCredentials(path = ENV_FILE): Promise<Credentials> {
+	if (!(await exists(path))) {
+		throw new Error(
+			`${process.cwd()} has no ${path}: \`postern env\` makes it.`,
+		);
+	}
+	const variables = parseEnv(await readFile(path, "utf8"));
 	const missing = Object.values(NAMES).filter((name) => !variables[name]);
 	if (missing.length > 0) {
 		throw new Error(
@@ -64,6 +70,14 @@ export async function readCredentials(path: string): Promise<Credentials> {
 		);
 	}
 	return fromEntries((key) => variables[NAMES[key]] ?? "");
+}
+
+/** The credentials of a file, which is made if there is none. */
+export async function readOrMakeCredentials(
+	path = ENV_FILE,
+): Promise<Credentials> {
+	if (await exists(path)) return readCredentials(path);
+	return writeCredentials(path, await makeCredentials());
 }
 
 async function writeCredentials(
@@ -74,7 +88,7 @@ async function writeCredentials(
 		const field = key as keyof Credentials;
 		return `# ${COMMENTS[field]}\n${name}='${credentials[field]}'\n`;
 	});
-	// wx: a file that came to be in the meantime is not overwritten.
+	// wx: a file that another process made in the meantime is not overwritten.
 	await writeFile(path, lines.join(""), { mode: 0o600, flag: "wx" });
 	return credentials;
 }
@@ -85,14 +99,13 @@ export const KEYS = {
 	origin: { signingKey: "originSigningKey", jwks: "originJwks" },
 } as const;
 
+export type KeyName = keyof typeof KEYS;
+
 /**
- * Makes a new signing key in the file, and accepts the old ones beside it.
+ * Makes a new signing key in the file, and accepts the old ones as well.
  * Everything else in the file stays as it is.
  */
-export async function rotateKey(
-	path: string,
-	which: keyof typeof KEYS,
-): Promise<void> {
+export async function rotateKey(path: string, which: KeyName): Promise<void> {
 	const { signingKey, jwks } = KEYS[which];
 	const before = await readCredentials(path);
 	const made = await makeKey();
@@ -104,11 +117,8 @@ export async function rotateKey(
 	});
 }
 
-/** Accepts nothing but the current signing key any more. */
-export async function retireKeys(
-	path: string,
-	which: keyof typeof KEYS,
-): Promise<void> {
+/** Accepts only the current signing key from now on. */
+export async function retireKeys(path: string, which: KeyName): Promise<void> {
 	const { signingKey, jwks } = KEYS[which];
 	const before = await readCredentials(path);
 	const { kid } = JSON.parse(before[signingKey]);

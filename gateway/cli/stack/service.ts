@@ -1,4 +1,4 @@
-// Child processes that end when they are told to, and also when whoever started them is killed.
+// Child processes that end when they are told to, and also when this process is killed.
 import {
 	type ChildProcess,
 	type SpawnOptions,
@@ -6,13 +6,13 @@ import {
 } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import * as reaper from "./tell-reaper.ts";
 
 /** A running part of the stack. */
 export interface Service {
 	/** Process id; undefined when it could not be started. */
 	readonly pid: number | undefined;
-	/** Resolves when the process has ended, for whatever reason, with what it said last. */
+	/** Resolves when the process has ended, by itself or not, with what it said last. */
 	readonly exited: Promise<Exit>;
 	/** Ends the process and all that it started. May be called again. */
 	stop(): Promise<void>;
@@ -42,7 +42,7 @@ interface ServiceOptions {
 
 /** A process that does not end when asked is killed after this long. */
 const STOP_TIMEOUT_MS = 10_000;
-const REMEMBERED_LINES = 20;
+const REMEMBERED_LINES = 5;
 
 /** Starts a process in a process group of its own, so that a Ctrl-C in the terminal does not reach it before its turn. */
 export function startService(options: ServiceOptions): Service {
@@ -72,14 +72,12 @@ export function startService(options: ServiceOptions): Service {
 			log(line);
 		});
 	}
-	const forget =
-		child.pid === undefined ? () => {} : tellReaper(child.pid, stopSignal);
-	const exited = ending(child).then((reason) => {
-		// What it left behind in its group ends with it.
+	if (child.pid !== undefined) reaper.start(child.pid, stopSignal);
+	const exited = ending(child, (): void => {
+		// The processes that it started end with it.
 		signalGroup(child, "SIGKILL");
-		forget();
-		return { reason, lastLines };
-	});
+		if (child.pid !== undefined) reaper.forget(child.pid);
+	}).then((reason) => ({ reason, lastLines }));
 
 	return {
 		pid: child.pid,
@@ -122,10 +120,16 @@ export function describeExit(
 	name: string,
 	{ reason, lastLines }: Exit,
 ): string {
-	return `${name} ended (${reason}). It said last:\n${lastLines.map((line) => `  ${line}`).join("\n")}`;
+	const said = lastLines.length === 0 ? "" : `: ${lastLines.join(" | ")}`;
+	return `${name} ended (${reason})${said}`;
 }
 
-async function ending(child: ChildProcess): Promise<string> {
+/** Resolves with the reason when all output has been read. Processes of the child's may hold that open: `onExit` ends them. */
+async function ending(
+	child: ChildProcess,
+	onExit: () => void,
+): Promise<string> {
+	child.once("exit", onExit);
 	try {
 		const [code, signal] = await once(child, "close");
 		return signal ?? `exit code ${code}`;
@@ -141,24 +145,4 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals) {
 	} catch {
 		// The group is gone already.
 	}
-}
-
-let reaper: ChildProcess | undefined;
-
-/** Has the group ended by reaper.ts should this process die first. Returns how to call that off. */
-function tellReaper(pid: number, signal: NodeJS.Signals): () => void {
-	if (reaper === undefined) {
-		const script = fileURLToPath(new URL("./reaper.ts", import.meta.url));
-		reaper = spawn(process.execPath, [script], {
-			detached: true,
-			stdio: ["pipe", "ignore", "ignore"],
-		});
-		reaper.unref();
-		// Neither the pipe nor the reaper keeps this process alive; its own end closes the pipe.
-		if (reaper.stdin !== null && "unref" in reaper.stdin)
-			(reaper.stdin as NodeJS.WritableStream & { unref(): void }).unref();
-	}
-	const { stdin } = reaper;
-	stdin?.write(`start ${pid} ${signal}\n`);
-	return () => stdin?.write(`end ${pid}\n`);
 }

@@ -3,9 +3,6 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-/** Passwords and keys: see credentials.ts. */
-export const ENV_FILE = ".env";
-
 /** Where root's stack keeps what Postgres's user must reach and cannot reach below the current directory. */
 export const ROOT_STATE = "/var/lib/postern";
 

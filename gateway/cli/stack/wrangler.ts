@@ -1,11 +1,11 @@
 // The Worker by `wrangler dev`: runs it from its sources, and again when they change.
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Credentials } from "./credentials.ts";
+import { resolvePackage } from "./packages.ts";
 import { LOOPBACK } from "./ports.ts";
 import { type Log, type Service, startService, untilReady } from "./service.ts";
-
-const require = createRequire(import.meta.url);
 
 /** For wrangler's own environment. */
 export const QUIET = {
@@ -29,11 +29,25 @@ export function workerVariables(
 	};
 }
 
+const CONFIG_FILES = ["wrangler.jsonc", "wrangler.json", "wrangler.toml"];
+
+/** @param given a file that has to be there; without it, the one that wrangler would take */
+export function findWranglerConfig(given?: string): string {
+	const candidates = given === undefined ? CONFIG_FILES : [given];
+	const found = candidates.find((file) => existsSync(file));
+	if (found !== undefined) return found;
+	throw new Error(
+		`${process.cwd()} has no ${candidates[0]}: --config says where the Worker's configuration is.`,
+	);
+}
+
 interface WranglerOptions {
 	/** The Worker's wrangler.jsonc. */
 	config: string;
 	port: number;
 	variables: WorkerVariables;
+	/** Where wrangler reads the variables: an argument would show in the process list. */
+	variablesFile: string;
 	log: Log;
 }
 
@@ -41,9 +55,14 @@ export async function startWranglerDev({
 	config,
 	port,
 	variables,
+	variablesFile,
 	log,
 }: WranglerOptions): Promise<Service & { url: string }> {
-	const { ORIGIN_URL, ...secrets } = variables;
+	const lines = Object.entries(variables).map(
+		([name, value]) => `${name}='${value}'\n`,
+	);
+	await writeFile(variablesFile, lines.join(""), { mode: 0o600 });
+	const devVars = join(dirname(config), ".dev.vars");
 	const service = startService({
 		command: process.execPath,
 		args: [
@@ -52,11 +71,14 @@ export async function startWranglerDev({
 			...["--config", config],
 			...["--ip", LOOPBACK, "--port", String(port)],
 			...["--inspector-port", "0"],
-			...["--var", `ORIGIN_URL:${ORIGIN_URL}`],
+			// Named, so that wrangler does not give the Worker all of .env, the database's passwords included.
+			...[devVars, variablesFile]
+				.filter((file) => existsSync(file))
+				.flatMap((file) => ["--env-file", resolve(file)]),
 			"--show-interactive-dev-session=false",
 			"--local",
 		],
-		env: { ...process.env, ...secrets, ...QUIET },
+		env: { ...process.env, ...QUIET },
 		stopSignal: "SIGTERM",
 		log,
 	});
@@ -67,7 +89,7 @@ export async function startWranglerDev({
 
 export function wrangler(): string {
 	return join(
-		dirname(require.resolve("wrangler/package.json")),
+		dirname(resolvePackage("wrangler", "package.json")),
 		"bin",
 		"wrangler.js",
 	);

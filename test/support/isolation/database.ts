@@ -1,9 +1,9 @@
 // A database that nobody else sees, and PostgREST before it: its schema changes a lot, and while one does nothing is stored.
 import pg from "pg";
+import { asAuthenticator } from "../../../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
 import { freePort } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgrest } from "../../../gateway/cli/stack/postgrest.ts";
-import { asAuthenticator } from "../../../gateway/cli/stack/settings.ts";
 import { stack } from "../client.ts";
 import { DROP_ROLES, MAKE_ROLES } from "./callers.ts";
 

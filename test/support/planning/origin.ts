@@ -4,12 +4,12 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { asAuthenticator } from "../../../gateway/cli/stack/addresses.ts";
 import { makeCredentials } from "../../../gateway/cli/stack/credentials.ts";
 import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
 import { freePort } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../../gateway/cli/stack/postgrest.ts";
-import { asAuthenticator } from "../../../gateway/cli/stack/settings.ts";
 import { issueToken } from "../../../gateway/cli/stack/tokens.ts";
 import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import {

@@ -1,0 +1,25 @@
+// `postern migrate`: brings the gateway's own schema in a database up to date.
+import type { Command } from "commander";
+import { migrate } from "../migrate.ts";
+import {
+	accountsOption,
+	type DatabaseOptions,
+	databaseOf,
+	databaseOption,
+	postgresPort,
+} from "../options.ts";
+
+export function addMigrate(postern: Command): void {
+	postern
+		.command("migrate")
+		.description("bring the gateway's own schema in the database up to date")
+		.addOption(databaseOption())
+		.addOption(postgresPort())
+		.addOption(accountsOption())
+		.action(async (options: DatabaseOptions & { accounts?: true }) => {
+			const databaseUrl = await databaseOf(options);
+			const { accounts } = options;
+			await migrate({ databaseUrl, accounts, log: console.error });
+			console.log("The gateway's schema is up to date.");
+		});
+}
