@@ -70,7 +70,10 @@ function messageOf(error: unknown): string {
 	// A host name with several addresses fails with one error for each of them.
 	if (error instanceof AggregateError && error.message === "")
 		return messageOf(error.errors[0]);
-	return error instanceof Error ? error.message : String(error);
+	if (!(error instanceof Error)) return String(error);
+	return "code" in error && error.code === "ECONNREFUSED"
+		? `No database answers (${error.message}): \`postern dev\` starts one.`
+		: error.message;
 }
 
 function asOneLine(text: string): string {
