@@ -1,16 +1,29 @@
-// Builds the package as it is published: one ES module for each entry, with its declarations.
+// Builds the package as it is published: the library, one ES module for each entry, with its declarations; and the command,
+// file by file, since its parts find each other by their paths.
 import { defineConfig } from "tsdown";
 
-export default defineConfig({
-	entry: {
-		index: "src/index.ts",
-		worker: "src/worker.ts",
-		routes: "src/routes.ts",
-		"client/causal": "client/causal.ts",
+export default defineConfig([
+	{
+		entry: {
+			index: "src/index.ts",
+			worker: "src/worker.ts",
+			routes: "src/routes.ts",
+			"client/causal": "client/causal.ts",
+		},
+		platform: "neutral",
+		tsconfig: "tsconfig.build.json",
+		dts: true,
+		deps: { neverBundle: [/^cloudflare:/] },
+		outDir: "dist",
 	},
-	platform: "neutral",
-	tsconfig: "tsconfig.build.json",
-	dts: true,
-	deps: { neverBundle: [/^cloudflare:/] },
-	outDir: "dist",
-});
+	{
+		entry: ["cli/**/*.ts"],
+		root: "cli",
+		platform: "node",
+		tsconfig: "../tsconfig.json",
+		unbundle: true,
+		dts: false,
+		fixedExtension: false,
+		outDir: "dist/cli",
+	},
+]);

@@ -13,6 +13,12 @@ import { addToken } from "./commands/token.ts";
 
 const { version } = createRequire(import.meta.url)("postern/package.json");
 
+if (Number.parseInt(process.versions.node, 10) < 22) {
+	fail(
+		`Node 22.12 or newer is needed, this is ${process.versions.node}: npm install --save-dev node@24`,
+	);
+}
+
 // `postern … | head`: nothing is left to do when the reader of the output has gone.
 process.stdout.on("error", () => process.exit(1));
 process.on("uncaughtException", fail);

@@ -1,6 +1,6 @@
 // `postern key`: the API keys of the local stack, or of DATABASE_URL.
 import type { Command } from "commander";
-import { Client, type QueryResult } from "pg";
+import { Client, DatabaseError, type QueryResult } from "pg";
 import {
 	type DatabaseOptions,
 	databaseOf,
@@ -64,7 +64,19 @@ async function query(
 	await client.connect();
 	try {
 		return await client.query(sql, values);
+	} catch (error) {
+		throw isMissing(error)
+			? new Error("The database has no API keys: `postern migrate` adds them.")
+			: error;
 	} finally {
 		await client.end();
 	}
+}
+
+/** undefined_function, undefined_table */
+function isMissing(error: unknown): boolean {
+	return (
+		error instanceof DatabaseError &&
+		(error.code === "42883" || error.code === "42P01")
+	);
 }

@@ -32,7 +32,7 @@ export async function run(
 	try {
 		await ending.promise;
 	} finally {
-		console.log("\nstopping");
+		if (running.length > 0) console.log("\nstopping");
 		for (const service of running.reverse()) await service.stop();
 	}
 	// A part that was just being started ends with this process: see reaper.ts.
