@@ -27,11 +27,11 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "an entry is stamped with the view as it is after the origin was asked",
 		file: "cache/cache.ts",
-		from: "const response = mutable(await origin(request, identity)); const token = freshness.tokenForNow(); if (objection",
+		from: "const response = mutable(await origin(request, identity)); const consistencyToken = freshness.consistencyTokenNow(); if (reason",
 		to: `const response = mutable(await origin(request, identity));
-			const after = await freshness.view({ maxAgeMs: 60_000, tokens: [] });
+			const after = await freshness.view({ maxAgeMs: 60_000, consistencyTokens: [] });
 			stamp.seq = after.seq;
-			const token = freshness.tokenForNow(); if (objection`,
+			const consistencyToken = freshness.consistencyTokenNow(); if (reason`,
 		scenario: scenarios.overtakenAnswer,
 		found: "stale",
 	},
@@ -55,13 +55,13 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		name: "the feed is not asked after a write",
 		file: "cache/cache.ts",
 		from: "await freshness.afterWrite()",
-		to: "(await freshness.view({ maxAgeMs: 60_000, tokens: [] })).token",
+		to: "(await freshness.view({ maxAgeMs: 60_000, consistencyTokens: [] })).consistencyToken",
 		scenario: scenarios.ownWrite,
 		found: "session",
 	},
 	{
 		name: "a poll that was under way when a write was done will do for its token",
-		file: "feed/follower.ts",
+		file: "feed/polls.ts",
 		from: "return nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
 		to: "return running ?? nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
 		scenario: scenarios.pollUnderWay,
@@ -69,8 +69,8 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "tokens are not heeded",
-		file: "consistency/freshness.ts",
-		from: "tokens.every((token) => covers(position, token));",
+		file: "consistency/view.ts",
+		from: "consistencyTokens.every((token) => covers(position, token));",
 		to: "true;",
 		scenario: scenarios.ownWriteElsewhere,
 		found: "session",
@@ -78,14 +78,14 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "an answer of the origin has the token of the view",
 		file: "cache/cache.ts",
-		from: "const token = freshness.tokenForNow(); if (objection",
-		to: "const token = view.token; if (objection",
+		from: "const consistencyToken = freshness.consistencyTokenNow(); if (reason",
+		to: "const consistencyToken = view.consistencyToken; if (reason",
 		scenario: scenarios.seenElsewhere,
 		found: "session",
 	},
 	{
 		name: "an answer of the cache has the token of the view alone",
-		file: "cache/cache.ts",
+		file: "cache/from-store.ts",
 		from: "const seen = isCovered(entry, view)",
 		to: "const seen = true",
 		scenario: scenarios.seenAhead,
@@ -93,7 +93,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "an answer by policies that are newer than its plan is given to others",
-		file: "cache/cache.ts",
+		file: "cache/from-store.ts",
 		from: "entry.reader === (await readerOf(identity))",
 		to: "true",
 		scenario: scenarios.policyTellsApart,
@@ -101,9 +101,9 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "the age of the view is not looked at",
-		file: "consistency/freshness.ts",
-		from: "now() - asOf <= maxAgeMs && tokens",
-		to: "tokens",
+		file: "consistency/view.ts",
+		from: "now() - asOf <= maxAgeMs && consistencyTokens",
+		to: "consistencyTokens",
 		scenario: scenarios.feedOutOfReach,
 		found: "stale",
 	},
@@ -141,7 +141,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "feed epochs are not compared",
-		file: "cache/entry.ts",
+		file: "cache/entry-freshness.ts",
 		from: "entry.feedEpoch === view.feedEpoch &&",
 		to: "",
 		scenario: scenarios.lostObject,
@@ -149,17 +149,17 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 	{
 		name: "what comes from KV is not compared with the view",
-		file: "cache/cache.ts",
-		from: "if (!isGood(far, question)) return { isStale: true };",
+		file: "cache/from-store.ts",
+		from: "if (!isGood(far, read)) return { isStale: true };",
 		to: "",
 		scenario: scenarios.oldInKv,
 		found: "stale",
 	},
 	{
 		name: "what was stored of the feed is current when it is restored",
-		file: "feed/follower.ts",
+		file: "feed/polls.ts",
 		from: "if (cursor === undefined || found.isReset)",
-		to: "if (asOf === NEVER && state) moveTo(found.cursor); else if (cursor === undefined || found.isReset)",
+		to: "if (asOf === NEVER && state.stored) state.moveTo(found.cursor); else if (cursor === undefined || found.isReset)",
 		scenario: scenarios.evictedObject,
 		found: "stale",
 	},

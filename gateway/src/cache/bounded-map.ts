@@ -1,5 +1,5 @@
-// A map that forgets its oldest entry rather than grow beyond a bound: what one isolate remembers between requests.
-// Holds values, never promises: a promise of one request must not be awaited by another.
+// What one isolate remembers between requests: a map that drops its oldest entry instead of growing beyond a bound.
+// Holds values, never promises: a request must not await a promise of another one.
 export class BoundedMap<Value> {
 	readonly #entries = new Map<string, Value>();
 	readonly #maxEntries: number;
@@ -13,7 +13,7 @@ export class BoundedMap<Value> {
 	}
 
 	set(name: string, value: Value): void {
-		// A Map keeps the order of insertion: an entry set anew is the newest.
+		// A Map keeps the order of insertion. Deleting first makes a replaced entry the newest.
 		this.#entries.delete(name);
 		this.#entries.set(name, value);
 		if (this.#entries.size <= this.#maxEntries) return;

@@ -1,29 +1,29 @@
-// What a request asks of a cache: RFC 9111, section 5.2.1.
+// Parses what a request asks of a cache: Cache-Control and Pragma (RFC 9111, sections 5.2.1 and 5.4).
 
 export interface Directives {
 	/** Ask the origin. */
 	readonly isNoCache: boolean;
-	/** Ask the origin, and keep nothing of it. */
+	/** Ask the origin, and store nothing. */
 	readonly isNoStore: boolean;
-	/** Ask nobody else: a 504 where the cache has no fresh answer. */
+	/** Do not ask the origin: answer 504 where the cache has no fresh answer. */
 	readonly isOnlyIfCached: boolean;
-	/** Oldest answer that is wanted, in milliseconds. */
+	/** The oldest answer that the client wants. */
 	readonly maxAgeMs: number;
-	/** How much older than that it may be, in milliseconds. */
+	/** How much older than that the answer may be. */
 	readonly maxStaleMs: number;
-	/** How long it has to stay fresh, in milliseconds. */
+	/** How long the answer has to stay fresh. */
 	readonly minFreshMs: number;
 }
 
-/** A directive, its value in quotes or not. */
+/** A directive and its value, quoted or not. */
 const DIRECTIVE = /([^\s,;="]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;"]*)))?/g;
 
 export function parseDirectives(headers: Headers): Directives {
-	// Section 5.4: an old client's word for no-cache.
+	// Section 5.4: old clients send Pragma instead.
 	const field = headers.get("cache-control") ?? headers.get("pragma") ?? "";
 	const given = new Map<string, string | undefined>();
 	for (const [, name = "", quoted, plain] of field.matchAll(DIRECTIVE)) {
-		// Section 4.2.1: of several values the first.
+		// Section 4.2.1: the first of several values counts.
 		if (!given.has(name.toLowerCase()))
 			given.set(name.toLowerCase(), quoted ?? plain);
 	}
@@ -47,16 +47,19 @@ export function parseDirectives(headers: Headers): Directives {
 }
 
 /**
- * How old an answer may be that is allowed `boundMs` of age, in milliseconds. `max-stale` takes back what the request's other
- * directives ask for, and no more: beyond the bound a caller would choose by which policies they are judged.
+ * The oldest answer that a request accepts, and never older than `maxStalenessMs`. `max-stale` only takes back what the
+ * request's other directives ask for: with an older answer, callers could choose the policies that they are judged by.
  */
-export function allowedAgeMs(directives: Directives, boundMs: number): number {
+export function allowedAgeMs(
+	directives: Directives,
+	maxStalenessMs: number,
+): number {
 	const { maxAgeMs, maxStaleMs, minFreshMs } = directives;
-	const wantedMs = Math.max(0, Math.min(boundMs, maxAgeMs) - minFreshMs);
-	return Math.min(boundMs, wantedMs + maxStaleMs);
+	const wantedMs = Math.max(0, Math.min(maxStalenessMs, maxAgeMs) - minFreshMs);
+	return Math.min(maxStalenessMs, wantedMs + maxStaleMs);
 }
 
-/** Seconds in digits; what is not is taken as the most careful reading. */
+/** Parses seconds in digits. Another text means `otherwise`, the most careful reading. */
 function milliseconds(text: string | undefined, otherwise: number): number {
 	return /^\d+$/.test(text ?? "") ? Number(text) * 1_000 : otherwise;
 }

@@ -1,18 +1,19 @@
-// For operators: how an answer came about. Told to their roles alone, since tags and claims speak of what others may not see.
+// Explains to operators how an answer came about. Only their roles are told, because tags and claims tell about tables and
+// policies that others may not see.
 import { Refusal } from "../http/refusals.ts";
-import type { Planned } from "./cache.ts";
+import type { PlannedRead } from "./plan-read.ts";
 
 const HEADER = "Postern-Explain";
 
 export interface Explanation {
-	note(planned: Planned): void;
+	note(planned: PlannedRead): void;
 	/** Puts the explanation into the answer, as JSON in one header. */
 	tell(headers: Headers): void;
 }
 
 /**
- * @returns nothing where the request asks for no explanation
- * @throws {Refusal} `denied` for callers who may not have one
+ * @returns undefined where the request asks for no explanation
+ * @throws {Refusal} `denied` where the caller may not have one
  */
 export function explain(
 	request: Request,
@@ -24,24 +25,25 @@ export function explain(
 			details: `${HEADER} is for the roles that EXPLAIN_ROLES names`,
 		});
 	}
-	let noted: Planned | undefined;
+	let noted: PlannedRead | undefined;
 	return {
 		note(planned) {
 			noted = planned;
 		},
 		tell(headers) {
-			if (noted !== undefined) headers.set(HEADER, toAscii(inWords(noted)));
+			if (noted !== undefined)
+				headers.set(HEADER, toAscii(explanationOf(noted)));
 		},
 	};
 }
 
-function inWords({ plan, view }: Planned): object {
+function explanationOf({ plan, view }: PlannedRead): object {
 	if (view === undefined) return { bypass: plan.reason };
 	return {
 		key: plan.key,
 		tags: plan.tags,
 		callerKey: plan.callerKey,
-		stalenessSeconds: plan.maxStalenessMs / 1_000,
+		maxStalenessSeconds: plan.maxStalenessMs / 1_000,
 		view: {
 			feedEpoch: view.feedEpoch,
 			seq: view.seq,
@@ -50,7 +52,7 @@ function inWords({ plan, view }: Planned): object {
 	};
 }
 
-/** Header fields are ASCII; JSON can say everything in it. */
+/** Escapes what is not ASCII, which a header must not contain. */
 function toAscii(value: object): string {
 	return JSON.stringify(value).replace(
 		/[^\x20-\x7e]/g,

@@ -1,17 +1,18 @@
-// Around a store that is reached over a network: it fails no request and holds none up. What goes wrong is for the log.
-import type { Store } from "./store.ts";
+// Wraps a store that is reached over a network, so that it neither fails a request nor delays one for long. Its failures are
+// logged.
+import type { Store } from "./entry.ts";
 
-/** Longest that an answer is waited for, in milliseconds: asking the origin takes no longer. */
+/** Longest wait for the store. Asking the origin takes no longer. */
 const LIMIT_MS = 1_000;
 
-/** A store that took too long is not asked again for this time, in milliseconds. */
+/** A store that took too long is not asked for this long. */
 const REST_MS = 10_000;
 
 interface FailOpenStoreDeps {
 	store: Store;
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
-	log: (problem: unknown) => void;
+	log: (error: unknown) => void;
 }
 
 export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
@@ -37,8 +38,8 @@ export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
 	async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
 		try {
 			return await work();
-		} catch (problem) {
-			log(problem);
+		} catch (error) {
+			log(error);
 			return undefined;
 		}
 	}

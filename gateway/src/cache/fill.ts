@@ -1,12 +1,13 @@
-// SingleFlight an answer of the origin into an entry, or says why it cannot be one. Large answers go on streaming.
+// Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
 import { Refusal } from "../http/refusals.ts";
-import { type Entry, entityTag } from "./entry.ts";
+import type { Entry } from "./entry.ts";
+import { entityTag } from "./etag.ts";
 import type { MemoryBudget, MemoryShare } from "./memory-budget.ts";
 
-/** The largest body that is kept, in bytes. */
+/** The largest body that is stored. */
 export const MAX_BODY_BYTES = 1_048_576;
 
-/** What PostgREST itself says, and a client is told again. */
+/** Headers of PostgREST's that an entry keeps. */
 const KEPT = new Set([
 	"content-location",
 	"content-profile",
@@ -19,18 +20,21 @@ const KEPT = new Set([
 	"warning",
 ]);
 
-/** Of one connection, one moment or one path: said anew, or by nobody. */
+/** Headers about one connection, one moment or one network path. An answer from the cache does not repeat them. */
 const DROPPED =
 	/^(age|alt-svc|cache-status|cf-.*|connection|content-encoding|content-length|date|expect-ct|keep-alive|nel|report-to|reporting-endpoints|server-timing|strict-transport-security|transfer-encoding|via)$/;
 
-/** What the runtime undoes as the body is read. Of others there are only the compressed bytes. */
-const UNDONE_ENCODINGS = [null, "gzip", "br"];
+/** The runtime decompresses these as the body is read. Other encodings would be stored compressed. */
+const DECOMPRESSED_ENCODINGS = [null, "gzip", "br"];
 
-/** Names that PostgREST's server-trace-header usually has. No other may be said back: a client could have, say, X-Frame-Options left out. */
+/**
+ * Usual names of PostgREST's server-trace-header, which repeats a client's header. Another name is not accepted: a client
+ * that sent X-Frame-Options itself could get that header left out of the entry.
+ */
 const TRACE =
 	/^((x-)?(request|correlation|trace|amzn-trace)-id|x-b3-[a-z]+|b3|traceparent|tracestate|x-cloud-trace-context)$/;
 
-/** What plans reckon with, and what is undone before the cache. */
+/** Vary may name these: plans take them into account, or they are undone before the cache. */
 const KNOWN_TO_VARY = new Set([
 	"accept",
 	"accept-encoding",
@@ -41,10 +45,10 @@ const KNOWN_TO_VARY = new Set([
 	"range-unit",
 ]);
 
-/** What an entry is made of, beside the answer. */
+/** What an entry records of the feed, as it was before the origin was asked. */
 export type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags">;
 
-/** An answer to pass on, and the entry made of it, or why there is none. */
+/** An answer to pass on, with the entry, or the reason why there is none. */
 export type Filled =
 	| { readonly response: Response; readonly entry: Entry }
 	| {
@@ -58,31 +62,31 @@ interface Filling {
 	readonly response: Response;
 	/** The schema that the plan was made for. */
 	readonly schema: string;
-	/** As it was before the origin was asked. */
 	readonly stamp: Stamp;
-	readonly token: string;
-	/** Names the caller. */
+	readonly consistencyToken: string;
+	/** The caller, as `readerOf` names it. */
 	readonly reader: string;
-	/** For bodies that are being read. */
-	readonly filling: MemoryBudget;
+	/** For all bodies that are being read. */
+	readonly budget: MemoryBudget;
 	readonly now: () => number;
 }
 
-/** @throws {Refusal} where the origin's answer breaks off */
+/** @throws {Refusal} where the origin's answer is interrupted */
 export async function fill(given: Filling): Promise<Filled> {
-	const { request, response, schema, stamp, token, reader, now } = given;
+	const { request, response, schema, stamp, consistencyToken, reader, now } =
+		given;
 	const { status, statusText } = response;
 	if (status !== 200 && status !== 206)
 		return { response, reason: `the status is ${status}` };
-	// PostgREST says which schema answered, where it serves several: another one's answer was not planned for.
+	// PostgREST names the schema that answered. The plan is for one schema only.
 	if (response.headers.get("content-profile") !== schema)
 		return { response, reason: "another schema answered than DB_SCHEMAS says" };
 	const encoding = response.headers.get("content-encoding");
-	if (!UNDONE_ENCODINGS.includes(encoding))
+	if (!DECOMPRESSED_ENCODINGS.includes(encoding))
 		return { response, reason: `the body is compressed by ${encoding}` };
 	const kept = keptHeaders(response, request);
 	if (typeof kept === "string") return { response, reason: kept };
-	const share = given.filling.open();
+	const share = given.budget.open();
 	const read = await readUpTo(response, MAX_BODY_BYTES, share)
 		.catch((cause) => {
 			throw new Refusal(
@@ -104,7 +108,7 @@ export async function fill(given: Filling): Promise<Filled> {
 	const etag = await entityTag({ status, headers: kept.headers, body: read });
 	const entry = {
 		...stamp,
-		token,
+		consistencyToken,
 		reader,
 		filledAt: now(),
 		status,
@@ -116,36 +120,36 @@ export async function fill(given: Filling): Promise<Filled> {
 	return { entry, response: rebuilt(request, response, entry) };
 }
 
-/** The answer once more, after its body has been read. */
+/** The answer again, after its body was read. */
 function rebuilt(
 	request: Request,
 	response: Response,
 	{ body, etag }: Entry,
 ): Response {
-	// A HEAD tells of the body of a GET, which is not here.
+	// The headers of a HEAD describe the body of a GET, which is not there.
 	if (request.method === "HEAD") return new Response(null, response);
 	const again = withBody(body, response);
 	again.headers.set("ETag", etag);
 	return again;
 }
 
-/** A response with the body as it was read. */
+/** A response with a body that was read. */
 function withBody(body: BodyInit, response: Response): Response {
 	const again = new Response(body, response);
-	// They speak of the body as it came, which may have been compressed.
+	// Both describe the body as received, which may have been compressed.
 	again.headers.delete("Content-Encoding");
 	again.headers.delete("Content-Length");
 	return again;
 }
 
-/** The headers to keep, or why the answer cannot be kept. What is not known is not guessed at. */
+/** The headers to store, or the reason why the answer cannot be stored. An unknown header is such a reason. */
 function keptHeaders(
 	response: Response,
 	request: Request,
 ): Pick<Entry, "headers" | "echoed"> | string {
 	const kept: [string, string][] = [];
 	const echoed: string[] = [];
-	// A HEAD tells the length of a GET's body, unless it is that of the body's compressed form.
+	// The length in a HEAD is that of the GET's body, unless the body would be compressed.
 	const keepsLength =
 		request.method === "HEAD" && !response.headers.has("content-encoding");
 	for (const [name, value] of response.headers) {
@@ -159,12 +163,12 @@ function keptHeaders(
 	return { headers: kept, echoed };
 }
 
-/** PostgREST's server-trace-header: what the client said, said back; nothing, if it said nothing. */
+/** Whether this is PostgREST's server-trace-header: the client's own value, or empty without one. */
 function isEcho(name: string, value: string, request: Request): boolean {
 	return TRACE.test(name) && (request.headers.get(name) ?? "") === value;
 }
 
-/** What ends with its connection may have been cut off without anybody's noticing. JSON ends as it begins. */
+/** A body that ends with its connection may be cut off without an error. JSON ends with the counterpart of its first character. */
 function isCutOff(body: Uint8Array, type: string | null): boolean {
 	if (!/^application\/([\w.-]+\+)?json\b/.test(type ?? "")) return false;
 	if (body.length === 0) return true;
@@ -178,7 +182,7 @@ function isKnownToVary(value: string): boolean {
 	return names.every((name) => KNOWN_TO_VARY.has(name.trim()));
 }
 
-/** The whole body, or, where it is larger than the limit, a response that streams what was read and the rest. */
+/** Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest. */
 async function readUpTo(
 	response: Response,
 	limit: number,
@@ -200,7 +204,7 @@ async function readUpTo(
 	return resumed(response, chunks, reader);
 }
 
-/** The response from its beginning, after a part of its body has been read. */
+/** The response from its beginning, after a part of its body was read. */
 function resumed(
 	response: Response,
 	chunks: readonly Uint8Array[],
@@ -210,7 +214,7 @@ function resumed(
 		start(controller) {
 			for (const chunk of chunks) controller.enqueue(chunk);
 		},
-		// Asked for more only when all of the above has been taken.
+		// Called only when all chunks of start() have been taken.
 		async pull(controller) {
 			const { done, value } = await reader.read();
 			if (done) controller.close();

@@ -1,9 +1,7 @@
-// Entries in Workers KV, for all isolates. KV may be a minute behind and may answer that there is nothing when there is:
-// an entry says itself how new it is.
+// Entries in Workers KV, shared by all isolates. KV may be a minute behind, and may miss what is there. An entry says itself
+// how new it is, so both are harmless.
 import { z } from "zod";
-import type { Entry } from "./entry.ts";
-import { fromEntry } from "./respond.ts";
-import type { Store } from "./store.ts";
+import type { Entry, Store } from "./entry.ts";
 
 /** The part of KVNamespace that is used. */
 export interface Namespace {
@@ -18,29 +16,33 @@ export interface Namespace {
 	): Promise<void>;
 }
 
-/** An entry of another form has another name. */
+/** The number changes with the form of entries. */
 const PREFIX = "answer3:";
 
-/** Least that KV takes: how long a location may go on reading an old copy. */
+/** How long a location may go on reading an old copy. KV allows no less. */
 const CACHE_TTL_SECONDS = 30;
 
-/** Longer than an entry can be fresh. */
+/** Longer than an entry can be fresh: a stale one may still be given while the origin is down. */
 const EXPIRATION_TTL_SECONDS = 86_400;
 
 const HEAD_LENGTH_BYTES = 4;
+
+/** RFC 9110, section 5: what is none of these would make the answer throw. */
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+const headerValue = z.string().regex(/^[^\0\r\n]*$/);
 
 const head = z.object({
 	feedEpoch: z.string(),
 	seq: z.int(),
 	tags: z.array(z.string()),
-	token: z.string(),
+	consistencyToken: headerValue,
 	reader: z.string(),
 	filledAt: z.number(),
 	status: z.literal([200, 206]),
-	statusText: z.string(),
-	headers: z.array(z.tuple([z.string(), z.string()])),
-	echoed: z.array(z.string()),
-	etag: z.string(),
+	statusText: z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/),
+	headers: z.array(z.tuple([headerName, headerValue])),
+	echoed: z.array(headerName),
+	etag: headerValue,
 });
 
 export class KvStore implements Store {
@@ -65,7 +67,7 @@ export class KvStore implements Store {
 	}
 }
 
-/** The length of the head as four bytes, big-endian; the head as JSON; the body. */
+/** Four bytes, big-endian, for the length of the head; the head as JSON; the body. */
 function encode({ body, ...fields }: Entry): ArrayBuffer {
 	const text = new TextEncoder().encode(JSON.stringify(fields));
 	const bytes = new Uint8Array(HEAD_LENGTH_BYTES + text.length + body.length);
@@ -75,7 +77,7 @@ function encode({ body, ...fields }: Entry): ArrayBuffer {
 	return bytes.buffer;
 }
 
-/** @returns nothing where the bytes are no entry, or one that no answer can be made of */
+/** @returns undefined where the bytes are not an entry that an answer can be built from */
 function decode(value: ArrayBuffer): Entry | undefined {
 	try {
 		const end = HEAD_LENGTH_BYTES + new DataView(value).getUint32(0);
@@ -86,9 +88,7 @@ function decode(value: ArrayBuffer): Entry | undefined {
 			new Uint8Array(value, HEAD_LENGTH_BYTES, end - HEAD_LENGTH_BYTES),
 		);
 		const fields = head.parse(JSON.parse(text), { jitless: true });
-		const entry = { ...fields, body: new Uint8Array(value, end) };
-		fromEntry(entry, new Request("http://nowhere"));
-		return entry;
+		return { ...fields, body: new Uint8Array(value, end) };
 	} catch {
 		return undefined;
 	}

@@ -1,13 +1,13 @@
-// A bound on what many requests hold in memory at once. A request that has lost its client ends without a word, so what it
-// has taken is forgotten after a while.
+// Bounds what many requests together hold in memory. The runtime may cancel a request without a word, so what a request has
+// taken stops counting after a while.
 
 export interface MemoryBudget {
-	/** One request's share. */
+	/** Opens one request's share. */
 	open(): MemoryShare;
 }
 
 export interface MemoryShare {
-	/** @returns whether that much is still allowed; it is counted in any case */
+	/** Counts the bytes in any case. @returns whether all shares together are within the budget */
 	take(bytes: number): boolean;
 	close(): void;
 }
@@ -17,7 +17,7 @@ interface Counted {
 	readonly endsAt: number;
 }
 
-/** @param limitMs how long a share counts, if it is not closed */
+/** @param limitMs how long a share counts if it is not closed */
 export function createMemoryBudget(
 	maxBytes: number,
 	limitMs: number,

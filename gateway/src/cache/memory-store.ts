@@ -1,8 +1,7 @@
 // Entries in the memory of one isolate, within a bound in bytes. The least recently used go first.
 import { type Entry, sizeOf } from "./entry.ts";
-import type { Store } from "./store.ts";
 
-export class MemoryStore implements Store {
+export class MemoryStore {
 	readonly #entries = new Map<string, Entry>();
 	readonly #maxBytes: number;
 	#bytes = 0;
@@ -11,33 +10,23 @@ export class MemoryStore implements Store {
 		this.#maxBytes = maxBytes;
 	}
 
-	/** Bytes in use, about. */
+	/** Approximate size in use. */
 	get bytes(): number {
 		return this.#bytes;
 	}
 
-	async get(name: string): Promise<Entry | undefined> {
-		return this.look(name);
-	}
-
-	async put(name: string, entry: Entry): Promise<void> {
-		this.keep(name, entry);
-	}
-
-	/** `get` without waiting. */
-	look(name: string): Entry | undefined {
+	get(name: string): Entry | undefined {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) return undefined;
-		// A Map keeps the order of insertion: what was used last is its last.
+		// A Map keeps the order of insertion, so the last is the most recently used.
 		this.#entries.delete(name);
 		this.#entries.set(name, entry);
 		return entry;
 	}
 
-	/** `put` without waiting. */
-	keep(name: string, entry: Entry): void {
+	put(name: string, entry: Entry): void {
 		this.#forget(name);
-		// It would drive out all others, and itself.
+		// A larger one would drive out all others, and then itself.
 		if (sizeOf(entry) > this.#maxBytes) return;
 		this.#entries.set(name, entry);
 		this.#bytes += sizeOf(entry);

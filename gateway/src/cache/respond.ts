@@ -1,9 +1,10 @@
-// The cache's part in an answer: what it tells a client of how the answer came about, and nobody downstream may keep.
+// Builds an answer from an entry, and writes the cache's headers: how the answer came about, and that no one downstream may
+// give it to others.
 import type { Entry } from "./entry.ts";
 
 /** One member of Cache-Status (RFC 9211, section 2). */
 export interface CacheStatus {
-	/** The answer is the cache's own. */
+	/** The answer comes from the cache. */
 	readonly isHit?: boolean;
 	/** Why the origin was asked (section 2.2). */
 	readonly forwarded?:
@@ -13,15 +14,15 @@ export interface CacheStatus {
 		| "stale"
 		| "uri-miss"
 		| undefined;
-	/** For how long the answer may be given, in milliseconds. */
+	/** How long the answer may be given without asking the feed again. */
 	readonly ttlMs?: number | undefined;
 	readonly isStored?: boolean;
-	/** Another request's answer was waited for. */
+	/** The request waited for another one's answer. */
 	readonly isCollapsed?: boolean;
 	readonly detail?: string | undefined;
 }
 
-/** What decides which answer a client gets, beside the URL. */
+/** What decides which answer a client gets, besides the URL. */
 const VARY = [
 	"Accept",
 	"Accept-Profile",
@@ -32,22 +33,10 @@ const VARY = [
 	"Range-Unit",
 ];
 
-/** Browsers may keep an answer, and have to ask whether it is still right; nobody else may (RFC 9111, section 5.2.2). */
+/** Browsers may keep an answer if they revalidate it. Shared caches may not (RFC 9111, section 5.2.2). */
 const DOWNSTREAM = "private, no-cache";
 
-/** Headers that a 304 repeats (RFC 9110, section 15.4.5), and the cache's own. */
-const IN_304 = [
-	"Age",
-	"Cache-Control",
-	"Cache-Status",
-	"Content-Location",
-	"Date",
-	"ETag",
-	"Postern-Token",
-	"Vary",
-];
-
-/** An answer made of an entry. That of a HEAD knows no body to have a tag of. */
+/** Builds a response from an entry. A HEAD response has no ETag, because its body was never seen. */
 export function fromEntry(
 	{ status, statusText, headers, echoed, etag, body }: Entry,
 	request: Request,
@@ -64,13 +53,13 @@ export function fromEntry(
 	return answer;
 }
 
-/** When the answer was last known to be right: RFC 9111, section 5.1, in seconds, rounded up. */
+/** Sets Age (RFC 9111, section 5.1) and Date by the moment up to which the answer is known to be right. */
 export function setAge(headers: Headers, asOf: number, now: number): void {
 	headers.set("Age", String(Math.max(0, Math.ceil((now - asOf) / 1_000))));
 	headers.set("Date", new Date(asOf).toUTCString());
 }
 
-/** Adds the cache's member to the Cache-Status of caches nearer to the origin. */
+/** Adds this cache's member to Cache-Status, behind those of caches nearer to the origin. */
 export function setStatus(headers: Headers, status: CacheStatus): void {
 	const { isHit, forwarded, ttlMs, isStored, isCollapsed, detail } = status;
 	const parts = ["Postern"];
@@ -83,7 +72,7 @@ export function setStatus(headers: Headers, status: CacheStatus): void {
 	headers.append("Cache-Status", parts.join("; "));
 }
 
-/** Forbids everybody downstream to answer in our place; the origin's own word, where it has one, stands. */
+/** Forbids caches downstream to answer in the Worker's place, unless the origin set Cache-Control itself. */
 export function setDownstream(headers: Headers): void {
 	if (!headers.has("Cache-Control")) headers.set("Cache-Control", DOWNSTREAM);
 	const named = new Set(
@@ -92,26 +81,6 @@ export function setDownstream(headers: Headers): void {
 	if (named.has("*")) return;
 	const others = VARY.filter((name) => !named.has(name.toLowerCase()));
 	if (others.length > 0) headers.append("Vary", others.join(", "));
-}
-
-/** 304 in place of an answer of ours that the client has already (RFC 9110, section 13.1.2). */
-export function conditional(request: Request, answer: Response): Response {
-	const etag = answer.headers.get("ETag");
-	const wanted = request.headers.get("If-None-Match");
-	if (etag === null || wanted === null || !matches(wanted, etag)) return answer;
-	const headers = new Headers();
-	for (const name of IN_304) {
-		const value = answer.headers.get(name);
-		if (value !== null) headers.set(name, value);
-	}
-	return new Response(null, { status: 304, headers });
-}
-
-/** Weak comparison (section 8.8.3.2): a proxy may have made our validator weak. */
-function matches(wanted: string, etag: string): boolean {
-	if (wanted.trim() === "*") return true;
-	const validators = wanted.match(/(W\/)?"[^"]*"/g) ?? [];
-	return validators.some((validator) => validator.replace(/^W\//, "") === etag);
 }
 
 /** A String of RFC 8941, section 3.3.3: printable ASCII. */

@@ -1,11 +1,11 @@
-// Lets one request of an isolate at a time do a piece of work while others wait. They look for its outcome themselves and never
-// await its promise, which ends with its request: a client that goes away takes both along, without a `finally`.
+// Lets one request of an isolate do a piece of work while others wait for its outcome. They look for the outcome and never
+// await its promise: a promise ends with its request, and a client that goes away ends both without running a `finally`.
 
 export interface SingleFlight {
 	/**
-	 * Does `work` if nobody is at it. Else waits until `look` finds something, or the turn is over: then the value is
-	 * undefined, and the caller may try again or go on alone.
-	 * @param signal of the request that does the work: when it is aborted, nobody waits for it any longer
+	 * Does `work`, unless another request is doing it: then waits until `look` finds something, or that request has ended.
+	 * In the latter case the value is undefined, and the caller may try again or do without.
+	 * @param signal of the request that does the work. When it aborts, waiting for the work ends.
 	 */
 	run<Value>(
 		name: string,
@@ -13,7 +13,6 @@ export interface SingleFlight {
 		work: () => Promise<Value | undefined>,
 		signal?: AbortSignal,
 	): Promise<{ value: Value | undefined; waited: boolean }>;
-	/** Whether somebody is at it. */
 	isUnderWay(name: string): boolean;
 }
 
@@ -21,13 +20,13 @@ interface SingleFlightDeps {
 	/** The clock, in milliseconds. */
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
-	/** Whoever has not finished by then is taken for gone. */
+	/** Work that takes longer is not waited for: its request may have been cancelled. */
 	limitMs: number;
-	/** Of more turns than this at once, the further ones are not waited for. */
+	/** Beyond this many flights at once, further ones are not waited for. */
 	maxFlights: number;
 }
 
-interface Turn {
+interface Flight {
 	readonly endsAt: number;
 }
 
@@ -37,15 +36,15 @@ const LONGEST_PAUSE_MS = 25;
 export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
 	const { now, sleep, limitMs, maxFlights } = deps;
 	// In the order in which they end.
-	const flights = new Map<string, Turn>();
+	const flights = new Map<string, Flight>();
 
 	return {
 		async run(name, look, work, signal) {
-			const turn = current(name);
-			if (turn === undefined)
-				return { value: await own(name, work, signal), waited: false };
+			const flight = current(name);
+			if (flight === undefined)
+				return { value: await fly(name, work, signal), waited: false };
 			let pause = FIRST_PAUSE_MS;
-			while (current(name) === turn) {
+			while (current(name) === flight) {
 				await sleep(pause);
 				pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
 				const value = look();
@@ -56,23 +55,23 @@ export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
 		isUnderWay: (name) => current(name) !== undefined,
 	};
 
-	function current(name: string): Turn | undefined {
-		const turn = flights.get(name);
-		return turn !== undefined && now() < turn.endsAt ? turn : undefined;
+	function current(name: string): Flight | undefined {
+		const flight = flights.get(name);
+		return flight !== undefined && now() < flight.endsAt ? flight : undefined;
 	}
 
-	async function own<Value>(
+	async function fly<Value>(
 		name: string,
 		work: () => Promise<Value>,
 		signal: AbortSignal | undefined,
 	): Promise<Value> {
-		const turn = { endsAt: now() + limitMs };
+		const flight = { endsAt: now() + limitMs };
 		flights.delete(name);
 		forgetEnded();
-		if (flights.size < maxFlights) flights.set(name, turn);
+		if (flights.size < maxFlights) flights.set(name, flight);
 		const end = () => {
-			// After its end the turn may be somebody else's.
-			if (flights.get(name) === turn) flights.delete(name);
+			// After the limit another request may have begun the same work.
+			if (flights.get(name) === flight) flights.delete(name);
 		};
 		signal?.addEventListener("abort", end);
 		try {

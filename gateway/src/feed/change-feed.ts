@@ -1,5 +1,5 @@
-// The Durable Object that follows the database's changes for all isolates: the follower with the runtime's storage, clock and
-// alarm around it. There is one of it; it never sees what a request asks for or is answered.
+// The Durable Object that follows the database's changes for all isolates: the follower, with the runtime's storage, clock and
+// alarm. There is one such object. It never sees what a client asks for or is answered.
 import { DurableObject } from "cloudflare:workers";
 import { createOrigin } from "../origin/origin.ts";
 import { createSign } from "../origin/sign.ts";
@@ -46,12 +46,12 @@ export class ChangeFeed extends DurableObject<PosternEnv> implements Feed {
 		return this.#follower.catalog();
 	}
 
-	/** Never fails, so the runtime does not repeat it: the next tick is set by this one, or by who asks next. */
+	/** Never fails, so the runtime does not repeat it. This tick or the next request schedules the next one. */
 	override alarm(): Promise<void> {
 		return this.#follower.tick();
 	}
 }
 
-function report(problem: unknown): void {
-	console.error(problem);
+function report(error: unknown): void {
+	console.error(error);
 }

@@ -1,9 +1,9 @@
-// Where the change feed outlives the object: what has changed, as a log that is rewritten when it has grown, and the position
-// in the database. What has returned from here is durable before anybody is told of it: the runtime holds answers back.
+// Stores the change feed beyond a run of the object: the position in the database, and the changes as a log that is rewritten
+// when it has grown. What was stored is durable before a client learns of it, because the runtime holds answers back.
 import { z } from "zod";
 import type { Change } from "./feed.ts";
 
-/** Objects of an older version may have stored something else. */
+/** An older version may have stored another form. That is not loaded, and a new feed epoch begins. */
 const stored = z.object({
 	feedEpoch: z.string(),
 	seq: z.int(),
@@ -15,37 +15,37 @@ const stored = z.object({
 });
 const storedChanges = z.array(z.tuple([z.string(), z.int()]).readonly());
 
-/** All of the feed but the changes. */
-export interface FeedState {
+/** The feed without its changes. */
+export interface StoredFeed {
 	readonly feedEpoch: string;
 	readonly seq: number;
 	readonly prunedBelow: number;
 	/** For the next poll of the database. */
 	readonly cursor: string;
-	/** When the cursor was stored, in milliseconds. */
+	/** When the cursor was stored. */
 	readonly storedAt: number;
-	/** Version of the catalog that was read last, and the seq that it was current at. */
+	/** The version of the catalog that was loaded last, and the number that it was current at. */
 	readonly catalog: { readonly version: string; readonly seq: number } | null;
-	/** When the feed learned of the catalog's last change, in milliseconds. */
+	/** When the feed learned of the catalog's last change. */
 	readonly catalogChangedAt: number | null;
 }
 
 export interface FeedStore {
 	/**
-	 * What was stored last, and all changes since the epoch began; undefined where there is nothing.
-	 * @throws where it cannot be read
+	 * @returns the last state, and all changes of its feed epoch; undefined where nothing is stored
+	 * @throws {Error} where what is stored cannot be read
 	 */
-	load(): { state: FeedState; changes: readonly Change[] } | undefined;
+	load(): { state: StoredFeed; changes: readonly Change[] } | undefined;
 	/**
-	 * Both or neither.
-	 * @returns whether the log has grown so much that it should be rewritten
+	 * Stores both or neither.
+	 * @returns whether the log should be rewritten, because it has grown
 	 */
-	append(state: FeedState, changes: readonly Change[]): boolean;
-	/** In place of all that was stored: both or neither. */
-	rewrite(state: FeedState, changes: readonly Change[]): void;
+	append(state: StoredFeed, changes: readonly Change[]): boolean;
+	/** Replaces everything that was stored. Stores both or neither. */
+	rewrite(state: StoredFeed, changes: readonly Change[]): void;
 }
 
-/** A row of the log may have 2 MB; characters outside of ASCII take up to three bytes. */
+/** A row may have 2 MB, and a UTF-16 unit takes up to three bytes. */
 const ROW_CHARACTERS = 500_000;
 
 /** How much the log may grow before it is rewritten. */
@@ -57,7 +57,7 @@ export function createFeedStore(
 	storage: Pick<DurableObjectStorage, "sql" | "transactionSync">,
 ): FeedStore {
 	const { sql } = storage;
-	// Since the log was rewritten, or in all where that was in another life of the object.
+	// Since the log was rewritten in this run of the object. Otherwise in all.
 	let rows = 0;
 	let characters = 0;
 	sql.exec(
@@ -95,7 +95,7 @@ export function createFeedStore(
 		},
 	};
 
-	function write(state: FeedState, changes: readonly Change[]): void {
+	function write(state: StoredFeed, changes: readonly Change[]): void {
 		sql.exec(
 			"insert or replace into state (is_only, state) values (1, ?)",
 			JSON.stringify(state),

@@ -1,54 +1,54 @@
-// What isolates ask of the change feed and what it answers. Types alone; all of it crosses RPC, so all of it is plain.
+// What isolates ask of the change feed, and what it answers. Only types. All of it crosses RPC, so it is plain data.
 
-/** What an isolate asks. */
 export interface SyncRequest {
-	/** What the isolate has already: only later changes are wanted. */
+	/** What the isolate knows already. It needs later changes only. */
 	readonly known?:
 		| { readonly feedEpoch: string; readonly seq: number }
 		| undefined;
-	/** Answer from memory if the last poll began no longer ago than this, in milliseconds. 0: a poll that begins after this call. */
+	/** Answer from memory if the last poll began no longer ago. 0 needs a poll that begins after this call. */
 	readonly maxAgeMs: number;
-	/** Tokens that the answer has to cover. */
-	readonly tokens?: readonly string[] | undefined;
+	/** The answer has to cover these. */
+	readonly consistencyTokens?: readonly string[] | undefined;
 }
 
-/** A tag and the number of the poll that found its last change. */
+/** A tag, and the number of the poll that found its last change. */
 export type Change = readonly [tag: string, seq: number];
 
 export type SyncAnswer =
-	/** The database tracks nothing that the gateway may see. */
+	/** The database tracks nothing, or nothing that the gateway may see. */
 	| { readonly state: "absent"; readonly reason: string }
 	| {
 			readonly state: "following";
-			/** Nothing numbered in another feedEpoch means anything in this one. */
+			/** Numbers of different feed epochs cannot be compared. */
 			readonly feedEpoch: string;
 			readonly seq: number;
-			/** The least seq that anything can still be compared by. */
+			/** The lowest number that an entry can still be compared by. */
 			readonly prunedBelow: number;
-			/** Of the object: it has another one after each restart. */
+			/** Names the run of the object: it changes with each restart. */
 			readonly objectRun: string;
-			/** Before the last poll was sent, by the object's clock, in milliseconds. No two polls of a life have the same. */
+			/** When the last poll began, by the object's clock. No two polls of a run began at the same moment. */
 			readonly asOf: number;
 			/** The object's clock. */
 			readonly now: number;
-			/** All that changed within the epoch, or after `known.seq`. */
+			/** The changes after `known.seq`, or all of the feed epoch. */
 			readonly changes: readonly Change[];
+			/** Whether `changes` has all changes of the feed epoch. */
 			readonly isWhole: boolean;
-			/** How long ago the object learned that the catalog changed; null if it has not within this feedEpoch. */
+			/** How long ago the object learned of the catalog's last change; null if there was none in this feed epoch. */
 			readonly catalogChangedMsAgo: number | null;
 	  };
 
-/** The catalog, no older than the state that `seq` stands for. */
+/** The catalog, no older than the state at `seq`. */
 export interface CatalogAnswer {
 	readonly feedEpoch: string;
 	readonly seq: number;
-	/** What `postern.catalog` answered. */
+	/** What `postern.catalog` returned. */
 	readonly catalog: unknown;
 }
 
 export interface Feed {
 	/** Rejects when the database cannot be asked. */
 	sync(request: SyncRequest): Promise<SyncAnswer>;
-	/** Rejects likewise, and where the database tracks nothing. */
+	/** Rejects when the database cannot be asked, or tracks nothing. */
 	catalog(): Promise<CatalogAnswer>;
 }

@@ -146,7 +146,7 @@ describe("a read", () => {
 			await ask("/notes", { identity: ada });
 			clock.ms += 200;
 			const other = await ask("/notes", { identity: bob });
-			const [token] = feed.needs.at(-1)?.tokens ?? [];
+			const [token] = feed.needs.at(-1)?.consistencyTokens ?? [];
 			expect([await other.text(), statusOf(other).hit, token]).toEqual([
 				'["ada"]',
 				true,
@@ -159,7 +159,7 @@ describe("a read", () => {
 			const first = await ask("/notes", { identity: ada });
 			feed.hold();
 			await ask("/notes", { identity: bob });
-			expect(feed.needs.at(-1)?.tokens).toEqual([
+			expect(feed.needs.at(-1)?.consistencyTokens).toEqual([
 				first.headers.get("Postern-Token"),
 			]);
 		});
@@ -169,10 +169,10 @@ describe("a read", () => {
 			await ask("/notes", { identity: ada });
 			feed.hold();
 			const again = await ask("/notes", { identity: { ...ada } });
-			expect([statusOf(again).hit, feed.needs.at(-1)?.tokens]).toEqual([
-				true,
-				[],
-			]);
+			expect([
+				statusOf(again).hit,
+				feed.needs.at(-1)?.consistencyTokens,
+			]).toEqual([true, []]);
 		});
 	});
 
@@ -384,7 +384,7 @@ describe("a store beyond the isolate", () => {
 		const { key } = planOf(
 			new Request("http://postgrest/notes"),
 		) as CacheablePlan;
-		memory.keep(await nameOf(key), entryOf({ seq: 7 }));
+		memory.put(await nameOf(key), entryOf({ seq: 7 }));
 		feed.change("api.notes");
 		const answer = await ask();
 		expect([statusOf(answer).detail, await answer.text()]).toEqual(["kv", "7"]);
@@ -578,7 +578,7 @@ describe("a request's directives", () => {
 		const answer = await ask("/notes", withDirectives(text));
 		expect([statusOf(answer).hit, feed.needs]).toEqual([
 			true,
-			[{ maxAgeMs, tokens: [] }],
+			[{ maxAgeMs, consistencyTokens: [] }],
 		]);
 	});
 
@@ -638,7 +638,7 @@ describe("a request's directives", () => {
 
 	it("are refused where the feed cannot be asked", async () => {
 		const { ask, feed } = await warm();
-		feed.problem = "feed-unreachable";
+		feed.reason = "feed-unreachable";
 		await expect(
 			ask("/notes", withDirectives("only-if-cached")),
 		).rejects.toMatchObject({ code: "not_cached" });
@@ -835,7 +835,9 @@ describe("a bypass", () => {
 		const { ask, feed, settle } = startCache(bypassed());
 		await ask();
 		await settle();
-		expect(feed.needs).toEqual([{ maxAgeMs: MAX_STALENESS_MS, tokens: [] }]);
+		expect(feed.needs).toEqual([
+			{ maxAgeMs: MAX_STALENESS_MS, consistencyTokens: [] },
+		]);
 	});
 
 	it.each([
@@ -843,7 +845,7 @@ describe("a bypass", () => {
 		["feed-unreachable", "feed-unreachable"],
 	])("is what everything is while the feed is: %s", async (problem, detail) => {
 		const { ask, feed } = startCache();
-		feed.problem = problem;
+		feed.reason = problem;
 		expect(statusOf(await ask())).toEqual({ fwd: "bypass", detail });
 	});
 
@@ -937,7 +939,7 @@ describe("a token", () => {
 		const { ask, feed } = startCache();
 		await ask("/notes", { headers: { "Postern-Token": "a, b" } });
 		expect(feed.needs).toEqual([
-			{ maxAgeMs: MAX_STALENESS_MS, tokens: ["a", "b"] },
+			{ maxAgeMs: MAX_STALENESS_MS, consistencyTokens: ["a", "b"] },
 		]);
 	});
 
@@ -966,7 +968,10 @@ describe("a token", () => {
 		"of an answer from before the feed began anew is carried on for a minute: %i ms",
 		async (ms, expected) => {
 			const token = tokenAt(NOW, "life0");
-			const store = { ...mapStore(), get: async () => entryOf({ token }) };
+			const store = {
+				...mapStore(),
+				get: async () => entryOf({ consistencyToken: token }),
+			};
 			const { ask, clock } = startCache({ store });
 			clock.ms += ms;
 			expect(tokensOf(await ask())).toEqual(expected);
@@ -989,7 +994,7 @@ describe("a token", () => {
 
 	it("makes whoever gets it look again, where the database tracks nothing as far as is known here", async () => {
 		const { ask, feed } = startCache();
-		feed.problem = "untracked";
+		feed.reason = "untracked";
 		const read = await ask();
 		const written = await ask("/notes", { method: "POST" });
 		expect([read, written].flatMap(tokensOf)).toEqual(["0", "0"]);
@@ -1092,7 +1097,7 @@ describe("an explanation", () => {
 			key: '["GET","http://postgrest/notes","service"]',
 			tags: ["api.notes", "catalog"],
 			callerKey: { role: "service", claims: {} },
-			stalenessSeconds: 5,
+			maxStalenessSeconds: 5,
 			view: { feedEpoch: "epoch1", seq: 7, prunedBelow: 0 },
 		});
 	});

@@ -1,7 +1,7 @@
 // The explanation of an answer: for those who may have it, in one header that says everything in ASCII.
 import { describe, expect, it } from "vitest";
-import type { Planned } from "../../src/cache/cache.ts";
 import { explain } from "../../src/cache/explain.ts";
+import type { PlannedRead } from "../../src/cache/plan-read.ts";
 import { planOf, viewOf } from "../support/cache.ts";
 
 const asking = new Request("https://x.example/", {
@@ -9,7 +9,7 @@ const asking = new Request("https://x.example/", {
 });
 const plan = planOf(new Request("https://x.example/notes"));
 
-function told(planned?: Planned): string | null {
+function told(planned?: PlannedRead): string | null {
 	const explanation = explain(asking, true);
 	if (planned !== undefined) explanation?.note(planned);
 	const headers = new Headers();
@@ -17,12 +17,12 @@ function told(planned?: Planned): string | null {
 	return headers.get("Postern-Explain");
 }
 
-const cacheable = (changes: object): Planned =>
+const cacheable = (changes: object): PlannedRead =>
 	({
 		plan: { ...plan, ...changes },
 		view: viewOf({ seq: 9, prunedBelow: 2 }),
-		allowedMs: 5_000,
-	}) as Planned;
+		maxAgeMs: 5_000,
+	}) as PlannedRead;
 
 describe("an explanation", () => {
 	it("is not there where nobody asks for one", () => {
@@ -44,13 +44,13 @@ describe("an explanation", () => {
 			key: '["GET","https://x.example/notes","anon"]',
 			tags: ["api.notes", "catalog"],
 			callerKey: { role: "anon", claims: {} },
-			stalenessSeconds: 5,
+			maxStalenessSeconds: 5,
 			view: { feedEpoch: "epoch1", seq: 9, prunedBelow: 2 },
 		});
 	});
 
 	it("has the reason where there was no plan", () => {
-		const planned: Planned = {
+		const planned: PlannedRead = {
 			plan: { kind: "bypass", reason: "the path is none" },
 			isForOperators: true,
 		};

@@ -29,9 +29,9 @@ function filled(
 		response,
 		schema: "api",
 		stamp: { feedEpoch: FEED_EPOCH, seq: 7, tags: ["api.notes"] },
-		token: "token",
+		consistencyToken: "token",
 		reader: "reader",
-		filling,
+		budget: filling,
 		now,
 	});
 }
@@ -70,7 +70,7 @@ describe("an answer that is kept", () => {
 			feedEpoch: FEED_EPOCH,
 			seq: 7,
 			tags: ["api.notes"],
-			token: "token",
+			consistencyToken: "token",
 			reader: "reader",
 			filledAt: NOW,
 			status: 206,

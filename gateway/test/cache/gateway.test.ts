@@ -19,7 +19,7 @@ import { NOW } from "../support/tokens.ts";
 const PRODUCT = { productId: 1, title: "Tower" };
 const NEW_PRODUCT = {
 	method: "POST",
-	token: ADA_TOKEN,
+	consistencyToken: ADA_TOKEN,
 	json: { serialNumber: "H56", title: "Tower", weightLbs: 1 },
 };
 
@@ -227,14 +227,16 @@ describe("a resource route", () => {
 	it("brings its client's tokens along", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/products/1", { headers: { "Postern-Token": "a, b" } });
-		expect(feed.requests[0]?.tokens).toEqual(["a", "b"]);
+		expect(feed.requests[0]?.consistencyTokens).toEqual(["a", "b"]);
 	});
 
 	it("tells its client what it has seen", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/products/1");
 		const { headers } = await request("/products/1");
-		expect(headers.get("Postern-Token")?.split(", ")[0]).toBe(feed.token());
+		expect(headers.get("Postern-Token")?.split(", ")[0]).toBe(
+			feed.consistencyToken(),
+		);
 	});
 
 	it("hears its client's directives", async () => {
@@ -262,7 +264,7 @@ describe("a resource route", () => {
 			feed.requests.map(({ maxAgeMs }) => maxAgeMs),
 			tokensOf(answer),
 			answer.headers.has("Cache-Control"),
-		]).toEqual([201, [0], [feed.token()], false]);
+		]).toEqual([201, [0], [feed.consistencyToken()], false]);
 	});
 
 	it("carries a token with its refusal, too", async () => {
@@ -270,7 +272,10 @@ describe("a resource route", () => {
 			answer: postgrestError(409, "23505"),
 		});
 		const answer = await request("/products", NEW_PRODUCT);
-		expect([answer.status, tokensOf(answer)]).toEqual([409, [feed.token()]]);
+		expect([answer.status, tokensOf(answer)]).toEqual([
+			409,
+			[feed.consistencyToken()],
+		]);
 	});
 });
 
@@ -288,7 +293,7 @@ describe("signing up", () => {
 			answer.status,
 			tokensOf(answer),
 			answer.headers.get("Cache-Control"),
-		]).toEqual([200, [feed.token()], "no-store"]);
+		]).toEqual([200, [feed.consistencyToken()], "no-store"]);
 	});
 });
 
@@ -341,7 +346,7 @@ describe("a browser", () => {
 		["on", ["a", "b"]],
 		["off", []],
 	])(
-		"brings its cookies' tokens: CAUSAL_COOKIE is %s",
+		"brings its cookies' consistencyTokens: CAUSAL_COOKIE is %s",
 		async (mode, tokens) => {
 			const { request, feed } = startCachingGateway({
 				env: { CAUSAL_COOKIE: mode },
@@ -351,7 +356,7 @@ describe("a browser", () => {
 					Cookie: "postern_token_00000001=a; postern_token_00000002=b",
 				},
 			});
-			expect(feed.requests[0]?.tokens).toEqual(tokens);
+			expect(feed.requests[0]?.consistencyTokens).toEqual(tokens);
 		},
 	);
 

@@ -2,7 +2,8 @@
 // writes, reads, late answers, lagging stores, restarts and losses.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Freshness, View } from "../../src/consistency/freshness.ts";
+import type { Freshness } from "../../src/consistency/freshness.ts";
+import type { View } from "../../src/consistency/view.ts";
 import { type Deed, live, type WorldOptions } from "../support/world.ts";
 
 const ISOLATES = 3;
@@ -120,8 +121,8 @@ function telling(change: (real: Freshness) => Partial<Freshness>): Mutant {
 	return {
 		freshness: (real) => ({
 			...real,
-			get problem() {
-				return real.problem;
+			get reason() {
+				return real.reason;
 			},
 			...change(real),
 		}),
@@ -151,14 +152,14 @@ function seeing(change: (view: View) => Partial<View>): Mutant {
 
 /** `token()` is that of the last view, or one that nothing covers. */
 function withViewsToken(
-	change: (token: () => string) => Partial<Freshness>,
+	change: (consistencyToken: () => string) => Partial<Freshness>,
 ): Mutant {
 	return telling((real) => {
 		let last = "0";
 		return {
 			async view(needs) {
 				const view = await real.view(needs);
-				last = view?.token ?? last;
+				last = view?.consistencyToken ?? last;
 				return view;
 			},
 			...change(() => last),
@@ -234,18 +235,19 @@ describe("a history finds out", () => {
 		[
 			"views that are older than was asked for",
 			telling((real) => ({
-				view: ({ tokens }) => real.view({ tokens, maxAgeMs: 60_000 }),
+				view: ({ consistencyTokens }) =>
+					real.view({ consistencyTokens, maxAgeMs: 60_000 }),
 			})),
 		],
 		[
 			"views that do not cover the tokens",
 			telling((real) => ({
-				view: ({ maxAgeMs }) => real.view({ tokens: [], maxAgeMs }),
+				view: ({ maxAgeMs }) => real.view({ consistencyTokens: [], maxAgeMs }),
 			})),
 		],
 		[
 			"answers whose token is a view's, though they may show more",
-			withViewsToken((token) => ({ tokenForNow: () => token() })),
+			withViewsToken((token) => ({ consistencyTokenNow: () => token() })),
 		],
 		[
 			"stored answers that pass for covered by any view",

@@ -1,8 +1,7 @@
 // What the cache adds to an answer, field by field.
 import { describe, expect, it } from "vitest";
-import { entityTag } from "../../src/cache/entry.ts";
+import { conditional, entityTag } from "../../src/cache/etag.ts";
 import {
-	conditional,
 	fromEntry,
 	setAge,
 	setDownstream,

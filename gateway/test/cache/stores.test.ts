@@ -1,15 +1,22 @@
 // One suite that every store of entries passes; then what each has beside it.
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { type Entry, sizeOf } from "../../src/cache/entry.ts";
+import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
 import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
-import type { Store } from "../../src/cache/store.ts";
 import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 
-const careful = (store: Store) =>
+/** The isolate's memory answers at once: as a Store it is awaited. */
+function awaited(memory: MemoryStore): Store {
+	return {
+		get: async (name) => memory.get(name),
+		put: async (name, entry) => memory.put(name, entry),
+	};
+}
+
+const failOpen = (store: Store) =>
 	createFailOpenStore({
 		store,
 		now: () => NOW,
@@ -18,9 +25,9 @@ const careful = (store: Store) =>
 	});
 
 const STORES: [name: string, make: () => Store][] = [
-	["the memory of an isolate", () => new MemoryStore(4_000_000)],
+	["the memory of an isolate", () => awaited(new MemoryStore(4_000_000))],
 	["Workers KV", () => new KvStore(env.CACHE)],
-	["Workers KV, carefully", () => careful(new KvStore(env.CACHE))],
+	["Workers KV, failing open", () => failOpen(new KvStore(env.CACHE))],
 ];
 
 const ALL_BYTES = new Uint8Array(256).map((_, index) => index);
@@ -47,7 +54,10 @@ const ENTRIES: [name: string, entry: Entry][] = [
 			],
 		}),
 	],
-	["zeros", entryOf({ seq: 0, filledAt: 0, feedEpoch: "", token: "0" })],
+	[
+		"zeros",
+		entryOf({ seq: 0, filledAt: 0, feedEpoch: "", consistencyToken: "0" }),
+	],
 	["large numbers", entryOf({ seq: Number.MAX_SAFE_INTEGER })],
 	["a broken half of a character", entryOf({ feedEpoch: "\ud800" })],
 ];
@@ -85,11 +95,11 @@ describe.each(STORES)("%s", (storeName, make) => {
 describe("the memory of an isolate", () => {
 	const size = sizeOf(entryOf());
 	const names = (store: MemoryStore) =>
-		["a", "b", "c", "d"].filter((name) => store.look(name) !== undefined);
+		["a", "b", "c", "d"].filter((name) => store.get(name) !== undefined);
 
 	function filled(maxBytes: number, ...puts: string[]) {
 		const store = new MemoryStore(maxBytes);
-		for (const name of puts) store.keep(name, entryOf());
+		for (const name of puts) store.put(name, entryOf());
 		return store;
 	}
 
@@ -119,34 +129,34 @@ describe("the memory of an isolate", () => {
 
 	it("keeps what was used since", () => {
 		const store = filled(3 * size, "a", "b", "c");
-		store.look("a");
-		store.keep("d", entryOf());
+		store.get("a");
+		store.put("d", entryOf());
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
 	it("keeps what was put anew", () => {
 		const store = filled(3 * size, "a", "b", "c");
-		store.keep("a", entryOf());
-		store.keep("d", entryOf());
+		store.put("a", entryOf());
+		store.put("d", entryOf());
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
 	it("forgets as many as a large one needs", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		const body = new Uint8Array(entryOf().body.length + size);
-		store.keep("d", entryOf({ body }));
+		store.put("d", entryOf({ body }));
 		expect(names(store)).toEqual(["c", "d"]);
 	});
 
 	it("forgets nothing for one that is larger than all of it", () => {
 		const store = filled(3 * size, "a", "b");
-		store.keep("d", entryOf({ body: new Uint8Array(4 * size) }));
+		store.put("d", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["a", "b"], 2 * size]);
 	});
 
 	it("forgets what has the name of one that is too large", () => {
 		const store = filled(3 * size, "a", "b");
-		store.keep("a", entryOf({ body: new Uint8Array(4 * size) }));
+		store.put("a", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["b"], size]);
 	});
 });

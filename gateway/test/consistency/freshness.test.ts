@@ -1,10 +1,8 @@
 // What an isolate vouches for: how old its view is, what it covers, whom it asks and when, and what it does when it cannot.
 import { describe, expect, it } from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
-import {
-	createFreshness,
-	type Needs,
-} from "../../src/consistency/freshness.ts";
+import { createFreshness } from "../../src/consistency/freshness.ts";
+import type { Needs } from "../../src/consistency/view.ts";
 import type {
 	CatalogAnswer,
 	Change,
@@ -97,7 +95,7 @@ function startIsolate() {
 			background.length = 0;
 		},
 		view: (needs: Partial<Needs> = {}) =>
-			freshness.view({ maxAgeMs: 5 * SECOND, tokens: [], ...needs }),
+			freshness.view({ maxAgeMs: 5 * SECOND, consistencyTokens: [], ...needs }),
 	};
 }
 
@@ -366,7 +364,7 @@ describe("answers that overtake each other", () => {
 		await isolate.answerFirst(old);
 		const view = await isolate.view();
 		expect([await isolate.first, view?.covers(token)]).toEqual([
-			view?.token,
+			view?.consistencyToken,
 			true,
 		]);
 	});
@@ -393,7 +391,10 @@ describe("answers that overtake each other", () => {
 			now: young.now - 500_000,
 		});
 		const view = await isolate.view();
-		expect([view?.seq, view?.token.split(".")[1]]).toEqual([7, "l2"]);
+		expect([view?.seq, view?.consistencyToken.split(".")[1]]).toEqual([
+			7,
+			"l2",
+		]);
 	});
 
 	it("of an earlier objectRun do not count where they were asked for earlier", async () => {
@@ -405,7 +406,7 @@ describe("answers that overtake each other", () => {
 		await isolate.answerFirst(old);
 		// What is known instead may be of before whoever asked for it came: it is asked again.
 		expect([
-			(await isolate.view())?.token.split(".")[1],
+			(await isolate.view())?.consistencyToken.split(".")[1],
 			isolate.asked.length,
 		]).toEqual(["l2", 3]);
 	});
@@ -451,8 +452,8 @@ describe("tokens", () => {
 	it("that the view covers are given from memory", async () => {
 		const { learn, view, asked } = startIsolate();
 		await learn();
-		const token = (await view())?.token ?? "";
-		await view({ tokens: [token] });
+		const token = (await view())?.consistencyToken ?? "";
+		await view({ consistencyTokens: [token] });
 		expect(asked).toHaveLength(0);
 	});
 
@@ -464,15 +465,17 @@ describe("tokens", () => {
 	])("%s are asked of the feed", async (_, tokenOf) => {
 		const { learn, view, asked } = startIsolate();
 		await learn();
-		const token = tokenOf((await view())?.token ?? "");
-		view({ tokens: [token] });
+		const token = tokenOf((await view())?.consistencyToken ?? "");
+		view({ consistencyTokens: [token] });
 		await settle();
-		expect(asked.map(({ request }) => request.tokens)).toEqual([[token]]);
+		expect(asked.map(({ request }) => request.consistencyTokens)).toEqual([
+			[token],
+		]);
 	});
 
 	it("are covered by the answer, whatever they say", async () => {
 		const { view, asked, following, time } = startIsolate();
-		const work = view({ tokens: ["0", "l2.e9.zz"] });
+		const work = view({ consistencyTokens: ["0", "l2.e9.zz"] });
 		await settle();
 		asked[0]?.answer(following());
 		expect((await time.until(work))?.seq).toBe(5);
@@ -484,11 +487,14 @@ describe("tokens", () => {
 		await time.pass(6 * SECOND);
 		const first = view();
 		await time.pass(10);
-		const second = view({ tokens: ["0"] });
+		const second = view({ consistencyTokens: ["0"] });
 		asked[0]?.answer(following({ seq: 6, isWhole: false }));
 		await time.until(first);
 		await time.pass(30);
-		expect(asked.map(({ request }) => request.tokens)).toEqual([[], ["0"]]);
+		expect(asked.map(({ request }) => request.consistencyTokens)).toEqual([
+			[],
+			["0"],
+		]);
 		asked[1]?.answer(following({ seq: 7, isWhole: false }));
 		expect((await time.until(second))?.seq).toBe(7);
 	});
@@ -496,14 +502,17 @@ describe("tokens", () => {
 	it("of several requests are asked for together", async () => {
 		const { learn, view, asked, following, time } = startIsolate();
 		await learn();
-		const works = [view({ tokens: ["a"] })];
+		const works = [view({ consistencyTokens: ["a"] })];
 		await time.pass(10);
-		works.push(view({ tokens: ["b"] }), view({ tokens: ["c"] }));
+		works.push(
+			view({ consistencyTokens: ["b"] }),
+			view({ consistencyTokens: ["c"] }),
+		);
 		asked[0]?.answer(following({ isWhole: false }));
 		await time.pass(30);
 		asked[1]?.answer(following({ isWhole: false }));
 		await time.until(Promise.all(works));
-		expect(asked.map(({ request }) => request.tokens)).toEqual([
+		expect(asked.map(({ request }) => request.consistencyTokens)).toEqual([
 			["a"],
 			["b", "c"],
 		]);
@@ -513,32 +522,34 @@ describe("tokens", () => {
 		const isolate = startIsolate();
 		const { learn, lose, view, asked, following, time } = isolate;
 		await learn();
-		const first = view({ tokens: ["a"] });
+		const first = view({ consistencyTokens: ["a"] });
 		await time.pass(10);
-		const second = view({ tokens: ["b"] });
+		const second = view({ consistencyTokens: ["b"] });
 		asked[0]?.answer(following({ isWhole: false }));
 		await settle();
 		// Before the second looks again, somebody begins the call that it waits for.
-		await lose(() => view({ tokens: ["c"] }));
+		await lose(() => view({ consistencyTokens: ["c"] }));
 		await first;
 		await time.pass(2_600);
-		expect([asked.map(({ request }) => request.tokens), await second]).toEqual([
-			[["a"], ["b", "c"]],
-			undefined,
-		]);
+		expect([
+			asked.map(({ request }) => request.consistencyTokens),
+			await second,
+		]).toEqual([[["a"], ["b", "c"]], undefined]);
 	});
 
 	it("that are very many are one that nothing covers", async () => {
 		const { learn, view, asked } = startIsolate();
 		await learn();
-		view({ tokens: Array.from({ length: 101 }, (_, at) => `t${at}`) });
+		view({
+			consistencyTokens: Array.from({ length: 101 }, (_, at) => `t${at}`),
+		});
 		await settle();
-		expect(asked[0]?.request.tokens).toEqual(["0"]);
+		expect(asked[0]?.request.consistencyTokens).toEqual(["0"]);
 	});
 
 	it("do not make a view younger than its poll", async () => {
 		const { view, asked, following, time } = startIsolate();
-		const work = view({ tokens: ["0"], maxAgeMs: SECOND });
+		const work = view({ consistencyTokens: ["0"], maxAgeMs: SECOND });
 		await settle();
 		asked[0]?.answer(following({ ageMs: 1_001 }));
 		await settle();
@@ -631,7 +642,7 @@ describe("a token for now", () => {
 		asked[0]?.answer(answer);
 		await time.until(work);
 		await time.pass(5 * SECOND);
-		const ahead = asOfIn(freshness.tokenForNow()) - time.now();
+		const ahead = asOfIn(freshness.consistencyTokenNow()) - time.now();
 		// The 400 ms on the way, a thousandth of what has passed since, and the cut ends.
 		expect([ahead >= 402, ahead <= 402 + 8]).toEqual([true, true]);
 	});
@@ -639,25 +650,25 @@ describe("a token for now", () => {
 	it("is not covered by the view, though that is of this very moment", async () => {
 		const { learn, freshness, view } = startIsolate();
 		await learn();
-		const token = freshness.tokenForNow() ?? "";
+		const token = freshness.consistencyTokenNow() ?? "";
 		expect((await view())?.covers(token)).toBe(false);
 	});
 
 	it("is of the epoch and the objectRun that are known", async () => {
 		const { learn, freshness } = startIsolate();
 		await learn({ feedEpoch: "e7", objectRun: "l7" });
-		expect(freshness.tokenForNow()).toMatch(/^e7\.l7\./);
+		expect(freshness.consistencyTokenNow()).toMatch(/^e7\.l7\./);
 	});
 
 	it("forces a poll where nothing is known of the object", () => {
-		expect(startIsolate().freshness.tokenForNow()).toBe("0");
+		expect(startIsolate().freshness.consistencyTokenNow()).toBe("0");
 	});
 
 	it("forces a poll where the clock was set back", async () => {
 		const { learn, freshness, time } = startIsolate();
 		await learn();
 		time.ms -= SECOND;
-		expect(freshness.tokenForNow()).toBe("0");
+		expect(freshness.consistencyTokenNow()).toBe("0");
 	});
 
 	it("forces a look where the database tracks nothing", async () => {
@@ -666,7 +677,7 @@ describe("a token for now", () => {
 		await settle();
 		asked[0]?.answer(ABSENT);
 		await time.until(work);
-		expect(freshness.tokenForNow()).toBe("0");
+		expect(freshness.consistencyTokenNow()).toBe("0");
 	});
 });
 
@@ -682,7 +693,7 @@ describe("a feed that cannot be asked", () => {
 
 	it("gives no view, and the reason", async () => {
 		const { found, freshness } = await startFailed();
-		expect([found, freshness.problem]).toEqual([undefined, "feed-unreachable"]);
+		expect([found, freshness.reason]).toEqual([undefined, "feed-unreachable"]);
 	});
 
 	it("is not asked for a second", async () => {
@@ -699,7 +710,7 @@ describe("a feed that cannot be asked", () => {
 		await settle();
 		asked[1]?.answer(following());
 		const found = await time.until(work);
-		expect([found?.seq, freshness.problem]).toEqual([5, "catalog-reading"]);
+		expect([found?.seq, freshness.reason]).toEqual([5, "catalog-reading"]);
 	});
 
 	it("is told of once", async () => {
@@ -724,7 +735,7 @@ describe("a feed that cannot be asked", () => {
 
 	it("keeps nobody waiting who came meanwhile", async () => {
 		const { view, asked, time } = startIsolate();
-		const works = [view(), view({ tokens: ["0"] })];
+		const works = [view(), view({ consistencyTokens: ["0"] })];
 		await time.pass(10);
 		asked[0]?.fail(new Error("gone"));
 		expect([await time.until(Promise.all(works)), asked.length]).toEqual([
@@ -804,8 +815,10 @@ describe("a database that tracks nothing", () => {
 		asked[1]?.answer(following());
 		const token = await time.until(late);
 		asked[0]?.answer(ABSENT);
-		expect(await time.until(early)).toMatchObject({ token });
-		expect(freshness.problem).not.toBe("untracked");
+		expect(await time.until(early)).toMatchObject({
+			consistencyToken: token,
+		});
+		expect(freshness.reason).not.toBe("untracked");
 	});
 
 	async function startUntracked() {
@@ -820,7 +833,7 @@ describe("a database that tracks nothing", () => {
 
 	it("gives no view, though there was one, and the reason", async () => {
 		const { view, freshness } = await startUntracked();
-		expect([await view(), freshness.problem]).toEqual([undefined, "untracked"]);
+		expect([await view(), freshness.reason]).toEqual([undefined, "untracked"]);
 	});
 
 	it("is not asked about for half a minute", async () => {
@@ -888,7 +901,7 @@ describe("the catalog", () => {
 		expect([
 			await freshness.catalog(current),
 			catalogs.length,
-			freshness.problem,
+			freshness.reason,
 		]).toEqual([undefined, 1, "catalog-reading"]);
 	});
 
@@ -897,7 +910,7 @@ describe("the catalog", () => {
 		expect([
 			await freshness.catalog(current),
 			catalogs.length,
-			freshness.problem,
+			freshness.reason,
 		]).toEqual([CATALOG, 1, undefined]);
 	});
 

@@ -197,7 +197,7 @@ it("polls for a token that it does not know", async () => {
 	const token = toConsistencyToken(await sync());
 	await evictDurableObject(stub);
 	await sync();
-	await sync({ maxAgeMs: 60_000, tokens: [token] });
+	await sync({ maxAgeMs: 60_000, consistencyTokens: [token] });
 	expect(database.cursors).toHaveLength(3);
 });
 

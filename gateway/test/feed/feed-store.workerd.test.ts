@@ -1,4 +1,4 @@
-// The feed's storage, in a real Durable Object's SQLite: what was written is read, all of it or nothing.
+// The feed's storage, in a real Durable Object's SQLite: what was stored is loaded, all of it or nothing.
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -7,12 +7,12 @@ import type { ChangeFeed } from "../../src/feed/change-feed.ts";
 import type { Change } from "../../src/feed/feed.ts";
 import {
 	createFeedStore,
-	type FeedState,
 	type FeedStore,
+	type StoredFeed,
 } from "../../src/feed/feed-store.ts";
 import { ENV } from "../support/gateway.ts";
 
-const STATE: FeedState = {
+const STATE: StoredFeed = {
 	feedEpoch: "e1",
 	seq: 3,
 	prunedBelow: 0,
@@ -26,14 +26,14 @@ const CHANGES: Change[] = [
 	['api.t("é\u2028\n""")', 3],
 ];
 
-// The object reads its configuration when it is made.
+// The object reads its configuration when it is constructed.
 beforeAll(() => {
 	Object.assign(env, ENV);
 });
 
 let objects = 0;
 
-/** Runs in an object that nothing was stored in. */
+/** Runs in an object with empty storage. */
 function inObject(
 	work: (storage: DurableObjectStorage, open: () => FeedStore) => void,
 ): Promise<void> {
@@ -49,18 +49,18 @@ const rowsIn = ({ sql }: DurableObjectStorage) =>
 	sql.exec("select changes from changes").toArray().length;
 
 describe("the feed's storage", () => {
-	it("has nothing before something was stored", () =>
+	it("loads nothing before something was stored", () =>
 		inObject((_, open) => {
 			expect(open().load()).toBe(undefined);
 		}));
 
-	it("has what was stored, in another life of the object", () =>
+	it("loads what another run of the object stored", () =>
 		inObject((_, open) => {
 			open().append(STATE, CHANGES);
 			expect(open().load()).toEqual({ state: STATE, changes: CHANGES });
 		}));
 
-	it("adds changes to those that it has, in their order", () =>
+	it("appends changes in their order", () =>
 		inObject((_, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
@@ -81,7 +81,7 @@ describe("the feed's storage", () => {
 			expect(open().load()).toEqual({ state: next, changes: CHANGES });
 		}));
 
-	it("has only what it was rewritten with", () =>
+	it("loads only what it was rewritten with", () =>
 		inObject((storage, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
@@ -93,7 +93,7 @@ describe("the feed's storage", () => {
 			]);
 		}));
 
-	it("has either all of a poll or nothing of it", () =>
+	it("stores all of a poll or nothing of it", () =>
 		inObject((storage, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
@@ -106,7 +106,7 @@ describe("the feed's storage", () => {
 			expect(open().load()).toEqual({ state: STATE, changes: CHANGES });
 		}));
 
-	it("takes more than one row holds", () =>
+	it("stores more than one row holds", () =>
 		inObject((storage, open) => {
 			const text = "ж".repeat(600);
 			const changes = Array.from(
@@ -132,7 +132,7 @@ describe("the feed's storage", () => {
 			]);
 		}));
 
-	it("counts the rows of earlier lives", () =>
+	it("counts the rows of earlier runs of the object", () =>
 		inObject((_, open) => {
 			const store = open();
 			for (let count = 0; count < 1_000; count++) store.append(STATE, CHANGES);
@@ -151,7 +151,7 @@ describe("the feed's storage", () => {
 			expect(grown).toEqual([false, false, false, true]);
 		}));
 
-	it("counts from nothing after it was rewritten", () =>
+	it("counts from zero after it was rewritten", () =>
 		inObject((_, open) => {
 			const store = open();
 			for (let count = 0; count < 1_000; count++) store.append(STATE, CHANGES);
@@ -162,9 +162,11 @@ describe("the feed's storage", () => {
 	it.each([
 		"update state set state = '{'",
 		`update state set state = '{"feedEpoch":"e1"}'`,
+		// The form of version 0.1.
+		`update state set state = '{"epoch":"e1","seq":3,"floor":0,"cursor":"1@2:2:","storedAt":1000,"catalog":null,"catalogChangedAt":null}'`,
 		"update changes set changes = '[[1]]'",
 		"update changes set changes = ''",
-	])("cannot be read after %s", (damage) =>
+	])("throws when it loads after %s", (damage) =>
 		inObject((storage, open) => {
 			open().append(STATE, CHANGES);
 			storage.sql.exec(damage);

@@ -194,8 +194,8 @@ describe("an answer from memory", () => {
 		const first = await sync(started);
 		await started.time.pass(10);
 		await sync(started);
-		const tokens = [toConsistencyToken(first)];
-		await sync(started, { maxAgeMs: HOUR, tokens });
+		const consistencyTokens = [toConsistencyToken(first)];
+		await sync(started, { maxAgeMs: HOUR, consistencyTokens });
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
@@ -213,16 +213,16 @@ describe("an answer from memory", () => {
 		["that is empty", () => ""],
 	])("is not given for a token %s", async (_, tokenOf) => {
 		const started = startFollower();
-		const tokens = [tokenOf(await sync(started))];
-		await sync(started, { maxAgeMs: HOUR, tokens });
+		const consistencyTokens = [tokenOf(await sync(started))];
+		await sync(started, { maxAgeMs: HOUR, consistencyTokens });
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
 	it("is not given where one of several tokens is not covered", async () => {
 		const started = startFollower();
 		const answer = await sync(started);
-		const tokens = [toConsistencyToken(answer), later(answer, 1)];
-		await sync(started, { maxAgeMs: HOUR, tokens });
+		const consistencyTokens = [toConsistencyToken(answer), later(answer, 1)];
+		await sync(started, { maxAgeMs: HOUR, consistencyTokens });
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
@@ -287,7 +287,7 @@ describe("a poll", () => {
 		const { time, follower, held } = await startHeld();
 		follower.sync({ maxAgeMs: 0 });
 		await time.pass(10);
-		const second = follower.sync({ maxAgeMs: HOUR, tokens: ["0"] });
+		const second = follower.sync({ maxAgeMs: HOUR, consistencyTokens: ["0"] });
 		held[0]?.answer();
 		await time.pass(10);
 		held[1]?.answer();
@@ -524,8 +524,8 @@ describe("a restart", () => {
 		const { time, restart, database, before } = await startChanged();
 		const follower = restart();
 		await sync({ time, follower });
-		const tokens = [toConsistencyToken(before)];
-		await sync({ time, follower }, { maxAgeMs: HOUR, tokens });
+		const consistencyTokens = [toConsistencyToken(before)];
+		await sync({ time, follower }, { maxAgeMs: HOUR, consistencyTokens });
 		expect(database.cursors).toHaveLength(4);
 	});
 
@@ -715,8 +715,8 @@ describe("a database that tracks nothing", () => {
 		database.fault = absent;
 		await follower.sync({ maxAgeMs: 0 });
 		await time.pass(30 * SECOND - 1);
-		const tokens = ["0"];
-		const { state } = await follower.sync({ maxAgeMs: 0, tokens });
+		const consistencyTokens = ["0"];
+		const { state } = await follower.sync({ maxAgeMs: 0, consistencyTokens });
 		expect([state, database.cursors.length]).toEqual(["absent", 1]);
 	});
 

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import {
 	createFreshness,
 	type Freshness,
-	type View,
 } from "../../src/consistency/freshness.ts";
+import type { View } from "../../src/consistency/view.ts";
 import type { Feed, SyncAnswer } from "../../src/feed/feed.ts";
 import { createFollower, type Follower } from "../../src/feed/follower.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
@@ -386,7 +386,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		const start = time.ms;
 		const view = await freshness.view({
 			maxAgeMs,
-			tokens: tokens.map(({ token }) => token),
+			consistencyTokens: tokens.map(({ token }) => token),
 		});
 		if (view === undefined) {
 			done.bypasses += 1;
@@ -398,7 +398,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		check(view, index, tokens);
 		if (maxAgeMs === 0) checkView(view, start, "max-age 0");
 		else checkView(view, start - maxAgeMs, "max-age");
-		give(view.token, view.asOf - (offsets[index] ?? 0));
+		give(view.consistencyToken, view.asOf - (offsets[index] ?? 0));
 		const catalog = await freshness.catalog(view);
 		if (catalog !== undefined) checkCatalog(catalog, view, index);
 		const entry = kept.find(
@@ -413,7 +413,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		await way();
 		kept.push({ feedEpoch, seq, readAt, plan });
 		done.fills += 1;
-		give(freshness.tokenForNow(), readAt);
+		give(freshness.consistencyTokenNow(), readAt);
 	}
 
 	async function write(index: number, tags: readonly string[]) {
@@ -428,7 +428,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		give(token, at);
 		const view = await freshness.view({
 			maxAgeMs: MAX_STALENESS_MS,
-			tokens: [token],
+			consistencyTokens: [token],
 		});
 		if (view !== undefined) check(view, index, [{ token, until: at }]);
 	}

@@ -1,16 +1,12 @@
 // A cache over plain functions: a feed whose changes the test makes, a planner that takes every read of /notes for the same,
 // an origin that records what it is asked.
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
-import type { Entry } from "../../src/cache/entry.ts";
+import type { Entry, Store } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { createSingleFlight } from "../../src/cache/single-flight.ts";
-import type { Store } from "../../src/cache/store.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
-import type {
-	Freshness,
-	Needs,
-	View,
-} from "../../src/consistency/freshness.ts";
+import type { Freshness } from "../../src/consistency/freshness.ts";
+import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
@@ -37,7 +33,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 		feedEpoch: FEED_EPOCH,
 		seq: 7,
 		tags: ["api.notes", "catalog"],
-		token: tokenAt(NOW),
+		consistencyToken: tokenAt(NOW),
 		reader: "reader",
 		filledAt: NOW,
 		status: 200,
@@ -73,10 +69,10 @@ export function viewOf({
 		catalogChangedAt: undefined,
 		...given,
 	};
-	const token = given.token ?? tokenAt(view.asOf);
+	const consistencyToken = given.consistencyToken ?? tokenAt(view.asOf);
 	return {
 		...view,
-		token,
+		consistencyToken,
 		lastChange: (tag) => changes[tag] ?? 0,
 		covers(other) {
 			const [feedEpoch, objectRun, asOf = ""] = other.split(".");
@@ -157,7 +153,7 @@ export function startCache({
 		explainRoles: [OPERATOR.role],
 		now,
 		waitUntil: (promise) => background.push(promise),
-		log: (problem) => logged.push(problem),
+		log: (error) => logged.push(error),
 		...deps,
 	});
 	return {
@@ -200,7 +196,7 @@ function startFeed(now: () => number) {
 	const feed = {
 		needs: [] as Needs[],
 		/** undefined: there is none to be had. */
-		problem: undefined as string | undefined,
+		reason: undefined as string | undefined,
 		catalog: CATALOG as Catalog | undefined,
 		lastCatalog: CATALOG as Catalog | undefined,
 		catalogChangedAt: undefined as number | undefined,
@@ -239,23 +235,22 @@ function startFeed(now: () => number) {
 		async view(needs) {
 			feed.needs.push(needs);
 			if (feed.needs.length > failsFrom) return undefined;
-			if (feed.problem !== undefined) return undefined;
+			if (feed.reason !== undefined) return undefined;
 			// A token that it does not cover makes the feed look again.
-			const isEnough = held && needs.tokens.every((it) => held?.covers(it));
+			const isEnough =
+				held && needs.consistencyTokens.every((it) => held?.covers(it));
 			return isEnough ? held : feed.view();
 		},
 		catalog: async () => feed.catalog,
 		lastCatalog: () => feed.lastCatalog,
 		async afterWrite() {
 			feed.syncs++;
-			return feed.problem === "untracked" ? FORCING_TOKEN : tokenAt(now());
+			return feed.reason === "untracked" ? FORCING_TOKEN : tokenAt(now());
 		},
-		tokenForNow: () =>
-			feed.problem === undefined
-				? tokenAt(now() + feed.aheadMs)
-				: FORCING_TOKEN,
-		get problem() {
-			return feed.problem;
+		consistencyTokenNow: () =>
+			feed.reason === undefined ? tokenAt(now() + feed.aheadMs) : FORCING_TOKEN,
+		get reason() {
+			return feed.reason;
 		},
 	};
 	return Object.assign(feed, { freshness });

@@ -1,7 +1,7 @@
 // What the change feed stands between: time that the test alone lets pass, a database with an outbox that is read by snapshots,
 // and storage that outlives the object.
 import type { Change } from "../../src/feed/feed.ts";
-import type { FeedState, FeedStore } from "../../src/feed/feed-store.ts";
+import type { FeedStore, StoredFeed } from "../../src/feed/feed-store.ts";
 import { createFollower } from "../../src/feed/follower.ts";
 import {
 	Absent,
@@ -166,13 +166,13 @@ export const absent = () => {
 /** Storage of an object: what is in it is durable. */
 export function memoryStore() {
 	const kept = {
-		state: undefined as FeedState | undefined,
+		state: undefined as StoredFeed | undefined,
 		changes: [] as Change[],
 		writes: 0,
 		isGrown: false,
 		/** For one life of the object: it writes nothing when it is over. */
 		open(isAlive: () => boolean = () => true): FeedStore {
-			const write = (state: FeedState, changes: readonly Change[]) => {
+			const write = (state: StoredFeed, changes: readonly Change[]) => {
 				if (!isAlive()) throw new Error("the object is gone");
 				kept.writes += 1;
 				kept.state = structuredClone(state);

@@ -102,12 +102,12 @@ export function startFeed({
 		async sync(request) {
 			requests.push(request);
 			if (isAbsent) return { state: "absent", reason: "nothing is tracked" };
-			const { maxAgeMs, tokens = [] } = request;
+			const { maxAgeMs, consistencyTokens = [] } = request;
 			const position = { feedEpoch, objectRun: objectRun(), asOf };
 			const isGood =
 				maxAgeMs > 0 &&
 				now() - asOf <= maxAgeMs &&
-				tokens.every((token) => covers(position, token));
+				consistencyTokens.every((token) => covers(position, token));
 			if (!isGood) await pollAnew();
 			// What was asked of it is lost.
 			if (position.objectRun !== objectRun())
@@ -141,7 +141,7 @@ export function startFeed({
 			this.restart();
 		},
 		/** The token of the last poll. */
-		token: () =>
+		consistencyToken: () =>
 			toConsistencyToken({ feedEpoch, objectRun: objectRun(), asOf }),
 	};
 }

@@ -167,16 +167,16 @@ export async function live(
 	const fetchVia: typeof globalThis.fetch = async (input, init) => {
 		await pause(100);
 		const request = new Request(input, init);
-		const { port, pathname } = new URL(request.url);
+		const { pathname, port } = new URL(request.url);
 		const isolate = isolates[Number(port) - FIRST_PORT];
 		if (isolate === undefined) throw new Error("no such isolate");
-		const session = openConsistencyScope(request, isolate, false);
+		const scope = openConsistencyScope(request, isolate, false);
 		const { method, headers } = request;
-		const answer = await session.pipeline(
+		const answer = await scope.pipeline(
 			new Request(PIPELINE_URL + pathname, { method, headers }),
 			ANYBODY,
 		);
-		session.close(answer.headers);
+		scope.close(answer.headers);
 		await pause(100);
 		return answer;
 	};

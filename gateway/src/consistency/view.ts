@@ -1,0 +1,157 @@
+// What an isolate knows of the change feed: the view that entries are compared with. It shows no more than the feed has told.
+//
+// Clocks: the isolate's and the object's are never compared. The object says how long ago its poll began, and the isolate
+// subtracts that from the moment before it asked. Both clocks stand still while code runs, so a moment may be recorded too
+// early, never too late.
+import type { SyncAnswer } from "../feed/feed.ts";
+import { LastChanges } from "../feed/last-changes.ts";
+import {
+	covers,
+	FORCING_TOKEN,
+	type Position,
+	toConsistencyToken,
+} from "./consistency-token.ts";
+
+/** The change feed as the isolate knows it. Entries are stamped with the view from before the origin was asked. */
+export interface View {
+	readonly feedEpoch: string;
+	readonly seq: number;
+	readonly prunedBelow: number;
+	/** By the isolate's clock, not later than the beginning of the view's poll. */
+	readonly asOf: number;
+	/** Stands for everything that was committed before that poll. */
+	readonly consistencyToken: string;
+	/** By the isolate's clock, not before the catalog's last change; undefined if it has not changed in this feed epoch. */
+	readonly catalogChangedAt: number | undefined;
+	/** The number of the tag's last known change. */
+	lastChange(tag: string): number;
+	/** Whether the view shows everything that the token stands for. */
+	covers(consistencyToken: string): boolean;
+}
+
+export interface Needs {
+	/** 0 needs a poll that begins after the call. */
+	readonly maxAgeMs: number;
+	readonly consistencyTokens: readonly string[];
+}
+
+/** A call of the feed. */
+export interface Call {
+	/** Later calls have higher numbers. */
+	readonly number: number;
+	/** By the isolate's clock. */
+	readonly sentAt: number;
+}
+
+export type Following = Extract<SyncAnswer, { state: "following" }>;
+
+/** The newest answer of the feed, merged with those before it. */
+interface Known {
+	readonly call: Call;
+	/** The poll, by the object's clock. */
+	readonly position: Position;
+	/** The object's clock, at some moment after `call.sentAt`. */
+	readonly objectNow: number;
+	readonly seq: number;
+	/** All changes of the feed epoch. Later answers are added. */
+	readonly lastChanges: LastChanges;
+	readonly asOf: number;
+	readonly catalogChangedAt: number | undefined;
+}
+
+/** @param now the isolate's clock, in milliseconds */
+export function createKnownFeed(now: () => number) {
+	let known: Known | undefined;
+
+	return {
+		get view(): View | undefined {
+			return known && toView(known);
+		},
+		/** What the feed does not have to tell again. */
+		get sent() {
+			return known && { feedEpoch: known.position.feedEpoch, seq: known.seq };
+		},
+		isNewerThan: (call: Call) =>
+			known !== undefined && call.number < known.call.number,
+		suitable,
+		merge,
+		consistencyTokenNow,
+	};
+
+	function suitable({ maxAgeMs, consistencyTokens }: Needs): View | undefined {
+		// A known poll cannot have begun after this call.
+		if (known === undefined || maxAgeMs <= 0) return undefined;
+		const { asOf, position } = known;
+		const isSuitable =
+			now() - asOf <= maxAgeMs &&
+			consistencyTokens.every((token) => covers(position, token));
+		return isSuitable ? toView(known) : undefined;
+	}
+
+	/** Merges an answer. A later call's answer may have arrived before it. */
+	function merge(answer: Following, call: Call): View | undefined {
+		const { feedEpoch, objectRun, asOf, seq, changes } = answer;
+		const isSameRun = known?.position.objectRun === objectRun;
+		if (known !== undefined && !isNewer(answer, call, known))
+			// In one run of the object, what is known includes the answer. Answers of two runs cannot be compared.
+			return isSameRun ? toView(known) : undefined;
+		const isAddition = known?.position.feedEpoch === feedEpoch;
+		if (!isAddition && !answer.isWhole) return undefined;
+		const lastChanges =
+			known && isAddition ? known.lastChanges : new LastChanges();
+		lastChanges.raisePrunedBelow(answer.prunedBelow);
+		lastChanges.record(changes);
+		const changedMsAgo = answer.catalogChangedMsAgo;
+		known = {
+			call,
+			position: { feedEpoch, objectRun, asOf },
+			objectNow: answer.now,
+			seq,
+			lastChanges,
+			// Subtract 1 ms: both clocks round down.
+			asOf: call.sentAt - (answer.now - asOf) - 1,
+			catalogChangedAt:
+				changedMsAgo === null ? undefined : now() - changedMsAgo,
+		};
+		return toView(known);
+	}
+
+	/** A token for everything that the origin has shown by now. */
+	function consistencyTokenNow(): string {
+		if (known === undefined) return FORCING_TOKEN;
+		const { position, objectNow, call } = known;
+		const elapsedMs = now() - call.sentAt;
+		if (elapsedMs < 0) return FORCING_TOKEN;
+		// An upper bound of the object's clock: the call took some of the elapsed time, one clock may run faster by a thousandth,
+		// and each of the three moments was rounded down. 1 ms more puts the token after the present moment.
+		const asOf = Math.ceil(objectNow + elapsedMs * 1.001) + 2;
+		return toConsistencyToken({ ...position, asOf });
+	}
+}
+
+/** In one run of the object its clock rises, and while it stands still its numbers do. Between runs the later call counts. */
+function isNewer(answer: Following, call: Call, known: Known): boolean {
+	const { feedEpoch, objectRun, asOf } = known.position;
+	if (answer.objectRun === objectRun && answer.asOf !== asOf)
+		return answer.asOf > asOf;
+	if (answer.objectRun === objectRun && answer.feedEpoch === feedEpoch)
+		return answer.seq >= known.seq;
+	return call.number > known.call.number;
+}
+
+function toView(known: Known): View {
+	const { position, seq, asOf, catalogChangedAt, lastChanges } = known;
+	return {
+		feedEpoch: position.feedEpoch,
+		seq,
+		asOf,
+		consistencyToken: toConsistencyToken(position),
+		catalogChangedAt,
+		// A getter, because later answers are added to the same changes, which may then drop some.
+		get prunedBelow() {
+			return lastChanges.prunedBelow;
+		},
+		lastChange: (tag) => lastChanges.lastChange(tag),
+		covers: (token) => covers(position, token),
+	};
+}
