@@ -3,7 +3,7 @@ import type { View } from "../consistency/view.ts";
 import type { Entry } from "./entry.ts";
 
 /** An older entry is stale whatever the feed says. This bounds what no feed can see. */
-export const LIFETIME_MS = 3_600_000;
+const LIFETIME_MS = 3_600_000;
 
 /** The clocks of two isolates differ by less than this. */
 const MAX_CLOCK_DIFFERENCE_MS = 60_000;

@@ -46,10 +46,10 @@ const KNOWN_TO_VARY = new Set([
 ]);
 
 /** What an entry records of the feed, as it was before the origin was asked. */
-export type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags">;
+type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags">;
 
 /** An answer to pass on, with the entry, or the reason why there is none. */
-export type Filled =
+type Filled =
 	| { readonly response: Response; readonly entry: Entry }
 	| {
 			readonly response: Response;

@@ -38,8 +38,6 @@ interface FromStoreDeps {
 	now: () => number;
 }
 
-export type FromStore = ReturnType<typeof createFromStore>;
-
 export function createFromStore(deps: FromStoreDeps) {
 	const { freshness, memory, store, now } = deps;
 

@@ -31,7 +31,7 @@ interface PlanReadDeps {
 	log: (error: unknown) => void;
 }
 
-export type PlanRead = (
+type PlanRead = (
 	request: Request,
 	identity: Identity,
 	directives: Directives,

@@ -16,7 +16,7 @@ const CARRIED = ["cache-control", "pragma"];
 
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
-export interface ConsistencyScope {
+interface ConsistencyScope {
 	/** The pipeline on behalf of this client. */
 	readonly pipeline: Pipeline;
 	/** Writes the tokens of everything that the client has seen into its answer. */

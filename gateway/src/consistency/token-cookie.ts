@@ -7,7 +7,7 @@ const COOKIE = /^postern_token_[\da-f]{8}$/;
 /** RFC 6265, section 4.1.1 allows no comma in a cookie. */
 const SEPARATOR = ":";
 
-export interface TokenCookies {
+interface TokenCookies {
 	readonly names: readonly string[];
 	readonly consistencyTokens: readonly string[];
 }

@@ -43,7 +43,7 @@ export interface Call {
 	readonly sentAt: number;
 }
 
-export type Following = Extract<SyncAnswer, { state: "following" }>;
+type Following = Extract<SyncAnswer, { state: "following" }>;
 
 /** The newest answer of the feed, merged with those before it. */
 interface Known {

@@ -1,37 +1,36 @@
-// The one maker of an Identity: from the request's credentials, all of which have to agree, or nobody.
-// Never trusts another header, and never hands a credential on.
+// Makes the Identity of a request, from its credentials, which all have to agree. Without credentials it is anonymous.
+// Never trusts another header, and never passes a credential on.
 import { Refusal } from "../http/refusals.ts";
 import { type ApiKey, isApiKey } from "./api-keys.ts";
 import type { Identity } from "./identity.ts";
 import type { Verify } from "./verify-token.ts";
 
-/** RFC 6750, section 2.1: the scheme, one space, one b64token. Schemes ignore case (RFC 9110, 11.1). */
+/** RFC 6750, section 2.1: the scheme, a space, a b64token. The scheme ignores case (RFC 9110, section 11.1). */
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
-/** Cloudflare Access puts its own JWT about the caller here. */
+/** The header in which Cloudflare Access sends its own JWT about the caller. */
 const ACCESS_HEADER = "cf-access-jwt-assertion";
 
-/** @throws {Refusal} for credentials that are malformed, rejected, or at odds with each other */
-export type Identify = (request: Request) => Promise<Identity>;
+/** @throws {Refusal} for credentials that are malformed, rejected or in conflict */
+type Identify = (request: Request) => Promise<Identity>;
 
 interface IdentifyDeps {
 	/** Verifies a bearer token. */
 	verifyToken: Verify;
-	/** Verifies an Access assertion, where Access is in front. Without it the header means nothing. */
+	/** Verifies an assertion of Cloudflare Access. Undefined where Access is not configured: its header is then ignored. */
 	verifyAssertion: Verify | undefined;
 	findApiKey: (key: string) => Promise<ApiKey | undefined>;
-	/** Role of nobody in particular. */
+	/** The role of anonymous callers. */
 	anonRole: string;
 }
 
-/** Builds the identifier. */
 export function createIdentify(deps: IdentifyDeps): Identify {
 	const { verifyToken, verifyAssertion, findApiKey, anonRole } = deps;
-	const nobody: Identity = Object.freeze({ role: anonRole, claims: {} });
+	const anonymous: Identity = Object.freeze({ role: anonRole, claims: {} });
 
 	return async function identify(request) {
 		const { headers } = request;
-		// supabase-js sends its key as both, until somebody has signed in.
+		// supabase-js sends its API key in both headers until a user has signed in.
 		const texts = new Set([...bearer(headers), ...apiKeyHeader(headers)]);
 		const identities: Identity[] = [];
 		for (const text of texts) identities.push(await resolve(text));
@@ -46,18 +45,18 @@ export function createIdentify(deps: IdentifyDeps): Identify {
 		if (!isApiKey(text)) return verifyToken(text);
 		const key = await findApiKey(text);
 		if (key === undefined) throw new Refusal("key_rejected");
-		return key.kind === "secret" ? { role: key.role, claims: {} } : nobody;
+		return key.kind === "secret" ? { role: key.role, claims: {} } : anonymous;
 	}
 
-	/** An anonymous credential, such as the key of an app, agrees with that of the app's user. */
+	/** An anonymous credential, such as an app's API key, agrees with the credential of the app's user. */
 	function agreed(identities: readonly Identity[]): Identity {
-		const somebody = identities.filter(({ role }) => role !== anonRole);
-		const anonymous = identities.filter(
+		const users = identities.filter(({ role }) => role !== anonRole);
+		const anonymousUsers = identities.filter(
 			({ role, claims }) => role === anonRole && Object.keys(claims).length > 0,
 		);
-		const candidates = somebody.length > 0 ? somebody : anonymous;
+		const candidates = users.length > 0 ? users : anonymousUsers;
 		if (candidates.length > 1) throw new Refusal("credentials_conflict");
-		return candidates[0] ?? nobody;
+		return candidates[0] ?? anonymous;
 	}
 }
 
@@ -72,7 +71,7 @@ function bearer(headers: Headers): string[] {
 function apiKeyHeader(headers: Headers): string[] {
 	const key = headers.get("apikey");
 	if (key === null) return [];
-	// Of the two things that it may be, only a token has dots.
+	// The header holds an API key or a token. Only a token has dots.
 	if (!isApiKey(key) && !key.includes(".")) throw new Refusal("key_rejected");
 	return [key];
 }

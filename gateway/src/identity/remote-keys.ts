@@ -1,5 +1,5 @@
-// The keys of an issuer that publishes them at a URL (RFC 7517): fetched when needed, remembered by the isolate and, where
-// there is a store, beyond it. jose's own createRemoteJWKSet shares one fetch between requests, which Workers do not allow.
+// The keys of an issuer that publishes them at a URL (RFC 7517): fetched when needed, and remembered by the isolate and the key
+// store. jose's own createRemoteJWKSet shares one fetch between requests, which Workers do not allow.
 import {
 	createLocalJWKSet,
 	errors,
@@ -8,7 +8,7 @@ import {
 } from "jose";
 import { Refusal } from "../http/refusals.ts";
 
-/** Remembers small texts longer than an isolate lives, such as Workers KV does. */
+/** Remembers small texts longer than an isolate lives, as Workers KV does. */
 export interface KeyStore {
 	get(name: string): Promise<string | null>;
 	put(name: string, value: string): Promise<void>;
@@ -22,11 +22,11 @@ interface RemoteKeysOptions {
 	now: () => number;
 }
 
-/** Keys are fetched anew when they are older: a key that the issuer took back is refused within this time. */
+/** Older keys are fetched again, so a key that the issuer revoked is refused within this time. */
 const FRESH_MS = 600_000;
-/** An unknown key id leads to at most one fetch in this time. */
+/** Unknown key ids cause at most one fetch in this time. */
 const COOL_DOWN_MS = 30_000;
-/** While the issuer does not answer, keys are used for this long. */
+/** Keys are used for this long while the issuer does not answer. */
 const USABLE_MS = 86_400_000;
 const TIMEOUT_MS = 5_000;
 const MAX_CHARACTERS = 262_144;
@@ -38,8 +38,8 @@ interface Known {
 }
 
 /**
- * A key resolver for jose's `jwtVerify`.
- * @throws {Refusal} `issuer_unreachable` when there are no keys to be had
+ * Makes a key resolver for jose's `jwtVerify`.
+ * @throws {Refusal} `issuer_unreachable` when no keys can be fetched
  * @throws {errors.JWKSNoMatchingKey} when the issuer has no key for the token
  */
 export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
@@ -64,11 +64,11 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 	async function usableKeys(): Promise<Known> {
 		if (known === undefined) {
 			const recalled = await recall();
-			// Another request may have fetched them meanwhile.
+			// Another request may have fetched the keys meanwhile.
 			known ??= recalled;
 		}
 		if (known !== undefined && age(known) < FRESH_MS) return known;
-		// Without any key every request tries for itself; with old ones, one request a cool-down does.
+		// Without keys every request fetches them. With old keys only one request in a cool-down does.
 		const newer =
 			known === undefined || mayAttempt() ? await fetchKeys() : undefined;
 		if (newer !== undefined) return newer;
@@ -89,7 +89,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 			const response = await fetch(
 				new Request(url, {
 					headers: { accept: "application/json, application/jwk-set+json" },
-					// An issuer that redirects could be made to point anywhere.
+					// A redirect could point anywhere.
 					redirect: "manual",
 					signal: AbortSignal.timeout(TIMEOUT_MS),
 				}),
@@ -102,7 +102,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 			await remember(text, fetched.fetchedAt);
 			return fetched;
 		} catch {
-			// Whatever is wrong with the issuer, the keys that are known go on being used.
+			// Whatever is wrong with the issuer, the known keys remain in use.
 			return undefined;
 		} finally {
 			attemptEndedAt = now();
@@ -113,7 +113,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 		try {
 			await store?.put(storeName, JSON.stringify({ text, fetchedAt }));
 		} catch {
-			// The isolate has them.
+			// The isolate remembers the keys anyway.
 		}
 	}
 
@@ -133,7 +133,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 	}
 }
 
-/** @throws {Error} when the text is no JWKS */
+/** @throws {Error} when the text is not a JWKS */
 function parse(text: string, fetchedAt: number): Known {
 	const jwks: JSONWebKeySet = JSON.parse(text);
 	return { jwks, fetchedAt, resolve: createLocalJWKSet(jwks) };

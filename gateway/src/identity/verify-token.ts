@@ -1,5 +1,5 @@
-// Verifies a JWT of one of several issuers. An issuer is chosen by the token's own `iss`, which is then verified with that
-// issuer's keys and algorithms alone: nothing in a token chooses its key's kind.
+// Verifies an access token: a JWT of one of several issuers. Refuses an expired one. The token's `iss` chooses the issuer, and
+// then only that issuer's keys and algorithms count: nothing in a token chooses the kind of its key.
 import {
 	createLocalJWKSet,
 	decodeJwt,
@@ -16,7 +16,7 @@ import type { Identity } from "./identity.ts";
 import { createRemoteKeys, type KeyStore } from "./remote-keys.ts";
 
 /** Where an issuer's keys come from. */
-export type IssuerKeys =
+type IssuerKeys =
 	| { kind: "jwks"; jwks: { keys: JWK[] } }
 	| { kind: "url"; url: URL }
 	| { kind: "secret"; secret: Uint8Array };
@@ -29,7 +29,7 @@ export interface Issuer {
 	/** JWS algorithms (RFC 7518) that its keys are for. */
 	algorithms: string[];
 	keys: IssuerKeys;
-	/** The claim that holds the role, by path, or the one role that all of its callers have. */
+	/** The path of the claim that holds the role, or one role for all of the issuer's callers. */
 	role: { claim: string[] } | { fixed: string };
 	/** Roles that its tokens may name. */
 	roles: string[];
@@ -43,25 +43,24 @@ export interface VerifyDeps {
 	keyStore: KeyStore | undefined;
 }
 
-/** Longer tokens are refused before any of their bytes are decoded. */
+/** Longer tokens are refused before they are decoded. */
 const MAX_TOKEN_CHARACTERS = 8_192;
-/** RFC 7515, section 7.1. jose would pass over padding and white space. */
+/** RFC 7515, section 7.1. jose would ignore padding and white space. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const CLOCK_TOLERANCE_SECONDS = 5;
 
-/** A verified token is not verified again for this long: a key that was taken back is believed so much longer. */
+/** A verified token is not verified again for this long. A revoked key is believed that much longer. */
 const REMEMBERED_MS = 60_000;
-/** Together they bound what is remembered: 2 MB of tokens. */
+/** Both together bound the remembered tokens to 2 MB. */
 const MAX_REMEMBERED = 1_000;
 const MAX_REMEMBERED_CHARACTERS = 2_048;
 
-/** Claims that speak of the token, not of the caller. The origin token has its own. */
+/** Claims about the token, not about the caller. The origin token has its own. */
 const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf", "role"]);
 
 /** @throws {Refusal} `token_rejected`, `token_expired`, `role_refused` or `issuer_unreachable` */
 export type Verify = (token: string) => Promise<Identity>;
 
-/** Builds the verifier of the tokens of these issuers. */
 export function createVerify(
 	issuers: readonly Issuer[],
 	deps: VerifyDeps,
@@ -117,7 +116,7 @@ function createVerifier(
 		const role = roleOf(claims, issuer);
 		return {
 			identity: { role, claims: aboutCaller(claims) },
-			// `exp` is required, and a number: jose has seen to both.
+			// jose has checked that `exp` is there and a number.
 			expiresAtMs: Number(claims.exp) * 1000,
 		};
 	};
@@ -130,7 +129,7 @@ async function verified(
 ): Promise<JWTPayload> {
 	try {
 		const { payload } = await jwtVerify(token, getKey, options);
-		// The origin's token has times of its own.
+		// These times may have fractions, and are not passed on: the origin token has its own.
 		const { exp, iat, nbf, ...claims } = payload;
 		if (hasInexactNumber(claims))
 			throw rejected(new Error("A claim is a number beyond 2^53 - 1"));
@@ -144,7 +143,7 @@ async function verified(
 	}
 }
 
-/** JavaScript takes whole numbers beyond this for each other, and who is told apart by one would be taken for another. */
+/** JavaScript rounds whole numbers beyond this, so that two callers could become one. */
 function hasInexactNumber(value: unknown): boolean {
 	if (typeof value === "number")
 		return Math.abs(value) > Number.MAX_SAFE_INTEGER;
@@ -171,7 +170,7 @@ function keyResolver(keys: IssuerKeys, deps: VerifyDeps): JWTVerifyGetKey {
 	}
 }
 
-/** What the token says, before anything of it is believed. */
+/** The issuer that the token names, before anything in it is verified. */
 function claimedIssuer(token: string): string {
 	try {
 		return decodeJwt(token).iss ?? "";

@@ -3,7 +3,7 @@
 import type { CallerKey } from "./caller-key.ts";
 import type { Parameter } from "./grammar/parameters.ts";
 
-export interface KeyParts {
+interface KeyParts {
 	readonly method: string;
 	readonly schema: string;
 	readonly kind: "relation" | "function";

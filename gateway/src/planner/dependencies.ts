@@ -4,7 +4,7 @@ import type { Catalog, Dependencies, Policy } from "./catalog.ts";
 import { NotCacheable } from "./plan.ts";
 
 /** What an answer depends on for one role. */
-export interface RoleDependencies {
+interface RoleDependencies {
 	/** Sorted. Always includes `catalog`. */
 	readonly tags: readonly string[];
 	/** Names of claims, sorted. */

@@ -20,14 +20,14 @@ import {
 import { NotCacheable } from "./plan.ts";
 
 /** A relation that an embed may mean, and how it is reached. */
-export interface Relationship {
+interface Relationship {
 	readonly relation: Relation;
 	/** What else is read on the way: a junction or a function. */
 	readonly through: readonly Dependencies[];
 }
 
 /** An embed as a request names it. */
-export interface EmbedName {
+interface EmbedName {
 	/** The name of a relation, a function, a foreign key or a column of one. */
 	readonly target: string;
 	readonly hint: string | undefined;
