@@ -19,6 +19,7 @@ const MS_PER_TICK = 10;
 
 const credentials = await makeCredentials();
 const origin = createServer((_, response) => {
+	response.setHeader("server", "postgrest/12.0.2");
 	response.setHeader("content-type", "application/json");
 	response.end("[]");
 }).listen(0, LOOPBACK);

@@ -9,6 +9,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import type { Log } from "../../gateway/cli/stack/service.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { stack } from "./client.ts";
 import { startWorkerd } from "./workerd/workerd.ts";
@@ -30,6 +31,7 @@ export async function startOrigin(
 		if (incoming.url?.endsWith("/rpc/changes_since"))
 			return trackNothing(answering);
 		received.push(incoming);
+		answering.setHeader("server", "postgrest/12.0.2");
 		origin.answer(incoming, answering);
 	});
 	// Longer than workerd keeps a connection, as PostgREST does: it is never the origin that closes an idle one.
@@ -60,6 +62,7 @@ function trackNothing(answering: ServerResponse): void {
 export async function startGateway(
 	originUrl: string,
 	variables: Record<string, string> = {},
+	log: Log = () => {},
 ) {
 	return startWorkerd({
 		bundle: stack.bundle,
@@ -68,6 +71,6 @@ export async function startGateway(
 			...workerVariables(originUrl, stack.credentials),
 			...variables,
 		},
-		log: () => {},
+		log,
 	});
 }

@@ -10,6 +10,7 @@ import {
 import {
 	type Answer,
 	asked,
+	elsewhere,
 	postgrestError,
 } from "../../gateway/test/support/origin.ts";
 
@@ -257,9 +258,7 @@ describe("DELETE /rescues/:id", () => {
 	});
 
 	it("does not claim to have deleted where something else answered", async () => {
-		const { response } = await remove(
-			() => new Response(null, { status: 404 }),
-		);
+		const { response } = await remove(() => elsewhere(null, { status: 404 }));
 		expect(await refusal(response)).toEqual({
 			status: 503,
 			code: "origin_unreachable",

@@ -16,6 +16,7 @@ const HOP_BY_HOP = [
 /**
  * Fields that a client could use to pose as the gateway, as Cloudflare or as a proxy in between, and its credentials,
  * which are the gateway's business alone. A function in the database reads `request.headers`: it must be able to trust these.
+ * Between the Worker and PostgREST, Cloudflare adds its own (docs/transparency.md).
  */
 const NOT_FROM_CLIENTS = new Set([
 	"host",

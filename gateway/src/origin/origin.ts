@@ -5,6 +5,7 @@ import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Config } from "../settings/settings.ts";
 import { toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { requirePostgrest } from "./postgrest-answer.ts";
 import type { Sign } from "./sign.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
@@ -22,7 +23,11 @@ export function createOrigin(
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
 		setAccess(headers, config.origin.access);
 		const url = originUrl(request.url, config.origin.url);
-		const answer = fromOrigin(await send(request, url, headers), mount);
+		const response = await send(request, url, headers);
+		const answer = fromOrigin(
+			await requirePostgrest(response, request.method),
+			mount,
+		);
 		return identity.role === config.anonRole
 			? asUnauthenticated(answer, request.method)
 			: answer;
@@ -80,11 +85,20 @@ function passing(
 	return readable;
 }
 
-/** Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path looks like. */
+/**
+ * Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path looks like.
+ * cloudflared refuses a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
+ * so that `%2F` in it becomes `/`. Both are settled here, so that the tunnel changes nothing.
+ */
 function originUrl(requestUrl: string, base: URL): URL {
 	const { pathname, search } = new URL(requestUrl);
+	if (/%(?![\da-f]{2})/i.test(pathname))
+		throw new Refusal("parameter_invalid", {
+			details: "a % in its path begins no percent-encoding",
+		});
 	const url = new URL(base);
-	url.pathname = base.pathname.replace(/\/$/, "") + pathname;
+	const path = pathname.replaceAll("|", "%7C").replaceAll("^", "%5E");
+	url.pathname = base.pathname.replace(/\/$/, "") + path;
 	url.search = search;
 	return url;
 }

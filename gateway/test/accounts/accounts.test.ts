@@ -17,6 +17,7 @@ import {
 import { ENV } from "../support/gateway.ts";
 import {
 	type Answer,
+	elsewhere,
 	postgrestError,
 	recordingOrigin,
 } from "../support/origin.ts";
@@ -202,7 +203,7 @@ describe.each(QUESTIONS)("$name", ({ name, ask, parameters, ok, expected }) => {
 
 describe.each<[string, Answer]>([
 	["refuses in HTML", () => html(502)],
-	["refuses in silence", () => new Response(null, { status: 404 })],
+	["refuses in silence", () => elsewhere(null, { status: 404 })],
 	["answers in HTML", () => html(200)],
 ])("something before the database that %s", (_, answer) => {
 	it.each(QUESTIONS)("is not taken for it: $name", async ({ ask }) => {
@@ -212,7 +213,7 @@ describe.each<[string, Answer]>([
 });
 
 function html(status: number): Response {
-	return new Response("<html>", {
+	return elsewhere("<html>", {
 		status,
 		headers: { "Content-Type": "text/html" },
 	});

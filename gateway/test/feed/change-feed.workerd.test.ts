@@ -21,7 +21,7 @@ import type { ChangeFeed } from "../../src/feed/change-feed.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import { type Database, startDatabase } from "../support/change-feed.ts";
 import { ENV } from "../support/gateway.ts";
-import { postgrestError } from "../support/origin.ts";
+import { asPostgrest, postgrestError } from "../support/origin.ts";
 
 type Following = Extract<SyncAnswer, { state: "following" }>;
 
@@ -40,11 +40,13 @@ beforeEach(() => {
 	database = startDatabase();
 	fault = undefined;
 	errors.mockReset().mockImplementation(() => {});
-	fetches.mockReset().mockImplementation(async (input) => {
-		const request = new Request(input as Request);
+	const origin = asPostgrest(async (request) => {
 		const body = (await request.json()) as { cursor?: string };
 		return fault?.() ?? answer(new URL(request.url), body);
 	});
+	fetches
+		.mockReset()
+		.mockImplementation((input) => origin(new Request(input as Request)));
 });
 afterEach(async () => {
 	// Else they go on asking what is another test's database by then.

@@ -7,6 +7,7 @@ import { readConfig } from "../../src/settings/settings.ts";
 import { ENV } from "../support/gateway.ts";
 import {
 	type Answer,
+	elsewhere,
 	postgrestError,
 	recordingOrigin,
 	silence,
@@ -118,16 +119,20 @@ describe("a database that tracks nothing", () => {
 		["that is a standby", postgrestError(503, "PT503")],
 		["that took too long", postgrestError(500, "57014")],
 		["that has another error", postgrestError(400, "PGRST999")],
-		["behind a tunnel that is down", () => new Response("", { status: 530 })],
-		["behind a proxy", () => new Response("<p>", { status: 404 })],
-		["that says nothing", () => new Response(null, { status: 404 })],
+		["behind a tunnel that is down", () => elsewhere("", { status: 530 })],
+		["behind a proxy", () => elsewhere("<p>", { status: 404 })],
+		["that says nothing", () => elsewhere(null, { status: 404 })],
 		[
 			"behind something else that speaks JSON",
-			() => Response.json({ error: "not found" }, { status: 404 }),
+			() =>
+				elsewhere('{"error":"not found"}', {
+					status: 404,
+					headers: { "Content-Type": "application/json" },
+				}),
 		],
 		[
 			"that redirects",
-			() => new Response(null, { status: 302, headers: { Location: "/" } }),
+			() => elsewhere(null, { status: 302, headers: { Location: "/" } }),
 		],
 		["that cannot be reached", () => Promise.reject(new Error("gone"))],
 	])("is not taken for one %s", async (_, answer) => {

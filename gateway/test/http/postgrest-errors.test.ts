@@ -6,7 +6,7 @@ import {
 	refusalInWords,
 	startGateway,
 } from "../support/gateway.ts";
-import { type Answer, postgrestError } from "../support/origin.ts";
+import { type Answer, elsewhere, postgrestError } from "../support/origin.ts";
 import { tokenFor } from "../support/tokens.ts";
 
 const CHANGE = { method: "PATCH", json: { quantity: 1 } };
@@ -206,13 +206,13 @@ describe("a value that the database does not take", () => {
 
 describe("an answer that is not PostgREST's", () => {
 	it.each([
-		["an empty 404", () => new Response(null, { status: 404 })],
+		["an empty 404", () => elsewhere(null, { status: 404 })],
 		["HTML of the tunnel", () => html(530)],
 		["HTML of a proxy", () => html(502)],
 		[
 			"the login page of Access",
 			() =>
-				new Response(null, {
+				elsewhere(null, {
 					status: 302,
 					headers: { Location: "https://team.cloudflareaccess.com/" },
 				}),
@@ -281,7 +281,7 @@ describe("an origin that is asked by a resource route", () => {
 });
 
 function html(status: number): Response {
-	return new Response("<html>", {
+	return elsewhere("<html>", {
 		status,
 		headers: { "Content-Type": "text/html" },
 	});

@@ -261,8 +261,11 @@ const PROVOKED: Record<
 			// A Response whose parts throw stands for any bug behind the gateway.
 			const broken = new Response();
 			Object.defineProperty(broken, "headers", {
-				get() {
-					throw new Error(SECRET);
+				value: {
+					has: () => true,
+					get() {
+						throw new Error(SECRET);
+					},
 				},
 			});
 			return Promise.resolve(broken);

@@ -4,6 +4,7 @@ import {
 	ADA_TOKEN,
 	type GatewayOptions,
 	refusal,
+	refusalInWords,
 	startGateway,
 } from "../support/gateway.ts";
 import { type Answer, postgrestError, silence } from "../support/origin.ts";
@@ -27,7 +28,11 @@ describe("path and query", () => {
 		["/rest/v1/a%20b", "/a%20b"],
 		["/rest/v1/a%2Fb", "/a%2Fb"],
 		["/rest/v1/%C3%BC", "/%C3%BC"],
-		["/rest/v1/%E0%A4%A", "/%E0%A4%A"],
+		["/rest/v1/%E0%A4", "/%E0%A4"],
+		["/rest/v1/a%25zz", "/a%25zz"],
+		// cloudflared encodes a path again where it finds these, and loses %2F on the way.
+		["/rest/v1/a|b%2Fc", "/a%7Cb%2Fc"],
+		["/rest/v1/a^b%2Fc", "/a%5Eb%2Fc"],
 		["/rest/v1/a+b", "/a+b"],
 		["/rest/v1/notes?select=*", "/notes?select=*"],
 		["/rest/v1/notes?a=%2B+%20b", "/notes?a=%2B+%20b"],
@@ -47,6 +52,24 @@ describe("path and query", () => {
 	])("%s reaches the origin as %s", async (path, target) => {
 		expect(await targetFor(path)).toBe(target);
 	});
+
+	// cloudflared refuses these.
+	it.each(["%zz", "a%", "a%2", "a%2/b", "%u0041", "a%%41"])(
+		"are refused where a %% begins no percent-encoding: %s",
+		async (path) => {
+			const { request, origin } = startGateway();
+			const response = await request(`/rest/v1/${path}`);
+			expect([await refusalInWords(response), origin.received]).toEqual([
+				{
+					status: 400,
+					code: "parameter_invalid",
+					message:
+						"The URL is not valid: a % in its path begins no percent-encoding",
+				},
+				[],
+			]);
+		},
+	);
 
 	it("of 8,000 characters reach the origin", async () => {
 		const query = `?id=in.(${"1234567,".repeat(1_000)}1)`;

@@ -5,7 +5,7 @@ import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { readConfig } from "../../src/settings/settings.ts";
 import { application } from "./application.ts";
-import { type Answer, recordingOrigin } from "./origin.ts";
+import { type Answer, asPostgrest, recordingOrigin } from "./origin.ts";
 import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
 
 /** The least environment that the gateway starts with. */
@@ -57,7 +57,7 @@ export function startGateway({
 		config: readConfig({ ...ENV, ...env }),
 		application,
 		now,
-		fetch: fetch ?? origin.fetch,
+		fetch: asPostgrest(fetch ?? origin.fetch),
 		assets,
 		fetchKeys,
 		keyStore,

@@ -28,7 +28,7 @@ export function recordingOrigin(
 	const received: Received[] = [];
 	return {
 		received,
-		async fetch(request) {
+		fetch: asPostgrest(async (request) => {
 			const { method, headers, redirect, signal } = request;
 			const url = new URL(request.url);
 			const body = await request.text();
@@ -36,7 +36,7 @@ export function recordingOrigin(
 			const entry = { method, target, url, headers, body, redirect, signal };
 			received.push(entry);
 			return answer(entry);
-		},
+		}),
 		only() {
 			const [first, ...others] = received;
 			if (first === undefined || others.length > 0)
@@ -44,6 +44,27 @@ export function recordingOrigin(
 			return first;
 		},
 	};
+}
+
+/** An origin whose answers name PostgREST as their server, unless they name another. */
+export function asPostgrest(fetch: Fetch): Fetch {
+	return async (request) => {
+		const answer = await fetch(request);
+		if (answer.headers.has("server")) return answer;
+		const response = new Response(answer.body, answer);
+		response.headers.set("server", "postgrest/14.17");
+		return response;
+	};
+}
+
+/** An answer of Cloudflare's, or of a server of another make. */
+export function elsewhere(
+	body: BodyInit | null,
+	{ status = 200, headers = {} }: { status?: number; headers?: HeadersInit },
+): Response {
+	const response = new Response(body, { status, headers });
+	response.headers.set("server", "cloudflare");
+	return response;
 }
 
 /** Never answers, and rejects when the request is aborted, as the runtime's fetch does. */

@@ -76,9 +76,10 @@ export async function askGateway(
 
 export async function askGatewayHow(
 	question: Question,
+	gatewayUrl = stack.gatewayUrl,
 ): Promise<GatewayAnswer> {
 	const request = await withToken(question, callerTokenOfAda);
-	const answer = await sendRaw(stack.gatewayUrl, {
+	const answer = await sendRaw(gatewayUrl, {
 		...request,
 		path: MOUNT + request.path,
 	});
