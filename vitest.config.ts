@@ -17,6 +17,7 @@ const stack = {
 
 /** They start servers of their own from npm packages, so that another origin changes nothing. */
 const OWN_SERVERS = [
+	"test/command.test.ts",
 	"test/start.test.ts",
 	"test/plan.test.ts",
 	"test/histories.test.ts",

