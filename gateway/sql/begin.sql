@@ -28,7 +28,7 @@ begin
     );
     comment on table postern.programs is 'The programs that `postern migrate` applied, each with the version of its code.';
     create table postern.migrations (
-      program     text not null references postern.programs,
+      program     text not null,
       number      integer not null,
       name        text not null,
       is_breaking boolean not null,

@@ -6,4 +6,41 @@
 -- migration does nothing where it was applied, code replaces what is there. Between the \ir lines stands plain SQL only.
 
 \ir begin.sql
-select postern.begin_program('postern', '0.2.0', newest => 0);
+select postern.begin_program('postern', '0.2.0', newest => 1);
+
+-- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names up to 0.2.0.
+do $$
+declare
+  name name;
+begin
+  for name in
+    select evtname
+    from pg_catalog.pg_event_trigger
+    where evtname in (
+      'postern_before_ddl', 'postern_after_ddl', 'postern_after_drop', 'postern_log_start', 'postern_log_ddl', 'postern_log_drop'
+    )
+  loop
+    execute format('drop event trigger %I', name);
+  end loop;
+end
+$$;
+
+\ir migrations/0001_tracking.sql
+
+-- A migration drops what "create or replace" cannot change: a function whose arguments differ, a view whose columns do.
+\ir code/tags.sql
+\ir code/outbox_triggers.sql
+\ir code/track.sql
+\ir code/changes_since.sql
+\ir code/prune.sql
+\ir code/cacheable_functions.sql
+\ir code/ddl_events.sql
+\ir code/types.sql
+\ir code/dependencies.sql
+\ir code/reasons.sql
+\ir code/catalog_version.sql
+\ir code/catalog.sql
+\ir code/status.sql
+\ir code/grants.sql
+
+select postern.repair();

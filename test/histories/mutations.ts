@@ -165,13 +165,13 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 ];
 
-const loggerOf = (table: string, event: string) =>
-	`select ('postern.' || postern.logger_of(postern.key_expression('api.${table}'::regclass), '${event}'))::regproc::oid as oid`;
+const outboxWriterOf = (table: string, event: string) =>
+	`select ('postern.' || postern.outbox_writer_of(postern.key_expression('api.${table}'::regclass), '${event}'))::regproc::oid as oid`;
 
 export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
 		name: "an update is not logged",
-		of: loggerOf("boards", "update"),
+		of: outboxWriterOf("boards", "update"),
 		from: "where cardinality(changed.keys) > 0;",
 		to: "where false;",
 		scenario: scenarios.writeInSql,
@@ -179,7 +179,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "a deletion is not logged",
-		of: loggerOf("children", "delete"),
+		of: outboxWriterOf("children", "delete"),
 		from: "where cardinality(changed.keys) > 0;",
 		to: "where cardinality(changed.keys) > 0 and tg_op <> 'DELETE';",
 		scenario: scenarios.cascade,
@@ -187,7 +187,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "TRUNCATE is not logged",
-		of: loggerOf("crowd", "truncate"),
+		of: outboxWriterOf("crowd", "truncate"),
 		from: "values (tg_argv[0], '{*}');",
 		to: "select tg_argv[0], '{*}' where false;",
 		scenario: scenarios.manyRows,
@@ -195,7 +195,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "an update logs the new key alone",
-		of: loggerOf("parts", "update"),
+		of: outboxWriterOf("parts", "update"),
 		from: "from old_rows as this",
 		to: "from old_rows as this where false",
 		scenario: scenarios.movedRow,
@@ -204,14 +204,14 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
 		name: "changes are read after the last transaction id, not after the last snapshot",
 		of: "select 'postern.changes_since'::regproc::oid as oid",
-		from: "where changes.xid = any (array(select pg_snapshot_xip(since)))",
+		from: "where outbox.xid = any (array(select pg_snapshot_xip(since)))",
 		to: "where false",
 		scenario: scenarios.lateCommit,
 		found: "stale",
 	},
 	{
 		name: "REFRESH MATERIALIZED VIEW is not logged",
-		of: "select 'postern.log_ddl'::regproc::oid as oid",
+		of: "select 'postern.write_outbox_after_ddl'::regproc::oid as oid",
 		from: "and class.relkind in ('r', 'p', 'v', 'm', 'f');",
 		to: "and class.relkind in ('r', 'p', 'v', 'f');",
 		scenario: scenarios.refreshed,
@@ -219,7 +219,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "a changed policy is not logged",
-		of: "select 'postern.log_ddl'::regproc::oid as oid",
+		of: "select 'postern.write_outbox_after_ddl'::regproc::oid as oid",
 		from: "if tg_tag <> 'REFRESH MATERIALIZED VIEW' then",
 		to: "if tg_tag not in ('REFRESH MATERIALIZED VIEW', 'ALTER POLICY') then",
 		scenario: scenarios.changedPolicy,
@@ -227,7 +227,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 ];
 
-const EVENT_TRIGGERS = ["postern_log_ddl", "postern_log_drop"];
+const EVENT_TRIGGERS = ["postern_after_ddl", "postern_after_drop"];
 
 /** Changes a function behind the back of the event triggers, which would say so. @returns how to change it back */
 export async function changeFunction(

@@ -1,24 +1,25 @@
 // What the change feed asks of the database: three functions of schema `postern`, over PostgREST, as the role `postern`.
-// What they answer is checked here; what has another shape is an error, and never means that nothing changed.
+// It checks the contract and the shape of each answer. An answer of another shape is an error, and never means that nothing changed.
 import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
+import { contractReason } from "./contract.ts";
 
 /** What was committed since a cursor. */
 export interface Poll {
-	/** For the next poll. */
+	/** The cursor of the next poll. */
 	readonly cursor: string;
-	/** What was committed since cannot be told: anything may have changed. */
+	/** The database cannot tell the changes, so anything may have changed. */
 	readonly isReset: boolean;
 	readonly tags: readonly string[];
 }
 
 export interface LoadedCatalog {
-	/** Another one whenever the catalog may have changed. */
+	/** Differs whenever the catalog may differ. */
 	readonly version: string;
-	/** All that was answered, the version included. */
+	/** The whole answer, the version included. */
 	readonly json: unknown;
 }
 
@@ -31,7 +32,7 @@ export interface Tracking {
 	prune(): Promise<boolean>;
 }
 
-/** The database tracks nothing, or nothing that the gateway may see. */
+/** The database tracks nothing, or nothing that the Worker may see or understands. */
 export class Absent extends Error {
 	override readonly name = "Absent";
 }
@@ -40,8 +41,8 @@ const FEED: Identity = Object.freeze({ role: "postern", claims: {} });
 
 const TIMEOUT_MS = 5_000;
 
-/** PostgREST's and Postgres's codes, each with what it says of the tracking. */
-const ABSENCES: Readonly<Record<string, string>> = {
+/** The codes of PostgREST and Postgres that mean `Absent`, each with the reason. */
+const ABSENCE_REASONS: Readonly<Record<string, string>> = {
 	PGRST106: "the schema postern is not among PostgREST's db-schemas",
 	PGRST202: "the database has no function for it",
 	"42883": "the database has no function for it",
@@ -61,25 +62,32 @@ const poll = z.object({
 const catalog = z.looseObject({ version: z.string().min(1) });
 const pruned = z.object({ isDone: z.boolean() });
 
-/** @param schemas those that callers reach */
+/** @param schemas the schemas that callers reach */
 export function createTracking(
 	pipeline: Pipeline,
 	schemas: readonly string[],
 ): Tracking {
 	return {
 		async poll(cursor) {
-			const answer = await call("changes_since", { cursor: cursor ?? null });
+			const answer = await ask("changes_since", { cursor: cursor ?? null });
 			const { cursor: next, reset, tags } = poll.parse(answer);
 			return { cursor: next, isReset: reset, tags };
 		},
 		async loadCatalog() {
-			const json = await call("catalog", { schemas });
+			const json = await ask("catalog", { schemas });
 			return { version: catalog.parse(json).version, json };
 		},
 		async prune() {
 			return pruned.parse(await call("prune", {})).isDone;
 		},
 	};
+
+	async function ask(name: string, parameters: object): Promise<unknown> {
+		const answer = await call(name, parameters);
+		const reason = contractReason(answer);
+		if (reason !== undefined) throw new Absent(reason);
+		return answer;
+	}
 
 	function call(name: string, parameters: object): Promise<unknown> {
 		return withinLimit(async (signal) => {
@@ -97,13 +105,13 @@ export function createTracking(
 
 function absence(error: unknown): Absent | undefined {
 	if (!(error instanceof PostgrestError)) return undefined;
-	const reason = ABSENCES[error.code];
+	const reason = ABSENCE_REASONS[error.code];
 	return reason === undefined
 		? undefined
 		: new Absent(reason, { cause: error });
 }
 
-/** Ends the work where it can be ended, and does not wait for it in any case. */
+/** Aborts the work after TIMEOUT_MS, and does not wait for it any longer, even where it ignores the signal. */
 async function withinLimit<Value>(
 	work: (signal: AbortSignal) => Promise<Value>,
 ): Promise<Value> {

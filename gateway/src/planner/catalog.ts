@@ -1,6 +1,7 @@
 // The catalog: what the answers from each relation and function of the database depend on, parsed from what postern.catalog
 // returns, to be looked up by name. Knows nothing about requests.
 import { z } from "zod";
+import { contractReason } from "../feed/contract.ts";
 import { relationTag } from "../feed/tag.ts";
 
 const names = z.array(z.string());
@@ -24,7 +25,7 @@ const policy = z.object({
 
 const dependencies = {
 	...reading,
-	stalenessSeconds: z.number().positive().nullable(),
+	maxStalenessSeconds: z.number().positive().nullable(),
 	policies: z.array(policy),
 };
 
@@ -35,7 +36,7 @@ const relationShape = z.object({
 	tag: z.string().nullable(),
 	rowKey: names.nullable(),
 	columns: z.array(z.object({ name: z.string(), type: z.string() })),
-	keys: z.array(z.object({ isPrimary: z.boolean(), columns: names })),
+	primaryKey: names,
 	computed: z.record(z.string(), z.string()),
 	...dependencies,
 });
@@ -76,7 +77,7 @@ const catalogShape = z.object({
 	foreignKeys: z.array(foreignKeyShape),
 	roles: z.record(z.string(), z.object({ memberOf: names })),
 	mediaTypes: names.default([]),
-	hasOwnCasts: z.boolean(),
+	hasUserDefinedCasts: z.boolean(),
 });
 
 /** A row policy: one cause of different answers for different callers. */
@@ -87,7 +88,7 @@ export interface Dependencies {
 	readonly reads: readonly string[];
 	readonly claims: readonly string[];
 	readonly reasons: readonly string[];
-	readonly stalenessSeconds: number | null;
+	readonly maxStalenessSeconds: number | null;
 	/** The policies of every table that is read, for all roles. */
 	readonly policies: readonly Policy[];
 }
@@ -151,16 +152,17 @@ export interface Catalog {
 	readonly hasUserDefinedCasts: boolean;
 }
 
-/** @throws {Error} when this is not a catalog, or one of another shape */
+/** @throws {Error} when this is not a catalog, or one of another contract or shape */
 export function parseCatalog(json: unknown): Catalog {
+	const reason = contractReason(json);
+	if (reason !== undefined) throw new Error(reason);
 	const read = catalogShape.parse(json);
 	const routines = Map.groupBy(read.functions, nameOf);
 	const relations = new Map<string, Relation>();
-	for (const { columns, keys, computed, ...relation } of read.relations) {
+	for (const { columns, computed, ...relation } of read.relations) {
 		relations.set(nameOf(relation), {
 			...relation,
 			columns: new Map(columns.map(({ name, type }) => [name, type])),
-			primaryKey: keys.find(({ isPrimary }) => isPrimary)?.columns ?? [],
 			computed: computedOf(
 				relation.schema,
 				Object.values(computed),
@@ -206,14 +208,14 @@ export function parseCatalog(json: unknown): Catalog {
 		maxStalenessOf: (tag) => {
 			const bounds = byTag
 				.get(tag)
-				?.map(({ stalenessSeconds }) => stalenessSeconds);
+				?.map(({ maxStalenessSeconds }) => maxStalenessSeconds);
 			const own = bounds?.filter((bound) => bound !== null);
 			if (own === undefined) return undefined;
 			return own.length === 0 ? null : Math.min(...own);
 		},
 		memberships: (role) => roles.get(role),
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
-		hasUserDefinedCasts: read.hasOwnCasts,
+		hasUserDefinedCasts: read.hasUserDefinedCasts,
 	};
 }
 

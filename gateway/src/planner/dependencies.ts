@@ -70,8 +70,11 @@ export class DependencySet {
 			for (const policy of one.policies) {
 				if (appliesTo(policy, memberships)) count(policy, policy.reads);
 			}
-			if (one.stalenessSeconds !== null)
-				maxStalenessMs = Math.min(maxStalenessMs, one.stalenessSeconds * 1_000);
+			if (one.maxStalenessSeconds !== null)
+				maxStalenessMs = Math.min(
+					maxStalenessMs,
+					one.maxStalenessSeconds * 1_000,
+				);
 		}
 		for (const tag of tags) {
 			if (tag === CATALOG_TAG) continue;

@@ -68,7 +68,7 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 	if (url.pathname === "/rpc/changes_since") {
 		const poll = await database.tracking.poll(body.cursor ?? undefined);
 		const { cursor, isReset, tags } = poll;
-		return Response.json({ cursor, reset: isReset, tags });
+		return Response.json({ contract: 1, cursor, reset: isReset, tags });
 	}
 	if (url.pathname === "/rpc/catalog")
 		return Response.json((await database.tracking.loadCatalog()).json);
@@ -227,8 +227,8 @@ it("hands out the catalog, and reads it again when it changed", async () => {
 	const { seq } = await sync();
 	const second = await feed.catalog();
 	expect([first.catalog, second.catalog, second.seq]).toEqual([
-		{ version: "1" },
-		{ version: "2" },
+		{ contract: 1, version: "1" },
+		{ contract: 1, version: "2" },
 		seq,
 	]);
 });

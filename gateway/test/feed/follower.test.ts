@@ -873,7 +873,7 @@ describe("the catalog", () => {
 		const { catalog, ...answer } = await read(started);
 		expect([answer.seq, catalog, started.database.catalogsRead]).toEqual([
 			seq,
-			{ version: "2" },
+			{ contract: 1, version: "2" },
 			2,
 		]);
 	});

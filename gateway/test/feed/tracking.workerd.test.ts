@@ -14,7 +14,9 @@ import {
 } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
-const POLL = { feedEpoch: "1", cursor: "1@2:2:", reset: false, reason: null };
+const POLL = { contract: 1, cursor: "1@2:2:", reset: false, reason: null };
+
+const CATALOG = { contract: 1, version: "7", relations: [] };
 
 function startTracking(answer: Answer) {
 	const origin = recordingOrigin(answer);
@@ -70,7 +72,7 @@ describe("a poll", () => {
 	it.each([
 		null,
 		[],
-		{},
+		{ contract: 1 },
 		"ok",
 		[{ ...POLL, tags: [] }],
 		{ ...POLL },
@@ -143,6 +145,39 @@ describe("a database that tracks nothing", () => {
 	});
 });
 
+describe("a database of another contract", () => {
+	const ANSWER = { ...POLL, ...CATALOG, tags: [] };
+
+	it.each([
+		[{}, 0],
+		[{ ...ANSWER, contract: undefined }, 0],
+		[{ ...ANSWER, contract: 0 }, 0],
+		[{ ...ANSWER, contract: 2 }, 2],
+		[{ contract: 2, other: "shape" }, 2],
+	])(
+		"tracks nothing that the Worker understands: %j",
+		async (body, contract) => {
+			const { tracking } = answering(body);
+			const refusal = {
+				name: "Absent",
+				message: `database contract ${contract}, this Worker speaks 1`,
+			};
+			await expect(tracking.poll("1@1:1:")).rejects.toMatchObject(refusal);
+			await expect(tracking.loadCatalog()).rejects.toMatchObject(refusal);
+		},
+	);
+
+	it.each([null, "1", true, 1.5])(
+		"is not told by the contract %j",
+		async (contract) => {
+			const { tracking } = answering({ ...ANSWER, contract });
+			await expect(tracking.poll("1@1:1:")).rejects.toMatchObject({
+				name: "ZodError",
+			});
+		},
+	);
+});
+
 describe("the deadline", () => {
 	beforeEach(() => {
 		vi.useFakeTimers();
@@ -197,25 +232,27 @@ describe("the deadline", () => {
 
 describe("the catalog", () => {
 	it("is asked for the schemas that callers reach", async () => {
-		const { origin, tracking } = answering({ version: "7", relations: [] });
+		const { origin, tracking } = answering(CATALOG);
 		const read = await tracking.loadCatalog();
 		const { target, body } = origin.only();
 		expect([target, JSON.parse(body), read]).toEqual([
 			"/rpc/catalog",
 			{ schemas: ["api", "shop"] },
-			{ version: "7", json: { version: "7", relations: [] } },
+			{ version: "7", json: CATALOG },
 		]);
 	});
 
-	it.each([null, {}, { version: "" }, { version: 7 }])(
-		"is none where it is %j",
-		async (body) => {
-			const { tracking } = answering(body);
-			await expect(tracking.loadCatalog()).rejects.toMatchObject({
-				name: "ZodError",
-			});
-		},
-	);
+	it.each([
+		null,
+		{ contract: 1 },
+		{ ...CATALOG, version: "" },
+		{ ...CATALOG, version: 7 },
+	])("is none where it is %j", async (body) => {
+		const { tracking } = answering(body);
+		await expect(tracking.loadCatalog()).rejects.toMatchObject({
+			name: "ZodError",
+		});
+	});
 });
 
 describe("pruning", () => {

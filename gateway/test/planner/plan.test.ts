@@ -653,7 +653,7 @@ describe("a value or a cast is no reason to bypass", () => {
 describe("casts between PostgreSQL's own types that somebody made", () => {
 	const catalog = parseCatalog(
 		catalogOf({
-			hasOwnCasts: true,
+			hasUserDefinedCasts: true,
 			relations: [table("films", { id: "integer" })],
 		}),
 	);

@@ -63,6 +63,16 @@ describe("migrate", () => {
 		expect(options.lines).toEqual([]);
 	});
 
+	it("is done once by twenty that run at once", async ({ database }) => {
+		await Promise.all(
+			Array.from({ length: 20 }, () => migrate(optionsFor(database.url))),
+		);
+		const { rows } = await database.client.query(
+			"select program, count(*)::int = max(number) as is_whole from postern.migrations group by 1",
+		);
+		expect(rows).toContainEqual({ program: "postern", is_whole: true });
+	});
+
 	it("refuses a database that is ahead by a breaking migration, and leaves it as it was", async ({
 		database: { client, url },
 	}) => {
@@ -146,6 +156,13 @@ describe("postern sql", () => {
 			).toEqual(rows);
 		});
 	}
+
+	it("leaves out migrations that were applied", async () => {
+		const [whole, rest] = [await sqlText(), await sqlText({ from: 1 })];
+		expect(whole).toContain("begin_migration('postern', 1, ");
+		expect(rest).not.toContain("begin_migration('postern', 1, ");
+		expect(rest).toContain("begin_program('postern'");
+	});
 
 	it("fails outside of a transaction", async ({ database }) => {
 		await expect(

@@ -6,7 +6,7 @@ interface Dependence {
 	reads?: readonly string[];
 	claims?: readonly string[];
 	reasons?: readonly string[];
-	stalenessSeconds?: number | null;
+	maxStalenessSeconds?: number | null;
 	policies?: readonly object[];
 }
 
@@ -86,10 +86,8 @@ function relation(
 		columns: Object.entries(columns).map(([column, type]) => ({
 			name: column,
 			type,
-			isNullable: true,
-			isGenerated: false,
 		})),
-		keys: key === undefined ? [] : [{ isPrimary: true, columns: key }],
+		primaryKey: key ?? [],
 		computed,
 		...dependenceOf(dependence),
 	};
@@ -125,10 +123,7 @@ export function policy(
 	return {
 		relation: relationName,
 		name: "a policy",
-		command: "select",
-		isPermissive: true,
 		roles,
-		using: "true",
 		reads,
 		claims,
 		reasons,
@@ -160,15 +155,14 @@ function dependenceOf({
 	reads = [],
 	claims = [],
 	reasons = [],
-	stalenessSeconds = null,
+	maxStalenessSeconds = null,
 	policies = [],
 }: Dependence): object {
 	return {
 		reads,
 		claims,
 		reasons,
-		isCacheable: reasons.length === 0,
-		stalenessSeconds,
+		maxStalenessSeconds,
 		policies,
 	};
 }
@@ -180,24 +174,20 @@ export function catalogOf(parts: {
 	foreignKeys?: readonly object[];
 	roles?: Readonly<Record<string, readonly string[]>>;
 	mediaTypes?: readonly string[];
-	hasOwnCasts?: boolean;
+	hasUserDefinedCasts?: boolean;
 }): object {
 	const { relations = [], functions = [], foreignKeys = [] } = parts;
 	const { roles = { anon: ["anon"] }, mediaTypes } = parts;
-	const { hasOwnCasts = false } = parts;
+	const { hasUserDefinedCasts = false } = parts;
 	return {
+		contract: 1,
 		version: "1",
-		isWatched: true,
-		schemas: ["api", "other"],
 		relations,
 		functions,
 		foreignKeys,
-		hasOwnCasts,
+		hasUserDefinedCasts,
 		roles: Object.fromEntries(
-			Object.entries(roles).map(([role, memberOf]) => [
-				role,
-				{ memberOf, bypassesPolicies: false },
-			]),
+			Object.entries(roles).map(([role, memberOf]) => [role, { memberOf }]),
 		),
 		...(mediaTypes === undefined ? {} : { mediaTypes }),
 	};
@@ -241,7 +231,11 @@ export const CINEMA = catalogOf({
 				critics: "api.critics(api.films)",
 			},
 		}),
-		table("studios", { id: "integer", name: "text" }, { stalenessSeconds: 60 }),
+		table(
+			"studios",
+			{ id: "integer", name: "text" },
+			{ maxStalenessSeconds: 60 },
+		),
 		table("directors", { id: "integer", name: "text" }),
 		table("actors", { id: "integer", "full name": "text" }),
 		table(
@@ -280,7 +274,7 @@ export const CINEMA = catalogOf({
 			{ id: "integer" },
 			{ reasons: ["api.untracked is not tracked"] },
 		),
-		table("hasty", { id: "integer" }, { stalenessSeconds: 2 }),
+		table("hasty", { id: "integer" }, { maxStalenessSeconds: 2 }),
 		table(
 			"readings_north",
 			{ region: "text", n: "integer" },
@@ -353,7 +347,7 @@ export const CINEMA = catalogOf({
 			{ id: "integer", name: "text" },
 			{
 				reads: ["api.actors"],
-				stalenessSeconds: 3,
+				maxStalenessSeconds: 3,
 			},
 		),
 		view(

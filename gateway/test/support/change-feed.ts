@@ -135,7 +135,7 @@ export function startDatabase() {
 			async loadCatalog(): Promise<LoadedCatalog> {
 				database.catalogsRead += 1;
 				const { version } = database;
-				return { version, json: { version } };
+				return { version, json: { contract: 1, version } };
 			},
 			async prune(): Promise<boolean> {
 				database.prunings += 1;

@@ -1,18 +1,11 @@
-// A database of the test's own with the migration of tracking alone, as somebody with their own PostgREST would have it.
+// A database of the test's own with the program `postern` alone, as an adopter with a PostgREST of their own has it.
 
-import { readFile } from "node:fs/promises";
 import pg from "pg";
-import { it as base } from "./databases.ts";
-import { Poller } from "./feed.ts";
+import { it as base } from "../../../../db/test/support/databases.ts";
+import { sqlText } from "../../../cli/migrate.ts";
+import { Poller } from "./poller.ts";
 
-const migration = await readFile(
-	new URL("../../migrations/0016_tracking.sql", import.meta.url),
-	"utf8",
-);
-const [, up = "", down = ""] =
-	/^([\s\S]*)^-- migrate:down$([\s\S]*)/m.exec(migration) ?? [];
-
-export { down, up };
+export const program = await sqlText();
 
 export const it = base
 	.extend("connect", async ({ database }, { onCleanup }) => {
@@ -29,13 +22,13 @@ export const it = base
 	})
 	/** The owner's connection, with a schema api and tracking. */
 	.extend("owner", async ({ database }) => {
-		await database.client.query(up);
+		await database.client.query(program);
 		await database.client.query(
 			"create schema api; grant usage on schema api to anon, authenticated",
 		);
 		return database.client;
 	})
-	/** Has polled once: from now on it hears of every change. */
+	/** Has polled once, so it is told of every later change. */
 	.extend("poller", async ({ owner: _, connect }) => {
 		const poller = new Poller(await connect());
 		await poller.poll();

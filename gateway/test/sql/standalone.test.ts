@@ -1,11 +1,11 @@
-// The migration of tracking alone: in an empty database, by an owner who is no superuser, down again, and twice.
+// The program `postern` in an empty database: applied by an owner who is no superuser, and removed with its schema.
 
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { describe } from "vitest";
-import { readCatalog } from "./support/catalog.ts";
-import { Poller } from "./support/feed.ts";
-import { down, it, up } from "./support/tracked.ts";
+import { readCatalog } from "../../../db/test/support/catalog.ts";
+import { Poller } from "./support/poller.ts";
+import { it, program } from "./support/tracked.ts";
 
 /** An owner as a managed database has it: of the database, and of nothing of the server. */
 const managed = it.extend(
@@ -29,7 +29,7 @@ const managed = it.extend(
 			await owner.end();
 			await client.query(`drop owned by ${name} cascade; drop role ${name}`);
 		});
-		await owner.query(up);
+		await owner.query(program);
 		await owner.query(
 			"create schema api; create table api.notes (id bigint primary key, body text); select postern.track_schema('api')",
 		);
@@ -37,32 +37,18 @@ const managed = it.extend(
 	},
 );
 
-it("goes up in an empty database and down to nothing", async ({
+it("is removed with its schema, and leaves nothing in the tables that it tracked", async ({
 	database: { client },
 	expect,
 }) => {
 	const before = await readCatalog(client);
-	await client.query(up);
+	await client.query(program);
 	await client.query(
 		"create schema api; create table api.notes (id int); select postern.track_schema('api')",
 	);
-	await client.query(down);
+	await client.query("drop schema postern cascade");
 	await client.query("drop schema api cascade");
 	expect(await readCatalog(client)).toEqual(before);
-});
-
-it("says that the role is missing", async ({
-	database: { client },
-	expect,
-}) => {
-	await expect(
-		client.query(
-			up.replaceAll("to_regrole('postern')", "to_regrole('nobody')"),
-		),
-	).rejects.toMatchObject({
-		message: "the role postern is missing",
-		hint: expect.stringContaining("create role postern"),
-	});
 });
 
 describe("an owner who may not make event triggers", () => {
@@ -76,7 +62,7 @@ describe("an owner who may not make event triggers", () => {
 		expect(rows[0].status).toMatchObject({
 			isWatched: false,
 			lost: expect.arrayContaining([expect.stringContaining("REFRESH")]),
-			tracked: [{ relation: "api.notes", problem: null }],
+			tracked: [{ relation: "api.notes", reason: null }],
 		});
 	});
 
@@ -101,23 +87,25 @@ describe("an owner who may not make event triggers", () => {
 				return rows[0].catalog;
 			};
 			const before = await catalog();
-			expect(before.relations[0]).toMatchObject({ isCacheable: true });
+			expect(before.relations[0]).toMatchObject({ reasons: [] });
 			await owner.query(
 				"alter table api.notes rename to papers; create materialized view api.copied as select 1 as one",
 			);
 			const after = await catalog();
 			expect(after.version).not.toBe(before.version);
 			expect(after.relations).toMatchObject([
-				{ name: "copied", isCacheable: false },
+				{
+					name: "copied",
+					reasons: [expect.stringContaining("no event triggers")],
+				},
 				{
 					name: "papers",
-					isCacheable: false,
 					reasons: [expect.stringContaining("out of date")],
 				},
 			]);
 			await owner.query("select postern.track('api.papers')");
 			expect((await catalog()).relations[1]).toMatchObject({
-				isCacheable: true,
+				reasons: [],
 				tag: "api.papers",
 			});
 		},

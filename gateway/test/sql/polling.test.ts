@@ -1,8 +1,8 @@
 // What a poll reports: every change once, after its commit, whatever else goes on. And when it says that it cannot tell.
 
 import { describe } from "vitest";
-import { Poller } from "./support/feed.ts";
-import { actors, it as session } from "./support/session.ts";
+import { actors, it as session } from "../../../db/test/support/session.ts";
+import { Poller } from "./support/poller.ts";
 import { it } from "./support/tracked.ts";
 
 const notes =
@@ -49,11 +49,11 @@ describe("a poll reports", () => {
 	}) => {
 		await owner.query(notes);
 		await owner.query(`
-			alter table postern.changes add column id bigint generated always as identity;
+			alter table postern.outbox add column id bigint generated always as identity;
 			create function api.since_id(cursor text) returns jsonb language sql stable security definer return (
 				select jsonb_build_object('reset', false, 'cursor', coalesce(max(id), cursor::bigint)::text,
 					'tags', coalesce(jsonb_agg(tag || '(' || rows[1] || ')'), '[]'))
-				from postern.changes where id > cursor::bigint and rows is not null);
+				from postern.outbox where id > cursor::bigint and rows is not null);
 			grant usage on schema api to postern`);
 		const byId = new Poller(await connect(), "api.since_id");
 		byId.cursor = "0";
@@ -125,12 +125,12 @@ describe("a poll cannot tell", () => {
 			cursor: () => null,
 			reason: "there is no cursor",
 		},
-		"by a cursor of somebody else's": {
+		"by a cursor that the function did not make": {
 			before: "select",
 			cursor: () => "1:1:",
-			reason: "the cursor is none of this function",
+			reason: "the cursor was not made by this function",
 		},
-		"by a cursor of another epoch": {
+		"by a cursor of another incarnation": {
 			before: "select",
 			cursor: (own: string) => `0123456789abcdef@${own.split("@")[1]}`,
 			reason:
@@ -138,7 +138,7 @@ describe("a poll cannot tell", () => {
 		},
 		"after a crash, a restart or a restore of the outbox": {
 			before:
-				"alter event trigger postern_log_ddl disable; alter event trigger postern_log_drop disable; create table postern.again (like postern.changes including all); drop table postern.changes; alter table postern.again rename to changes",
+				"alter event trigger postern_after_ddl disable; alter event trigger postern_after_drop disable; create table postern.again (like postern.outbox including all); drop table postern.outbox; alter table postern.again rename to outbox",
 			cursor: (own: string) => own,
 			reason:
 				"the server or the database is another, or was restarted or restored",
@@ -199,7 +199,7 @@ describe("pruning", () => {
 			"update postern.horizon set noted_at = noted_at - interval '1 hour'",
 		);
 		const count = async () =>
-			(await owner.query("select count(*)::int from postern.changes")).rows[0]
+			(await owner.query("select count(*)::int from postern.outbox")).rows[0]
 				.count;
 		const before = await count();
 		expect(await prune("1 hour", 2)).toEqual({ pruned: 2, isDone: false });
@@ -286,12 +286,12 @@ describe("pruning", () => {
 		expect,
 	}) => {
 		await owner.query(
-			"insert into postern.changes (tag, xid) values ('api.ghost', '9000000000'); update postern.horizon set prune_next = '9000000000'",
+			"insert into postern.outbox (tag, xid) values ('api.ghost', '9000000000'); update postern.horizon set prune_next = '9000000000'",
 		);
 		expect(await poller.tags()).not.toContain("api.ghost");
 		await owner.query("select postern.prune()");
 		const { rows } = await owner.query(
-			"select from postern.changes where tag = 'api.ghost'",
+			"select from postern.outbox where tag = 'api.ghost'",
 		);
 		expect(rows).toEqual([]);
 	});

@@ -7,9 +7,9 @@ import type pg from "pg";
 import { describe, onTestFinished } from "vitest";
 import { it } from "./support/tracked.ts";
 
-async function problems(owner: pg.Client): Promise<unknown[]> {
+async function reasons(owner: pg.Client): Promise<unknown[]> {
 	const { rows } = await owner.query(
-		"select problem from jsonb_to_recordset(postern.status() -> 'tracked') as one (problem text) where problem is not null",
+		"select reason from jsonb_to_recordset(postern.status() -> 'tracked') as one (reason text) where reason is not null",
 	);
 	return rows;
 }
@@ -46,7 +46,7 @@ describe("tracking does not stand in the way", () => {
 				"refresh materialized view api.copied; alter table api.notes add column body text; commit",
 			),
 		).resolves.toBeDefined();
-		expect(await problems(owner)).toEqual([]);
+		expect(await reasons(owner)).toEqual([]);
 	});
 
 	it("of a partition that was detached, and has lost its key with something else", async ({
@@ -147,7 +147,7 @@ describe("tracking is not lost", () => {
 		it(name, async ({ owner, expect }) => {
 			for (const statement of statements.split(";"))
 				await owner.query(statement);
-			expect(await problems(owner)).toEqual([]);
+			expect(await reasons(owner)).toEqual([]);
 		});
 	}
 
@@ -178,9 +178,9 @@ describe("tracking is not lost", () => {
 		await (await connect()).query(
 			"create temporary table child () inherits (api.notes)",
 		);
-		expect(await problems(owner)).toEqual([]);
+		expect(await reasons(owner)).toEqual([]);
 		await owner.query("alter table api.notes rename to papers");
-		expect(await problems(owner)).toEqual([]);
+		expect(await reasons(owner)).toEqual([]);
 	});
 });
 

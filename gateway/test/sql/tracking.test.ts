@@ -102,7 +102,7 @@ describe("a tracked table", () => {
 		).toEqual(["api.notes", "api.notes(1)"]);
 		await expect(
 			owner.query(
-				"set role authenticated; insert into postern.changes (tag) values ('api.notes')",
+				"set role authenticated; insert into postern.outbox (tag) values ('api.notes')",
 			),
 		).rejects.toMatchObject({ code: "42501" });
 	});
@@ -163,17 +163,17 @@ describe("a tracked table", () => {
 		await owner.query("select postern.track('api.notes', '2 seconds')");
 		await tagsOf("delete from api.notes where id = 1");
 		const { rows } = await owner.query(
-			"select rows from postern.changes where rows is not null order by xid desc limit 2",
+			"select rows from postern.outbox where rows is not null order by xid desc limit 2",
 		);
 		expect(rows[0]).toEqual({ rows: ["1"] });
 		expect(rows[1]).not.toEqual({ rows: ["1"] });
 		expect(
 			(
 				await owner.query(
-					"select staleness::text from postern.tracked_relations",
+					"select max_staleness::text from postern.tracked_relations",
 				)
 			).rows,
-		).toEqual([{ staleness: "00:00:02" }]);
+		).toEqual([{ max_staleness: "00:00:02" }]);
 	});
 
 	it("is not logged any longer when it is untracked", async ({
@@ -489,7 +489,7 @@ describe("tracking refuses", () => {
 		"api.copied": {
 			make: "create materialized view api.copied as select 1 as one",
 			message: "api.copied is a materialized view",
-			hint: /REFRESH MATERIALIZED VIEW is logged by itself/,
+			hint: /an event trigger sees REFRESH MATERIALIZED VIEW/,
 		},
 		"api.far": {
 			make: "create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing; create foreign table api.far (id int) server nowhere",
@@ -513,7 +513,7 @@ describe("tracking refuses", () => {
 		},
 		"pg_catalog.pg_class": {
 			make: "select",
-			message: "pg_class is not a table of yours",
+			message: "pg_class belongs to the system or to postern",
 			hint: undefined,
 		},
 	})) {
@@ -545,7 +545,7 @@ describe("a tracked schema", () => {
 		expect(await tagsOf("insert into api.late values (1)")).toHaveLength(2);
 		expect(await tagsOf("insert into api.copy values (1)")).toHaveLength(2);
 		const { rows } = await owner.query(
-			"select count(*)::int from postern.tracked_relations where staleness = '2 seconds'",
+			"select count(*)::int from postern.tracked_relations where max_staleness = '2 seconds'",
 		);
 		expect(rows).toEqual([{ count: 3 }]);
 	});

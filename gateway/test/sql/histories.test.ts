@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import pg from "pg";
 import { describe } from "vitest";
-import { Poller } from "./support/feed.ts";
+import { Poller } from "./support/poller.ts";
 import { it } from "./support/tracked.ts";
 
 const WRITERS = 4;
@@ -332,11 +332,11 @@ describe("any history", () => {
 		{ timeout: 120_000 },
 		async ({ owner, faultsOf, expect }) => {
 			await owner.query(`
-				alter table postern.changes add column id bigint generated always as identity;
+				alter table postern.outbox add column id bigint generated always as identity;
 				create function postern.since_id(cursor text) returns jsonb language sql stable security definer set search_path = pg_catalog, pg_temp return (
 					select jsonb_build_object('reset', false, 'cursor', coalesce(max(id), cursor::bigint)::text,
 						'tags', coalesce(jsonb_agg(tag) || jsonb_agg(tag || '(' || key || ')'), '[]'))
-					from postern.changes left join unnest(rows) as key on true where id > cursor::bigint);
+					from postern.outbox left join unnest(rows) as key on true where id > cursor::bigint);
 				grant execute on function postern.since_id(text) to postern`);
 			expect(
 				await searchFaults((steps) => faultsOf(steps, "postern.since_id")),

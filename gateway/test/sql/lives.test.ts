@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { it as base } from "vitest";
-import { freePort } from "../../gateway/cli/stack/ports.ts";
-import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
-import { Poller } from "./support/feed.ts";
-import { up } from "./support/tracked.ts";
+import { freePort } from "../../cli/stack/ports.ts";
+import { startPostgres } from "../../cli/stack/postgres.ts";
+import { Poller } from "./support/poller.ts";
+import { program } from "./support/tracked.ts";
 
 const run = promisify(execFile);
 
@@ -85,7 +85,7 @@ const it = base
 		const client = await server.connect();
 		await client.query("alter system set max_prepared_transactions = 5");
 		await client.query("create role postern; create role authenticated");
-		await client.query(up);
+		await client.query(program);
 		await client.query(
 			"create schema api; create table api.notes (id int primary key); select postern.track('api.notes')",
 		);
@@ -99,7 +99,7 @@ const notes = (...ids: number[]) => [
 	...ids.map((id) => `api.notes(${id})`),
 ];
 
-const OTHER_LIFE =
+const OTHER_INCARNATION =
 	"the server or the database is another, or was restarted or restored";
 
 it("a prepared transaction is reported when it is committed, not when it is prepared or rolled back", async ({
@@ -144,7 +144,7 @@ for (const [name, end] of Object.entries({
 		poller.cursor = before.cursor;
 		expect(await poller.poll()).toMatchObject({
 			reset: true,
-			reason: OTHER_LIFE,
+			reason: OTHER_INCARNATION,
 		});
 		expect(await poller.tags()).toEqual([]);
 		const other = await server.connect();
@@ -177,7 +177,7 @@ it("the crash of one session begins another life", async ({
 	expect(await startOf(survivor)).toEqual(start);
 	expect(await new Poller(survivor).since(before.cursor)).toMatchObject({
 		reset: true,
-		reason: OTHER_LIFE,
+		reason: OTHER_INCARNATION,
 	});
 });
 
@@ -205,7 +205,7 @@ it("a standby answers no polls, and begins another life when it is promoted", as
 		const poller = new Poller(client);
 		expect(await poller.since(before.cursor)).toMatchObject({
 			reset: true,
-			reason: OTHER_LIFE,
+			reason: OTHER_INCARNATION,
 		});
 		await poller.poll();
 		await client.query("commit prepared 'write'");

@@ -1,9 +1,9 @@
-// Somebody who polls for changes, as the gateway does: as the role postern, in a transaction that may not write.
+// Polls for changes as the Worker does: as the role postern, in a transaction that may not write.
 
 import type { ClientBase } from "pg";
 
 export interface Poll {
-	readonly epoch: string;
+	readonly contract: number;
 	readonly cursor: string;
 	readonly reset: boolean;
 	readonly reason: string | null;
@@ -15,7 +15,7 @@ export class Poller {
 	readonly #source: string;
 	cursor: string | null = null;
 
-	/** `source`: the function to poll, where it is not the real one. */
+	/** @param source the function to poll, in place of the real one */
 	constructor(client: ClientBase, source = "postern.changes_since") {
 		this.#client = client;
 		this.#source = source;

@@ -1,0 +1,288 @@
+-- The catalog that the Worker plans with: what an answer from each exposed relation and function depends on.
+
+create or replace function postern.catalog(schemas text[])
+returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+-- JIT takes seconds to compile what runs in a fraction of one.
+set jit = off
+-- Without it, PostgreSQL prints names of claims with doubled backslashes.
+set standard_conforming_strings = on
+as $$
+  with recursive
+  dependency as materialized (
+    select * from postern.dependencies
+  ),
+  exposed_relation as (
+    select class.*, schema.nspname
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where schema.nspname = any (schemas)
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  exposed_function as (
+    select proc.*, schema.nspname
+    from pg_catalog.pg_proc as proc
+    join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+    where schema.nspname = any (schemas)
+      and proc.prokind = 'f'
+      and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
+  ),
+  -- policy: the policy of the first table on the way through which a thing is read; 0 where there is none.
+  reach (root_kind, root, kind, node, as_owner, policy) as (
+    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, false, 0::oid
+    from exposed_relation
+    union
+    select 'function', exposed_function.oid, 'function', exposed_function.oid, false, 0::oid
+    from exposed_function
+    union
+    select
+      reach.root_kind,
+      reach.root,
+      dependency.to_kind,
+      dependency.to_node,
+      reach.as_owner or dependency.as_owner,
+      case when reach.policy <> 0 then reach.policy when dependency.to_kind = 'policy' then dependency.to_node else 0 end
+    from reach
+    join dependency on dependency.kind = reach.kind and dependency.node = reach.node
+  ),
+  reached as materialized (
+    select distinct kind, node from reach
+  ),
+  fact (kind, node, tag, max_staleness, claims, reasons) as materialized (
+    select 'relation', relation.node, relation.tag, relation.max_staleness, '{}'::text[], array_remove(array[relation.reason], null)
+    from postern.relation_facts as relation
+    where relation.node in (select reached.node from reached where reached.kind = 'relation')
+    union all
+    select 'function', function.node, null, null, function.claims, array_remove(array[function.reason], null)
+    from postern.function_facts as function
+    where function.node in (select reached.node from reached where reached.kind = 'function')
+    union all
+    select
+      expression.kind,
+      expression.node,
+      null,
+      null,
+      postern.claims_in(expression.expression),
+      array(
+        select case expression.kind
+          when 'relation' then expression.node::regclass::text
+          when 'function' then expression.node::regprocedure::text
+          else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
+        end || ' ' || reason
+        from unnest(postern.reasons_in(expression.tree, expression.expression, array(select timed.type from postern.timed_types as timed))) as reason
+      )
+    from postern.expressions as expression
+    join reached on reached.kind = expression.kind and reached.node = expression.node
+  ),
+  summary as materialized (
+    select
+      reach.root_kind,
+      reach.root,
+      reach.policy,
+      coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]') as reads,
+      coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]') as claims,
+      coalesce(jsonb_agg(distinct reason.reason) filter (where reason.reason is not null), '[]') as reasons,
+      min(fact.max_staleness) as max_staleness,
+      bool_or(reach.as_owner) filter (where reach.kind = 'policy' and reach.node = reach.policy) as as_owner
+    from reach
+    left join fact on fact.kind = reach.kind and fact.node = reach.node
+    left join lateral unnest(fact.claims) as claim (claim) on true
+    left join lateral unnest(fact.reasons) as reason (reason) on true
+    group by reach.root_kind, reach.root, reach.policy
+  ),
+  policy as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_agg(
+        jsonb_build_object(
+          'relation', postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text),
+          'name', pg_policy.polname,
+          -- With an owner's rights, the policies that apply do not depend on the caller.
+          'roles', case
+            when summary.as_owner then '["public"]'
+            else (select jsonb_agg(coalesce(pg_roles.rolname, 'public') order by pg_roles.rolname)
+              from unnest(pg_policy.polroles) as role
+              left join pg_catalog.pg_roles on pg_roles.oid = role)
+          end,
+          'reads', summary.reads,
+          'claims', summary.claims,
+          'reasons', summary.reasons
+        )
+        order by schema.nspname, class.relname, pg_policy.polname
+      ) as policies,
+      min(summary.max_staleness) as max_staleness
+    from summary
+    join pg_catalog.pg_policy on pg_policy.oid = summary.policy
+    join pg_catalog.pg_class as class on class.oid = pg_policy.polrelid
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    group by summary.root_kind, summary.root
+  ),
+  dependence as (
+    select
+      summary.root_kind,
+      summary.root,
+      jsonb_build_object(
+        'reads', summary.reads,
+        'claims', summary.claims,
+        'reasons', summary.reasons,
+        'maxStalenessSeconds', extract(epoch from least(summary.max_staleness, policy.max_staleness)),
+        'policies', coalesce(policy.policies, '[]')
+      ) as dependence
+    from summary
+    left join policy on policy.root_kind = summary.root_kind and policy.root = summary.root
+    where summary.policy = 0
+  )
+  select jsonb_build_object(
+    'contract', postern.contract(),
+    'version', postern.catalog_version(),
+    -- PostgREST answers with what a function or an aggregate returns where a domain has the name of a media type.
+    'mediaTypes', (
+      select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
+      from pg_catalog.pg_type as type
+      where type.typtype = 'd' and type.typname like '%/%'
+    ),
+    'hasUserDefinedCasts', exists (
+      select from pg_catalog.pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384
+    ),
+    'relations', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', relation.nspname,
+          'name', relation.relname,
+          'kind', case relation.relkind
+            when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
+          end,
+          'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
+          'rowKey', case
+            when relation.relkind in ('r', 'p')
+              -- A function that reading calls may read other rows of the table.
+              and not exists (
+                select
+                from pg_catalog.pg_attribute as attribute
+                join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
+                where attribute.attrelid = relation.oid and attribute.attnum > 0
+              )
+              then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1]))
+          end,
+          'columns', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', attribute.attname,
+                'type', format_type(attribute.atttypid, null)
+              )
+              order by attribute.attnum
+            ), '[]')
+            from pg_catalog.pg_attribute as attribute
+            where attribute.attrelid = relation.oid and attribute.attnum > 0 and not attribute.attisdropped
+          ),
+          'primaryKey', (
+            select coalesce(jsonb_agg(attribute.attname order by key.position), '[]')
+            from pg_catalog.pg_index as index
+            cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+            where index.indrelid = relation.oid
+              and index.indisprimary and index.indisvalid
+              and key.position <= index.indnkeyatts
+          ),
+          'computed', (
+            select coalesce(jsonb_object_agg(function.proname, function.oid::regprocedure), '{}')
+            from exposed_function as function
+            where function.pronargs = 1 and function.proargtypes[0] = relation.reltype and relation.reltype <> 0
+          )
+        ) || dependence.dependence
+        order by relation.nspname, relation.relname
+      ), '[]')
+      from exposed_relation as relation
+      join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
+    ),
+    'functions', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'schema', function.nspname,
+          'name', function.proname,
+          'signature', function.oid::regprocedure,
+          'arguments', (
+            select coalesce(jsonb_agg(
+              jsonb_build_object(
+                'name', coalesce(function.proargnames[argument.position], ''),
+                'type', format_type(argument.type, null),
+                'hasDefault', argument.position > function.pronargs - function.pronargdefaults
+              )
+              order by argument.position
+            ), '[]')
+            from unnest(function.proargtypes::oid[]) with ordinality as argument (type, position)
+          ),
+          'isVariadic', function.provariadic <> 0,
+          'returns', format_type(function.prorettype, null),
+          'returnsRelation', (
+            select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+            from pg_catalog.pg_type as type
+            join pg_catalog.pg_class as class on class.oid = type.typrelid
+            join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+            where type.oid = function.prorettype and class.relkind <> 'c'
+          ),
+          'returnsSet', function.proretset,
+          'volatility', case function.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end
+        ) || dependence.dependence
+        order by function.nspname, function.proname, function.oid::regprocedure::text
+      ), '[]')
+      from exposed_function as function
+      join dependence on dependence.root_kind = 'function' and dependence.root = function.oid
+    ),
+    'foreignKeys', (
+      select coalesce(jsonb_agg(
+        jsonb_build_object(
+          'name', key.conname,
+          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', postern.tag_of(from_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.conkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.conrelid and attribute.attnum = part.attnum
+          )),
+          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', postern.tag_of(to_class.oid), 'columns', (
+            select jsonb_agg(attribute.attname order by part.position)
+            from unnest(key.confkey) with ordinality as part (attnum, position)
+            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.confrelid and attribute.attnum = part.attnum
+          )),
+          'isOneToOne', exists (
+            select
+            from pg_catalog.pg_index as index
+            where index.indrelid = key.conrelid
+              and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
+              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.conkey
+          )
+        )
+        order by from_schema.nspname, from_class.relname, key.conname
+      ), '[]')
+      from pg_catalog.pg_constraint as key
+      join pg_catalog.pg_class as from_class on from_class.oid = key.conrelid
+      join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
+      join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
+      join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
+      where key.contype = 'f' and key.conparentid = 0
+    ),
+    -- The roles that may use the schemas. A policy applies to a role when it names public or a role that this one is a member of.
+    'roles', (
+      select coalesce(jsonb_object_agg(
+        role.rolname,
+        jsonb_build_object(
+          'memberOf', (
+            select jsonb_agg(other.rolname order by other.rolname)
+            from pg_catalog.pg_roles as other
+            where pg_has_role(role.oid, other.oid, 'usage')
+          )
+        )
+      ), '{}')
+      from pg_catalog.pg_roles as role
+      where not role.rolsuper
+        and role.rolname !~ '^pg_'
+        and exists (
+          select
+          from pg_catalog.pg_namespace as schema
+          where schema.nspname = any (schemas) and has_schema_privilege(role.oid, schema.oid, 'usage')
+        )
+    )
+  )
+$$;
+comment on function postern.catalog(text[]) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

@@ -1,0 +1,226 @@
+-- What event triggers write to the outbox: changes of the schema, of policies and of grants, and REFRESH MATERIALIZED VIEW. They
+-- also keep the triggers of tracked tables up to date, and track new tables of tracked schemas.
+
+-- What event triggers see
+
+-- DETACH PARTITION CONCURRENTLY first commits that the rows are gone, and then waits for readers before it ends. It runs neither in a
+-- transaction block nor in a function, so current_query() is the statement itself.
+create or replace function postern.write_outbox_before_ddl()
+returns event_trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_query() ~* '[[:<:]]detach[[:>:]].*[[:<:]]concurrently[[:>:]]' then
+    perform postern.flush();
+  end if;
+end
+$$;
+comment on function postern.write_outbox_before_ddl() is 'Event trigger: writes to the outbox that a partition is being detached concurrently, which readers see before the command ends.';
+
+create or replace function postern.write_outbox_after_ddl()
+returns event_trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  touched oid[];
+  schemas oid[];
+  outdated oid[];
+  made record;
+begin
+  -- DROP OWNED removes roles from policies, and pg_event_trigger_ddl_commands does not list that.
+  if tg_tag = 'DROP OWNED' then
+    perform postern.flush();
+  end if;
+  -- Temporary objects concern one session only. Indexes and comments change no answer.
+  if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT') or not exists (
+    select
+    from pg_catalog.pg_event_trigger_ddl_commands() as command
+    where command.schema_name is distinct from 'pg_temp'
+  ) then
+    return;
+  end if;
+
+  select
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_class'::regclass),
+    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_namespace'::regclass)
+  into touched, schemas
+  from pg_catalog.pg_event_trigger_ddl_commands() as command
+  where command.schema_name is distinct from 'pg_temp';
+
+  if tg_tag <> 'REFRESH MATERIALIZED VIEW' then
+    perform postern.flush();
+  end if;
+  insert into postern.outbox (tag, rows)
+  select distinct postern.tag_of(class.oid), '{*}'::text[]
+  from pg_catalog.pg_class as class
+  where class.oid = any (touched)
+    and class.relkind in ('r', 'p', 'v', 'm', 'f');
+
+  if tg_tag = 'REFRESH MATERIALIZED VIEW' or current_setting('postern.is_tracking', true) = 'on' then
+    return;
+  end if;
+  perform set_config('postern.is_tracking', 'on', true);
+  -- No command names a partition that was detached. Its triggers would go on reading a key that it may lose.
+  begin
+    perform postern.drop_triggers(class.oid)
+    from pg_catalog.pg_class as class
+    where (class.oid = any (touched) or tg_tag = 'ALTER TABLE')
+      and exists (select from pg_catalog.pg_trigger where tgrelid = class.oid and tgname = 'postern_insert')
+      and class.relkind in ('r', 'p')
+      and not exists (
+        select from postern.tracked_relations as tracked
+        where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
+      );
+  exception
+    when others then
+      raise warning 'triggers of a table that is no longer tracked are left: %', sqlerrm;
+  end;
+  if tg_tag in ('ALTER TABLE', 'ALTER INDEX') then
+    -- No command names a table whose key became valid through the index of a partition, either. A child with two roots is left
+    -- alone: each root would take the triggers from the other.
+    outdated := array(
+      select fault.root
+      from postern.trigger_reasons(array(select tracked.relation::oid from postern.tracked_relations as tracked)) as fault
+      where fault.remedy = 'replace'
+        and not exists (
+          select from postern.family_of(fault.root) as member where cardinality(postern.roots_of(member.relation)) > 1
+        )
+    );
+  end if;
+  for made in
+    select
+      class.oid::regclass as relation,
+      schema.max_staleness,
+      tracked.relation is null as is_new
+    from pg_catalog.pg_class as class
+    left join postern.tracked_relations as tracked on tracked.relation = class.oid
+    left join postern.tracked_schemas as schema on schema.schema = class.relnamespace
+    where class.relkind in ('r', 'p')
+      and class.relpersistence <> 't'
+      and (
+        (
+          tracked.relation is not null
+          -- Its root stands for it.
+          and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
+          and (
+            class.relnamespace = any (schemas)
+            or class.oid = any (outdated)
+            -- ALTER TYPE changes the columns of typed tables.
+            or tg_tag = 'ALTER TYPE'
+            or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
+          )
+        )
+        or (
+          schema.schema is not null
+          and tracked.relation is null
+          and class.oid = any (touched)
+          and tg_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+          and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
+        )
+      )
+  loop
+    -- The user's command succeeds in any case. The catalog reports a table that could not be tracked.
+    begin
+      if made.is_new then
+        insert into postern.tracked_relations (relation, max_staleness) values (made.relation, made.max_staleness);
+      end if;
+      perform postern.make_triggers(made.relation, made.is_new);
+    exception
+      when others then
+        raise warning '% is not tracked: %', made.relation, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', '', true);
+end
+$$;
+comment on function postern.write_outbox_after_ddl() is 'Event trigger: writes to the outbox that the catalog changed or a materialized view was refreshed, and tracks new tables of tracked schemas.';
+
+create or replace function postern.write_outbox_after_drop()
+returns event_trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  shortened regclass;
+  was_tracking text := coalesce(current_setting('postern.is_tracking', true), '');
+begin
+  if not exists (
+    select
+    from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+    where not dropped.is_temporary
+      and dropped.schema_name is distinct from 'pg_temp'
+      and dropped.object_type not in ('index', 'toast table')
+  ) then
+    return;
+  end if;
+  perform postern.flush();
+  insert into postern.outbox (tag, rows)
+  select distinct postern.quoted(dropped.schema_name) || '.' || postern.quoted(dropped.object_name), '{*}'::text[]
+  from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where dropped.object_type in ('table', 'view', 'materialized view', 'foreign table')
+    and not dropped.is_temporary
+    and dropped.schema_name is distinct from 'pg_temp';
+  delete from postern.tracked_relations
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_relations.relation = dropped.objid and dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid = 0;
+  delete from postern.tracked_schemas
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracked_schemas.schema = dropped.objid and dropped.classid = 'pg_catalog.pg_namespace'::regclass;
+  delete from postern.cacheable_functions
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where cacheable_functions.function = dropped.objid and dropped.classid = 'pg_catalog.pg_proc'::regclass;
+  -- A column that was dropped with another object may have belonged to the key.
+  perform set_config('postern.is_tracking', 'on', true);
+  for shortened in
+    select tracked.relation
+    from postern.tracked_relations as tracked
+    where tracked.relation in (
+      select unnest(postern.roots_of(dropped.objid))
+      from pg_catalog.pg_event_trigger_dropped_objects() as dropped
+      where dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid > 0
+    )
+  loop
+    begin
+      perform postern.make_triggers(shortened, false);
+    exception
+      when others then
+        raise warning '% is not tracked: %', shortened, sqlerrm;
+    end;
+  end loop;
+  perform set_config('postern.is_tracking', was_tracking, true);
+end
+$$;
+comment on function postern.write_outbox_after_drop() is 'Event trigger: writes to the outbox that something was dropped, and deletes its row from the tables of postern.';
+
+create or replace function postern.is_watched()
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+return (
+  select count(*) = 3
+  from pg_catalog.pg_event_trigger
+  where (evtname, evtfoid) in (
+      ('postern_before_ddl', 'postern.write_outbox_before_ddl()'::regprocedure),
+      ('postern_after_ddl', 'postern.write_outbox_after_ddl()'::regprocedure),
+      ('postern_after_drop', 'postern.write_outbox_after_drop()'::regprocedure)
+    )
+    and evtenabled = 'A'
+);
+comment on function postern.is_watched() is 'Whether event triggers write changes of the catalog to the outbox as they happen.';
+
+do $$
+begin
+  create event trigger postern_before_ddl on ddl_command_start when tag in ('ALTER TABLE') execute function postern.write_outbox_before_ddl();
+  create event trigger postern_after_ddl on ddl_command_end execute function postern.write_outbox_after_ddl();
+  create event trigger postern_after_drop on sql_drop execute function postern.write_outbox_after_drop();
+  -- ALWAYS: they fire also where session_replication_role is replica.
+  alter event trigger postern_before_ddl enable always;
+  alter event trigger postern_after_ddl enable always;
+  alter event trigger postern_after_drop enable always;
+exception
+  when insufficient_privilege then
+    raise warning 'there are no event triggers, because % may not create them: select postern.status() says what is lost', current_user;
+end
+$$;

@@ -1,0 +1,28 @@
+-- What the operator asks: what is tracked, what is wrong with it, and what is lost without event triggers.
+
+create or replace function postern.status()
+returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+  select jsonb_build_object(
+    'contract', postern.contract(),
+    'programs', (select jsonb_object_agg(programs.program, programs.version) from postern.programs),
+    'databaseIncarnation', case when not pg_is_in_recovery() then postern.database_incarnation() end,
+    'isWatched', postern.is_watched(),
+    'lost', case when postern.is_watched() then '[]'::jsonb else jsonb_build_array(
+      'changes of the schema, of policies and of grants are seen only when the Worker loads the catalog again',
+      'new partitions and new tables of a tracked schema are tracked only after postern.track or postern.track_schema is called again',
+      'materialized views are not cached: nothing tells of their REFRESH'
+    ) end,
+    'tracked', (
+      select coalesce(jsonb_agg(jsonb_build_object('relation', postern.tag_of(tracked.relation), 'reason', facts.reason) order by tracked.relation::text), '[]')
+      from postern.tracked_relations as tracked
+      join postern.relation_facts as facts on facts.node = tracked.relation
+    ),
+    'outboxRows', (select count(*) from postern.outbox)
+  )
+$$;
+comment on function postern.status() is
+'For the operator: the contract, what is tracked, the reason why a tracked table is not cacheable, and what is lost without event triggers.';

@@ -1,0 +1,139 @@
+-- The grammar of tags. gateway/test/vectors/tags.json holds examples that SQL and TypeScript are both tested against.
+--
+--   api.products          some row of the table changed
+--   api.products(5)       the row with the primary key 5 was updated, inserted or deleted
+--   api.follows(7,9)      the same for a key of two columns, in the order of the key
+--   api.products(*)       any row may have changed: a truncation, or more rows than tags name one by one
+--   catalog               anything may have changed: the schema, a policy or a grant did
+--
+-- A name or key value of A-Z a-z 0-9 _ - stands as it is. Any other stands in double quotes, and double quotes in it are
+-- doubled. So two things never share a tag: "*", the empty text, dots, commas and parentheses are always quoted.
+-- A partition or inheritance child has the tag of its root. A key value is the text that a filter `eq` would have. Only keys of
+-- smallint, integer, bigint, uuid, text and varchar name rows; a table with another key writes (*).
+
+-- Parsed when it is created, so it needs no search_path of its own. PostgreSQL inlines it into the queries that call it for each row.
+create or replace function postern.quoted(value text)
+returns text
+language sql immutable
+return case
+  when value collate "C" ~ '^[A-Za-z0-9_-]+$' then value
+  else '"' || replace(value, '"', '""') || '"'
+end;
+comment on function postern.quoted(text) is 'A name or a key value as part of a tag.';
+
+-- The catalog calls the next four for each relation. They are plpgsql because it keeps their plans: planning them each time took
+-- most of the catalog's time.
+
+-- More than one root is the result of multiple inheritance.
+create or replace function postern.roots_of(relation oid)
+returns oid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    with recursive ancestors (oid) as (
+      select relation
+      union
+      select pg_inherits.inhparent
+      from ancestors
+      join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.oid
+    )
+    select array_agg(ancestors.oid order by ancestors.oid)
+    from ancestors
+    where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.oid)
+  );
+end
+$$;
+comment on function postern.roots_of(oid) is 'The relations at the top of the partition or inheritance tree of a relation.';
+
+create or replace function postern.tag_of(relation oid)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  root oid := (postern.roots_of(relation))[1];
+begin
+  return (
+    -- Not read from pg_class: a snapshot older than a concurrent change and this transaction's own change sees two rows there.
+    select postern.quoted(address.object_names[1]) || '.' || postern.quoted(address.object_names[2])
+    from pg_identify_object_as_address('pg_catalog.pg_class'::regclass, root, 0) as address
+  );
+end
+$$;
+comment on function postern.tag_of(oid) is 'The tag of a relation: that of its root.';
+
+-- Null where tags cannot name rows: there is no primary key, or two texts of its type are equal.
+create or replace function postern.row_key_of(root oid)
+returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select case when bool_and(is_nameable) then array_agg(name order by position) end
+    from (
+      select
+        attribute.attname::text as name,
+        key.position,
+        attribute.atttypid in (
+          'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+          'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+        )
+        -- A collation that is not deterministic makes two different texts equal.
+        and not exists (
+          select from pg_catalog.pg_collation
+          where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+        ) as is_nameable
+      from pg_catalog.pg_index as index
+      cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+      where index.indrelid = root
+        and index.indisprimary
+        and index.indisvalid
+        and key.position <= index.indnkeyatts
+    ) as key_column
+  );
+end
+$$;
+comment on function postern.row_key_of(oid) is 'The columns that name a row in tags, or null.';
+
+-- The columns are qualified because a column may have the name of a plpgsql variable.
+create or replace function postern.key_expression(root oid)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select case
+      when count(*) = 0 then quote_literal('*')
+      -- A long key would make a long tag, so it counts as any row.
+      when bool_or(is_text) then format(
+        'case when %s then %L else %s end',
+        string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
+        '*',
+        string_agg(value, $s$ || ',' || $s$ order by position)
+      )
+      else string_agg(value, $s$ || ',' || $s$ order by position)
+    end
+    from (
+      select
+        key.name,
+        key.position,
+        type.is_text,
+        case
+          when type.is_text then format('postern.quoted(this.%I)', key.name)
+          -- Not a cast: a user may have defined one.
+          else format('textin(%s(this.%I))', output.typoutput, key.name)
+        end as value
+      from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
+      join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
+      join pg_catalog.pg_type as output on output.oid = attribute.atttypid
+      cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
+    ) as key_column
+  );
+end
+$$;
+comment on function postern.key_expression(oid) is 'The SQL expression that makes the key of a row, named this, as tags write it.';

@@ -1,0 +1,88 @@
+-- What types hide: dates and times inside of them, and functions that are called where their values are read or filtered.
+
+create or replace view postern.type_parts as
+select type.oid as type, type.typbasetype as part from pg_catalog.pg_type as type where type.typtype = 'd'
+union all
+select type.oid, type.typelem from pg_catalog.pg_type as type where type.typelem <> 0
+union all
+select class.reltype, attribute.atttypid
+from pg_catalog.pg_class as class
+join pg_catalog.pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0
+where class.reltype <> 0
+union all
+select range.rngtypid, range.rngsubtype from pg_catalog.pg_range as range
+union all
+select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range;
+comment on view postern.type_parts is 'What domains, arrays, composites and ranges are made of.';
+
+create or replace view postern.timed_types as
+with recursive timed (type) as (
+  select unnest(array['pg_catalog.date', 'pg_catalog.time', 'pg_catalog.timestamp', 'pg_catalog.timestamptz', 'pg_catalog.timetz']::regtype[])::oid
+  union
+  select type_parts.type
+  from timed
+  join postern.type_parts on type_parts.part = timed.type
+)
+select timed.type from timed;
+comment on view postern.timed_types is 'Types that contain a date or time, so that the text ''now'' reads the clock.';
+
+create or replace view postern.zoned_types as
+with recursive zoned (type) as (
+  select 'pg_catalog.timetz'::regtype::oid
+  union
+  select type_parts.type
+  from zoned
+  join postern.type_parts on type_parts.part = zoned.type
+)
+select zoned.type from zoned where zoned.type >= 16384;
+comment on view postern.zoned_types is 'User-defined types that contain a time with time zone: a text is read with today''s offset of the zone.';
+
+-- Reading or filtering a value of a type calls functions that no query names: to_json looks for a cast to json, PostgREST for casts
+-- of a domain from and to json and text, and a filter may use a user-defined operator. Immutable functions in C of an extension are
+-- trusted, so they are left out.
+create or replace view postern.type_functions as
+with recursive user_defined (type, function) as (
+  select side.type, pg_cast.castfunc::oid
+  from pg_catalog.pg_cast
+  cross join lateral (
+    values (pg_cast.castsource, pg_cast.casttarget), (pg_cast.casttarget, pg_cast.castsource)
+  ) as side (type, other)
+  where pg_cast.oid >= 16384
+    and side.other in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype, 'pg_catalog.text'::regtype)
+  union
+  select side.type, operator.oprcode::oid
+  from pg_catalog.pg_operator as operator
+  cross join lateral (values (operator.oprleft), (operator.oprright)) as side (type)
+  where operator.oid >= 16384
+    -- the operators that PostgREST writes
+    and operator.oprname in (
+      '=', '<>', '<', '<=', '>', '>=', '~', '~*', '~~', '~~*', '@@', '@>', '<@', '&&', '<<', '>>', '&<', '&>', '-|-'
+    )
+  union
+  -- the operators that compare arrays, rows and ranges of the type
+  select side.type, operator.oprcode::oid
+  from pg_catalog.pg_amop as member
+  join pg_catalog.pg_operator as operator on operator.oid = member.amopopr
+  cross join lateral (values (member.amoplefttype), (member.amoprighttype)) as side (type)
+  where member.oid >= 16384
+  union
+  -- the functions that sort and group values
+  select side.type, support.amproc::oid
+  from pg_catalog.pg_amproc as support
+  cross join lateral (values (support.amproclefttype), (support.amprocrighttype)) as side (type)
+  where support.oid >= 16384
+),
+called (type, function) as (
+  select user_defined.type, user_defined.function
+  from user_defined
+  join pg_catalog.pg_proc as proc on proc.oid = user_defined.function
+  join pg_catalog.pg_language as language on language.oid = proc.prolang
+  where proc.provolatile <> 'i'
+    or language.lanname not in ('internal', 'c')
+  union
+  select type_parts.type, called.function
+  from called
+  join postern.type_parts on type_parts.part = called.type
+)
+select called.type, called.function from called;
+comment on view postern.type_functions is 'The functions that are called where a value of a type is read or filtered, and that no query names.';
