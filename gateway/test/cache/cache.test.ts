@@ -1,4 +1,4 @@
-// The read cache over plain functions: which answers are given again, which are not, and what clients are told.
+// The read cache over plain functions: which answers come from a store, which do not, and what their headers say.
 
 import { describe, expect, it, vi } from "vitest";
 import { nameOf } from "../../src/cache/entry.ts";
@@ -238,7 +238,7 @@ describe("a read", () => {
 		);
 	});
 
-	it("is asked anew an hour after it was stored, whatever the feed says", async () => {
+	it("is read from the origin an hour after it was stored, whatever the feed says", async () => {
 		const { ask, clock } = startCache();
 		await ask();
 		clock.ms += 3_600_000 - 1;
@@ -276,7 +276,7 @@ describe("a change", () => {
 		expect(statusOf(await ask()).hit).toBe(true);
 	});
 
-	it("of the epoch makes every answer stale", async () => {
+	it("of the feed epoch makes every answer stale", async () => {
 		const { ask, feed } = startCache();
 		await ask();
 		feed.feedEpoch = "epoch2";
@@ -390,7 +390,7 @@ describe("a store beyond the isolate", () => {
 		expect([statusOf(answer).detail, await answer.text()]).toEqual(["kv", "7"]);
 	});
 
-	it("is told by the hash of all that an answer depends on", async () => {
+	it("names the entry by the hash of its key", async () => {
 		const store = mapStore();
 		const { ask, settle } = startCache({ store });
 		await ask();
@@ -481,7 +481,7 @@ describe("several at once", () => {
 		]).toEqual(["rejected", ["fulfilled", "fulfilled"], 2]);
 	});
 
-	it("ask for themselves where the answer cannot be kept, and wait for nobody then", async () => {
+	it("ask the origin each where the answer cannot be stored, and do not wait for each other", async () => {
 		let running = 0;
 		const most: number[] = [];
 		const { ask, asked } = startCache({
@@ -644,7 +644,7 @@ describe("a request's directives", () => {
 		).rejects.toMatchObject({ code: "not_cached" });
 	});
 
-	it("by an old view do not store by it: callers may be told apart since", async () => {
+	it("by an old view are not stored: policies may tell the callers apart since", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.hold();
 		clock.ms += MAX_STALENESS_MS + 1;
@@ -763,7 +763,7 @@ describe("an answer that cannot be kept", () => {
 	];
 
 	it.each(NOT_KEPT)(
-		"goes on as it is, and why is told: %s",
+		"passes on as it is, with the reason: %s",
 		async (_, answer, detail) => {
 			const { ask, memory } = startCache({ answer });
 			const [first, second] = [await ask(), await ask()];
@@ -965,7 +965,7 @@ describe("a token", () => {
 		[60_000, [tokenAt(NOW + 60_000), tokenAt(NOW, "life0")]],
 		[60_001, [tokenAt(NOW + 60_001)]],
 	])(
-		"of an answer from before the feed began anew is carried on for a minute: %i ms",
+		"of an entry from before the feed's object restarted is sent for a minute: %i ms",
 		async (ms, expected) => {
 			const token = tokenAt(NOW, "life0");
 			const store = {
@@ -992,7 +992,7 @@ describe("a token", () => {
 		]);
 	});
 
-	it("makes whoever gets it look again, where the database tracks nothing as far as is known here", async () => {
+	it("forces a poll where the isolate takes the database for untracked", async () => {
 		const { ask, feed } = startCache();
 		feed.reason = "untracked";
 		const read = await ask();
@@ -1102,7 +1102,7 @@ describe("an explanation", () => {
 		});
 	});
 
-	it("is given beside a 304", async () => {
+	it("is given with a 304", async () => {
 		const { ask } = startCache();
 		await ask("/notes", { identity: OPERATOR });
 		const headers = { ...Explain, "If-None-Match": "*" };
@@ -1132,7 +1132,7 @@ describe("those downstream", () => {
 	it.each([
 		["a miss", 0],
 		["a hit", 1],
-	])("are told not to answer in our place: %s", async (_, before) => {
+	])("may not give the answer to others: %s", async (_, before) => {
 		const { ask } = startCache();
 		for (let i = 0; i < before; i++) await ask();
 		const { headers } = await ask();
@@ -1142,7 +1142,7 @@ describe("those downstream", () => {
 		]);
 	});
 
-	it("are told what PostgREST says an answer varies by, once", async () => {
+	it("sends PostgREST's Vary and the gateway's own as one list without repeats", async () => {
 		const { ask } = startCache({
 			answer: () => rows("[]", { headers: { Vary: "Accept, Prefer, Range" } }),
 		});
@@ -1152,7 +1152,7 @@ describe("those downstream", () => {
 		);
 	});
 
-	it("are told what caches nearer to the origin did, once", async () => {
+	it("get the Cache-Status of caches nearer to the origin once", async () => {
 		const { ask } = startCache({
 			answer: () =>
 				rows("[]", { headers: { "Cache-Status": "Tunnel; fwd=miss" } }),
@@ -1168,7 +1168,7 @@ describe("those downstream", () => {
 	});
 });
 
-it("gives an answer to each who asks, whatever became of another's", async () => {
+it("answers each request, whatever happens to the answer of another one", async () => {
 	const { ask } = startCache();
 	await (await ask()).body?.cancel();
 	const second = await ask();
@@ -1178,7 +1178,7 @@ it("gives an answer to each who asks, whatever became of another's", async () =>
 });
 
 // The catalog may be ahead of the view, which then knows of no change of the schema.
-it("judges an answer by what it depended on when it was given, whatever one depends on now", async () => {
+it("compares an entry by its own tags, whatever the plan's tags are now", async () => {
 	let tag = "api.before";
 	const { ask, feed } = startCache({
 		plan: (request) => ({ ...planOf(request), tags: [tag, "catalog"] }),
@@ -1189,7 +1189,7 @@ it("judges an answer by what it depended on when it was given, whatever one depe
 	expect(statusOf(await ask()).fwd).toBe("stale");
 });
 
-it("tells each client of a trace header what it said itself", async () => {
+it("repeats each client's own trace header", async () => {
 	const { ask } = startCache({
 		answer: ({ headers }) => {
 			const trace = headers.get("X-Request-Id") ?? "";
@@ -1211,7 +1211,7 @@ it("tells each client of a trace header what it said itself", async () => {
 	]);
 });
 
-it("waits for nobody whose client has gone", async () => {
+it("does not wait for a request whose client has gone", async () => {
 	let count = 0;
 	const { ask, clock } = startCache({
 		answer: () => (count++ === 0 ? new Promise(() => {}) : rows()),

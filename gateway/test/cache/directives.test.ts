@@ -52,9 +52,12 @@ describe("a request's directives", () => {
 		["max-stale=much", { maxStaleMs: 0 }],
 		["min-fresh=x", { minFreshMs: Number.POSITIVE_INFINITY }],
 		["max-age=5, max-age=500", { maxAgeMs: 5_000 }],
-	])("are taken in the most careful sense: %s", (text, expected) => {
-		expect(read({ "Cache-Control": text })).toEqual({ ...NONE, ...expected });
-	});
+	])(
+		"have the most careful meaning where they are malformed: %s",
+		(text, expected) => {
+			expect(read({ "Cache-Control": text })).toEqual({ ...NONE, ...expected });
+		},
+	);
 
 	it.each([
 		'x="no-store, max-age=0"',

@@ -1,4 +1,4 @@
-// The explanation of an answer: for those who may have it, in one header that says everything in ASCII.
+// The explanation of an answer: in one ASCII header, for the roles that may have it.
 import { describe, expect, it } from "vitest";
 import { explain } from "../../src/cache/explain.ts";
 import type { PlannedRead } from "../../src/cache/plan-read.ts";
@@ -25,21 +25,21 @@ const cacheable = (changes: object): PlannedRead =>
 	}) as PlannedRead;
 
 describe("an explanation", () => {
-	it("is not there where nobody asks for one", () => {
+	it("is absent unless the request asks for it", () => {
 		expect(explain(new Request("https://x.example/"), true)).toBeUndefined();
 	});
 
-	it("is not refused where nobody asks for one", () => {
+	it("is not refused unless the request asks for it", () => {
 		expect(explain(new Request("https://x.example/"), false)).toBeUndefined();
 	});
 
-	it("is refused to those who may not have one", () => {
+	it("is refused to roles that may not have it", () => {
 		expect(() => explain(asking, false)).toThrow(
 			expect.objectContaining({ code: "denied" }),
 		);
 	});
 
-	it("has the plan, and what it was judged by", () => {
+	it("has the plan and the view", () => {
 		expect(JSON.parse(told(cacheable({})) ?? "")).toEqual({
 			key: '["GET","https://x.example/notes","anon"]',
 			tags: ["api.notes", "catalog"],
@@ -68,7 +68,7 @@ describe("an explanation", () => {
 		"a\r\nSet-Cookie: b",
 		"\u007f\0",
 		'"\\',
-	])("is one line of ASCII, whatever is in it: %o", (key) => {
+	])("is one line of ASCII for any key: %o", (key) => {
 		const text = told(cacheable({ key })) ?? "";
 		expect([/^[\x20-\x7e]*$/.test(text), JSON.parse(text).key]).toEqual([
 			true,

@@ -177,7 +177,7 @@ describe("an answer that is kept", () => {
 		]).toEqual([null, null]);
 	});
 
-	it("keeps the length that a HEAD tells of", async () => {
+	it("keeps the Content-Length of a HEAD", async () => {
 		const entry = await entryFrom(
 			rows(null, { headers: { "Content-Length": "99" } }),
 			{ method: "HEAD" },
@@ -201,7 +201,7 @@ describe("an answer that is kept", () => {
 		["Traceparent", { Traceparent: "00-1-2-01" }, "00-1-2-01"],
 		["X-Request-Id", {}, ""],
 	])(
-		"is kept without what the client said in a trace header, which is to be said back to whoever asks: %s",
+		"is stored without the value of the trace header, which repeats each client's own: %s",
 		async (name, headers, value) => {
 			const { headers: kept, echoed } = await entryFrom(
 				withHeaders({ [name]: value }),
@@ -357,17 +357,17 @@ describe("many bodies at once", () => {
 	});
 });
 
-describe("an allowance", () => {
+describe("a memory budget", () => {
 	it("forgets those that have not ended after a while", () => {
 		let ms = NOW;
-		const allowance = createMemoryBudget(100, 1_000, () => ms);
-		const lost = allowance.open();
+		const budget = createMemoryBudget(100, 1_000, () => ms);
+		const lost = budget.open();
 		lost.take(100);
-		const waiting = allowance.open();
+		const waiting = budget.open();
 		expect(waiting.take(1)).toBe(false);
 		waiting.close();
 		ms += 1_000;
-		const share = allowance.open();
+		const share = budget.open();
 		expect([share.take(100), lost.take(1), share.take(1)]).toEqual([
 			true,
 			false,
@@ -376,7 +376,7 @@ describe("an allowance", () => {
 	});
 });
 
-/** A body of chunks that tells how many were taken, and whether the rest was given up. */
+/** A body of chunks that counts how many were read, and records whether the rest was cancelled. */
 function chunked(sizes: readonly number[]) {
 	const told = { taken: 0, isCancelled: false };
 	const body = new ReadableStream<Uint8Array>(

@@ -23,7 +23,7 @@ const NEW_PRODUCT = {
 	json: { serialNumber: "H56", title: "Tower", weightLbs: 1 },
 };
 
-/** A gateway with a cache over a database that nobody else writes to. */
+/** A gateway with a cache, over a database without other writers. */
 function startCachingGateway({
 	isAbsent = false,
 	namespace,
@@ -74,7 +74,7 @@ describe("/rest/v1", () => {
 		]);
 	});
 
-	it("is answered anew after a write", async () => {
+	it("is answered by the origin after a write", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/rest/v1/notes");
 		feed.commit("api.notes");
@@ -230,7 +230,7 @@ describe("a resource route", () => {
 		expect(feed.requests[0]?.consistencyTokens).toEqual(["a", "b"]);
 	});
 
-	it("tells its client what it has seen", async () => {
+	it("gives its client the tokens of what it has seen", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/products/1");
 		const { headers } = await request("/products/1");
@@ -280,7 +280,7 @@ describe("a resource route", () => {
 });
 
 describe("signing up", () => {
-	it("carries a token, and is kept by nobody", async () => {
+	it("has a token, and may not be stored downstream", async () => {
 		const { request, feed } = startCachingGateway({
 			env: ISSUING,
 			answer: answering({ sign_up: SIGNED_IN }),

@@ -214,7 +214,7 @@ const AHEAD = [150, 250, 350].flatMap((afterMs) => [
 	read(150, 1, 1),
 ]);
 
-/** The numbers begin anew, while an isolate has an answer with one of the old ones. */
+/** A new feed epoch begins while an isolate has an entry of the old one. */
 const ANEW: Deed[] = [
 	...[0, 0, 0].flatMap(() => [commit, read(4_000, 0, 1)]),
 	commit,
@@ -227,7 +227,7 @@ describe("a history finds out", () => {
 	const MUTANTS: [name: string, mutant: Mutant, deeds?: readonly Deed[]][] = [
 		["views that miss changes", seeing(() => ({ lastChange: () => 0 }))],
 		[
-			"entries of an feedEpoch that is over",
+			"entries of a feed epoch that has ended",
 			seeing(() => ({ feedEpoch: "always" })),
 			ANEW,
 		],

@@ -1,4 +1,4 @@
-// What the cache adds to an answer, field by field.
+// The headers that the cache adds to an answer, one by one; and its ETag.
 import { describe, expect, it } from "vitest";
 import { conditional, entityTag } from "../../src/cache/etag.ts";
 import {
@@ -35,7 +35,7 @@ describe("an answer made of an entry", () => {
 		]);
 	});
 
-	it("is the same twice, whatever becomes of the first", async () => {
+	it("can be built twice from one entry", async () => {
 		const entry = entryOf();
 		const reader = fromEntry(entry, GET).body?.getReader();
 		const { value } = (await reader?.read()) ?? {};
@@ -48,7 +48,7 @@ describe("an answer made of an entry", () => {
 		expect(fromEntry(entry, GET).headers.has("content-type")).toBe(false);
 	});
 
-	it("tells the client what it said itself, and nothing where it said nothing", () => {
+	it("repeats the client's own trace header, empty where there was none", () => {
 		const entry = entryOf({ echoed: ["x-request-id"] });
 		const request = new Request(GET, { headers: { "X-Request-Id": "mine" } });
 		expect([
@@ -155,7 +155,7 @@ describe("Cache-Status", () => {
 		["\u007f\t\0", "???"],
 		['"; hit, Other; hit', '"; hit, Other; hit'],
 		["", ""],
-	])("is a structured field whatever the detail: %o", (detail, read) => {
+	])("is a structured field for any detail: %o", (detail, read) => {
 		expect(parseList(written({ forwarded: "bypass", detail }))).toEqual([
 			{ name: "Postern", parameters: { fwd: "bypass", detail: read } },
 		]);
@@ -170,7 +170,7 @@ describe("Cache-Status", () => {
 		]);
 	});
 
-	it("can be told from what is none", () => {
+	it("is not parsed by these tests where it is malformed", () => {
 		for (const text of [
 			"Postern; hit,",
 			"Postern hit",
@@ -205,23 +205,23 @@ describe("those downstream", () => {
 		expect(headers.get("Cache-Control")).toBe("public, max-age=60");
 	});
 
-	it("are told what an answer depends on", () => {
+	it("get a Vary with everything that an answer depends on", () => {
 		expect(told().get("Vary")).toBe(
 			"Accept, Accept-Profile, Authorization, Apikey, Prefer, Range, Range-Unit",
 		);
 	});
 
-	it("are told so once", () => {
+	it("get each name of Vary once", () => {
 		expect(told({ Vary: "accept, Prefer, Range" }).get("Vary")).toBe(
 			"accept, Prefer, Range, Accept-Profile, Authorization, Apikey, Range-Unit",
 		);
 	});
 
-	it("are told nothing more where an answer depends on everything", () => {
+	it("get `Vary: *` as it is", () => {
 		expect(told({ Vary: "*" }).get("Vary")).toBe("*");
 	});
 
-	it("are told the same by telling them twice", () => {
+	it("get the same headers when they are set twice", () => {
 		const headers = told();
 		const before = [...headers];
 		setDownstream(headers);

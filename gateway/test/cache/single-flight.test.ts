@@ -1,11 +1,11 @@
-// SingleFlight: one does the work, the others look, and nobody waits for somebody who is gone.
+// Single flight: one request does the work, the others look for its outcome, and none waits for a request that is gone.
 import { describe, expect, it } from "vitest";
 import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { settle, stoppedTime } from "../support/change-feed.ts";
 
 const LIMIT_MS = 5_000;
 
-function startTurns(maxFlights = 100) {
+function startFlights(maxFlights = 100) {
 	const time = stoppedTime();
 	const { now, sleep } = time;
 	const flights = createSingleFlight({
@@ -26,15 +26,15 @@ function openWork<Value>() {
 const nothing = () => undefined;
 const never = () => new Promise<never>(() => {});
 
-describe("a turn", () => {
+describe("a flight", () => {
 	it("is taken by who comes first", async () => {
-		const { flights } = startTurns();
+		const { flights } = startFlights();
 		const taken = await flights.run("a", nothing, async () => 1);
 		expect(taken).toEqual({ value: 1, waited: false });
 	});
 
-	it("lets nobody else do the work meanwhile", async () => {
-		const { time, flights } = startTurns();
+	it("keeps other requests from the work", async () => {
+		const { time, flights } = startFlights();
 		const { work, resolve } = openWork<number>();
 		const first = flights.run("a", nothing, work);
 		let hasWorked = false;
@@ -51,8 +51,8 @@ describe("a turn", () => {
 		]);
 	});
 
-	it("gives those who wait what they find by looking, while the work still goes on", async () => {
-		const { time, flights } = startTurns();
+	it("gives waiting requests what they find, while the work goes on", async () => {
+		const { time, flights } = startFlights();
 		let found: string | undefined;
 		flights.run("a", nothing, never);
 		const second = flights.run("a", () => found, never);
@@ -61,8 +61,8 @@ describe("a turn", () => {
 		expect(await time.until(second)).toEqual({ value: "it", waited: true });
 	});
 
-	it("gives those who wait what was found in its last moment", async () => {
-		const { time, flights } = startTurns();
+	it("gives waiting requests what is found at its end", async () => {
+		const { time, flights } = startFlights();
 		let found: string | undefined;
 		const { work, resolve } = openWork<undefined>();
 		flights.run("a", nothing, work);
@@ -73,8 +73,8 @@ describe("a turn", () => {
 		expect(await time.until(second)).toEqual({ value: "it", waited: true });
 	});
 
-	it("is over for those who wait when the work fails, who do not see the error", async () => {
-		const { time, flights } = startTurns();
+	it("ends for waiting requests when the work fails, without the error", async () => {
+		const { time, flights } = startFlights();
 		const { work, reject } = openWork<undefined>();
 		const first = flights.run("a", nothing, work);
 		const second = flights.run("a", nothing, never);
@@ -86,8 +86,8 @@ describe("a turn", () => {
 		});
 	});
 
-	it("is free again after the work, and after the work has failed", async () => {
-		const { flights } = startTurns();
+	it("can be flown again after the work has ended or failed", async () => {
+		const { flights } = startFlights();
 		await flights.run("a", nothing, async () => 1);
 		await flights
 			.run("a", nothing, () => Promise.reject(new Error("failed")))
@@ -96,8 +96,8 @@ describe("a turn", () => {
 		expect(taken).toEqual({ value: 2, waited: false });
 	});
 
-	it("ends after its time where whoever had it has gone without a word", async () => {
-		const { time, flights } = startTurns();
+	it("ends after the limit where its request was cancelled", async () => {
+		const { time, flights } = startFlights();
 		flights.run("a", nothing, never);
 		const second = flights.run("a", nothing, never);
 		const start = time.ms;
@@ -106,8 +106,8 @@ describe("a turn", () => {
 		expect(time.ms - start - LIMIT_MS).toBeOneOf([...Array(26).keys()]);
 	});
 
-	it("may be taken by somebody else after its time, and not before", async () => {
-		const { time, flights } = startTurns();
+	it("can be flown by another request after the limit, not before", async () => {
+		const { time, flights } = startFlights();
 		flights.run("a", nothing, never);
 		await time.pass(LIMIT_MS - 1);
 		const before = flights.isUnderWay("a");
@@ -116,8 +116,8 @@ describe("a turn", () => {
 		expect([before, taken]).toEqual([true, { value: 2, waited: false }]);
 	});
 
-	it("is not ended by somebody who had it before and took too long", async () => {
-		const { time, flights } = startTurns();
+	it("is not ended by an earlier request that took too long", async () => {
+		const { time, flights } = startFlights();
 		const slow = openWork<number>();
 		const first = flights.run("a", nothing, slow.work);
 		await time.pass(LIMIT_MS);
@@ -128,14 +128,14 @@ describe("a turn", () => {
 	});
 
 	it("has to do with its own name alone", async () => {
-		const { flights } = startTurns();
+		const { flights } = startFlights();
 		flights.run("a", nothing, never);
 		const taken = await flights.run("b", nothing, async () => 2);
 		expect(taken).toEqual({ value: 2, waited: false });
 	});
 
 	it("is looked at often at first, then every 25 ms", async () => {
-		const { time, flights } = startTurns();
+		const { time, flights } = startFlights();
 		const looks: number[] = [];
 		const start = time.ms;
 		flights.run("a", nothing, never);
@@ -152,7 +152,7 @@ describe("a turn", () => {
 	});
 
 	it("is not waited for where there are too many others", async () => {
-		const { flights } = startTurns(2);
+		const { flights } = startFlights(2);
 		flights.run("a", nothing, never);
 		flights.run("b", nothing, never);
 		flights.run("c", nothing, never);
@@ -161,7 +161,7 @@ describe("a turn", () => {
 	});
 
 	it("is had again where the others were of people who have gone", async () => {
-		const { time, flights } = startTurns(2);
+		const { time, flights } = startFlights(2);
 		flights.run("a", nothing, never);
 		flights.run("b", nothing, never);
 		await time.pass(LIMIT_MS);

@@ -1,4 +1,4 @@
-// One suite that every store of entries passes; then what each has beside it.
+// One suite that every store passes, then what each store does besides.
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
@@ -67,7 +67,7 @@ describe.each(STORES)("%s", (storeName, make) => {
 	/** Stores outlive a test. */
 	const named = (name: string) => `${storeName}: ${name}`;
 
-	it("has nothing that was not put", async () => {
+	it("finds nothing that was not put", async () => {
 		expect(await store.get(named("never"))).toBeUndefined();
 	});
 
@@ -76,7 +76,7 @@ describe.each(STORES)("%s", (storeName, make) => {
 		expect(await store.get(named(name))).toEqual(entry);
 	});
 
-	it("has the last that was put under a name", async () => {
+	it("finds the last entry that was put under a name", async () => {
 		const name = named("twice");
 		await store.put(name, entryOf({ seq: 1, body: bytesOf("longer") }));
 		await store.put(name, entryOf({ seq: 2, body: bytesOf("b") }));
@@ -103,12 +103,12 @@ describe("the memory of an isolate", () => {
 		return store;
 	}
 
-	it("takes no more than its bytes", () => {
+	it("holds no more than its bytes", () => {
 		const store = filled(3 * size, "a", "b", "c", "d");
 		expect(store.bytes).toBe(3 * size);
 	});
 
-	it("counts what is put under a name once", () => {
+	it("counts a replaced entry once", () => {
 		expect(filled(3 * size, "a", "a", "a").bytes).toBe(size);
 	});
 
@@ -134,27 +134,27 @@ describe("the memory of an isolate", () => {
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
-	it("keeps what was put anew", () => {
+	it("keeps what was replaced", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		store.put("a", entryOf());
 		store.put("d", entryOf());
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
-	it("forgets as many as a large one needs", () => {
+	it("forgets as many entries as a large one needs", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		const body = new Uint8Array(entryOf().body.length + size);
 		store.put("d", entryOf({ body }));
 		expect(names(store)).toEqual(["c", "d"]);
 	});
 
-	it("forgets nothing for one that is larger than all of it", () => {
+	it("forgets nothing for an entry that is larger than the whole store", () => {
 		const store = filled(3 * size, "a", "b");
 		store.put("d", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["a", "b"], 2 * size]);
 	});
 
-	it("forgets what has the name of one that is too large", () => {
+	it("forgets the entry that a too large one replaces", () => {
 		const store = filled(3 * size, "a", "b");
 		store.put("a", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["b"], size]);
@@ -162,13 +162,13 @@ describe("the memory of an isolate", () => {
 });
 
 describe("Workers KV", () => {
-	/** Remembers what it is asked, and answers as told. */
+	/** Records its calls, and gives the value to each get. */
 	function recording(value: unknown = null) {
 		const calls: unknown[] = [];
 		const namespace: Namespace = {
 			async get(name, options) {
 				calls.push(["get", name, options]);
-				// KV answers what somebody put, whatever that is.
+				// KV may hold any bytes.
 				return value as ArrayBuffer | null;
 			},
 			async put(name, bytes, options) {
@@ -178,7 +178,7 @@ describe("Workers KV", () => {
 		return { calls, store: new KvStore(namespace) };
 	}
 
-	it("is read anew as often as it allows", async () => {
+	it("is read with the shortest cacheTtl that it allows", async () => {
 		const { calls, store } = recording();
 		await store.get("n");
 		expect(calls).toEqual([
@@ -194,7 +194,7 @@ describe("Workers KV", () => {
 		]);
 	});
 
-	it("has an expiration by its own word", async () => {
+	it("lists the entry with its expiration", async () => {
 		await new KvStore(env.CACHE).put("expiring", entryOf());
 		const { keys } = await env.CACHE.list({ prefix: "answer3:expiring" });
 		const inSeconds = (keys[0]?.expiration ?? 0) - Date.now() / 1_000;
@@ -214,7 +214,7 @@ describe("Workers KV", () => {
 		return bytes.buffer;
 	}
 
-	it("reads what was written by hand", async () => {
+	it("decodes bytes that were encoded by hand", async () => {
 		const { store } = recording(encoded((head) => head));
 		expect(await store.get("n")).toEqual(entryOf());
 	});
@@ -254,12 +254,12 @@ describe("Workers KV", () => {
 		["times that are none", withField("filledAt", null)],
 	];
 
-	it.each(GARBAGE)("takes for nothing: %s", async (_, value) => {
+	it.each(GARBAGE)("finds no entry in %s", async (_, value) => {
 		const { store } = recording(value);
 		expect(await store.get("n")).toBeUndefined();
 	});
 
-	it("takes for nothing what is cut off, wherever", async () => {
+	it("finds no entry in bytes that are cut off anywhere in the head", async () => {
 		const whole = encoded((head) => head);
 		const end = 4 + new DataView(whole).getUint32(0);
 		const found = await Promise.all(
@@ -271,7 +271,7 @@ describe("Workers KV", () => {
 	});
 });
 
-describe("a store that is asked carefully", () => {
+describe("a store that fails open", () => {
 	function around(store: Store, { isLate = false } = {}) {
 		const logged: unknown[] = [];
 		const slept: number[] = [];
@@ -314,12 +314,15 @@ describe("a store that is asked carefully", () => {
 		],
 	];
 
-	it.each(BROKEN)("has nothing where it %s, and says so", async (_, broken) => {
-		const { store, logged } = around(broken);
-		expect([await store.get("n"), logged]).toEqual([undefined, [PROBLEM]]);
-	});
+	it.each(BROKEN)(
+		"finds nothing where the store %s, and logs it",
+		async (_, broken) => {
+			const { store, logged } = around(broken);
+			expect([await store.get("n"), logged]).toEqual([undefined, [PROBLEM]]);
+		},
+	);
 
-	it.each(BROKEN)("fails nobody where a put %s", async (_, broken) => {
+	it.each(BROKEN)("fails no request where the store %s", async (_, broken) => {
 		const { store, logged } = around(broken);
 		await store.put("n", entryOf());
 		expect(logged).toEqual([PROBLEM]);
@@ -330,7 +333,7 @@ describe("a store that is asked carefully", () => {
 		put: () => new Promise<never>(() => {}),
 	};
 
-	it("has nothing after a second of silence, and says so", async () => {
+	it("finds nothing after a second of silence, and logs it", async () => {
 		const { store, slept, logged } = around(silent, { isLate: true });
 		expect([await store.get("n"), slept, logged]).toEqual([
 			undefined,
@@ -339,7 +342,7 @@ describe("a store that is asked carefully", () => {
 		]);
 	});
 
-	it("is left in peace for ten seconds then", async () => {
+	it("is not asked for ten seconds after that", async () => {
 		const get = vi.fn(() => new Promise<never>(() => {}));
 		const { store, clock } = around({ ...silent, get }, { isLate: true });
 		await store.get("a");
@@ -350,7 +353,7 @@ describe("a store that is asked carefully", () => {
 		expect(get.mock.calls).toEqual([["a"], ["c"]]);
 	});
 
-	it("is waited for no longer than it takes", async () => {
+	it("answers as soon as the store does", async () => {
 		const entries = new Map([["n", entryOf()]]);
 		const { store } = around(mapStore(entries));
 		expect(await store.get("n")).toEqual(entryOf());

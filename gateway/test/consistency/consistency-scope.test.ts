@@ -14,7 +14,7 @@ interface SessionOptions {
 	answers?: Record<string, string>[];
 }
 
-/** A session, what its pipeline was asked, and what it tells the client. */
+/** A scope, the requests of its pipeline, and the headers that the client gets. */
 function startSession({
 	method = "GET",
 	url = "https://gateway.example/products/1",
@@ -121,7 +121,7 @@ describe("a session", () => {
 		expect([...(asked[0]?.headers ?? [])]).toEqual([]);
 	});
 
-	describe("tells the client", () => {
+	describe("writes into the client's answer", () => {
 		it("what the last answers brought", async () => {
 			const { ask, close } = startSession({
 				headers: token("a"),

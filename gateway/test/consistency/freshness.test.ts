@@ -1,4 +1,4 @@
-// What an isolate vouches for: how old its view is, what it covers, whom it asks and when, and what it does when it cannot.
+// How an isolate keeps up with the feed: how old its view is, what it covers, when the feed is asked, and what happens when it fails.
 import { describe, expect, it } from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import { createFreshness } from "../../src/consistency/freshness.ts";
@@ -215,7 +215,7 @@ describe("a view", () => {
 		]).toEqual([{ feedEpoch: "e1", seq: 5 }, 3, 6]);
 	});
 
-	it("of another feedEpoch knows nothing of the one before", async () => {
+	it("of another feed epoch knows no change of the one before", async () => {
 		const { learn, view, asked, following, time } = startIsolate();
 		await learn({ changes: [["api.a", 3]] });
 		await time.pass(6 * SECOND);
@@ -226,7 +226,7 @@ describe("a view", () => {
 		expect([found?.feedEpoch, found?.lastChange("api.a")]).toEqual(["e2", 0]);
 	});
 
-	it("that somebody holds keeps its feedEpoch, and its prunedBelow keeps up with what is forgotten", async () => {
+	it("keeps its feed epoch while a request holds it, and its prunedBelow rises with dropped changes", async () => {
 		const { learn, view, following, asked, time } = startIsolate();
 		await learn({ changes: [["api.a", 3]] });
 		const held = await view();
@@ -243,7 +243,7 @@ describe("a view", () => {
 		]).toEqual(["e1", 5, 7, 7]);
 	});
 
-	it("tells when the catalog changed, or later", async () => {
+	it("has the moment of the catalog's change, or a later one", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view();
 		await time.pass(200);
@@ -254,7 +254,7 @@ describe("a view", () => {
 		);
 	});
 
-	it("tells of no change of the catalog where there was none", async () => {
+	it("has no moment of a catalog's change without one", async () => {
 		const { learn, view } = startIsolate();
 		await learn();
 		expect((await view())?.catalogChangedAt).toBe(undefined);
@@ -356,7 +356,7 @@ describe("answers that overtake each other", () => {
 		expect((await isolate.view())?.seq).toBe(7);
 	});
 
-	it("satisfy whoever asked for the older one", async () => {
+	it("satisfy the request that asked for the older one", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
 		const token = toConsistencyToken(old);
@@ -369,7 +369,7 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("do not take it back to an feedEpoch that has ended", async () => {
+	it("do not take it back to a feed epoch that has ended", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
 		await isolate.answerSecond(isolate.following({ feedEpoch: "e2", seq: 1 }));
@@ -377,7 +377,7 @@ describe("answers that overtake each other", () => {
 		expect((await isolate.view())?.feedEpoch).toBe("e2");
 	});
 
-	it("of a later objectRun count though that objectRun's clock is behind", async () => {
+	it("of a later run of the object count, though its clock is behind", async () => {
 		const isolate = await askTwice();
 		const young = isolate.following({
 			objectRun: "l2",
@@ -397,14 +397,14 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("of an earlier objectRun do not count where they were asked for earlier", async () => {
+	it("of an earlier run of the object do not count where they were asked for earlier", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ seq: 6, isWhole: false });
 		await isolate.answerSecond(
 			isolate.following({ objectRun: "l2", seq: 7, isWhole: false }),
 		);
 		await isolate.answerFirst(old);
-		// What is known instead may be of before whoever asked for it came: it is asked again.
+		// The known view may be older than the request, so the feed is asked again.
 		expect([
 			(await isolate.view())?.consistencyToken.split(".")[1],
 			isolate.asked.length,
@@ -414,7 +414,7 @@ describe("answers that overtake each other", () => {
 	it("are not added to what they do not go on from", async () => {
 		const isolate = await askTwice();
 		await isolate.answerFirst(isolate.following({ feedEpoch: "e2", seq: 1 }));
-		// Asked for when the isolate knew e1, answered by another life that knew of no other.
+		// Asked for when the isolate knew e1, and answered by another run of the object with e1 only.
 		await isolate.answerSecond(
 			isolate.following({ objectRun: "l2", seq: 6, isWhole: false }),
 		);
@@ -424,7 +424,7 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("of one poll count by when they were asked for where the epoch is another", async () => {
+	it("of one poll count by when they were asked for where the feed epoch differs", async () => {
 		const isolate = await askTwice();
 		const before = isolate.following({ seq: 6, isWhole: false });
 		await isolate.answerFirst(before);
@@ -459,8 +459,11 @@ describe("tokens", () => {
 
 	it.each([
 		["of a later poll", (token: string) => `${token}0`],
-		["of another life", (token: string) => token.replace("l1", "l2")],
-		["of another feedEpoch", (token: string) => token.replace("e1", "e2")],
+		[
+			"of another run of the object",
+			(token: string) => token.replace("l1", "l2"),
+		],
+		["of another feed epoch", (token: string) => token.replace("e1", "e2")],
 		["that are none", () => "0"],
 	])("%s are asked of the feed", async (_, tokenOf) => {
 		const { learn, view, asked } = startIsolate();
@@ -473,7 +476,7 @@ describe("tokens", () => {
 		]);
 	});
 
-	it("are covered by the answer, whatever they say", async () => {
+	it("are covered by the answer, whatever their text is", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view({ consistencyTokens: ["0", "l2.e9.zz"] });
 		await settle();
@@ -518,7 +521,7 @@ describe("tokens", () => {
 		]);
 	});
 
-	it("are not taken for covered where whoever asked for them has gone", async () => {
+	it("are not taken for covered where the request that asked for them has gone", async () => {
 		const isolate = startIsolate();
 		const { learn, lose, view, asked, following, time } = isolate;
 		await learn();
@@ -527,7 +530,7 @@ describe("tokens", () => {
 		const second = view({ consistencyTokens: ["b"] });
 		asked[0]?.answer(following({ isWhole: false }));
 		await settle();
-		// Before the second looks again, somebody begins the call that it waits for.
+		// Before the second looks again, another request begins the call that it waits for.
 		await lose(() => view({ consistencyTokens: ["c"] }));
 		await first;
 		await time.pass(2_600);
@@ -654,7 +657,7 @@ describe("a token for now", () => {
 		expect((await view())?.covers(token)).toBe(false);
 	});
 
-	it("is of the epoch and the objectRun that are known", async () => {
+	it("is of the known feed epoch and run of the object", async () => {
 		const { learn, freshness } = startIsolate();
 		await learn({ feedEpoch: "e7", objectRun: "l7" });
 		expect(freshness.consistencyTokenNow()).toMatch(/^e7\.l7\./);
@@ -713,7 +716,7 @@ describe("a feed that cannot be asked", () => {
 		expect([found?.seq, freshness.reason]).toEqual([5, "catalog-reading"]);
 	});
 
-	it("is told of once", async () => {
+	it("is logged once", async () => {
 		const { view, asked, logged, time } = await startFailed();
 		await time.pass(SECOND);
 		const work = view();
@@ -733,7 +736,7 @@ describe("a feed that cannot be asked", () => {
 		expect((await view())?.seq).toBe(5);
 	});
 
-	it("keeps nobody waiting who came meanwhile", async () => {
+	it("keeps no request waiting that arrived meanwhile", async () => {
 		const { view, asked, time } = startIsolate();
 		const works = [view(), view({ consistencyTokens: ["0"] })];
 		await time.pass(10);
@@ -794,7 +797,7 @@ describe("a feed that cannot be asked", () => {
 		expect([found?.seq, time.ms - start <= 2_600]).toEqual([5, true]);
 	});
 
-	it("is asked by another writer where the one who did has gone with its client", async () => {
+	it("is asked by another writer where the first one's client has gone", async () => {
 		const { lose, freshness, asked, following, time } = startIsolate();
 		await lose(freshness.afterWrite);
 		const work = freshness.afterWrite();
@@ -852,7 +855,7 @@ describe("a database that tracks nothing", () => {
 		expect((await time.until(work))?.seq).toBe(8);
 	});
 
-	it("is told of once", async () => {
+	it("is logged once", async () => {
 		const { view, asked, logged, time } = await startUntracked();
 		await time.pass(30 * SECOND);
 		const work = view();
@@ -932,7 +935,7 @@ describe("the catalog", () => {
 		expect(catalogs).toHaveLength(2);
 	});
 
-	it("is read again in another feedEpoch", async () => {
+	it("is loaded again in another feed epoch", async () => {
 		const { freshness, view, learn, catalogs } = await startPlanning();
 		await learn({ feedEpoch: "e2", seq: 1 });
 		const changed = await view();
@@ -958,7 +961,7 @@ describe("the catalog", () => {
 	});
 
 	it.each(["that cannot be read", "that is none"])(
-		"%s is not asked for again for a second, and told of once",
+		"%s is not asked for again for a second, and is logged once",
 		async (kind) => {
 			const { freshness, current, catalogs, logged, time } =
 				await startViewing();

@@ -1,4 +1,4 @@
-// The token cookie: what a browser sends is parsed carefully, and nothing of it but tokens goes on.
+// The token cookie: only well-formed tokens of a browser's cookies are passed on.
 import { describe, expect, it } from "vitest";
 import {
 	parseTokenCookies,

@@ -76,7 +76,7 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 	return Response.json({ pruned: 0, isDone });
 }
 
-/** An object that nobody has asked yet. */
+/** An object without a request so far. */
 function newFeed() {
 	const stub = env.CHANGE_FEED.getByName(`feed ${objects++}`);
 	stubs.push(stub);
@@ -210,7 +210,7 @@ it("does not say when it was asked while the database cannot be", async () => {
 	await expect(sync()).rejects.toThrow("could not be reached");
 });
 
-it("tells why there is nothing to follow", async () => {
+it("says why there is nothing to follow", async () => {
 	fault = () => postgrestError(404, "PGRST202")({} as never) as Response;
 	expect(await newFeed().feed.sync({ maxAgeMs: 0 })).toEqual({
 		state: "absent",

@@ -69,7 +69,7 @@ describe("the first poll", () => {
 		expect(started.database.cursors).toEqual([undefined]);
 	});
 
-	it("begins an feedEpoch in which nothing has changed yet", async () => {
+	it("begins a feed epoch without changes", async () => {
 		const started = startFollower();
 		started.database.commit("api.a");
 		const { seq, prunedBelow, changes, isWhole, catalogChangedMsAgo } =
@@ -124,7 +124,7 @@ describe("a change", () => {
 		]);
 	});
 
-	it("is told alone to who knows the rest", async () => {
+	it("is sent alone to an isolate that knows the rest", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
@@ -138,7 +138,7 @@ describe("a change", () => {
 		]);
 	});
 
-	it("is told with all others to who knows another feedEpoch", async () => {
+	it("is sent with all others to an isolate of another feed epoch", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
@@ -148,7 +148,7 @@ describe("a change", () => {
 		expect([answer.isWhole, changesOf(answer)]).toEqual([true, { "api.a": 2 }]);
 	});
 
-	it("of the catalog is told with how long ago it was learned of", async () => {
+	it("of the catalog is sent with how long ago it was learned of", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("catalog");
@@ -202,11 +202,11 @@ describe("an answer from memory", () => {
 	it.each<[string, (answer: Following) => string]>([
 		["of a moment after its last poll", (answer) => later(answer, 1)],
 		[
-			"of another life",
+			"of another run of the object",
 			(answer) => toConsistencyToken({ ...answer, objectRun: "other" }),
 		],
 		[
-			"of another feedEpoch",
+			"of another feed epoch",
 			(answer) => toConsistencyToken({ ...answer, feedEpoch: "other" }),
 		],
 		["that is none", () => "0"],
@@ -246,7 +246,7 @@ describe("a poll", () => {
 		expect(second.asOf).toBeGreaterThan(first.asOf);
 	});
 
-	it("never runs beside another", async () => {
+	it("never runs at the same time as another", async () => {
 		const { time, follower, held } = await startHeld();
 		follower.sync({ maxAgeMs: 0 });
 		follower.sync({ maxAgeMs: 0 });
@@ -376,7 +376,7 @@ describe("a clock that is set back", () => {
 	});
 });
 
-describe("a new feedEpoch", () => {
+describe("a new feed epoch", () => {
 	it("begins where the database cannot say what changed", async () => {
 		const started = startFollower();
 		const first = await sync(started);
@@ -466,7 +466,7 @@ describe("a restart", () => {
 		return { ...started, before };
 	}
 
-	it("goes on with the epoch and its changes", async () => {
+	it("goes on with the feed epoch and its changes", async () => {
 		const { time, restart, before } = await startChanged();
 		const after = await sync({ time, follower: restart() });
 		expect([after.feedEpoch, after.changes]).toEqual([
@@ -501,7 +501,7 @@ describe("a restart", () => {
 		expect(kept.state?.seq).toBe(after.seq);
 	});
 
-	it("is another life", async () => {
+	it("has another objectRun", async () => {
 		const { time, restart, before } = await startChanged();
 		const after = await sync({ time, follower: restart() });
 		expect(after.objectRun).not.toBe(before.objectRun);
@@ -573,7 +573,7 @@ describe("a restart", () => {
 		]);
 	});
 
-	it("begins a new feedEpoch where what was stored cannot be read", async () => {
+	it("begins a new feed epoch where what was stored cannot be read", async () => {
 		const { time, kept, logged, before } = await startChanged();
 		const store = kept.open();
 		const started = startFollower({
@@ -611,7 +611,7 @@ function refusing(
 	return { ...kept, open: () => ({ ...kept.open(), ...methods }) };
 }
 
-describe("what is told", () => {
+describe("an answer", () => {
 	it("is stored before", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
@@ -636,7 +636,7 @@ describe("what is told", () => {
 		await expect(sync(full)).rejects.toThrow("full");
 	});
 
-	it("is of a new feedEpoch where what was stored can be read and not written", async () => {
+	it("is of a new feed epoch where the storage can be read and not written", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
 		await sync(started);
@@ -670,7 +670,7 @@ describe("what is told", () => {
 		]);
 	});
 
-	it("includes the floor, which a restart does not lower", async () => {
+	it("includes prunedBelow, which a restart does not lower", async () => {
 		const started = startFollower({ maxTags: 3 });
 		await sync(started);
 		for (const tag of ["api.a", "api.b", "api.c", "api.d"]) {
@@ -701,7 +701,7 @@ describe("what is told", () => {
 });
 
 describe("a database that tracks nothing", () => {
-	it("is told with the reason", async () => {
+	it("is answered with the reason", async () => {
 		const { follower, database } = startFollower();
 		database.fault = absent;
 		expect(await follower.sync({ maxAgeMs: 0 })).toEqual({
@@ -710,7 +710,7 @@ describe("a database that tracks nothing", () => {
 		});
 	});
 
-	it("is not asked again for half a minute, whatever is wanted", async () => {
+	it("is not polled for half a minute, whatever the request needs", async () => {
 		const { time, follower, database } = startFollower();
 		database.fault = absent;
 		await follower.sync({ maxAgeMs: 0 });
@@ -729,7 +729,7 @@ describe("a database that tracks nothing", () => {
 		expect((await sync(started)).state).toBe("following");
 	});
 
-	it("goes on with its feedEpoch when it is back, and finds what was committed meanwhile", async () => {
+	it("goes on with its feed epoch when it is back, and finds what was committed meanwhile", async () => {
 		const started = startFollower();
 		const before = await sync(started);
 		started.database.fault = absent;
@@ -750,7 +750,7 @@ describe("a database that tracks nothing", () => {
 		started.database.fault = absent;
 		await started.time.until(started.follower.sync({ maxAgeMs: 0 }));
 		await started.time.pass(30 * SECOND - 1);
-		// Whoever was told that there is nothing was not given what was polled long ago.
+		// A request that gets "absent" does not get an old poll's state.
 		const work = started.follower.sync({ maxAgeMs: 0 });
 		started.time.ms += 1;
 		expect((await work).state).toBe("absent");
@@ -889,7 +889,7 @@ describe("the catalog", () => {
 		expect((await sync(started)).seq).toBe(seq);
 	});
 
-	it("does not become older than a minute for whoever is answered", async () => {
+	it("is never older than a minute when it is given", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -898,7 +898,7 @@ describe("the catalog", () => {
 		expect(started.database.catalogsRead).toBe(2);
 	});
 
-	it("is not read for those who never asked for one", async () => {
+	it("is not loaded before an isolate asked for it", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(61 * SECOND);
@@ -962,7 +962,7 @@ describe("the catalog", () => {
 		expect(answer.seq).toBeGreaterThan(3);
 	});
 
-	it("of an feedEpoch that has ended is not handed out", async () => {
+	it("of a feed epoch that has ended is not given", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -1010,7 +1010,7 @@ describe("ticks", () => {
 		]);
 	});
 
-	it("do not poll where somebody just did", async () => {
+	it("do not poll just after a request did", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(600);
@@ -1051,7 +1051,7 @@ describe("ticks", () => {
 		expect(started.wakes).toEqual([SECOND, HOUR, SECOND]);
 	});
 
-	it("of an object that nobody has asked in this objectRun only prune", async () => {
+	it("only prune where this run of the object had no request", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.restart().tick();
@@ -1144,7 +1144,7 @@ describe("ticks", () => {
 		expect(started.logged).toHaveLength(2);
 	});
 
-	it("read the catalog before it is so old that somebody has to wait", async () => {
+	it("load the catalog before a request would have to wait for it", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.follower.catalog();

@@ -1,5 +1,5 @@
 // Any order of things: commits early and late, polls that fail or hang, an object that ends at any point, answers that overtake
-// each other, clocks that do not agree. Whatever happens, nothing is vouched for that was not seen.
+// each other, clocks that do not agree. In every order of events no view shows more than a poll has seen.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -44,7 +44,7 @@ type Deed = { afterMs: number } & (
 	| { kind: "lose polls"; forMs: number; isSilent: boolean }
 	| { kind: "restart database" }
 	| { kind: "prune all" }
-	/** Of the kind that no event tells of. */
+	/** A change that no event tells of. */
 	| { kind: "alter role" }
 );
 
@@ -152,7 +152,7 @@ interface Kept {
 	readonly plan: readonly string[];
 }
 
-/** What a view was at some moment: whatever was asked of the origin from then on may have been kept under it. */
+/** A view at some moment. What was asked of the origin from then on may be stored under it. */
 interface Stamp {
 	readonly feedEpoch: string;
 	readonly seq: number;
@@ -188,7 +188,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	const done = { hits: 0, fills: 0, bypasses: 0, covered: 0 };
 	const commits: Commit[] = [];
 	const kept: Kept[] = [];
-	/** The first of each feedEpoch and number. */
+	/** The first of each feed epoch and number. */
 	const stamps = new Map<string, Stamp>();
 	const given: Given[] = [];
 	const numbers = new Map<string, number>();
@@ -307,7 +307,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		}),
 	);
 
-	/** Numbers are told in their order, and each was stored before. */
+	/** Numbers are sent in their order, and each was stored before. */
 	function checkNumber(answer: SyncAnswer): void {
 		if (answer.state !== "following") return;
 		const { feedEpoch, seq } = answer;
@@ -475,7 +475,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		await time.pass(deed.afterMs);
 		act(deed);
 	}
-	// When all is quiet again everything is vouched for, and what was read is kept.
+	// When nothing happens any more, every view is fresh and every answer stored.
 	await time.pass(60_000);
 	for (let index = 0; index < ISOLATES; index++) {
 		const { hits } = done;
@@ -492,8 +492,8 @@ function latest(tokens: readonly Given[]): number {
 	return Math.max(0, ...tokens.map(({ until }) => until));
 }
 
-describe("whatever happens", () => {
-	it("nothing is vouched for that was not seen, and no number is given out twice", async () => {
+describe("in every order of events", () => {
+	it("no view shows more than a poll has seen, and no number is given twice", async () => {
 		const total = { hits: 0, fills: 0, bypasses: 0, covered: 0 };
 		await fc.assert(
 			fc.asyncProperty(setting, async (setting) => {

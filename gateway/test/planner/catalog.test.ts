@@ -63,7 +63,7 @@ describe("what the catalog says", () => {
 		expect(cinema.memberships("stranger")).toBeUndefined();
 	});
 
-	it("of staleness is a bound, that there is none, or that nothing is known", () => {
+	it("of the maximum staleness are seconds, null where none is set, or undefined where the tag is unknown", () => {
 		expect(cinema.maxStalenessOf("api.studios")).toBe(60);
 		expect(cinema.maxStalenessOf("api.films")).toBeNull();
 		expect(cinema.maxStalenessOf("hidden.ledger")).toBeUndefined();

@@ -1,4 +1,4 @@
-// What the planner makes of requests: which it bypasses and why, what the others depend on, and whose answers are one.
+// Plans: which requests are not cacheable and why, what the others depend on, and which requests share a key.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Identity } from "../../src/identity/identity.ts";
@@ -650,7 +650,7 @@ describe("a value or a cast is no reason to bypass", () => {
 	});
 });
 
-describe("casts between PostgreSQL's own types that somebody made", () => {
+describe("user-defined casts between built-in types", () => {
 	const catalog = parseCatalog(
 		catalogOf({
 			hasUserDefinedCasts: true,
@@ -688,7 +688,7 @@ describe("media types", () => {
 		"application/vnd.pgrst.object",
 		"application/vnd.pgrst.array+json;nulls=stripped",
 		"application/vnd.pgrst.array+json",
-		// A browser's: what nobody makes is passed over.
+		// As browsers send it: PostgREST skips the types that it cannot make.
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
 		"image/*, application/json",
 	])("%s may be cached", (accept) => {
@@ -898,11 +898,11 @@ describe("a key", () => {
 	});
 });
 
-describe("a slice", () => {
+describe("a caller key", () => {
 	const callerKeyOf = (claims: Record<string, unknown>, path = "/claimed") =>
 		cacheable(path, { as: { role: "authenticated", claims } });
 
-	it("has the claims that are read, and the role and the audience as the origin is told them", () => {
+	it("has the claims that are read, with the role and the audience of the origin token", () => {
 		const claims = { sub: "ada", email: "x", role: "postgres", aud: "web" };
 		expect(callerKeyOf(claims).callerKey).toEqual({
 			role: "authenticated",
@@ -917,7 +917,7 @@ describe("a slice", () => {
 		]);
 	});
 
-	it("tells a claim that is missing from one that is null", () => {
+	it("distinguishes a missing claim from one that is null", () => {
 		expect(callerKeyOf({ sub: null }).key).not.toBe(callerKeyOf({}).key);
 		expect(callerKeyOf({ sub: undefined }).key).toBe(callerKeyOf({}).key);
 	});
@@ -932,13 +932,13 @@ describe("a slice", () => {
 		["", null],
 		["ada", "ada "],
 		[true, "true"],
-	])("tells %j from %j", (one, other) => {
+	])("distinguishes %j from %j", (one, other) => {
 		expect(callerKeyOf({ sub: one }).key).not.toBe(
 			callerKeyOf({ sub: other }).key,
 		);
 	});
 
-	it("tells claims apart that could be taken for each other's", () => {
+	it("distinguishes claims that look alike as text", () => {
 		const odd = JSON.parse('{"__proto__": "x"}');
 		const keys = [
 			callerKeyOf({ constructor: "x" }),
@@ -959,7 +959,7 @@ describe("a slice", () => {
 	});
 });
 
-describe("whatever is asked", () => {
+describe("for any request", () => {
 	/** A request that can be cached, as what it is and as it is sent. */
 	interface Sent {
 		readonly meaning: unknown;
@@ -1060,7 +1060,7 @@ describe("whatever is asked", () => {
 				meaning: [
 					method,
 					relation,
-					// Whatever order names come in, those of one name stay as they are, and those about embeds.
+					// Equal names keep their order, and so do names about embeds.
 					[...Map.groupBy(query, ([name]) => ordered(name))].sort(
 						([one], [other]) => (one < other ? -1 : 1),
 					),
@@ -1081,7 +1081,7 @@ describe("whatever is asked", () => {
 	/** Parameters of one of these stay in their order. */
 	const ordered = (name: string) => (name.includes(".") ? "embeds" : name);
 
-	it("two requests have one key if and only if they mean the same", () => {
+	it("the key is shared if and only if the meaning is the same", () => {
 		const meanings = new Map<string, string>();
 		const keys = new Map<string, string>();
 		fc.assert(
@@ -1124,7 +1124,7 @@ describe("whatever is asked", () => {
 		);
 	});
 
-	it("it is planned or bypassed, never an error, however odd", () => {
+	it("there is a plan or a bypass, and never an error", () => {
 		const piece = fc.constantFrom(
 			...'select order or and not . , ( ) ! : :: -> ->> * ... " \\ = & + %20 % id title studios films eq. in.( is.null { } count() now 1'.split(
 				" ",

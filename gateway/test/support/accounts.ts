@@ -29,7 +29,7 @@ export const SIGNED_IN = {
 	session: { id: SESSION_ID, refresh_token: REFRESH_TOKEN },
 };
 
-/** Claims, beside ADA's, of a token that belongs to a session of USER's. */
+/** Claims, besides ADA's, of an access token of USER's session. */
 export const SESSION_CLAIMS = {
 	sub: USER_ID,
 	session_id: SESSION_ID,

@@ -3,7 +3,7 @@
 import { bytes } from "./forging.ts";
 import type { Answer } from "./origin.ts";
 
-/** Of a key's form, whoever knows it. */
+/** Has the form of an API key, and is unknown. */
 export function keyOf(kind: string, character = "a"): string {
 	return `postern_${kind}_${character.repeat(43)}`;
 }
@@ -26,7 +26,7 @@ export function knownKeys(): Map<string, FoundKey> {
 	]);
 }
 
-/** The database's answer about a key, found by its hash; `[]` for whatever else is asked. */
+/** The database's answer about a key, found by its hash; `[]` for any other request. */
 export function answeringKeys(keys: ReadonlyMap<string, FoundKey>): Answer {
 	return async ({ url, body }) => {
 		if (url.pathname !== "/rpc/find_api_key") return Response.json([]);

@@ -1,4 +1,4 @@
-// What somebody sends who has no token of an issuer's: every way to be wrong, made for each issuer alike.
+// What a caller without a valid token sends: every way to be wrong, made for each issuer alike.
 import {
 	type Algorithm,
 	base64,
@@ -139,7 +139,7 @@ function confused(issuer: TestIssuer): Attempt[] {
 	);
 }
 
-/** Secrets that somebody would try. */
+/** Secrets that an attacker would try. */
 function guessed(issuer: TestIssuer): Attempt[] {
 	const { iss, aud, key } = issuer;
 	const texts = ["secret", "\0", iss, aud, key.kid, '""', "undefined", "null"];

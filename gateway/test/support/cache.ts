@@ -1,5 +1,5 @@
-// A cache over plain functions: a feed whose changes the test makes, a planner that takes every read of /notes for the same,
-// an origin that records what it is asked.
+// A cache over plain functions: a feed whose changes the test makes, a planner by the whole request, and an origin that records
+// its requests.
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
 import type { Entry, Store } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
@@ -21,7 +21,7 @@ export const MAX_STALENESS_MS = 5_000;
 export const ANYBODY: Identity = { role: "anon", claims: {} };
 export const OPERATOR: Identity = { role: "service", claims: {} };
 
-/** Nobody looks into it here. */
+/** Its content is not read in these tests. */
 export const CATALOG = {} as Catalog;
 
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
@@ -50,7 +50,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 	};
 }
 
-/** A token as the feed makes them. */
+/** A consistency token of the feed. */
 export function tokenAt(asOf: number, objectRun = OBJECT_RUN): string {
 	return `${FEED_EPOCH}.${objectRun}.${asOf.toString(36)}`;
 }
@@ -114,7 +114,7 @@ interface CacheOptions extends Partial<CacheDeps> {
 
 export type Ask = RequestInit & { identity?: Identity };
 
-/** A cache, what is around it, and `ask` to ask it for `/notes`. */
+/** A cache, what surrounds it, and `ask`, which reads `/notes`. */
 export function startCache({
 	answer = () => rows(),
 	plan = planOf,
@@ -165,7 +165,7 @@ export function startCache({
 		ask(path = "/notes", { identity = ANYBODY, ...init }: Ask = {}) {
 			return cache(new Request(PIPELINE_URL + path, init), identity);
 		},
-		/** Until all that goes on after the answers has ended. */
+		/** Waits for everything that goes on after the answers. */
 		async settle() {
 			await Promise.all(background);
 		},
@@ -187,7 +187,7 @@ export function planOf(
 	};
 }
 
-/** The feed as the cache sees it. What the test changes is in the next view; `isHeld` keeps the view as it is. */
+/** The feed as the cache sees it. A change by the test is in the next view, unless the view is held. */
 function startFeed(now: () => number) {
 	const changes: Record<string, number> = {};
 	let seq = 7;
@@ -195,7 +195,7 @@ function startFeed(now: () => number) {
 	let failsFrom = Number.POSITIVE_INFINITY;
 	const feed = {
 		needs: [] as Needs[],
-		/** undefined: there is none to be had. */
+		/** Why there is no view. Undefined while there is one. */
 		reason: undefined as string | undefined,
 		catalog: CATALOG as Catalog | undefined,
 		lastCatalog: CATALOG as Catalog | undefined,
@@ -226,7 +226,7 @@ function startFeed(now: () => number) {
 		letGo() {
 			held = undefined;
 		},
-		/** From so many questions on, the feed cannot be reached. */
+		/** After this many calls, the feed cannot be reached. */
 		failFrom(count: number) {
 			failsFrom = count;
 		},
@@ -236,7 +236,7 @@ function startFeed(now: () => number) {
 			feed.needs.push(needs);
 			if (feed.needs.length > failsFrom) return undefined;
 			if (feed.reason !== undefined) return undefined;
-			// A token that it does not cover makes the feed look again.
+			// A token that the held view does not cover forces a poll.
 			const isEnough =
 				held && needs.consistencyTokens.every((it) => held?.covers(it));
 			return isEnough ? held : feed.view();
@@ -256,12 +256,12 @@ function startFeed(now: () => number) {
 	return Object.assign(feed, { freshness });
 }
 
-/** Longer than promises alone take. */
+/** Waits until all settled promises have gone on. */
 export function tick(): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** A store of entries that the test can look into. */
+/** A store whose entries the test can read. */
 export function mapStore(entries = new Map<string, Entry>()): Store & {
 	entries: Map<string, Entry>;
 } {
@@ -274,7 +274,7 @@ export function mapStore(entries = new Map<string, Entry>()): Store & {
 	};
 }
 
-/** Our member of Cache-Status, the last. */
+/** The gateway's member of Cache-Status, the last. */
 export function statusOf({ headers }: Response): Member["parameters"] {
 	const members = parseList(headers.get("Cache-Status") ?? "");
 	const own = members.at(-1);

@@ -430,7 +430,7 @@ export const CINEMA = catalogOf({
 		foreignKey("stickers_label", "stickers:code", "labels:code"),
 		foreignKey("notes_film", "notes:film_id", "films:id"),
 		foreignKey("reviews_film", "other.reviews:film_id", "films:id"),
-		// A junction that nobody exposes.
+		// A junction in a schema that is not exposed.
 		foreignKey("ledger_studio", "hidden.ledger:studio", "studios:id"),
 		foreignKey("ledger_label", "hidden.ledger:label", "labels:code"),
 	],

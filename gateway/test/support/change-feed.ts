@@ -20,7 +20,7 @@ export async function settle(): Promise<void> {
 
 export type Time = ReturnType<typeof stoppedTime>;
 
-/** Time that stands still until the test lets it pass: then whoever sleeps wakes, each at its own moment. */
+/** Time that stands still until the test lets it pass. Sleepers then wake, each at its own moment. */
 export function stoppedTime(start = NOW) {
 	const sleepers: { at: number; wake: () => void }[] = [];
 	const time = {
@@ -170,7 +170,7 @@ export function memoryStore() {
 		changes: [] as Change[],
 		writes: 0,
 		isGrown: false,
-		/** For one life of the object: it writes nothing when it is over. */
+		/** For one run of the object, which writes nothing after its end. */
 		open(isAlive: () => boolean = () => true): FeedStore {
 			const write = (state: StoredFeed, changes: readonly Change[]) => {
 				if (!isAlive()) throw new Error("the object is gone");
@@ -226,7 +226,7 @@ export function startFollower({
 		logged,
 		wakes,
 		follower: start(),
-		/** Another life of the object, on the same storage. */
+		/** Another run of the object, on the same storage. */
 		restart: start,
 	};
 }

@@ -17,7 +17,7 @@ export const ENV = {
 
 export interface RequestOptions extends Omit<RequestInit, "headers"> {
 	headers?: HeadersInit | undefined;
-	/** A caller's token; without it the caller is nobody. */
+	/** The caller's access token. Without one the caller is anonymous. */
 	token?: string;
 	/** Sent as JSON, with its Content-Type. */
 	json?: unknown;
@@ -28,7 +28,7 @@ export interface GatewayOptions {
 	answer?: Answer;
 	/** Takes the origin's place altogether. */
 	fetch?: Fetch;
-	/** Variables beside or instead of ENV's. */
+	/** Variables that add to ENV or replace its values. */
 	env?: Record<string, unknown>;
 	now?: () => number;
 	/** Answers for the static assets. */

@@ -1,4 +1,4 @@
-// The change feed of a database in memory, as the Durable Object would answer: a poll at a time, numbered when it finds something.
+// The change feed of a database in memory. It answers as the Durable Object does: one poll at a time, numbered when it finds a change.
 
 import {
 	covers,
@@ -68,7 +68,7 @@ export function startFeed({
 		if (ownRun === objectRun()) asOf = began;
 	}
 
-	/** A poll that begins after the call; whoever waits for one shares it. */
+	/** A poll that begins after the call. Calls that wait share it. */
 	function pollAnew(): Promise<void> {
 		queued ??= (async () => {
 			await running;
@@ -127,7 +127,7 @@ export function startFeed({
 		commit(tag: string) {
 			unpolled.push(tag);
 		},
-		/** The object is made anew from its storage. */
+		/** Restarts the object from its storage. */
 		restart() {
 			lives++;
 			asOf = Number.NEGATIVE_INFINITY;

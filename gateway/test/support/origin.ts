@@ -1,4 +1,4 @@
-// An origin that records what it receives and answers as told. A plain function, handed to the gateway as its fetch.
+// An origin that records what it receives and gives the answers of the test. A plain function, used as the gateway's fetch.
 import type { Fetch } from "../../src/origin/origin.ts";
 
 export interface Received {

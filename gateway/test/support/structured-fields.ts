@@ -1,4 +1,4 @@
-// A parser of Structured Field Lists (RFC 8941, section 4.2.1) that refuses whatever is none: for Cache-Status.
+// A parser of Structured Field Lists (RFC 8941, section 4.2.1) that refuses anything malformed: for Cache-Status.
 
 type BareItem = string | number | boolean;
 

@@ -34,7 +34,7 @@ export type Deed = { readonly afterMs: number } & (
 			readonly isolate: number;
 			readonly tag: string;
 	  }
-	/** By somebody past the gateway. */
+	/** A write that does not pass the gateway. */
 	| { readonly kind: "commit"; readonly tag: string }
 	| { readonly kind: "restart isolate"; readonly isolate: number }
 	| { readonly kind: "restart feed" }
@@ -54,7 +54,7 @@ export interface WorldOptions {
 	};
 }
 
-/** Isolates are told by ports. */
+/** A port chooses the isolate. */
 const FIRST_PORT = 1_000;
 
 /** Versions by tag. */
@@ -273,7 +273,7 @@ function plannerOf(maxStalenessMs: number): Planner {
 	};
 }
 
-/** A KV that gives whatever was put at any time, or nothing. */
+/** A KV that gives any value that was ever put, or nothing. */
 function laggingNamespace(
 	random: () => number,
 	pause: (typicalMs: number) => Promise<void>,
@@ -294,7 +294,7 @@ function laggingNamespace(
 	};
 }
 
-/** Time that passes only when nobody has anything left to do. */
+/** Time that passes only when nothing else is left to do. */
 function startTime() {
 	let ms = 1_000_000_000_000;
 	let order = 0;
