@@ -25,7 +25,11 @@ const OWN_SERVERS = [
 ];
 
 /** They start a Worker of their own, before the same images as the suite in containers has. */
-const OWN_WORKER = ["test/isolation.test.ts", "test/issuers.test.ts"];
+const OWN_WORKER = [
+	"test/isolation.test.ts",
+	"test/issuers.test.ts",
+	"test/tarball.test.ts",
+];
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 

@@ -1,7 +1,8 @@
 // The package's public API: builds a Worker from its options and the environment. Decides nothing else.
 import { waitUntil } from "cloudflare:workers";
 import type { Feed } from "./feed/feed.ts";
-import { type Application, createGateway, type Routes } from "./gateway.ts";
+import { createGateway } from "./gateway.ts";
+import type { Application, Routes } from "./http/application.ts";
 import type { OpenApiOptions } from "./http/openapi.ts";
 import {
 	Refusal,
@@ -10,7 +11,7 @@ import {
 	refusalResponse,
 } from "./http/refusals.ts";
 import type { PosternEnv } from "./settings/environment.ts";
-import { readConfig } from "./settings/settings.ts";
+import { parseConfig } from "./settings/settings.ts";
 
 export { ChangeFeed } from "./feed/change-feed.ts";
 export type { OpenApiOptions, PosternEnv, RefusalTable, Routes };
@@ -54,7 +55,7 @@ export function createPostern<const Own extends RefusalTable = {}>({
 function build(env: PosternEnv, application: Application): Gateway {
 	const { ASSETS, CACHE, CHANGE_FEED, ORIGIN } = env;
 	try {
-		const config = readConfig(env);
+		const config = parseConfig(env);
 		const app = createGateway({
 			config,
 			application,

@@ -6,7 +6,7 @@ import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import type { ApiKey } from "../identity/api-keys.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { callersRole } from "../settings/issuers.ts";
+import { callersRole } from "../settings/variables.ts";
 
 const user = z.object({
 	// Whatever PostgreSQL takes for a uuid, such as that of a user brought along from elsewhere.

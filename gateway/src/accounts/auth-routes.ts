@@ -116,6 +116,15 @@ export function auth(jwks: { keys: JWK[] }) {
 	return app;
 }
 
+/** In place of `auth` where the gateway signs no tokens. */
+export function issuingOff() {
+	const router = createRouter();
+	router.all("/*", () => {
+		throw new Refusal("issuing_off");
+	});
+	return router;
+}
+
 /** The client sends more than these (captcha, PKCE), which Postern does not have: it is ignored. */
 function atLeast<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 	return z.looseObject(shape, "has to be an object");

@@ -5,7 +5,7 @@ import { createOrigin } from "../origin/origin.ts";
 import { createSign } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { PosternEnv } from "../settings/environment.ts";
-import { readConfig } from "../settings/settings.ts";
+import { parseFeedSettings } from "../settings/feed-settings.ts";
 import type { CatalogAnswer, Feed, SyncAnswer, SyncRequest } from "./feed.ts";
 import { createFeedStore } from "./feed-store.ts";
 import { createFollower, type Follower } from "./follower.ts";
@@ -17,17 +17,17 @@ export class ChangeFeed extends DurableObject<PosternEnv> implements Feed {
 	constructor(context: DurableObjectState, env: PosternEnv) {
 		super(context, env);
 		const { storage } = context;
-		const config = readConfig(env);
+		const settings = parseFeedSettings(env);
 		const fetch = (request: Request) =>
 			(env.ORIGIN ?? globalThis).fetch(request);
 		const origin: Pipeline = createOrigin(
-			config,
-			createSign(config, Date.now),
+			settings.origin,
+			createSign(settings.origin, Date.now),
 			fetch,
 			"",
 		);
 		this.#follower = createFollower({
-			tracking: createTracking(origin, config.schemas),
+			tracking: createTracking(origin, settings.schemas),
 			store: createFeedStore(storage),
 			now: Date.now,
 			sleep: (ms) => scheduler.wait(ms),

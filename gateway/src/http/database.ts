@@ -1,16 +1,18 @@
-// A postgrest-js client whose fetch is the pipeline: how the gateway's own routes speak to the database.
+// A postgrest-js client whose fetch is the pipeline: how routes ask the database.
 import { PostgrestClient } from "@supabase/postgrest-js";
 import type { Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import { asksForToken } from "./anonymous-401.ts";
+import { Refusal } from "./refusals.ts";
 
 interface DatabaseOptions {
-	/** The schema that is asked, where it is not PostgREST's first. */
+	/** The schema to ask; without it, PostgREST's first. */
 	schema?: string;
 	/** Ends the requests when the caller goes away. */
 	signal?: AbortSignal;
 }
 
-/** Ask it with `throwOnError()`: refusals of the pipeline are thrown as they are, PostgREST's as PostgrestError. */
+/** Ask it with `throwOnError()`: it throws refusals of the pipeline as they are, and PostgREST's errors as PostgrestError. */
 export function openDatabase(
 	pipeline: Pipeline,
 	identity: Identity,
@@ -20,7 +22,9 @@ export function openDatabase(
 		...(schema === undefined ? {} : { schema }),
 		fetch: async (input, init) => {
 			const request = new Request(input, signal ? { ...init, signal } : init);
-			return pipeline(request, identity);
+			const response = await pipeline(request, identity);
+			if (asksForToken(response)) throw new Refusal("unauthenticated");
+			return response;
 		},
 		retry: false,
 		// The type of an untyped client names the schema public; which one is asked is told at run time.

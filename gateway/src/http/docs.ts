@@ -1,10 +1,10 @@
-// Interactive documentation at /docs: Swagger UI over /openapi.json, from the Worker's static assets. Serves nothing else
-// of them, and knows no other host: neither a script nor a style of the page comes from elsewhere.
+// Interactive documentation at /docs: Swagger UI over /openapi.json, from the Worker's static assets. Serves no other asset, and
+// the page loads nothing from another host.
 import { Hono } from "hono";
 import type { Fetch } from "../origin/origin.ts";
 import { Refusal } from "./refusals.ts";
 
-/** The page runs its own files alone, speaks with this gateway alone, and is in nobody's frame. */
+/** The page runs its own files only, requests this gateway only, and may not be framed. */
 const HEADERS = {
 	"Content-Security-Policy": [
 		"default-src 'none'",
@@ -22,7 +22,7 @@ const HEADERS = {
 
 const PAGE = "/docs/index.html";
 
-/** The routes below `/docs`; their files have the same paths below worker/assets. */
+/** The routes below `/docs`; their files have the same paths among the assets. */
 export function docs(assets: Fetch) {
 	const app = new Hono();
 	app.get("/", ({ req }) => serve(new URL(PAGE, req.url), req.raw));

@@ -20,7 +20,7 @@ export function text(max: number) {
 		.openapi({ maxLength: max });
 }
 
-/** An e-mail address, of as many characters as the database takes. */
+/** An e-mail address of at most as many characters as the database takes. */
 export function emailAddress() {
 	return text(300)
 		.pipe(z.email("is not an e-mail address"))

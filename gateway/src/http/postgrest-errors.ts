@@ -1,12 +1,13 @@
-// What PostgREST refuses a resource route, in the gateway's words. `/rest/v1` never comes here: its errors pass as they are.
+// Translates PostgREST's errors into refusals, for an application's routes. `/rest/v1` passes its errors on unchanged.
 import { PostgrestError } from "@supabase/postgrest-js";
-import type { Identity } from "../identity/identity.ts";
 import { defineRefusals } from "./define-refusals.ts";
 import { Refusal, type RefusalCode, type RefusalTable } from "./refusals.ts";
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */
 const BY_CODE: Record<string, RefusalCode> = {
 	PGRST116: "not_found",
+	// An anonymous caller never gets this far: database.ts.
+	"42501": "denied",
 	PGRST000: "origin_unreachable",
 	PGRST001: "origin_unreachable",
 	PGRST002: "origin_unreachable",
@@ -29,32 +30,18 @@ const BY_CLASS: Record<string, RefusalCode> = {
 export interface ErrorOptions {
 	/** The application's own refusals. */
 	refusals: RefusalTable;
-	/** Codes by the constraint, or the column that may not be null, that a change would break. The others speak of the body. */
+	/** Codes by the name of a constraint, or of a column that may not be null. Any other broken constraint is `body_invalid`. */
 	constraints: Readonly<Record<string, string>>;
-	anonRole: string;
 }
 
-/** Builds the function that takes what was thrown while a request was served to the refusal that its client gets. */
-export function createToRefusal({
-	refusals,
-	constraints,
-	anonRole,
-}: ErrorOptions) {
+/** Builds the function that turns an error, thrown while a request was served, into the refusal that the client gets. */
+export function createToRefusal({ refusals, constraints }: ErrorOptions) {
 	const { Refusal: OwnRefusal } = defineRefusals(refusals);
 
-	return function toRefusal(
-		error: unknown,
-		identity: Identity | undefined,
-	): Refusal {
+	return function toRefusal(error: unknown): Refusal {
 		if (error instanceof Refusal) return error;
 		if (!(error instanceof PostgrestError))
 			return new Refusal("internal_error", { cause: error });
-		if (error.code === "42501") {
-			const isAnonymous = identity === undefined || identity.role === anonRole;
-			return new Refusal(isAnonymous ? "unauthenticated" : "denied", {
-				cause: error,
-			});
-		}
 		const constraint = broken(error.message);
 		// JSON that is not PostgREST's may have no code, or a number.
 		const sqlState = String(error.code ?? "");
@@ -78,13 +65,13 @@ function broken(message: string): string {
 	return name?.[1] ?? "";
 }
 
-/** Constraints are named as the facts that they keep: `serial_number_is_unique`, `title_has_1_to_200_characters`. */
+/** Constraints are named as facts: `name_is_unique` becomes `name`, `title_has_1_to_200_characters` the same in words. */
 function describe(
 	code: string,
 	constraint: string,
 	{ message }: PostgrestError,
 ): { details?: string } {
-	// Postgres itself names the column only to who may read the whole table (row level security).
+	// PostgreSQL names the column only to callers who may read the whole table.
 	const unique = /^(.+)_is_unique$/.exec(constraint)?.[1];
 	if (code === "not_unique" && unique !== undefined) {
 		return { details: toCamelCase(unique) };

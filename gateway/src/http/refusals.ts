@@ -1,5 +1,5 @@
-// Every answer that Postern itself refuses with: one table of code, status and public text.
-// Never tells a client why in more detail than it needs; the reason goes to the log through `cause`.
+// Every refusal of Postern's: one table of code, status and public text. A client learns what it has to change and no more; the
+// reason goes to the log through `cause`.
 
 const REFUSALS = {
 	token_malformed: {
@@ -91,7 +91,7 @@ const REFUSALS = {
 		status: 504,
 		message: "There is no fresh answer to give without asking the database",
 	},
-	// Nobody reads this answer; the status keeps the log honest.
+	// No client reads this answer. The status is for the log.
 	client_closed: { status: 499, message: "The client went away" },
 	gateway_misconfigured: {
 		status: 500,
@@ -116,7 +116,7 @@ export type RefusalTable = Readonly<Record<string, RefusalEntry>>;
 export const REFUSAL_CODES = Object.keys(REFUSALS) as RefusalCode[];
 
 export interface RefusalOptions extends ErrorOptions {
-	/** What the caller has to mend, such as the names of the fields. Public. */
+	/** What the caller has to change, such as the names of fields. Public. */
 	details?: string;
 	/** Response headers that belong to the refusal, such as `Allow`. */
 	headers?: Record<string, string>;
@@ -157,7 +157,7 @@ export function refusalResponse(refusal: Refusal): Response {
 		{ code, message, details: null, hint: null },
 		{
 			status,
-			// Some of them a cache might keep without being told to (RFC 9111, section 4.2.2).
+			// Without it a cache may store some statuses, such as 404 (RFC 9111, section 4.2.2).
 			headers: {
 				"Cache-Control": "no-store",
 				...headersOf(status),

@@ -15,7 +15,7 @@ export const SECURITY_SCHEMES = {
 		in: "header",
 		name: "apikey",
 		description:
-			"A secret API key stands for its role; a publishable one stands for nobody, and may come with a bearer token.",
+			"A secret API key gives its role. A publishable key gives none, and may come with a bearer token.",
 	},
 } as const;
 
@@ -25,11 +25,11 @@ type Security = Partial<Record<keyof typeof SECURITY_SCHEMES, string[]>>[];
 export const callers = {
 	/** With or without credentials: the database decides what they see. */
 	anyone: [{}, { bearer: [] }, { apiKey: [] }],
-	/** Whoever may write. */
+	/** Callers who may write. */
 	writers: [{ bearer: [] }, { apiKey: [] }],
 	/** A person who has signed in. */
 	users: [{ bearer: [] }],
-	/** Who has no credentials yet. */
+	/** Callers who have no credentials yet. */
 	newcomers: [],
 } satisfies Record<string, Security>;
 
@@ -56,7 +56,7 @@ export function created<Schema extends z.ZodType>(schema: Schema) {
 	return {
 		...answer("Created", schema),
 		headers: z.object({
-			Location: z.string().openapi({ description: "Where it is found" }),
+			Location: z.string().openapi({ description: "Its address" }),
 		}),
 	};
 }
@@ -68,7 +68,7 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
 	} as const;
 }
 
-/** What any route refuses, whatever is asked. */
+/** What every route refuses. */
 const COMMON: readonly RefusalCode[] = [
 	"token_malformed",
 	"token_rejected",
@@ -90,13 +90,13 @@ export const OF_BODIES = [
 	"media_type_unsupported",
 ] as const satisfies RefusalCode[];
 
-/** What a route refuses that not everybody may call. */
+/** What a route refuses that some callers may not use. */
 export const OF_CALLERS = [
 	"unauthenticated",
 	"denied",
 ] as const satisfies RefusalCode[];
 
-/** What a route refuses about one thing, by its id. */
+/** What a route refuses whose path has an id. */
 export const OF_IDS = [
 	"parameter_invalid",
 	"not_found",

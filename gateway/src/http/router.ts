@@ -61,7 +61,7 @@ export function createRouter<Database = any>(): OpenAPIHono<
 	});
 }
 
-/** The body, behind `jsonBody`, for routes that are not described in OpenAPI. */
+/** Parses the body, after `jsonBody`, for routes that are not described in OpenAPI. */
 export async function parse<Schema extends z.ZodType>(
 	schema: Schema,
 	context: Context,
@@ -73,7 +73,7 @@ export async function parse<Schema extends z.ZodType>(
 	});
 }
 
-/** `weightLbs has to be above 0; title is missing`: one fault a field, the first. The body as a whole is "it". */
+/** `weightLbs has to be above 0; title is missing`: the first fault of each field. The body as a whole is "it". */
 function describe(issues: z.core.$ZodIssue[]): string {
 	const faults = new Map<string, string>();
 	for (const { path, message } of issues) {
@@ -83,10 +83,10 @@ function describe(issues: z.core.$ZodIssue[]): string {
 	return [...faults.values()].join("; ");
 }
 
-/** The media type and its parameters, no wider than what the validation behind it takes. */
+/** The media type and its parameters: no more than what Hono's validator takes. */
 const JSON_MEDIA_TYPE = /^application\/json(;\s*[a-z\d-]+=[^;]+)*$/i;
 
-/** Runs before validation: the body has to be JSON of a bounded size. */
+/** Runs before validation: refuses a body that is not JSON, or too large. */
 export const jsonBody: MiddlewareHandler = every(
 	async (context, next) => {
 		const type = context.req.header("content-type") ?? "";
@@ -98,7 +98,7 @@ export const jsonBody: MiddlewareHandler = every(
 		maxSize: MAX_BODY_BYTES,
 		onError: () => {
 			throw new Refusal("body_too_large", {
-				details: `${MAX_BODY_BYTES} bytes are the most`,
+				details: `the limit is ${MAX_BODY_BYTES} bytes`,
 			});
 		},
 	}),

@@ -1,6 +1,6 @@
-// Which headers pass between a client and PostgREST. What is not named here passes, both ways.
+// Which headers pass between a client and PostgREST. Headers that are not named here pass, both ways.
 
-/** Hop-by-hop fields: RFC 9110, section 7.6.1. They speak of one connection. */
+/** Hop-by-hop fields: RFC 9110, section 7.6.1. They describe one connection. */
 const HOP_BY_HOP = [
 	"connection",
 	"keep-alive",
@@ -14,9 +14,9 @@ const HOP_BY_HOP = [
 ];
 
 /**
- * Fields that a client could use to pose as the gateway, as Cloudflare or as a proxy in between, and its credentials,
- * which are the gateway's business alone. A function in the database reads `request.headers`: it must be able to trust these.
- * Between the Worker and PostgREST, Cloudflare adds its own (docs/transparency.md).
+ * Fields with which a client could pose as the gateway, as Cloudflare or as a proxy, and the client's credentials, which only the
+ * gateway reads. A function in the database reads `request.headers` and has to trust these. Between the Worker and PostgREST,
+ * Cloudflare adds its own (docs/transparency.md).
  */
 const NOT_FROM_CLIENTS = new Set([
 	"host",
@@ -31,18 +31,18 @@ const NOT_FROM_CLIENTS = new Set([
 const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
 
 /**
- * Cookies that are credentials of the gateway's own. They do not come back, either: Access answers the gateway's service
- * token with a CF_Authorization cookie, which would let its holder past Access.
+ * Cookies that are the gateway's credentials. Clients do not get them from the origin, either: Access answers the gateway's
+ * service token with a CF_Authorization cookie, which lets its holder through Access.
  */
 const OWN_COOKIES = /^(cf_|__cf|postern)/i;
 
-/** CORS is the gateway's: PostgREST's default lets every origin in, with credentials. */
+/** The gateway answers for CORS: PostgREST's default allows every origin, with credentials. */
 const NOT_FROM_ORIGIN_PREFIXES = ["access-control-"];
 
 /**
- * Takes away what speaks of one connection: hop-by-hop fields, and those that Connection names (RFC 9110, section 7.6.1).
- * For a client's this comes before anything else looks at them: else an answer to a question without them would be kept as one to a
- * question with them.
+ * Removes the fields of one connection: hop-by-hop fields, and those that Connection names (RFC 9110, section 7.6.1).
+ * A client's headers pass through here before the planner reads them: the key of an answer may not hold a header that the origin
+ * never got.
  */
 export function removeHopByHop(headers: Headers): void {
 	const named = (headers.get("connection") ?? "")
@@ -53,7 +53,7 @@ export function removeHopByHop(headers: Headers): void {
 	}
 }
 
-/** The client's headers, less what must not reach the origin. */
+/** The client's headers without those that must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
 	const headers = copyExcept(
 		from,
@@ -67,7 +67,7 @@ export function toOriginHeaders(from: Headers): Headers {
 	return headers;
 }
 
-/** The origin's headers, less what is not for the client. */
+/** The origin's headers without those that are not for clients. */
 export function toClientHeaders(from: Headers): Headers {
 	const headers = copyExcept(from, (name) =>
 		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),

@@ -1,9 +1,9 @@
-// Takes a PostgREST request to the origin and its answer back, both streamed.
-// Never forwards the caller's token, never follows a redirect, never repeats a request.
+// Takes a PostgREST request to the origin and its answer back, both streamed. Never forwards the caller's token, never follows
+// a redirect, never repeats a request.
 
 import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
-import type { Config } from "../settings/settings.ts";
+import type { OriginSettings } from "../settings/feed-settings.ts";
 import { toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import type { Sign } from "./sign.ts";
@@ -13,7 +13,7 @@ export type Fetch = (request: Request) => Promise<Response>;
 
 /** @param mount the path under which clients see PostgREST's root, without a trailing slash */
 export function createOrigin(
-	config: Config,
+	settings: OriginSettings,
 	sign: Sign,
 	fetch: Fetch,
 	mount: string,
@@ -21,16 +21,10 @@ export function createOrigin(
 	return async function origin(request, identity) {
 		const headers = toOriginHeaders(request.headers);
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
-		setAccess(headers, config.origin.access);
-		const url = originUrl(request.url, config.origin.url);
+		setAccess(headers, settings.access);
+		const url = originUrl(request.url, settings.url);
 		const response = await send(request, url, headers);
-		const answer = fromOrigin(
-			await requirePostgrest(response, request.method),
-			mount,
-		);
-		return identity.role === config.anonRole
-			? asUnauthenticated(answer, request.method)
-			: answer;
+		return fromOrigin(await requirePostgrest(response, request.method), mount);
 	};
 
 	async function send(
@@ -38,14 +32,14 @@ export function createOrigin(
 		url: URL,
 		headers: Headers,
 	): Promise<Response> {
-		// The deadline is for the head of the answer, from when the origin has the whole request: bodies may stream for as
-		// long as they take, both ways.
+		// The deadline is for the head of the answer, and begins when the origin has the whole request. Bodies may stream for any
+		// time, both ways.
 		const deadline = new AbortController();
 		let timer: number | null = null;
 		let isOver = false;
 		const body = passing(request, () => {
 			if (isOver) return;
-			timer = setTimeout(() => deadline.abort(), config.origin.timeoutMs);
+			timer = setTimeout(() => deadline.abort(), settings.timeoutMs);
 		});
 		const { method } = request;
 		const signal = AbortSignal.any([request.signal, deadline.signal]);
@@ -65,12 +59,12 @@ export function createOrigin(
 	}
 }
 
-/** The request's body, of the same length if that is known, and a call when the last of it has been taken. */
+/** The request's body, with its length where that is known. Calls `onSent` when the origin has taken all of it. */
 function passing(
 	{ method, body, headers }: Request,
 	onSent: () => void,
 ): ReadableStream | null {
-	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime takes an announced length of 0 for one.
+	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
 	if (body === null || method === "GET" || method === "HEAD") {
 		onSent();
 		return null;
@@ -80,13 +74,13 @@ function passing(
 		length === null
 			? new IdentityTransformStream()
 			: new FixedLengthStream(Number(length));
-	// Where it fails, the request does, too, and says why.
+	// A failure here fails the request itself, which reports it.
 	body.pipeTo(writable).then(onSent, () => {});
 	return readable;
 }
 
 /**
- * Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path looks like.
+ * Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path holds.
  * cloudflared refuses a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
  * so that `%2F` in it becomes `/`. Both are settled here, so that the tunnel changes nothing.
  */
@@ -103,16 +97,16 @@ function originUrl(requestUrl: string, base: URL): URL {
 	return url;
 }
 
-function setAccess(headers: Headers, access: Config["origin"]["access"]) {
+function setAccess(headers: Headers, access: OriginSettings["access"]) {
 	if (access === undefined) return;
 	headers.set("cf-access-client-id", access.clientId);
 	headers.set("cf-access-client-secret", access.clientSecret);
 }
 
-/** The origin's answer as the client may see it. The reason phrase stays: clients read it as `statusText`. */
+/** The origin's answer as the client may see it. Keeps the reason phrase, which clients read as `statusText`. */
 function fromOrigin(response: Response, mount: string): Response {
 	const headers = toClientHeaders(response.headers);
-	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). Other addresses are the database's own words.
+	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). The database may set any other address.
 	for (const name of ["location", "content-location"]) {
 		const path = headers.get(name);
 		if (path?.startsWith("/") && !path.startsWith("//"))
@@ -120,42 +114,4 @@ function fromOrigin(response: Response, mount: string): Response {
 	}
 	const { status, statusText } = response;
 	return new Response(response.body, { status, statusText, headers });
-}
-
-/**
- * PostgREST answers 401 to its anonymous role where it answers 403 to others (SQLSTATE 42501). The origin has no anonymous
- * role, because it takes nothing but signed tokens, so that distinction is made here.
- */
-async function asUnauthenticated(
-	response: Response,
-	method: string,
-): Promise<Response> {
-	if (response.status !== 403) return response;
-	// As bytes: what is not PostgREST's error, whatever it is, passes as it is.
-	const body = await response.arrayBuffer();
-	const code =
-		method === "HEAD" ? codeInHead(response.headers) : codeInBody(body);
-	if (code !== "42501") return new Response(body, response);
-	const headers = new Headers(response.headers);
-	headers.set("WWW-Authenticate", "Bearer");
-	return new Response(body, {
-		status: 401,
-		statusText: "Unauthorized",
-		headers,
-	});
-}
-
-/** The error's code from `Proxy-Status` (PostgREST 13). Without it (12) a 403 is taken for what it nearly always is. */
-function codeInHead(headers: Headers): string | undefined {
-	const status = headers.get("proxy-status") ?? "error=42501";
-	return /\berror=(\w+)/.exec(status)?.[1];
-}
-
-/** `code` of PostgREST's error body, where the body is one. */
-function codeInBody(body: ArrayBuffer): unknown {
-	try {
-		return JSON.parse(new TextDecoder().decode(body))?.code;
-	} catch {
-		return undefined;
-	}
 }

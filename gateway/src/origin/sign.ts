@@ -1,14 +1,14 @@
-// Signs the token that PostgREST accepts: short-lived, ES256, for one audience. Nothing else may sign for it.
+// Signs the origin token: short-lived, ES256, for one audience. PostgREST accepts no other.
 import { importJWK, SignJWT } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Config } from "../settings/settings.ts";
+import type { OriginSettings } from "../settings/feed-settings.ts";
 
-/** A token is good for this long, and handed out again for the first part of it, so that PostgREST's own cache of verified tokens helps. */
+/** A token lives this long and is reused for the first part of it, so that PostgREST's cache of verified tokens helps. */
 const LIFETIME_SECONDS = 300;
 const REUSE_SECONDS = 240;
 
-/** Bound on the identities remembered by one isolate. */
+/** How many identities one isolate remembers tokens for. */
 const MAX_REMEMBERED = 1_000;
 
 const AUDIENCE = "postgrest";
@@ -16,12 +16,14 @@ const AUDIENCE = "postgrest";
 export type Sign = (identity: Identity) => Promise<string>;
 
 /**
- * Builds the signer of origin tokens.
- * The token's claims are the identity's own with `role`, `aud`, `iat` and `exp` set (RFC 7519); the caller's token is never in it.
+ * Builds the signer of origin tokens. Their claims are the identity's with `role`, `aud`, `iat` and `exp` set (RFC 7519); the
+ * caller's token is never in them.
  * @param now the clock, in milliseconds since the epoch
  */
-export function createSign(config: Config, now: () => number): Sign {
-	const { signingKey } = config.origin;
+export function createSign(
+	{ signingKey }: OriginSettings,
+	now: () => number,
+): Sign {
 	const remembered = new BoundedMap<{ token: string; reuseUntil: number }>(
 		MAX_REMEMBERED,
 	);

@@ -1,24 +1,7 @@
-// The ISSUERS variable: who else, beside Postern itself, may say who a caller is. Never repeats a secret in an error.
+// The ISSUERS variable: the issuers of callers' tokens besides Postern itself. Never repeats a secret in an error.
 import { z } from "zod";
 import type { Issuer } from "../identity/verify-token.ts";
-
-/** Roles that no credential of a caller may name: they are the database's own. */
-export const RESERVED_ROLES = ["authenticator", "postern", "postgres"];
-
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-/** Whether plain http to this URL stays on this machine. */
-export function isEncryptedOrLocal({ protocol, hostname }: URL): boolean {
-	return protocol === "https:" || LOOPBACK.has(hostname);
-}
-
-export const word = z.string("is not text").min(1, "is empty");
-
-/** A role that a caller may have. */
-export const callersRole = word.refine(
-	(role) => !RESERVED_ROLES.includes(role),
-	`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
-);
+import { callersRole, encryptedUrl, word } from "./variables.ts";
 
 /** JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by the kind of their key. None that is not here is ever accepted. */
 const PUBLIC_KEY_ALGORITHMS = [
@@ -51,11 +34,6 @@ const publicKeys = z.object(
 	"is not a key set",
 );
 
-const keysUrl = z
-	.url({ protocol: /^https?$/, error: "is not an http(s) URL" })
-	.transform((text) => new URL(text))
-	.refine(isEncryptedOrLocal, "is plain http to another machine");
-
 const entry = z
 	.strictObject(
 		{
@@ -64,7 +42,7 @@ const entry = z
 				[word.transform((one) => [one]), list(word)],
 				"is neither a text nor a list of texts",
 			),
-			jwksUrl: keysUrl.optional(),
+			jwksUrl: encryptedUrl.optional(),
 			jwks: publicKeys.optional(),
 			secret: z
 				.string("is not text")
@@ -100,7 +78,7 @@ const entry = z
 			fields.algorithms ??
 			(secret === undefined ? ["ES256", "RS256"] : ["HS256"]);
 		if (!algorithms.every((algorithm) => possible.includes(algorithm))) {
-			// One list for both kinds of key is how a public key comes to be taken for a secret.
+			// With one list for both kinds of key, a public key could be taken for a secret.
 			context.addIssue("has an algorithm that is not for its kind of key");
 			return z.NEVER;
 		}

@@ -5,7 +5,7 @@ import { type Accounts, createAccounts } from "../../src/accounts/accounts.ts";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createOrigin } from "../../src/origin/origin.ts";
 import { createSign } from "../../src/origin/sign.ts";
-import { readConfig } from "../../src/settings/settings.ts";
+import { parseConfig } from "../../src/settings/settings.ts";
 import {
 	answering,
 	REFRESH_TOKEN,
@@ -30,9 +30,9 @@ const PASSWORD = "correct horse";
 /** The client of a database that answers like this. */
 function start(answer: Answer) {
 	const origin = recordingOrigin(answer);
-	const config = readConfig(ENV);
-	const sign = createSign(config, () => NOW);
-	const pipeline = createOrigin(config, sign, origin.fetch, "/rest/v1");
+	const config = parseConfig(ENV);
+	const sign = createSign(config.origin, () => NOW);
+	const pipeline = createOrigin(config.origin, sign, origin.fetch, "/rest/v1");
 	return { accounts: createAccounts(pipeline, BCRYPT_COST), origin };
 }
 

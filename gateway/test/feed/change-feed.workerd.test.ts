@@ -99,6 +99,19 @@ function alarmOf(stub: (typeof stubs)[number]): Promise<number | null> {
 	);
 }
 
+it("follows the database where variables are wrong that it does not need", async () => {
+	const wrong = { ISSUERS: "?", TOKEN_JWKS: "?", CORS_ORIGINS: "?" };
+	Object.assign(env, wrong);
+	try {
+		expect((await newFeed().sync()).state).toBe("following");
+	} finally {
+		Object.assign(env, ENV);
+		for (const name of ["ISSUERS", "CORS_ORIGINS"]) {
+			delete (env as unknown as Record<string, unknown>)[name];
+		}
+	}
+});
+
 it("follows the database", async () => {
 	const { sync } = newFeed();
 	const first = await sync();

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createTracking } from "../../src/feed/tracking.ts";
 import { createOrigin } from "../../src/origin/origin.ts";
 import { createSign } from "../../src/origin/sign.ts";
-import { readConfig } from "../../src/settings/settings.ts";
+import { parseConfig } from "../../src/settings/settings.ts";
 import { ENV } from "../support/gateway.ts";
 import {
 	type Answer,
@@ -20,9 +20,9 @@ const CATALOG = { contract: 1, version: "7", relations: [] };
 
 function startTracking(answer: Answer) {
 	const origin = recordingOrigin(answer);
-	const config = readConfig(ENV);
-	const sign = createSign(config, () => NOW);
-	const pipeline = createOrigin(config, sign, origin.fetch, "");
+	const config = parseConfig(ENV);
+	const sign = createSign(config.origin, () => NOW);
+	const pipeline = createOrigin(config.origin, sign, origin.fetch, "");
 	return { origin, tracking: createTracking(pipeline, ["api", "shop"]) };
 }
 

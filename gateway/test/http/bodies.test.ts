@@ -167,7 +167,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		{
 			status: 413,
 			code: "body_too_large",
-			message: "The request body is too large: 65536 bytes are the most",
+			message: "The request body is too large: the limit is 65536 bytes",
 		},
 		[],
 	];

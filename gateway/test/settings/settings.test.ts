@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, readConfig } from "../../src/settings/settings.ts";
+import { parseFeedSettings } from "../../src/settings/feed-settings.ts";
+import { ConfigError } from "../../src/settings/parse-variables.ts";
+import { parseConfig } from "../../src/settings/settings.ts";
 import { ENV } from "../support/gateway.ts";
 import { ISSUER_KEY, ORIGIN_KEY } from "../support/tokens.ts";
 
-/** What readConfig says of ENV with these variables beside or instead of its own. */
+/** What parseConfig says of ENV with these variables beside or instead of its own. */
 function faultsOf(changes: Record<string, unknown>): Record<string, string> {
 	try {
-		readConfig({ ...ENV, ...changes });
+		parseConfig({ ...ENV, ...changes });
 	} catch (error) {
 		if (error instanceof ConfigError) return error.variables;
 		throw error;
@@ -30,7 +32,7 @@ describe("the least environment", () => {
 	});
 
 	it("gets the documented defaults", () => {
-		const { origin, tokens, issuers, ...others } = readConfig(ENV);
+		const { origin, tokens, issuers, ...others } = parseConfig(ENV);
 		const { url: _, signingKey: __, ...originDefaults } = origin;
 		const { jwks: ___, ...tokenDefaults } = tokens;
 		expect({
@@ -62,7 +64,7 @@ describe("the least environment", () => {
 	});
 
 	it("keeps the keys as they are given", () => {
-		const { origin, tokens } = readConfig(ENV);
+		const { origin, tokens } = parseConfig(ENV);
 		expect([origin.signingKey, tokens.jwks]).toEqual([
 			ORIGIN_KEY.privateJwk,
 			{ keys: [ISSUER_KEY.publicJwk] },
@@ -70,7 +72,7 @@ describe("the least environment", () => {
 	});
 
 	it("becomes a frozen configuration", () => {
-		expect(Object.isFrozen(readConfig(ENV))).toBe(true);
+		expect(Object.isFrozen(parseConfig(ENV))).toBe(true);
 	});
 
 	it("ignores variables that are not the gateway's", () => {
@@ -84,13 +86,13 @@ describe("a variable that is set", () => {
 		["ORIGIN_TIMEOUT_MS", 250, 250],
 		["ORIGIN_TIMEOUT_MS", "600000", 600_000],
 	])("%s: %j is %j milliseconds", (name, given, expected) => {
-		expect(readConfig({ ...ENV, [name]: given }).origin.timeoutMs).toBe(
+		expect(parseConfig({ ...ENV, [name]: given }).origin.timeoutMs).toBe(
 			expected,
 		);
 	});
 
 	it("takes TOKEN_ISSUER and TOKEN_AUDIENCE", () => {
-		const { tokens } = readConfig({
+		const { tokens } = parseConfig({
 			...ENV,
 			TOKEN_ISSUER: "https://issuer.example",
 			TOKEN_AUDIENCE: "inventory",
@@ -102,28 +104,28 @@ describe("a variable that is set", () => {
 	});
 
 	it("takes the words of TOKEN_ROLES without the space around them", () => {
-		const { tokens } = readConfig({ ...ENV, TOKEN_ROLES: "clerk , manager" });
+		const { tokens } = parseConfig({ ...ENV, TOKEN_ROLES: "clerk , manager" });
 		expect(tokens.roles).toEqual(["clerk", "manager"]);
 	});
 
 	it("takes ANON_ROLE", () => {
-		expect(readConfig({ ...ENV, ANON_ROLE: "visitor" }).anonRole).toBe(
+		expect(parseConfig({ ...ENV, ANON_ROLE: "visitor" }).anonRole).toBe(
 			"visitor",
 		);
 	});
 
 	it("takes the pairs of PROFILE_ALIASES", () => {
 		const PROFILE_ALIASES = "public=api, private=inner";
-		expect([...readConfig({ ...ENV, PROFILE_ALIASES }).profileAliases]).toEqual(
-			[
-				["public", "api"],
-				["private", "inner"],
-			],
-		);
+		expect([
+			...parseConfig({ ...ENV, PROFILE_ALIASES }).profileAliases,
+		]).toEqual([
+			["public", "api"],
+			["private", "inner"],
+		]);
 	});
 
 	it("takes the schemas of DB_SCHEMAS in their order", () => {
-		expect(readConfig({ ...ENV, DB_SCHEMAS: "v2, api,v1" }).schemas).toEqual([
+		expect(parseConfig({ ...ENV, DB_SCHEMAS: "v2, api,v1" }).schemas).toEqual([
 			"v2",
 			"api",
 			"v1",
@@ -138,7 +140,7 @@ describe("a variable that is set", () => {
 	])(
 		"takes MAX_STALENESS_SECONDS: %j is %i milliseconds",
 		(given, expected) => {
-			const { maxStalenessMs } = readConfig({
+			const { maxStalenessMs } = parseConfig({
 				...ENV,
 				MAX_STALENESS_SECONDS: given,
 			});
@@ -150,7 +152,7 @@ describe("a variable that is set", () => {
 		...["wnam", "enam", "sam", "weur", "eeur", "apac"],
 		...["apac-ne", "apac-se", "oc", "afr", "me"],
 	])("takes FEED_LOCATION: %s", (FEED_LOCATION) => {
-		expect(readConfig({ ...ENV, FEED_LOCATION }).feedLocation).toBe(
+		expect(parseConfig({ ...ENV, FEED_LOCATION }).feedLocation).toBe(
 			FEED_LOCATION,
 		);
 	});
@@ -159,12 +161,12 @@ describe("a variable that is set", () => {
 		["on", true],
 		["off", false],
 	])("takes CAUSAL_COOKIE: %s", (CAUSAL_COOKIE, expected) => {
-		expect(readConfig({ ...ENV, CAUSAL_COOKIE }).causalCookie).toBe(expected);
+		expect(parseConfig({ ...ENV, CAUSAL_COOKIE }).causalCookie).toBe(expected);
 	});
 
 	it("takes the words of EXPLAIN_ROLES", () => {
 		const EXPLAIN_ROLES = "service , auditor";
-		expect(readConfig({ ...ENV, EXPLAIN_ROLES }).explainRoles).toEqual([
+		expect(parseConfig({ ...ENV, EXPLAIN_ROLES }).explainRoles).toEqual([
 			"service",
 			"auditor",
 		]);
@@ -172,14 +174,14 @@ describe("a variable that is set", () => {
 
 	it("takes several CORS_ORIGINS", () => {
 		const CORS_ORIGINS = "https://a.example,http://localhost:5173";
-		expect(readConfig({ ...ENV, CORS_ORIGINS }).corsOrigins).toEqual([
+		expect(parseConfig({ ...ENV, CORS_ORIGINS }).corsOrigins).toEqual([
 			"https://a.example",
 			"http://localhost:5173",
 		]);
 	});
 
 	it("takes both halves of the Access service token", () => {
-		const { origin } = readConfig({
+		const { origin } = parseConfig({
 			...ENV,
 			ORIGIN_ACCESS_CLIENT_ID: "id.access",
 			ORIGIN_ACCESS_CLIENT_SECRET: "secret",
@@ -191,7 +193,7 @@ describe("a variable that is set", () => {
 	});
 
 	it("takes a TOKEN_SIGNING_KEY whose public half is published", () => {
-		const { tokens } = readConfig({ ...ENV, TOKEN_SIGNING_KEY });
+		const { tokens } = parseConfig({ ...ENV, TOKEN_SIGNING_KEY });
 		expect(tokens.signingKey).toEqual(ISSUER_KEY.privateJwk);
 	});
 
@@ -207,7 +209,7 @@ describe("a variable that is set", () => {
 		["86400", 86_400],
 		[120, 120],
 	])("TOKEN_LIFETIME_SECONDS: %j is %j seconds", (given, expected) => {
-		const { tokens } = readConfig({ ...ENV, TOKEN_LIFETIME_SECONDS: given });
+		const { tokens } = parseConfig({ ...ENV, TOKEN_LIFETIME_SECONDS: given });
 		expect(tokens.lifetimeSeconds).toBe(expected);
 	});
 
@@ -216,11 +218,11 @@ describe("a variable that is set", () => {
 		[12, 12],
 		["15", 15],
 	])("BCRYPT_COST: %j is %j", (BCRYPT_COST, expected) => {
-		expect(readConfig({ ...ENV, BCRYPT_COST }).bcryptCost).toBe(expected);
+		expect(parseConfig({ ...ENV, BCRYPT_COST }).bcryptCost).toBe(expected);
 	});
 
 	it("keeps the path of ORIGIN_URL", () => {
-		const { origin } = readConfig({
+		const { origin } = parseConfig({
 			...ENV,
 			ORIGIN_URL: "https://db.example/postgrest",
 		});
@@ -414,7 +416,7 @@ describe("a variable that is wrong", () => {
 		"%s is missing",
 		(name) => {
 			const { [name]: _, ...others } = ENV;
-			expect(() => readConfig(others)).toThrow(`${name} is missing`);
+			expect(() => parseConfig(others)).toThrow(`${name} is missing`);
 		},
 	);
 
@@ -458,7 +460,7 @@ function issuersWith(changes: Record<string, unknown>): string {
 describe("ISSUERS", () => {
 	/** The second issuer: the first is Postern itself. */
 	function read(changes: Record<string, unknown>) {
-		const [, issuer] = readConfig({
+		const [, issuer] = parseConfig({
 			...ENV,
 			ISSUERS: issuersWith(changes),
 		}).issuers;
@@ -540,7 +542,7 @@ describe("ISSUERS", () => {
 
 	it("may have several entries, after Postern itself", () => {
 		const ISSUERS = JSON.stringify([LOGIN, { ...LOGIN, issuer: "second" }]);
-		const { issuers } = readConfig({ ...ENV, ISSUERS });
+		const { issuers } = parseConfig({ ...ENV, ISSUERS });
 		expect(issuers.map(({ issuer }) => issuer)).toEqual([
 			"postern",
 			"https://login.example",
@@ -682,7 +684,7 @@ describe("Cloudflare Access", () => {
 	};
 
 	it("is an issuer of RS256 tokens with the keys of the team", () => {
-		expect(readConfig({ ...ENV, ...TEAM }).access).toEqual({
+		expect(parseConfig({ ...ENV, ...TEAM }).access).toEqual({
 			issuer: "https://team.cloudflareaccess.example",
 			audience: ["4714c1358e65fe4b"],
 			algorithms: ["RS256"],
@@ -698,16 +700,18 @@ describe("Cloudflare Access", () => {
 	});
 
 	it("is no issuer of bearer tokens", () => {
-		expect(readConfig({ ...ENV, ...TEAM }).issuers).toHaveLength(1);
+		expect(parseConfig({ ...ENV, ...TEAM }).issuers).toHaveLength(1);
 	});
 
 	it("gives its callers ACCESS_ROLE", () => {
-		const { access } = readConfig({ ...ENV, ...TEAM, ACCESS_ROLE: "clerk" });
+		const { access } = parseConfig({ ...ENV, ...TEAM, ACCESS_ROLE: "clerk" });
 		expect(access?.role).toEqual({ fixed: "clerk" });
 	});
 
 	it("is not there where only ACCESS_ROLE is", () => {
-		expect(readConfig({ ...ENV, ACCESS_ROLE: "clerk" }).access).toBeUndefined();
+		expect(
+			parseConfig({ ...ENV, ACCESS_ROLE: "clerk" }).access,
+		).toBeUndefined();
 	});
 
 	it.each([
@@ -789,7 +793,7 @@ describe("the error", () => {
 	});
 
 	it("says what is wrong, a line for each variable", () => {
-		expect(() => readConfig({})).toThrow(
+		expect(() => parseConfig({})).toThrow(
 			"The gateway's configuration is wrong:\n  ORIGIN_URL is missing\n  ORIGIN_SIGNING_KEY is missing\n  TOKEN_JWKS is missing",
 		);
 	});
@@ -820,8 +824,44 @@ describe("the error", () => {
 		],
 		["broken JSON", `[{"secret":"${secret}"`],
 	])("never repeats a secret of ISSUERS: %s", (_, ISSUERS) => {
-		expect(() => readConfig({ ...ENV, ISSUERS })).toThrow("ISSUERS");
+		expect(() => parseConfig({ ...ENV, ISSUERS })).toThrow("ISSUERS");
 		expect(JSON.stringify(faultsOf({ ISSUERS }))).not.toContain(secret);
+	});
+});
+
+describe("the feed's settings", () => {
+	const FEED_ENV = {
+		ORIGIN_URL: ENV.ORIGIN_URL,
+		ORIGIN_SIGNING_KEY: ENV.ORIGIN_SIGNING_KEY,
+	};
+
+	it("are those of the Worker with the same variables", () => {
+		const { origin, schemas } = parseConfig(ENV);
+		expect(parseFeedSettings(FEED_ENV)).toEqual({ origin, schemas });
+	});
+
+	it("name their bad variables, and no others", () => {
+		const env = {
+			ORIGIN_URL: "http://10.0.0.1",
+			ORIGIN_ACCESS_CLIENT_ID: "a",
+			DB_SCHEMAS: "api,api",
+			ISSUERS: "?",
+		};
+		expect(() => parseFeedSettings(env)).toThrow(
+			new ConfigError({
+				ORIGIN_URL:
+					"is plain http to another machine; use https or the ORIGIN binding",
+				ORIGIN_SIGNING_KEY: "is missing",
+				DB_SCHEMAS: "names a schema twice",
+				ORIGIN_ACCESS_CLIENT_SECRET:
+					"is missing, while ORIGIN_ACCESS_CLIENT_ID is there",
+			}),
+		);
+	});
+
+	it("let ORIGIN_URL name any machine where there is the ORIGIN binding", () => {
+		const env = { ...FEED_ENV, ORIGIN_URL: "http://10.0.0.1", ORIGIN: {} };
+		expect(parseFeedSettings(env).origin.url.host).toBe("10.0.0.1");
 	});
 });
 

@@ -3,7 +3,7 @@ import { constraints, ownRefusals } from "../../../worker/src/refusals.ts";
 import { products } from "../../../worker/src/routes/products.ts";
 import { rescues, sharedData } from "../../../worker/src/routes/rescues.ts";
 import { users } from "../../../worker/src/routes/users.ts";
-import type { Application } from "../../src/gateway.ts";
+import type { Application } from "../../src/http/application.ts";
 
 export const application: Application = {
 	routes: {

@@ -1,9 +1,10 @@
 // A gateway over a recording origin, and how a test asks it something.
 
-import { type CacheBindings, createGateway } from "../../src/gateway.ts";
+import type { CacheBindings } from "../../src/cache/read-cache.ts";
+import { createGateway } from "../../src/gateway.ts";
 import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
-import { readConfig } from "../../src/settings/settings.ts";
+import { parseConfig } from "../../src/settings/settings.ts";
 import { application } from "./application.ts";
 import { type Answer, asPostgrest, recordingOrigin } from "./origin.ts";
 import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
@@ -54,7 +55,7 @@ export function startGateway({
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
 	const app = createGateway({
-		config: readConfig({ ...ENV, ...env }),
+		config: parseConfig({ ...ENV, ...env }),
 		application,
 		now,
 		fetch: asPostgrest(fetch ?? origin.fetch),

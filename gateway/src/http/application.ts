@@ -1,0 +1,42 @@
+// What an application adds to the gateway, and how its routers are mounted.
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { CallerAccounts } from "../accounts/caller-accounts.ts";
+import { openDatabase } from "./database.ts";
+import type { OpenApiOptions } from "./openapi.ts";
+import type { RefusalTable } from "./refusals.ts";
+import type { GatewayEnv, Router } from "./router.ts";
+
+/** What an application adds to the gateway. */
+export interface Application {
+	/** Its routers (`createRouter`), by the path that each is mounted at. */
+	routes: Routes;
+	/** Its own refusals, by code: the table that `defineRefusals` was given. */
+	refusals: RefusalTable;
+	/** The refusal of a change that would break a constraint, or leave a column null, by the name of that. */
+	constraints: Readonly<Record<string, string>>;
+	/** Its words in the document at /openapi.json. */
+	openapi: OpenApiOptions;
+}
+
+export type Routes = Readonly<Record<string, Router>>;
+
+/** Mounts each router at its path, and gives its routes what they find in `context.var`. */
+export function mountRoutes(
+	app: OpenAPIHono<GatewayEnv>,
+	routes: Routes,
+	accountsOf: (
+		request: Request,
+		found: GatewayEnv["Variables"],
+	) => CallerAccounts,
+): void {
+	for (const [path, router] of Object.entries(routes)) {
+		app.use(`${path}/*`, async ({ req, set, var: found }, next) => {
+			const { identity, pipeline } = found;
+			const { signal } = req.raw;
+			set("database", openDatabase(pipeline, identity, { signal }));
+			set("accounts", accountsOf(req.raw, found));
+			await next();
+		});
+		app.route(path, router);
+	}
+}

@@ -1,0 +1,43 @@
+// Cross-origin requests (the Fetch standard's CORS protocol): with a token in a header, never with cookies.
+import type { MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+
+/** Response headers that a browser's script may read: those of PostgREST, of GoTrue and of the cache. */
+const EXPOSED_HEADERS = [
+	"Age",
+	"Cache-Status",
+	"Content-Encoding",
+	"Content-Location",
+	"Content-Profile",
+	"Content-Range",
+	"Date",
+	"ETag",
+	"Location",
+	"Postern-Explain",
+	"Postern-Token",
+	"Preference-Applied",
+	"Proxy-Status",
+	"Range-Unit",
+	"Retry-After",
+	"Server",
+	"Server-Timing",
+	"WWW-Authenticate",
+	"X-Supabase-Api-Version",
+];
+
+/** @param origins that browsers may call from; `*` is any */
+export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
+	const answerCors = cors({
+		origin: origins.includes("*") ? "*" : [...origins],
+		exposeHeaders: EXPOSED_HEADERS,
+		maxAge: 86_400,
+	});
+	return (context, next) => {
+		// An OPTIONS that is no preflight is a question to PostgREST.
+		const isPreflight =
+			context.req.header("access-control-request-method") !== undefined;
+		return context.req.method === "OPTIONS" && !isPreflight
+			? next()
+			: answerCors(context, next);
+	};
+}

@@ -1,0 +1,111 @@
+// What the change feed's object needs of the environment: how the origin is reached, and which schemas callers may see. Reads
+// nothing else, so that a wrong issuer does not stop the feed.
+import type { JWK } from "jose";
+import { z } from "zod";
+import { privateKey } from "./es256-keys.ts";
+import {
+	ConfigError,
+	faultsOfPair,
+	parseVariables,
+} from "./parse-variables.ts";
+import {
+	httpUrl,
+	isEncryptedOrLocal,
+	json,
+	wholeNumber,
+	word,
+	words,
+} from "./variables.ts";
+
+// Over a Workers VPC binding the URL's host and scheme only name the service: cloudflared is at the other end.
+const boundOriginUrl = httpUrl
+	.refine(
+		(url) => url.search === "" && url.hash === "",
+		"has a query or a fragment",
+	)
+	.refine(
+		(url) => url.username === "" && url.password === "",
+		"has credentials in it",
+	);
+const originUrl = boundOriginUrl.refine(
+	isEncryptedOrLocal,
+	"is plain http to another machine; use https or the ORIGIN binding",
+);
+
+export const feedVariables = z.object({
+	ORIGIN_URL: originUrl,
+	ORIGIN_SIGNING_KEY: json(privateKey),
+	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
+	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
+	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
+	DB_SCHEMAS: words
+		.refine(
+			(list) => !list.includes("postern"),
+			"names postern, which is not for callers",
+		)
+		.refine(
+			(list) => new Set(list).size === list.length,
+			"names a schema twice",
+		)
+		.default(["api"]),
+});
+
+/** Both of them, or neither. */
+export const ORIGIN_ACCESS: [string, string] = [
+	"ORIGIN_ACCESS_CLIENT_ID",
+	"ORIGIN_ACCESS_CLIENT_SECRET",
+];
+
+export interface OriginSettings {
+	/** Base URL of PostgREST; its path, if any, comes before PostgREST's own. */
+	url: URL;
+	/** Private ES256 key (RFC 7517) that origin tokens are signed with. */
+	signingKey: JWK & { kid: string };
+	/** Cloudflare Access service token of the tunnel's hostname. */
+	access: { clientId: string; clientSecret: string } | undefined;
+	/** Longest wait for the head of an answer, in milliseconds. */
+	timeoutMs: number;
+}
+
+export interface FeedSettings {
+	origin: OriginSettings;
+	/** The schemas that PostgREST exposes to callers, the one that it takes by default first: its db-schemas without `postern`. */
+	schemas: readonly string[];
+}
+
+/** ORIGIN_URL in this environment: with the ORIGIN binding it may name any host. */
+export function originUrlOf(env: object) {
+	return { ORIGIN_URL: "ORIGIN" in env ? boundOriginUrl : originUrl };
+}
+
+/** @throws {ConfigError} naming every bad variable */
+export function parseFeedSettings(env: object): FeedSettings {
+	const { data, faults } = parseVariables(
+		feedVariables.extend(originUrlOf(env)),
+		env,
+	);
+	Object.assign(faults, faultsOfPair(env, ORIGIN_ACCESS));
+	if (data === undefined || Object.keys(faults).length > 0) {
+		throw new ConfigError(faults);
+	}
+	return toFeedSettings(data);
+}
+
+export function toFeedSettings(
+	variables: z.infer<typeof feedVariables>,
+): FeedSettings {
+	const clientId = variables.ORIGIN_ACCESS_CLIENT_ID;
+	const clientSecret = variables.ORIGIN_ACCESS_CLIENT_SECRET;
+	return {
+		origin: {
+			url: variables.ORIGIN_URL,
+			signingKey: variables.ORIGIN_SIGNING_KEY,
+			access:
+				clientId !== undefined && clientSecret !== undefined
+					? { clientId, clientSecret }
+					: undefined,
+			timeoutMs: variables.ORIGIN_TIMEOUT_MS,
+		},
+		schemas: variables.DB_SCHEMAS,
+	};
+}
