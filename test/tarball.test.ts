@@ -49,11 +49,6 @@ beforeAll(async () => {
 	}
 	await write("wrangler.jsonc", snippet("`wrangler.jsonc`:"));
 	await write("src/index.ts", snippet("`src/index.ts`:"));
-	const secrets = Object.entries(workerVariables(postgrestUrl, credentials));
-	await write(
-		".env",
-		secrets.map(([name, value]) => `${name}='${value}'\n`).join(""),
-	);
 }, 180_000);
 
 afterAll(() => rm(folder, { recursive: true }));
@@ -76,6 +71,8 @@ describe("the tarball", () => {
 			[
 				"LICENSE",
 				"README.md",
+				"dist/cli/postern.js",
+				"dist/cli/reaper.js",
 				"dist/client/causal.d.ts",
 				"dist/client/causal.js",
 				"dist/index.d.ts",
@@ -111,6 +108,15 @@ describe("an empty folder with the package", () => {
 		expect(await askThrough("no-code.jsonc")).toEqual([200, "PostgREST"]);
 	});
 
+	it("has the command", async () => {
+		const help = await execute("npx", ["postern", "--help"], { cwd: folder });
+		const sql = await execute("npx", ["postern", "sql"], { cwd: folder });
+		expect([help.stdout, sql.stdout]).toEqual([
+			expect.stringContaining("Usage: postern"),
+			expect.stringContaining("create schema"),
+		]);
+	});
+
 	it("type-checks every declaration of the package, and a route with a typed database", async () => {
 		await write("src/routes/authors.ts", snippet("`src/routes/authors.ts`:"));
 		await write("src/typed.ts", TYPED);
@@ -135,8 +141,8 @@ async function askThrough(config: string): Promise<[number, string]> {
 	const worker = await startWranglerDev({
 		config: join(folder, config),
 		port: await freePort(),
-		// The others are in .env.
-		variables: { ORIGIN_URL: postgrestUrl },
+		variables: workerVariables(postgrestUrl, credentials),
+		variablesFile: join(folder, "variables.env"),
 		log: () => {},
 	});
 	try {
