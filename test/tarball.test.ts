@@ -49,7 +49,7 @@ beforeAll(async () => {
 	}
 	await write("wrangler.jsonc", snippet("`wrangler.jsonc`:"));
 	await write("src/index.ts", snippet("`src/index.ts`:"));
-}, 180_000);
+}, 300_000);
 
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -79,7 +79,7 @@ describe("the tarball", () => {
 	});
 });
 
-describe("an empty folder with the package", () => {
+describe("an empty folder with the package", { timeout: 120_000 }, () => {
 	it("answers through the Worker of five lines", async () => {
 		expect(await askThrough("wrangler.jsonc")).toEqual([200, "PostgREST"]);
 	});
@@ -109,7 +109,7 @@ describe("an empty folder with the package", () => {
 		await write("tsconfig.json", JSON.stringify(TSCONFIG));
 		await node("wrangler", ["types"]);
 		expect(await typeErrors()).toEqual([]);
-	}, 120_000);
+	});
 
 	it("refuses what the types of the database, of the refusals and of the client do not have", async () => {
 		await write("src/typed.ts", MISTYPED);
@@ -119,7 +119,7 @@ describe("an empty folder with the package", () => {
 			"src/typed.ts(24,17): error TS2322",
 			"src/typed.ts(27,31): error TS2345",
 		]);
-	}, 60_000);
+	});
 });
 
 /** What several entries of the library share. */
