@@ -20,7 +20,7 @@ const OWN_SERVERS = [
 	"test/command.test.ts",
 	"test/start.test.ts",
 	"test/plan.test.ts",
-	"test/histories.test.ts",
+	"test/staleness-and-own-writes.test.ts",
 	"test/histories/**",
 ];
 

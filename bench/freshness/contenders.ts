@@ -25,18 +25,18 @@ const WRITER_LIFETIME_SECONDS = 3_600;
 export async function postern(
 	stack: BenchStack,
 	isolates: number,
-	stalenessSeconds: number,
+	maxStalenessSeconds: number,
 	cleanup: Cleanup,
 ): Promise<Contender> {
 	const { cluster, origin } = await startPostern(
 		stack,
 		isolates,
-		stalenessSeconds,
+		maxStalenessSeconds,
 		cleanup,
 	);
 	const { tokenSigningKey } = stack.credentials;
 	return {
-		name: `Postern, B = ${stalenessSeconds} s`,
+		name: `Postern, B = ${maxStalenessSeconds} s`,
 		entrances: cluster.instances.map(({ url }) => `${url}/rest/v1`),
 		origin,
 		authorization: `Bearer ${await issueCallerToken(tokenSigningKey, WRITER)}`,

@@ -14,7 +14,7 @@ export type Sightings = Readonly<
 /** @returns whether the promises were kept */
 export function reportVisibility(
 	sightings: Sightings,
-	stalenessMs: number,
+	maxStalenessMs: number,
 ): boolean {
 	const { gateway, sql, token } = sightings;
 	console.log("\nFrom commit to visibility in another isolate");
@@ -25,8 +25,8 @@ export function reportVisibility(
 	]);
 	const worst = percentile([...gateway, ...sql].map(missedFor), 1);
 	const missed = token.filter(({ missedForMs }) => missedForMs !== undefined);
-	return verdict(worst <= stalenessMs && missed.length === 0, [
-		`a read missed a write by ${ms(worst)} ms at most, of ${stalenessMs} allowed`,
+	return verdict(worst <= maxStalenessMs && missed.length === 0, [
+		`a read missed a write by ${ms(worst)} ms at most, of ${maxStalenessMs} allowed`,
 		`of ${token.length} reads with the write's token ${missed.length} missed it, of 0 allowed`,
 	]);
 }
@@ -105,13 +105,13 @@ function group({
 export function judge(
 	own: Result,
 	expiring: Result,
-	stalenessMs: number,
+	maxStalenessMs: number,
 ): boolean {
 	const share = originRequests(own) / originRequests(expiring);
 	const { worstStalenessMs } = own;
-	return verdict(share < 0.5 && worstStalenessMs <= stalenessMs, [
+	return verdict(share < 0.5 && worstStalenessMs <= maxStalenessMs, [
 		`${own.name} sent ${Math.round(100 * share)} % of the origin requests of ${expiring.name}, where less than 50 % is the target`,
-		`its oldest answer was ${ms(worstStalenessMs)} ms behind, of ${stalenessMs} allowed`,
+		`its oldest answer was ${ms(worstStalenessMs)} ms behind, of ${maxStalenessMs} allowed`,
 	]);
 }
 

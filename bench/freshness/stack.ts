@@ -98,7 +98,7 @@ async function configure(
 export async function startPostern(
 	{ postgrestUrl, credentials }: BenchStack,
 	isolates: number,
-	stalenessSeconds: number,
+	maxStalenessSeconds: number,
 	cleanup: Cleanup,
 ): Promise<{ cluster: Cluster; origin: CountingOrigin }> {
 	const origin = await startCountingOrigin(postgrestUrl);
@@ -108,7 +108,7 @@ export async function startPostern(
 		credentials,
 		postgrestUrl: origin.url,
 		instances: isolates,
-		stalenessSeconds,
+		maxStalenessSeconds,
 		random: withoutMishaps,
 	});
 	cleanup.push(cluster.stop);

@@ -25,7 +25,7 @@ export interface VisibilityOptions {
 	/** `Authorization` of whoever writes. */
 	readonly authorization: string;
 	readonly samples: number;
-	readonly stalenessMs: number;
+	readonly maxStalenessMs: number;
 	readonly seed: string;
 }
 
@@ -120,7 +120,7 @@ async function keepInUse(
 	id: number,
 	random: Random,
 ): Promise<void> {
-	const until = Date.now() + random.between(0, options.stalenessMs / 2);
+	const until = Date.now() + random.between(0, options.maxStalenessMs / 2);
 	do {
 		await read(options, id);
 		await sleep(Math.min(IDLE_POLL_MS, Math.max(0, until - Date.now())));
@@ -132,7 +132,7 @@ async function lookOut(
 	row: Version,
 	token?: string,
 ): Promise<Seen> {
-	const giveUpAt = Date.now() + GIVE_UP * options.stalenessMs;
+	const giveUpAt = Date.now() + GIVE_UP * options.maxStalenessMs;
 	let missedAt: number | undefined;
 	while (Date.now() < giveUpAt) {
 		const answer = await read(options, row.id, token);

@@ -5,7 +5,7 @@ import { check, type Query } from "./check.ts";
 import type { Commit, Event, Read, User, Write } from "./history.ts";
 
 const BOUND = 1_000;
-const PROMISES = { boundMs: BOUND, toleranceMs: 0 };
+const PROMISES = { maxStalenessMs: BOUND, toleranceMs: 0 };
 
 const USERS: User[] = [
 	{ name: "ada", role: "authenticated", claims: { sub: "ada" } },
@@ -126,7 +126,9 @@ describe("an answer", () => {
 	});
 
 	it("may have to be newer than is promised", ({ expect }) => {
-		expect(kinds(X, read("x", "1", 9_500, { boundMs: 0 }))).toEqual(["stale"]);
+		expect(kinds(X, read("x", "1", 9_500, { maxStalenessMs: 0 }))).toEqual([
+			"stale",
+		]);
 	});
 
 	it("is not of the future", ({ expect }) => {

@@ -17,7 +17,7 @@ export interface Query {
 }
 
 export interface Promises {
-	readonly boundMs: number;
+	readonly maxStalenessMs: number;
 	/** How far times of the database's clock and of the test's may be apart. */
 	readonly toleranceMs: number;
 }
@@ -125,13 +125,13 @@ class Checker {
 		const { answer, session, sentAt, endedAt } = read;
 		if (answer === undefined) return;
 		const { toleranceMs } = this.#promises;
-		const boundMs = read.boundMs ?? this.#promises.boundMs;
+		const maxStalenessMs = read.maxStalenessMs ?? this.#promises.maxStalenessMs;
 		const newest = lastIndex(
 			this.#visibleFrom,
 			(at) => at <= endedAt + toleranceMs,
 		);
 		const current = this.#visibleAt(sentAt);
-		const bound = this.#visibleAt(sentAt - boundMs - toleranceMs);
+		const bound = this.#visibleAt(sentAt - maxStalenessMs - toleranceMs);
 		const floor = read.isCausal ? (this.#floors.get(session) ?? 0) : 0;
 		const match = this.#firstMatch(read, Math.max(bound, floor), newest);
 		if (match === undefined) {

@@ -19,7 +19,7 @@ export interface Target {
 /** What a reader asks of the cache, and how old the answer may be then. */
 export interface Directive {
 	readonly field: string;
-	readonly boundMs?: number | undefined;
+	readonly maxStalenessMs?: number | undefined;
 }
 
 /** Somebody with credentials. */
@@ -99,7 +99,7 @@ export class Session {
 			query: query.name,
 			from: target.name,
 			isCausal: this.isCausal,
-			boundMs: directive?.boundMs,
+			maxStalenessMs: directive?.maxStalenessMs,
 		} as const;
 		if ("failure" in outcome)
 			return { ...common, answer: undefined, cacheStatus: "", ...outcome };

@@ -51,7 +51,7 @@ interface ClusterOptions {
 	credentials: Credentials;
 	postgrestUrl: string;
 	instances: number;
-	stalenessSeconds: number;
+	maxStalenessSeconds: number;
 	random: Random;
 	log?: (line: string) => void;
 }
@@ -95,7 +95,7 @@ async function start(
 	const common = { log, kv: { [KV_BINDING]: kvServer.address } };
 	const variables = (originLink: Link) => ({
 		...workerVariables(originLink.url, credentials),
-		MAX_STALENESS_SECONDS: String(options.stalenessSeconds),
+		MAX_STALENESS_SECONDS: String(options.maxStalenessSeconds),
 	});
 
 	const pollLink = await linkTo(postgrest);

@@ -9,7 +9,11 @@ export interface FaultKind {
 	readonly name: string;
 	readonly weight: number;
 	/** Resolves when it is over. */
-	strike(victims: Victims, random: Random, boundMs: number): Promise<unknown>;
+	strike(
+		victims: Victims,
+		random: Random,
+		maxStalenessMs: number,
+	): Promise<unknown>;
 }
 
 /** What can go wrong. */
@@ -46,27 +50,38 @@ export const FAULTS: readonly FaultKind[] = [
 	{
 		name: "origin paused",
 		weight: 3,
-		strike: ({ instances }, random, boundMs) =>
-			hold(random.pick(instances).originLink, random, boundMs, "onRequest"),
+		strike: ({ instances }, random, maxStalenessMs) =>
+			hold(
+				random.pick(instances).originLink,
+				random,
+				maxStalenessMs,
+				"onRequest",
+			),
 	},
 	{
 		name: "answers of the origin held back",
 		weight: 5,
-		strike: ({ instances }, random, boundMs) =>
-			hold(random.pick(instances).originLink, random, boundMs, "onAnswer"),
+		strike: ({ instances }, random, maxStalenessMs) =>
+			hold(
+				random.pick(instances).originLink,
+				random,
+				maxStalenessMs,
+				"onAnswer",
+			),
 	},
 	{
 		name: "answers of the origin late, some",
 		weight: 5,
-		async strike({ instances }, random, boundMs) {
+		async strike({ instances }, random, maxStalenessMs) {
 			const { originLink } = random.pick(instances);
 			const end = originLink.inject({
 				async onAnswer(): Promise<Verdict> {
-					if (random.chance(0.3)) await sleep(random.between(50, boundMs));
+					if (random.chance(0.3))
+						await sleep(random.between(50, maxStalenessMs));
 					return "pass";
 				},
 			});
-			await sleep(boundMs);
+			await sleep(maxStalenessMs);
 			end();
 		},
 	},
@@ -95,26 +110,31 @@ export const FAULTS: readonly FaultKind[] = [
 	{
 		name: "polls paused",
 		weight: 2,
-		strike: ({ feed }, random, boundMs) =>
-			hold(feed.pollLink, random, boundMs, "onRequest"),
+		strike: ({ feed }, random, maxStalenessMs) =>
+			hold(feed.pollLink, random, maxStalenessMs, "onRequest"),
 	},
 	{
 		name: "answers to polls held back",
 		weight: 2,
-		strike: ({ feed }, random, boundMs) =>
-			hold(feed.pollLink, random, boundMs, "onAnswer"),
+		strike: ({ feed }, random, maxStalenessMs) =>
+			hold(feed.pollLink, random, maxStalenessMs, "onAnswer"),
 	},
 	{
 		name: "feed out of an isolate's reach",
 		weight: 3,
-		strike: ({ instances }, random, boundMs) =>
-			hold(random.pick(instances).feedLink, random, boundMs, "onRequest"),
+		strike: ({ instances }, random, maxStalenessMs) =>
+			hold(
+				random.pick(instances).feedLink,
+				random,
+				maxStalenessMs,
+				"onRequest",
+			),
 	},
 	{
 		name: "answers of the feed held back",
 		weight: 3,
-		strike: ({ instances }, random, boundMs) =>
-			hold(random.pick(instances).feedLink, random, boundMs, "onAnswer"),
+		strike: ({ instances }, random, maxStalenessMs) =>
+			hold(random.pick(instances).feedLink, random, maxStalenessMs, "onAnswer"),
 	},
 	{
 		name: "calls of the feed cut",
@@ -138,9 +158,9 @@ export const FAULTS: readonly FaultKind[] = [
 	{
 		name: "kv down",
 		weight: 2,
-		async strike({ kv }, random, boundMs) {
+		async strike({ kv }, random, maxStalenessMs) {
 			kv.isDown = true;
-			await sleep(random.between(100, boundMs));
+			await sleep(random.between(100, maxStalenessMs));
 			kv.isDown = false;
 		},
 	},
@@ -175,13 +195,13 @@ export async function killAfterCommit(
 async function hold(
 	link: Link,
 	random: Random,
-	boundMs: number,
+	maxStalenessMs: number,
 	step: "onRequest" | "onAnswer",
 ): Promise<void> {
 	const { promise, resolve } = Promise.withResolvers<"pass">();
 	const end = link.inject({ [step]: () => promise } satisfies Fault);
 	// Shorter and longer than answers may be old.
-	await sleep(random.between(0.1, 1.6) * boundMs);
+	await sleep(random.between(0.1, 1.6) * maxStalenessMs);
 	end();
 	resolve("pass");
 }

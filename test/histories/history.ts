@@ -29,7 +29,7 @@ export interface Read extends Step {
 	/** The session sent what tokens it had: it has to see what it saw before. */
 	readonly isCausal: boolean;
 	/** How old the answer may be, where the reader asked for another one than is promised, in milliseconds. */
-	readonly boundMs?: number | undefined;
+	readonly maxStalenessMs?: number | undefined;
 }
 
 export interface Write extends Step {

@@ -12,15 +12,15 @@ import { LONG, SHORT } from "./workloads.ts";
 const { values } = parseArgs({
 	options: {
 		seed: { type: "string", default: String(newSeed()) },
-		/** The one of test/histories.test.ts. */
+		/** The one of test/staleness-and-own-writes.test.ts. */
 		short: { type: "boolean", default: false },
 		operations: { type: "string" },
 		instances: { type: "string", default: "3" },
 		/** Operations in a second, if the machine can. */
 		rate: { type: "string" },
-		/** How old an answer may be, in seconds. */
-		staleness: { type: "string", default: "2" },
-		/** A Worker that was bundled before. */
+		/** The maximum staleness, in seconds. */
+		"max-staleness": { type: "string", default: "2" },
+		/** A file: the Worker, bundled earlier. */
 		bundle: { type: "string" },
 		verbose: { type: "boolean", default: false },
 	},
@@ -39,7 +39,7 @@ console.log(
 	`npm run test:histories -- --seed ${seed} ${values.short ? "--short " : ""}--operations ${workload.operations} --instances ${values.instances}`,
 );
 console.log(
-	"The seed repeats what is chosen, not what happens first of what happens at once.\n",
+	"The seed repeats what is asked and written. It does not repeat which of two concurrent requests is first.\n",
 );
 const bundle = values.bundle
 	? await readFile(values.bundle, "utf8")
@@ -53,7 +53,7 @@ try {
 		bundle,
 		database,
 		instances: Number(values.instances),
-		stalenessSeconds: Number(values.staleness),
+		maxStalenessSeconds: Number(values["max-staleness"]),
 		workload,
 		roundOperations: ROUND_OPERATIONS,
 		onRound(round, { violations }, figures) {

@@ -60,7 +60,7 @@ const DIRECTIVES: readonly {
 	readonly weight: number;
 	readonly field?: string;
 	/** How old the answer may be then, in milliseconds. */
-	readonly bound?: (boundMs: number) => number;
+	readonly bound?: (maxStalenessMs: number) => number;
 }[] = [
 	{ weight: 90 },
 	{ weight: 2, field: "no-cache", bound: () => 0 },
@@ -215,8 +215,11 @@ class Round {
 		random: Random,
 	): Promise<void> {
 		const { field, bound } = pickWeighted(random, DIRECTIVES);
-		const { boundMs } = this.#scene.promises;
-		const directive = field && { field, boundMs: bound?.(boundMs) };
+		const { maxStalenessMs } = this.#scene.promises;
+		const directive = field && {
+			field,
+			maxStalenessMs: bound?.(maxStalenessMs),
+		};
 		await this.#keep(
 			session.read({
 				query,
@@ -278,7 +281,7 @@ class Round {
 			url: this.#scene.database.postgrestUrl,
 		};
 		const [credential] = user.credentials;
-		const directive = { field: "no-cache", boundMs: 0 };
+		const directive = { field: "no-cache", maxStalenessMs: 0 };
 		await this.#keep(
 			session.read({ query, user, credential, target, directive }),
 		);
@@ -334,7 +337,7 @@ class Round {
 		const { cluster, promises } = this.#scene;
 		const sentAt = now();
 		const victims = { ...cluster, client: this.#client };
-		await fault.strike(victims, random, promises.boundMs);
+		await fault.strike(victims, random, promises.maxStalenessMs);
 		add(this.#faults, fault.name);
 		this.#events.push({
 			kind: "mishap",
@@ -351,7 +354,7 @@ class Round {
 		while (cluster.underWay() > 0) await sleep(20);
 		// What was visible last is known to have been by the time of the next transaction.
 		await this.#client.query("select histories.note('end', '', null)");
-		await sleep(promises.boundMs + 2 * promises.toleranceMs);
+		await sleep(promises.maxStalenessMs + 2 * promises.toleranceMs);
 	}
 
 	/** Everything, as everybody, somewhere, and past the gateway. */

@@ -11,7 +11,7 @@ export interface RunOptions {
 	readonly bundle: string;
 	readonly database: Database;
 	readonly instances: number;
-	readonly stalenessSeconds: number;
+	readonly maxStalenessSeconds: number;
 	readonly workload: Workload;
 	/** Operations after which everything has to be quiet and is judged. */
 	readonly roundOperations: number;
@@ -33,7 +33,7 @@ export async function run(options: RunOptions): Promise<Figures> {
 	const { seed, database, workload, roundOperations, onRound, log } = options;
 	const random = randomOf(seed);
 	const promises: Promises = {
-		boundMs: options.stalenessSeconds * 1_000,
+		maxStalenessMs: options.maxStalenessSeconds * 1_000,
 		toleranceMs: TOLERANCE_MS,
 	};
 	const cluster = await startCluster({
@@ -41,7 +41,7 @@ export async function run(options: RunOptions): Promise<Figures> {
 		credentials: database.credentials,
 		postgrestUrl: database.postgrestUrl,
 		instances: options.instances,
-		stalenessSeconds: options.stalenessSeconds,
+		maxStalenessSeconds: options.maxStalenessSeconds,
 		random: random.stream("cluster"),
 		...(log === undefined ? {} : { log }),
 	});

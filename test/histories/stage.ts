@@ -16,8 +16,8 @@ import { TOLERANCE_MS } from "./run.ts";
 import { transact } from "./transact.ts";
 import type { GatewayWrite, SqlWrite } from "./writes.ts";
 
-/** The least that STALENESS_SECONDS may be. */
-const STALENESS_SECONDS = 1;
+/** The least that MAX_STALENESS_SECONDS may be. */
+const MAX_STALENESS_SECONDS = 1;
 
 export class Stage {
 	readonly #database: Database;
@@ -27,7 +27,7 @@ export class Stage {
 	readonly #begun: ClockReading;
 	readonly #events: Event[] = [];
 	readonly #promises: Promises = {
-		boundMs: STALENESS_SECONDS * 1_000,
+		maxStalenessMs: MAX_STALENESS_SECONDS * 1_000,
 		toleranceMs: TOLERANCE_MS,
 	};
 
@@ -37,7 +37,7 @@ export class Stage {
 			credentials: database.credentials,
 			postgrestUrl: database.postgrestUrl,
 			instances: 2,
-			stalenessSeconds: STALENESS_SECONDS,
+			maxStalenessSeconds: MAX_STALENESS_SECONDS,
 			random: randomOf(0),
 		});
 		// It is the gateway's turn to go wrong, not KV's.
@@ -112,7 +112,7 @@ export class Stage {
 
 	/** The isolate asks the feed now. */
 	async refresh(at: 0 | 1 = 0): Promise<void> {
-		const directive = { field: "max-age=0", boundMs: 0 };
+		const directive = { field: "max-age=0", maxStalenessMs: 0 };
 		await this.read("/totals", { at, directive });
 	}
 
@@ -164,8 +164,8 @@ export class Stage {
 	/** Until nothing that was done before may be unknown to a reader. */
 	async outwait(): Promise<void> {
 		await this.#client.query("select histories.note('end', '', null)");
-		const { boundMs, toleranceMs } = this.#promises;
-		await sleep(boundMs + 2 * toleranceMs);
+		const { maxStalenessMs, toleranceMs } = this.#promises;
+		await sleep(maxStalenessMs + 2 * toleranceMs);
 	}
 
 	/** What the checker says of it all. */

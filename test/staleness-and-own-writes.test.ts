@@ -1,5 +1,6 @@
-// A short history of many readers and writers, with faults: every answer is one that its reader's own database session would
-// have been given, no older than is promised. `npm run test:histories` plays long ones.
+// Promises 2 to 4, bounded staleness, own writes and isolation: a short history of many readers and writers, with faults. Each
+// answer is one that the database would have given to its reader, no older than the maximum staleness.
+// `npm run test:histories` plays long histories.
 import { describe, it } from "vitest";
 import { tellViolation } from "./histories/figures.ts";
 import { newSeed } from "./histories/random.ts";
@@ -23,7 +24,7 @@ describe("in a random history", () => {
 				bundle: stack.bundle,
 				database: database(),
 				instances: 3,
-				stalenessSeconds: 2,
+				maxStalenessSeconds: 2,
 				workload: SHORT,
 				roundOperations: SHORT.operations,
 				onRound: ({ events }, { violations }) => {

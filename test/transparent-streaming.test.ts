@@ -1,5 +1,5 @@
-// Bodies pass through the gateway as they come, both ways, and so do the ends that come too early. In PostgREST's place is
-// a server of the test's own.
+// Promise 1, transparent: bodies stream through the gateway both ways, and a connection that breaks on one side is broken on
+// the other. A server of the test takes PostgREST's place.
 import { createHash, type Hash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -23,7 +23,6 @@ import {
 	onTestFinished,
 	vi,
 } from "vitest";
-import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import {
 	startGateway,
 	startOrigin,
@@ -175,7 +174,7 @@ describe("a client that goes away", () => {
 	});
 });
 
-describe("an origin that fails", () => {
+describe("a deadline", () => {
 	const DEADLINE_MS = 400;
 	let hastyUrl: string;
 	beforeAll(async () => {
@@ -186,21 +185,7 @@ describe("an origin that fails", () => {
 		return hasty.stop;
 	});
 
-	it("is given up on at the deadline, when it is silent", async () => {
-		origin.answer = () => {};
-		const answer = await send({}, hastyUrl);
-		expect(refusalOf(answer)).toEqual({ status: 504, code: "origin_timeout" });
-	});
-
-	it("learns that it was given up on", async () => {
-		const closed = new Promise((resolve) => {
-			origin.answer = (_, answering) => answering.on("close", resolve);
-		});
-		await send({}, hastyUrl);
-		await closed;
-	});
-
-	it("may take its time for the body once it has begun to answer", async () => {
+	it("does not end an answer whose body is slow", async () => {
 		origin.answer = async (_, answering) => {
 			answering.write("begun, ");
 			await delay(2 * DEADLINE_MS);
@@ -210,7 +195,7 @@ describe("an origin that fails", () => {
 		expect(body.toString()).toBe("begun, done");
 	});
 
-	it("may have to wait for a client that takes its time for the body", async () => {
+	it("does not end a request whose body is slow", async () => {
 		origin.answer = echo;
 		const asking = ask("POST", {}, hastyUrl);
 		const answering = once(asking, "response");
@@ -219,50 +204,6 @@ describe("an origin that fails", () => {
 		asking.end("done");
 		const [answer] = await answering;
 		expect(await text(answer)).toBe("begun, done");
-	});
-
-	it("cannot be reached where nothing listens", async () => {
-		const gateway = await startGateway(
-			`http://${LOOPBACK}:${await freePort()}`,
-		);
-		onTestFinished(gateway.stop);
-		const answer = await send({}, gateway.url);
-		expect(refusalOf(answer)).toEqual({
-			status: 503,
-			code: "origin_unreachable",
-		});
-		expect(answer.headers).toContainEqual(["Retry-After", "1"]);
-	});
-
-	it.each(METHODS)("is asked once, even if it hangs up: %s", async (method) => {
-		origin.answer = (received) => received.socket.destroy();
-		const { status } = await send({ method });
-		expect({ status, asked: origin.received.length }).toEqual({
-			status: 503,
-			asked: 1,
-		});
-	});
-
-	it.each(METHODS)("is asked once, even if it is busy: %s", async (method) => {
-		origin.answer = (_, answering) =>
-			answering.writeHead(503, { "retry-after": "0" }).end();
-		const { status } = await send({ method });
-		expect({ status, asked: origin.received.length }).toEqual({
-			status: 503,
-			asked: 1,
-		});
-	});
-
-	it.each([
-		["of a given length", { "content-length": "100" }],
-		["in chunks", {}],
-	])("breaks an answer off for the client, too: %s", async (_, headers) => {
-		origin.answer = async (received, answering) => {
-			answering.writeHead(200, headers).write("begun");
-			await delay(50);
-			received.socket.resetAndDestroy();
-		};
-		await expect(send({})).rejects.toThrow("aborted");
 	});
 });
 
@@ -389,10 +330,6 @@ function echo(received: IncomingMessage, answering: ServerResponse) {
 	const parts: Buffer[] = [];
 	received.on("data", (part) => parts.push(part));
 	received.on("end", () => answering.end(Buffer.concat(parts)));
-}
-
-function refusalOf({ status, body }: RawAnswer) {
-	return { status, code: JSON.parse(body.toString()).code };
 }
 
 function megabytes(count: number, hash: Hash): Readable {
