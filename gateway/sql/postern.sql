@@ -8,7 +8,7 @@
 \ir begin.sql
 select postern.begin_program('postern', '0.2.0', newest => 1);
 
--- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names up to 0.2.0.
+-- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names before 0.2.0.
 do $$
 declare
   name name;

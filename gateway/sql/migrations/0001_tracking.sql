@@ -1,4 +1,4 @@
--- The tables of tracking. A database that has them from db/migrations/0016_tracking.sql (up to 0.2.0) keeps their rows and its
+-- The tables of tracking. A database that has them from db/migrations/0016_tracking.sql (before 0.2.0) keeps their rows and its
 -- triggers: tables, columns and trigger functions are renamed, and no lock is taken on a tracked table.
 
 do $migration$

@@ -5,7 +5,7 @@ import { z } from "zod";
 const OLDEST = 1;
 const NEWEST = 1;
 
-/** Up to 0.2.0 a database names no contract. */
+/** Before 0.2.0 a database named no contract. */
 const answer = z.looseObject({ contract: z.int().default(0) });
 
 /**
