@@ -5,7 +5,7 @@ import { createAccounts } from "./accounts/accounts.ts";
 import { auth, issuingOff } from "./accounts/auth-routes.ts";
 import { NO_ACCOUNTS, openAccounts } from "./accounts/caller-accounts.ts";
 import { createIssue } from "./accounts/issue-token.ts";
-import { type CacheBindings, withReadCache } from "./cache/read-cache.ts";
+import { type CacheBindings, createReadCache } from "./cache/read-cache.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
 import { withAnonymous401 } from "./http/anonymous-401.ts";
 import { type Application, mountRoutes } from "./http/application.ts";
@@ -53,9 +53,8 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
 	);
-	const pipeline = deps.cache
-		? withReadCache(origin, deps, deps.cache)
-		: origin;
+	const cache = deps.cache && createReadCache(origin, deps, deps.cache);
+	const pipeline = cache?.pipeline ?? origin;
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const identify = createIdentify({
@@ -72,7 +71,8 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	app.use(crossOrigin(config.corsOrigins));
 	app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
 
-	app.route("/", health(origin, { role: anonRole, claims: {} }));
+	const anonymous = { role: anonRole, claims: {} };
+	app.route("/", health(origin, anonymous, cache?.nothingIsCached));
 	describe(app, "/openapi.json", application.openapi);
 	if (assets !== undefined) app.route("/docs", docs(assets));
 	app.get(KEYS, (context) => context.json(tokens.jwks));

@@ -33,24 +33,31 @@ interface CacheDeps {
 	log: (problem: unknown) => void;
 }
 
-/** The pipeline that answers reads from the cache where it may, and asks the origin where it may not. */
-export function withReadCache(
+export interface ReadCache {
+	/** Answers reads from the cache where it may, and asks the origin where it may not. */
+	readonly pipeline: Pipeline;
+	/** @returns why the database makes the cache keep nothing; undefined where it does not */
+	nothingIsCached(): Promise<string | undefined>;
+}
+
+export function createReadCache(
 	origin: Pipeline,
 	{ config, now, log }: CacheDeps,
 	{ feed, namespace, sleep, waitUntil }: CacheBindings,
-): Pipeline {
+): ReadCache {
 	const { schemas, maxStalenessMs, explainRoles } = config;
-	return createCache({
+	const freshness = createFreshness({
+		feed,
+		parseCatalog,
+		now,
+		sleep,
+		waitUntil,
+		log,
+	});
+	const pipeline = createCache({
 		origin,
 		planner: createPlanner({ schemas, maxStalenessMs }),
-		freshness: createFreshness({
-			feed,
-			parseCatalog,
-			now,
-			sleep,
-			waitUntil,
-			log,
-		}),
+		freshness,
 		memory: new MemoryStore(MEMORY_BYTES),
 		store:
 			namespace &&
@@ -72,4 +79,11 @@ export function withReadCache(
 		waitUntil,
 		log,
 	});
+	return {
+		pipeline,
+		async nothingIsCached() {
+			await freshness.view({ maxAgeMs: maxStalenessMs, consistencyTokens: [] });
+			return freshness.absence;
+		},
+	};
 }

@@ -21,6 +21,8 @@ export interface Freshness {
 	consistencyTokenNow(): string;
 	/** Why there is no view or no catalog. */
 	readonly reason: string | undefined;
+	/** Why the feed says that the database tracks nothing. */
+	readonly absence: string | undefined;
 }
 
 interface FreshnessDeps {
@@ -58,7 +60,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	});
 	let calls = 0;
 	let failure: "feed-unreachable" | "untracked" | undefined;
-	let isUntracked = false;
+	let absence: string | undefined;
 	let quietUntil = Number.NEGATIVE_INFINITY;
 
 	const shared = { flights, call, suitable, isQuiet, now, waitUntil };
@@ -81,7 +83,10 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 			return view?.consistencyToken ?? FORCING_TOKEN;
 		},
 		consistencyTokenNow: () =>
-			isUntracked ? FORCING_TOKEN : known.consistencyTokenNow(),
+			absence === undefined ? known.consistencyTokenNow() : FORCING_TOKEN,
+		get absence() {
+			return absence;
+		},
 		get reason() {
 			if (failure !== undefined) return failure;
 			return known.view && catalog.current(known.view) === undefined
@@ -91,7 +96,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	};
 
 	function suitable(needs: Needs): View | undefined {
-		return isUntracked ? undefined : known.suitable(needs);
+		return absence === undefined ? known.suitable(needs) : undefined;
 	}
 
 	/** @returns the view of the call's answer, or a newer one */
@@ -116,13 +121,14 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	function learn(answer: SyncAnswer, call: Call): View | undefined {
 		if (answer.state === "absent") {
 			if (known.isNewerThan(call)) return undefined;
-			if (!isUntracked) log(new Error(`Nothing is cached: ${answer.reason}`));
-			isUntracked = true;
+			if (absence === undefined)
+				log(new Error(`Nothing is cached: ${answer.reason}`));
+			absence = answer.reason;
 			failure = "untracked";
 			quietUntil = now() + ABSENCE_MS;
 			return undefined;
 		}
-		isUntracked = false;
+		absence = undefined;
 		failure = undefined;
 		return known.merge(answer, call);
 	}

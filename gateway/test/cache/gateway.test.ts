@@ -54,6 +54,22 @@ function startCachingGateway({
 	};
 }
 
+describe("/ready", () => {
+	it("says why nothing is cached", async () => {
+		const { request } = startCachingGateway({ isAbsent: true });
+		const response = await request("/ready");
+		expect([response.status, await response.json()]).toEqual([
+			200,
+			{ status: "ok", nothingIsCached: "nothing is tracked" },
+		]);
+	});
+
+	it("says nothing of a cache that works", async () => {
+		const { request } = startCachingGateway();
+		expect(await (await request("/ready")).json()).toEqual({ status: "ok" });
+	});
+});
+
 describe("/rest/v1", () => {
 	it("is answered from the cache", async () => {
 		const { request, origin } = startCachingGateway();

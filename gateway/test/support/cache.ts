@@ -249,6 +249,7 @@ function startFeed(now: () => number) {
 		},
 		consistencyTokenNow: () =>
 			feed.reason === undefined ? tokenAt(now() + feed.aheadMs) : FORCING_TOKEN,
+		absence: undefined,
 		get reason() {
 			return feed.reason;
 		},
