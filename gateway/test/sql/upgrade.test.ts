@@ -1,4 +1,4 @@
-// The upgrade of a database that has tracking from db/migrations/0016_tracking.sql (up to 0.2.0), and what a Worker and a
+// The upgrade of a database that has tracking from db/migrations/0016_tracking.sql (before 0.2.0), and what a Worker and a
 // database of different versions make of each other.
 
 import { readFile } from "node:fs/promises";
@@ -32,7 +32,7 @@ const TABLES = `
 	create function api.told() returns int language plpgsql stable as 'begin return 1; end';
 	select postern.declare_cacheable('api.told()', '{api.notes}')`;
 
-/** A database as version 0.2.0 leaves it. */
+/** A database as version 0.1.0 leaves it. */
 const it = base.extend("old", async ({ database }) => {
 	await database.client.query(up);
 	await database.client.query(TABLES);
@@ -207,7 +207,7 @@ describe("an upgrade from 0016", () => {
 	});
 });
 
-/** What a Worker of 0.2.0 requires of a catalog, as far as it concerns the database as a whole and each relation. */
+/** What a Worker of 0.1.0 requires of a catalog, as far as it concerns the database as a whole and each relation. */
 const oldDependence = z.object({
 	reads: z.array(z.string()),
 	claims: z.array(z.string()),
@@ -235,7 +235,7 @@ async function ask(client: pg.Client, call: string): Promise<unknown> {
 	return rows[0].answer;
 }
 
-describe("a Worker of 0.2.0", () => {
+describe("a Worker of 0.1.0", () => {
 	it("plans with the catalog of its own database", async ({
 		old: { client },
 	}) => {
@@ -273,7 +273,7 @@ describe("a Worker of 0.2.0", () => {
 describe("this Worker", () => {
 	const calls = ["postern.changes_since()", "postern.catalog('{api}')"];
 
-	it("uses nothing of a database of 0.2.0, and says why", async ({
+	it("uses nothing of a database of 0.1.0, and says why", async ({
 		old: { client },
 	}) => {
 		for (const call of calls) {
