@@ -27,7 +27,7 @@ describe("/health", () => {
 		expect(origin.received).toEqual([]);
 	});
 
-	it("answers whatever token comes with it", async () => {
+	it("answers a request with any token, valid or not", async () => {
 		const response = await startGateway().request("/health", {
 			token: "abc.def.ghi",
 		});
@@ -44,7 +44,7 @@ describe("/ready", () => {
 	it.each([
 		[200, "answers"],
 		[404, "answers, with its OpenAPI document turned off"],
-	])("is ready where the origin says %i: it %s", async (status) => {
+	])("is ready if the origin answers %i: it %s", async (status) => {
 		const { request } = startGateway({ answer: head(status) });
 		const response = await request("/ready");
 		expect([response.status, await response.json()]).toEqual([
@@ -53,7 +53,7 @@ describe("/ready", () => {
 		]);
 	});
 
-	it("asks for the head of PostgREST's root as nobody", async () => {
+	it("sends HEAD to PostgREST's root with the anonymous role", async () => {
 		const { request, origin } = startGateway();
 		await request("/ready", { token: ADA_TOKEN });
 		expect([origin.only().method, origin.only().target]).toEqual(["HEAD", "/"]);
@@ -64,7 +64,7 @@ describe("/ready", () => {
 		[403, "is behind Access, without a service token"],
 		[503, "has no database"],
 		[500, "fails"],
-	])("is not ready where the origin says %i: it %s", async (status) => {
+	])("is not ready if the origin answers %i: it %s", async (status) => {
 		const { request } = startGateway({ answer: head(status) });
 		expect(await refusal(await request("/ready"))).toEqual({
 			status: 503,
@@ -72,7 +72,7 @@ describe("/ready", () => {
 		});
 	});
 
-	it("is not ready where the origin cannot be reached", async () => {
+	it("is not ready if the origin cannot be reached", async () => {
 		const { request } = startGateway({
 			fetch: () => Promise.reject(new TypeError("connection refused")),
 		});
@@ -82,7 +82,7 @@ describe("/ready", () => {
 		});
 	});
 
-	it("is not ready where the origin is silent", async () => {
+	it("is not ready if the origin is silent", async () => {
 		const { request } = startGateway({
 			answer: silence,
 			env: { ORIGIN_TIMEOUT_MS: "20" },
@@ -94,7 +94,7 @@ describe("/ready", () => {
 	});
 });
 
-describe("a route that there is not", () => {
+describe("a route that does not exist", () => {
 	it.each([
 		"/",
 		"/rest",
@@ -115,7 +115,7 @@ describe("a route that there is not", () => {
 	});
 });
 
-describe("a method that a route does not know", () => {
+describe("a method that a route does not have", () => {
 	it.each([
 		["POST", "/health", "GET, HEAD"],
 		["OPTIONS", "/health", "GET, HEAD"],
@@ -134,15 +134,18 @@ describe("a method that a route does not know", () => {
 		["PATCH", `/rescues/${RESCUE_ID}`, "GET, HEAD, PUT, DELETE"],
 		["POST", "/shared-data", "GET, HEAD"],
 		["POST", "/.well-known/jwks.json", "GET, HEAD"],
-	])("is refused, with those it knows: %s %s", async (method, path, allow) => {
-		const { request, origin } = startGateway();
-		const response = await request(path, { method });
-		expect([
-			response.status,
-			response.headers.get("allow"),
-			origin.received,
-		]).toEqual([405, allow, []]);
-	});
+	])(
+		"is refused, and Allow names the others: %s %s",
+		async (method, path, allow) => {
+			const { request, origin } = startGateway();
+			const response = await request(path, { method });
+			expect([
+				response.status,
+				response.headers.get("allow"),
+				origin.received,
+			]).toEqual([405, allow, []]);
+		},
+	);
 
 	it("has the code method_not_allowed", async () => {
 		const response = await startGateway().request("/products");
@@ -160,7 +163,7 @@ describe("a method that a route does not know", () => {
 		]);
 	});
 
-	it("is not what a missing thing is", async () => {
+	it("is told apart from a missing row", async () => {
 		const { request } = startGateway({
 			answer: postgrestError(406, "PGRST116"),
 		});
@@ -171,7 +174,7 @@ describe("a method that a route does not know", () => {
 		]);
 	});
 
-	it("is the origin's business under /rest/v1", async () => {
+	it("is left to PostgREST below /rest/v1", async () => {
 		const { request } = startGateway({
 			answer: postgrestError(404, "PGRST205"),
 		});
@@ -190,12 +193,12 @@ describe("a trailing slash", () => {
 		"/rescues/",
 		"/shared-data/",
 		"/products/1/",
-	])("is tolerated: %s", async (path) => {
+	])("is accepted: %s", async (path) => {
 		const response = await startGateway().request(path);
 		expect(response.status).toBe(200);
 	});
 
-	it("is tolerated where something is created", async () => {
+	it("is accepted by a route that creates something", async () => {
 		const { request } = startGateway({
 			answer: () => Response.json({ productId: 1 }, { status: 201 }),
 		});
@@ -224,7 +227,7 @@ describe("HEAD", () => {
 		]).toEqual([200, "application/json", null]);
 	});
 
-	it("refuses without a body", async () => {
+	it("is refused without a body", async () => {
 		const response = await startGateway().request("/nowhere", {
 			method: "HEAD",
 		});
@@ -280,12 +283,12 @@ describe("a browser's page", () => {
 		);
 	});
 
-	it("does not change Vary where every page may read", async () => {
+	it("gets PostgREST's Vary unchanged if every page may read", async () => {
 		const { vary } = await corsFor(PAGE);
 		expect(vary).toBe("Accept, Prefer, Range");
 	});
 
-	describe("of CORS_ORIGINS", () => {
+	describe("listed in CORS_ORIGINS", () => {
 		const origins = `https://first.example,${PAGE}`;
 
 		it("may read answers", async () => {
@@ -301,14 +304,14 @@ describe("a browser's page", () => {
 			"null",
 			"*",
 			origins,
-		])("is none other: %s", async (from) => {
+		])("has to be one of them exactly: %s may not read", async (from) => {
 			const { allowOrigin } = await corsFor(from, { origins });
 			expect(allowOrigin).toBeNull();
 		});
 
 		it.each([
-			["of the list", PAGE],
-			["of no list", OTHER],
+			["in CORS_ORIGINS", PAGE],
+			["not in CORS_ORIGINS", OTHER],
 			["that sends no Origin", undefined],
 		])("makes the answer to a page %s vary by Origin", async (_, from) => {
 			const { vary } = await corsFor(from, { origins });
@@ -318,8 +321,8 @@ describe("a browser's page", () => {
 
 	it.each([
 		["a token that is refused", 401, "/rest/v1/notes", { token: "a.b.c" }],
-		["a route that there is not", 404, "/nowhere", {}],
-		["a method that a route does not know", 405, "/products", {}],
+		["a route that does not exist", 404, "/nowhere", {}],
+		["a method that a route does not have", 405, "/products", {}],
 		["an id that is none", 400, "/products/x", {}],
 		[
 			"a body of another type",
@@ -350,7 +353,7 @@ describe("a browser's page", () => {
 		expect(response.headers.get("access-control-allow-origin")).toBe("*");
 	});
 
-	describe("that asks first", () => {
+	describe("that sends a preflight", () => {
 		const preflight = {
 			method: "OPTIONS",
 			headers: {
@@ -359,7 +362,7 @@ describe("a browser's page", () => {
 			},
 		};
 
-		it("is answered without the origin", async () => {
+		it("is answered without asking the origin", async () => {
 			const { request, origin } = startGateway();
 			const response = await request("/rest/v1/notes", preflight);
 			expect([response.status, origin.received]).toEqual([204, []]);
@@ -385,19 +388,19 @@ describe("a browser's page", () => {
 			},
 		);
 
-		it("may use the headers that it asks for", async () => {
+		it("may send the headers that it asks for", async () => {
 			const { headers } = await corsFor(PAGE, preflight);
 			expect(headers.get("access-control-allow-headers")).toBe(
 				"authorization,prefer,x-client-info",
 			);
 		});
 
-		it("need not ask again for a day", async () => {
+		it("need not send another for a day", async () => {
 			const { headers } = await corsFor(PAGE, preflight);
 			expect(headers.get("access-control-max-age")).toBe("86400");
 		});
 
-		it("is told so where it may not", async () => {
+		it("gets no permission if its origin is not listed", async () => {
 			const { allowOrigin } = await corsFor(OTHER, {
 				origins: PAGE,
 				...preflight,
@@ -406,7 +409,7 @@ describe("a browser's page", () => {
 		});
 	});
 
-	it("asks PostgREST where its OPTIONS is no preflight", async () => {
+	it("has an OPTIONS that is no preflight answered by PostgREST", async () => {
 		const { request, origin } = startGateway({
 			answer: () =>
 				new Response(null, { headers: { Allow: "OPTIONS,GET,HEAD,POST" } }),
@@ -490,7 +493,7 @@ describe("/openapi.json", () => {
 		expect(nameless).toEqual([]);
 	});
 
-	it("refers to no schema that it does not have", async () => {
+	it("refers to its own schemas only", async () => {
 		const document = await openApi(ISSUING);
 		const references = JSON.stringify(document).matchAll(
 			/"\$ref":"#\/components\/schemas\/([^"]+)"/g,
@@ -502,7 +505,7 @@ describe("/openapi.json", () => {
 		expect([names.size > 0, missing]).toEqual([true, []]);
 	});
 
-	it("has the bounds of a field", async () => {
+	it("has the bounds of each field", async () => {
 		const { components } = await openApi();
 		expect(components.schemas.NewProduct?.properties).toMatchObject({
 			serialNumber: { type: "string", minLength: 1, maxLength: 100 },
@@ -510,7 +513,7 @@ describe("/openapi.json", () => {
 		});
 	});
 
-	it("is the same for everybody, without the origin", async () => {
+	it("is the same for every caller, and does not ask the origin", async () => {
 		const { request, origin } = startGateway();
 		await request("/openapi.json", { token: "abc.def.ghi" });
 		expect(origin.received).toEqual([]);
@@ -518,7 +521,7 @@ describe("/openapi.json", () => {
 });
 
 describe("/rest/v1", () => {
-	it("passes PostgREST's own refusals as they are", async () => {
+	it("passes PostgREST's own refusals on unchanged", async () => {
 		const { request } = startGateway({
 			answer: postgrestError(409, "23505", { message: "duplicate key" }),
 		});

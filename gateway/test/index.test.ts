@@ -1,4 +1,4 @@
-// The Worker's own export, with the environments it may find.
+// The Worker's export, with a right environment and wrong ones.
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createPostern, type PosternEnv } from "../src/index.ts";
 import { ENV, refusal, refusalBody } from "./support/gateway.ts";
@@ -7,7 +7,7 @@ import { ENV, refusal, refusalBody } from "./support/gateway.ts";
 async function ask(env: object, path = "/health"): Promise<Response> {
 	return createPostern().fetch(
 		new Request(`https://gateway.example${path}`),
-		// The runtime passes what is configured, which need not be what the type promises.
+		// The runtime passes what is configured, which may differ from the declared type.
 		env as PosternEnv,
 	);
 }
@@ -21,18 +21,18 @@ describe("the Worker", () => {
 		log.mockRestore();
 	});
 
-	it("answers where its environment is right", async () => {
+	it("answers if its environment is right", async () => {
 		expect((await ask(ENV)).status).toBe(200);
 	});
 
-	it("refuses every request where its environment is wrong", async () => {
+	it("refuses every request if its environment is wrong", async () => {
 		expect(await refusal(await ask({}))).toEqual({
 			status: 500,
 			code: "gateway_misconfigured",
 		});
 	});
 
-	it("tells the operator what is wrong with its environment", async () => {
+	it("logs what is wrong with its environment", async () => {
 		await ask({});
 		expect(String(log.mock.calls[0]?.[0])).toContain("TOKEN_JWKS is missing");
 	});
@@ -42,13 +42,13 @@ describe("the Worker", () => {
 		expect(message).not.toContain("TOKEN_JWKS");
 	});
 
-	it("reaches the origin over the ORIGIN binding where there is one", async () => {
+	it("reaches the origin over the ORIGIN binding if there is one", async () => {
 		const fetch = vi.fn(async (_: Request) => Response.json([]));
 		await ask({ ...ENV, ORIGIN: { fetch } }, "/rest/v1/products");
 		expect(fetch.mock.calls[0]?.[0].url).toBe("http://127.0.0.1:3000/products");
 	});
 
-	it("reaches the origin by the runtime's fetch where there is no binding", async () => {
+	it("reaches the origin by the runtime's fetch if there is no binding", async () => {
 		const fetch = vi
 			.spyOn(globalThis, "fetch")
 			.mockResolvedValue(Response.json([]));

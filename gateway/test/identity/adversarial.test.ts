@@ -1,4 +1,4 @@
-// Who tries to be somebody else: each attempt is refused by its own code, and the database never hears of it.
+// Attempts to pass as another caller: each is refused by its own code, and the database never hears of it.
 import fc from "fast-check";
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
@@ -41,7 +41,7 @@ import { NOW_SECONDS, ORIGIN_KEY, tokenFor } from "../support/tokens.ts";
 
 const MAX_TOKEN_CHARACTERS = 8_192;
 
-/** URLs that the gateway fetched keys from. */
+/** The URLs from which the gateway fetched keys. */
 const fetched: string[] = [];
 
 const gateway = startGateway({
@@ -53,7 +53,7 @@ const gateway = startGateway({
 	},
 });
 
-/** What came of a request: the refusal, and all that the origin was asked. */
+/** The refusal of a request, and the targets that the origin was asked for. */
 async function outcome(
 	headers: HeadersInit,
 	path = "/rest/v1/notes",
@@ -67,7 +67,7 @@ async function outcome(
 	};
 }
 
-/** The claims that the origin is told of a caller who is let in. */
+/** The claims in the origin token of an accepted caller. */
 async function claimsAtOrigin(
 	headers: HeadersInit,
 	path = "/rest/v1/notes",
@@ -114,12 +114,12 @@ describe.each(ISSUERS)("a token of $name", (issuer) => {
 		expect(await roleOf(sending(issuer, token))).toBe("authenticated");
 	});
 
-	it("is accepted however far away its end is", async () => {
+	it("is accepted however late it expires", async () => {
 		const token = await tokenOf(issuer, { exp: 1e300 });
 		expect(await roleOf(sending(issuer, token))).toBe("authenticated");
 	});
 
-	it("brings no other claim of the token itself along", async () => {
+	it("does not pass on its jti and nbf", async () => {
 		const claims = await claimsAtOrigin(
 			sending(
 				issuer,
@@ -139,7 +139,7 @@ describe.each(ISSUERS)("a token of $name", (issuer) => {
 		},
 	);
 
-	it("is refused with any bit of it turned", async () => {
+	it("is refused with any one bit flipped", async () => {
 		const parts = (await tokenOf(issuer)).split(".").map(fromBase64url);
 		const bits = parts.map(({ length }) => length * 8);
 		await fc.assert(
@@ -169,9 +169,9 @@ describe.each(ISSUERS)("a token of $name", (issuer) => {
 	});
 });
 
-/** A token of the issuer's with something in it that a lenient decoder of base64url would pass over. */
+/** A valid token with a change that a lenient base64url decoder would ignore. */
 describe.each(ISSUERS)("a token of $name, encoded otherwise,", (issuer) => {
-	/** Until a signature has the characters in which the alphabets differ. */
+	/** Signs until a signature has the characters in which the two base64 alphabets differ. */
 	async function tokenWith(characters: RegExp): Promise<string> {
 		for (let sub = 0; ; sub++) {
 			const token = await tokenOf(issuer, { sub: `ada-${sub}` });
@@ -213,8 +213,8 @@ describe.each(ISSUERS)("a token of $name, encoded otherwise,", (issuer) => {
 
 const BEARERS = ISSUERS.filter(({ header }) => header === "authorization");
 
-describe("a token that is good enough", () => {
-	it("may have as many characters as a token may have", async () => {
+describe("a valid token", () => {
+	it("may have MAX_TOKEN_CHARACTERS", async () => {
 		const padded = (length: number) =>
 			tokenOf(POSTERN, { padding: "x".repeat(length) });
 		let padding = 5_000;
@@ -244,8 +244,8 @@ describe("a token that is good enough", () => {
 		},
 	);
 
-	// Whoever sees an ECDSA signature can make this other one: nothing may take a token's text for its identity.
-	it("has two signatures, as ECDSA has", async () => {
+	// Anyone who sees an ECDSA signature can compute the other valid one, so a token's text must never identify it.
+	it("is accepted with either of its two ECDSA signatures", async () => {
 		const token = await tokenOf(POSTERN);
 		const other = withSignature(token, mirrored);
 		const [claims, otherClaims] = [
@@ -256,19 +256,19 @@ describe("a token that is good enough", () => {
 	});
 
 	it.each(BEARERS)(
-		"need not name a key where its issuer has one: $name",
+		"need not name a key if its issuer has one only: $name",
 		async (issuer) => {
 			const token = await tokenOf(issuer, {}, { kid: undefined });
 			expect(await roleOf(bearer(token))).toBe("authenticated");
 		},
 	);
 
-	it("may name a role that its issuer alone may give", async () => {
+	it("may name a role that only its issuer may give", async () => {
 		const token = await tokenOf(REMOTE, { role: "service" });
 		expect(await roleOf(bearer(token))).toBe("service");
 	});
 
-	it("cannot set what the gateway says to the origin", async () => {
+	it("cannot set a role that is fixed for its issuer", async () => {
 		const token = await tokenOf(ACCESS, {
 			role: "service",
 			app_metadata: { role: "postgres" },
@@ -300,38 +300,41 @@ describe("an issuer with the same kid twice", () => {
 		await makeTestKey("ES256", "twin"),
 	];
 
-	it.each([0, 1])("has no token accepted, signed by key %i", async (index) => {
-		const keys = await twins();
-		const { request, origin } = startGateway({
-			env: {
-				ISSUERS: JSON.stringify([
-					{
-						issuer: "https://twins.example",
-						audience: "notes",
-						jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
-					},
-				]),
-			},
-		});
-		const key = keys[index] ?? POSTERN.key;
-		const twin = {
-			...POSTERN,
-			iss: "https://twins.example",
-			aud: "notes",
-			key,
-		};
-		const response = await request("/rest/v1/notes", {
-			token: await tokenOf(twin),
-		});
-		expect([await refusal(response), origin.received]).toEqual([
-			{ status: 401, code: "token_rejected" },
-			[],
-		]);
-	});
+	it.each([0, 1])(
+		"has its tokens rejected, signed by key %i",
+		async (index) => {
+			const keys = await twins();
+			const { request, origin } = startGateway({
+				env: {
+					ISSUERS: JSON.stringify([
+						{
+							issuer: "https://twins.example",
+							audience: "notes",
+							jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
+						},
+					]),
+				},
+			});
+			const key = keys[index] ?? POSTERN.key;
+			const twin = {
+				...POSTERN,
+				iss: "https://twins.example",
+				aud: "notes",
+				key,
+			};
+			const response = await request("/rest/v1/notes", {
+				token: await tokenOf(twin),
+			});
+			expect([await refusal(response), origin.received]).toEqual([
+				{ status: 401, code: "token_rejected" },
+				[],
+			]);
+		},
+	);
 });
 
 describe("an issuer with several keys", () => {
-	it("has no token accepted that does not name one", async () => {
+	it("has a token without kid rejected", async () => {
 		const keys = [
 			await makeTestKey("ES256", "one"),
 			await makeTestKey("ES256", "two"),
@@ -364,8 +367,8 @@ describe("an issuer with several keys", () => {
 	});
 });
 
-describe("a token from elsewhere", () => {
-	it("is refused where the gateway made it for the origin", async () => {
+describe("a token that was not made for the gateway", () => {
+	it("is refused if it is an origin token", async () => {
 		const { origin, request } = startGateway();
 		await request("/rest/v1/notes", { token: await tokenFor() });
 		const { headers } = origin.only();
@@ -374,17 +377,17 @@ describe("a token from elsewhere", () => {
 		).toEqual(REJECTED);
 	});
 
-	it("is refused where the gateway's key for the origin signed it", async () => {
+	it("is refused if the origin key signed it", async () => {
 		const token = await tokenFor({}, { key: ORIGIN_KEY });
 		expect(await outcome(bearer(token))).toEqual(REJECTED);
 	});
 
-	it("is refused where it is for the origin", async () => {
+	it("is refused if its audience is the origin's", async () => {
 		const token = await tokenFor({ aud: "postgrest", role: "authenticated" });
 		expect(await outcome(bearer(token))).toEqual(REJECTED);
 	});
 
-	it("never makes the gateway ask another address for keys", () => {
+	it("never makes the gateway fetch keys from an address in the token", () => {
 		const known = [
 			"https://remote.example/keys",
 			`${ACCESS.iss}/cdn-cgi/access/certs`,
@@ -393,7 +396,7 @@ describe("a token from elsewhere", () => {
 	});
 });
 
-/** What Headers let through of what is no part of a token: not U+0000, line feed and carriage return. */
+/** Characters that no token has and Headers accept: Headers refuse U+0000, line feed and carriage return. */
 const CONTROLS = [...Array(32).keys(), 0x7f]
 	.filter((code) => ![0, 10, 13].includes(code))
 	.map((code) => ({
@@ -411,7 +414,7 @@ describe.each(CONTROLS)("the character $code", ({ character }) => {
 		["before the token", (token: string) => `${character}${token}`],
 	])("is refused %s", async (_, change) => {
 		const changed = change(await tokenFor());
-		// A second space is none of a token's characters, but RFC 9110 allows for more than one.
+		// RFC 9110 allows several spaces between the scheme and the token, so a second space is accepted there.
 		const authorization = changed.startsWith("Bea")
 			? `${changed} ${await tokenFor()}`
 			: `Bearer ${changed}`;
@@ -459,7 +462,7 @@ describe("an Authorization header", () => {
 	});
 
 	it.each(["bearer", "BEARER", "bEARER"])(
-		"with an API key is taken, whatever the letters of its scheme: %s",
+		"with an API key is accepted, in any case of its scheme: %s",
 		async (scheme) => {
 			expect(await roleOf({ authorization: `${scheme} ${SECRET_KEY}` })).toBe(
 				"service",
@@ -481,11 +484,11 @@ describe("an Authorization header", () => {
 	});
 });
 
-describe("a credential where none belongs", () => {
+describe("a credential in the wrong place", () => {
 	const anonymous = { role: "anon" };
 
 	it.each(["access_token", "token", "apikey", "jwt", "Authorization"])(
-		"makes nobody of a caller: the query's %s",
+		"leaves the caller anonymous: the query's %s",
 		async (name) => {
 			const query = `?${name}=${await tokenFor()}`;
 			expect(await claimsAtOrigin({}, `/rest/v1/notes${query}`)).toEqual(
@@ -495,7 +498,7 @@ describe("a credential where none belongs", () => {
 	);
 
 	it.each(["access_token", "sb-access-token", "CF_Authorization", "session"])(
-		"makes nobody of a caller: the cookie %s",
+		"leaves the caller anonymous: the cookie %s",
 		async (name) => {
 			const cookies = [
 				`${name}=${await tokenFor()}`,
@@ -508,7 +511,7 @@ describe("a credential where none belongs", () => {
 	);
 
 	it.each(["access_token", "token", "apikey", "Authorization", "role"])(
-		"makes nobody of a caller: the body's %s",
+		"leaves the caller anonymous: the body's %s",
 		async (name) => {
 			const body = { [name]: await tokenFor() };
 			expect(
@@ -532,7 +535,7 @@ describe("a credential where none belongs", () => {
 		"Postern-Token",
 		"Cf-Access-Token",
 		"Cf-Authorization",
-	])("makes nobody of a caller: the header %s", async (name) => {
+	])("leaves the caller anonymous: the header %s", async (name) => {
 		const sent = [await tokenFor(), SECRET_KEY, await tokenOf(ACCESS)];
 		for (const value of sent.flatMap((text) => [text, `Bearer ${text}`])) {
 			expect(await claimsAtOrigin({ [name]: value })).toEqual(anonymous);
@@ -566,7 +569,7 @@ describe("a credential where none belongs", () => {
 		["Cf-Access-Client-Secret", "0123"],
 		["Cf-Connecting-Ip", "127.0.0.1"],
 		["Cf-Worker", "gateway.example"],
-	])("makes nobody of a caller: %s: %s", async (name, value) => {
+	])("leaves the caller anonymous: %s: %s", async (name, value) => {
 		expect(await claimsAtOrigin({ [name]: value })).toEqual(anonymous);
 	});
 });
@@ -575,7 +578,7 @@ describe("an Access assertion", () => {
 	const ASSERTION = "cf-access-jwt-assertion";
 	const withoutAccess = startGateway();
 
-	it("means nothing where Access is not configured", async () => {
+	it("is ignored if Access is not configured", async () => {
 		const tokens = [
 			await tokenOf(ACCESS),
 			await tokenFor(),
@@ -591,7 +594,7 @@ describe("an Access assertion", () => {
 		}
 	});
 
-	it("goes to nobody where Access is not configured", async () => {
+	it("does not reach the origin if Access is not configured", async () => {
 		withoutAccess.origin.received.length = 0;
 		await withoutAccess.request("/rest/v1/notes", {
 			headers: { [ASSERTION]: await tokenOf(ACCESS) },
@@ -627,7 +630,7 @@ describe("an Access assertion", () => {
 		expect(await outcome({ [ASSERTION]: await value() })).toEqual(REJECTED);
 	});
 
-	it("that comes twice is refused", async () => {
+	it("that is sent twice is refused", async () => {
 		const token = await tokenOf(ACCESS);
 		expect(
 			await outcome([
@@ -637,7 +640,7 @@ describe("an Access assertion", () => {
 		).toEqual(REJECTED);
 	});
 
-	it("is refused beside a bearer token that is wrong", async () => {
+	it("is refused together with a wrong bearer token", async () => {
 		const headers = {
 			...sending(ACCESS, await tokenOf(ACCESS)),
 			...bearer("abc.def.ghi"),
@@ -645,7 +648,7 @@ describe("an Access assertion", () => {
 		expect(await outcome(headers)).toEqual(REJECTED);
 	});
 
-	it("that is wrong is refused beside a bearer token that is right", async () => {
+	it("that is wrong is refused together with a valid bearer token", async () => {
 		const headers = {
 			...sending(ACCESS, "abc.def.ghi"),
 			...bearer(await tokenFor()),
@@ -684,7 +687,7 @@ describe("an API key", () => {
 			`postern_secret_${"a".repeat(10_000)}`,
 			"postern_secret_../../auth/v1/user",
 			`postern_publishable_${whole.slice(2)}`,
-		])("of another form is refused without a question: %s", async (key) => {
+		])("of another form is refused without a look-up: %s", async (key) => {
 			expect(await outcome(headersWith(key))).toEqual(KEY_REJECTED);
 		});
 
@@ -694,7 +697,7 @@ describe("an API key", () => {
 			SECRET_KEY.replace("secret", "publishable"),
 			PUBLISHABLE.replace("publishable", "secret"),
 			`${SECRET_KEY.slice(0, -1)}S`,
-		])("that nobody made is refused: %s", async (key) => {
+		])("that does not exist is refused: %s", async (key) => {
 			expect(await outcome(headersWith(key))).toMatchObject({
 				status: 401,
 				code: "key_rejected",
@@ -708,15 +711,18 @@ describe("an API key", () => {
 			`xpostern_secret_${whole}`,
 			"service_role",
 			"anon",
-		])("that is none of Postern's is refused: %s", async (key) => {
-			const headers = headersWith(key);
-			expect(await outcome(headers)).toEqual(
-				"apikey" in headers ? KEY_REJECTED : REJECTED,
-			);
-		});
+		])(
+			"that does not begin as Postern's keys do is refused: %s",
+			async (key) => {
+				const headers = headersWith(key);
+				expect(await outcome(headers)).toEqual(
+					"apikey" in headers ? KEY_REJECTED : REJECTED,
+				);
+			},
+		);
 	});
 
-	it("is looked up by its hash alone", async () => {
+	it("is looked up by its hash only", async () => {
 		gateway.origin.received.length = 0;
 		const key = keyOf("secret", "h");
 		await gateway.request("/rest/v1/notes", { headers: { apikey: key } });
@@ -729,7 +735,7 @@ describe("an API key", () => {
 		expect(await outcome({ apikey })).toEqual(KEY_REJECTED);
 	});
 
-	it("that comes twice is refused", async () => {
+	it("that is sent twice is refused", async () => {
 		expect(
 			await outcome([
 				["apikey", SECRET_KEY],
@@ -848,14 +854,14 @@ describe("several credentials", () => {
 			"authenticated",
 			"ada",
 		],
-	])("that agree are taken: %s", async (_, sent, role, sub) => {
+	])("that agree are accepted: %s", async (_, sent, role, sub) => {
 		const claims = await claimsAtOrigin(await headersOf(sent));
 		expect([claims.role, claims.sub]).toEqual([role, sub]);
 	});
 
 	it.each<[string, Sent, string]>([
 		[
-			"a key that nobody made",
+			"a key that does not exist",
 			{ bearer: ada, apikey: key(keyOf("publishable", "n")) },
 			"key_rejected",
 		],
@@ -875,12 +881,12 @@ describe("several credentials", () => {
 			"token_expired",
 		],
 		[
-			"a token of nobody's",
+			"a malformed token",
 			{ bearer: async () => "abc.def.ghi", apikey: key(SECRET_KEY) },
 			"token_rejected",
 		],
 		[
-			"an apikey of nobody's",
+			"a malformed apikey",
 			{ bearer: ada, apikey: async () => "abc" },
 			"key_rejected",
 		],
@@ -893,7 +899,7 @@ describe("several credentials", () => {
 			"role_refused",
 		],
 		[
-			"an assertion of nobody's",
+			"a malformed assertion",
 			{ bearer: ada, access: async () => "abc" },
 			"token_rejected",
 		],
@@ -933,7 +939,7 @@ const ROUTES = [
 
 describe.each(ROUTES)("%s %s", (method, path) => {
 	it.each([
-		["a token of nobody's", async () => bearer("abc.def.ghi"), REJECTED],
+		["a malformed token", async () => bearer("abc.def.ghi"), REJECTED],
 		[
 			"a token that has expired",
 			async () => bearer(await tokenFor({ exp: NOW_SECONDS - 60 })),
@@ -992,10 +998,10 @@ describe("a session", () => {
 	it.each([
 		["no session_id", { session_id: undefined }],
 		["a session_id that is no text", { session_id: ["x"] }],
-		["a session_id that is none", { session_id: "1" }],
+		["a session_id that is no uuid", { session_id: "1" }],
 		["no sub", { sub: undefined }],
-		["a sub that is none of Postern's", { sub: "ada" }],
-	])("is not there with %s", async (_, changes) => {
+		["a sub that is no uuid", { sub: "ada" }],
+	])("is refused to a token with %s", async (_, changes) => {
 		const token = await tokenFor({ ...SESSION_CLAIMS, ...changes });
 		for (const [method, path] of paths) {
 			expect(await outcome(bearer(token), path, { method })).toEqual(
@@ -1005,10 +1011,10 @@ describe("a session", () => {
 	});
 
 	it.each([
-		["nobody", async () => ({})],
+		["a caller without credentials", async () => ({})],
 		["a publishable key", async () => ({ apikey: PUBLISHABLE })],
 		["a secret key", async () => ({ apikey: SECRET_KEY })],
-	])("is not there for %s", async (_, headers) => {
+	])("is refused to %s", async (_, headers) => {
 		for (const [method, path] of paths) {
 			const { asked, ...refusal } = await outcome(await headers(), path, {
 				method,

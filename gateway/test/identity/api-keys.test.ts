@@ -1,4 +1,4 @@
-// API keys: how they are looked up, and for how long what was found is believed.
+// API keys: how they are looked up, and how long a result is remembered.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import {
@@ -44,15 +44,15 @@ function start() {
 }
 
 describe("an API key", () => {
-	it("is nobody's where it is publishable", async () => {
+	it("gives its caller the anonymous role if it is publishable", async () => {
 		expect(await start().ask(PUBLISHABLE)).toBe("anon");
 	});
 
-	it("has its role where it is secret", async () => {
+	it("gives its caller its role if it is secret", async () => {
 		expect(await start().ask(SECRET_KEY)).toBe("service");
 	});
 
-	it("is nobody's by the name that ANON_ROLE gives", async () => {
+	it("gives its caller the role of ANON_ROLE if it is publishable", async () => {
 		const { request, origin } = startGateway({
 			answer: answeringKeys(knownKeys()),
 			env: { ANON_ROLE: "visitor" },
@@ -62,7 +62,7 @@ describe("an API key", () => {
 		expect(decodeJwt(token.slice("Bearer ".length)).role).toBe("visitor");
 	});
 
-	it("says nothing else of its caller", async () => {
+	it("gives its caller no claim besides the role", async () => {
 		const { ask, origin } = start();
 		await ask(SECRET_KEY);
 		const token = origin.received.at(-1)?.headers.get("authorization") ?? "";
@@ -74,7 +74,7 @@ describe("an API key", () => {
 		]);
 	});
 
-	it("is looked up by its hash, as the gateway", async () => {
+	it("is looked up by its hash, with the gateway's own role", async () => {
 		const { ask, lookUps } = start();
 		await ask(SECRET_KEY);
 		const [first] = lookUps();
@@ -106,7 +106,7 @@ describe("an API key", () => {
 	});
 });
 
-describe("what was found of a key", () => {
+describe("the result of a look-up", () => {
 	it("is remembered for five seconds", async () => {
 		const { ask, clock, lookUps } = start();
 		await ask(SECRET_KEY);
@@ -121,7 +121,7 @@ describe("what was found of a key", () => {
 		expect([await ask(SECRET_KEY), lookUps().length]).toEqual(["service", 2]);
 	});
 
-	it("is over five seconds after the key was revoked, at the latest", async () => {
+	it("is forgotten five seconds after the key was revoked, at the latest", async () => {
 		const { ask, keys, clock } = start();
 		await ask(SECRET_KEY);
 		keys.delete(SECRET_KEY);
@@ -129,7 +129,7 @@ describe("what was found of a key", () => {
 		expect(await ask(SECRET_KEY)).toBe("key_rejected");
 	});
 
-	it("does not last longer because it was used meanwhile", async () => {
+	it("is not remembered longer because it was used meanwhile", async () => {
 		const { ask, keys, clock } = start();
 		await ask(SECRET_KEY);
 		keys.delete(SECRET_KEY);
@@ -139,7 +139,7 @@ describe("what was found of a key", () => {
 		expect(await ask(SECRET_KEY)).toBe("key_rejected");
 	});
 
-	it("is counted from before the question", async () => {
+	it("is remembered from the moment before the question", async () => {
 		const { time } = { time: NOW };
 		const clock = { time };
 		const answer = answeringKeys(knownKeys());
@@ -160,7 +160,7 @@ describe("what was found of a key", () => {
 		).toHaveLength(2);
 	});
 
-	it("is remembered of a key that nobody made, too", async () => {
+	it("is remembered for a key that does not exist, too", async () => {
 		const { ask, lookUps } = start();
 		const unknown = keyOf("secret", "u");
 		expect([await ask(unknown), await ask(unknown), lookUps().length]).toEqual([
@@ -170,7 +170,7 @@ describe("what was found of a key", () => {
 		]);
 	});
 
-	it("is over five seconds after a key was made", async () => {
+	it("is forgotten five seconds after the key was made", async () => {
 		const { ask, keys, clock } = start();
 		const made = keyOf("secret", "m");
 		await ask(made);
@@ -179,7 +179,7 @@ describe("what was found of a key", () => {
 		expect(await ask(made)).toBe("clerk");
 	});
 
-	it("is not remembered where the question failed", async () => {
+	it("is not remembered if the question failed", async () => {
 		const found: FoundKey = { kind: "secret", role: "service" };
 		let isDown = true;
 		const { request } = startGateway({
@@ -199,7 +199,7 @@ describe("what was found of a key", () => {
 		]);
 	});
 
-	it("is remembered of a thousand keys, the newest", async () => {
+	it("is remembered for the newest thousand keys", async () => {
 		const { ask, lookUps } = start();
 		const numbered = (number: number) =>
 			`postern_secret_${String(number).padStart(43, "0")}`;
@@ -215,7 +215,7 @@ describe("what was found of a key", () => {
 		]);
 	});
 
-	it("is each isolate's own", async () => {
+	it("is remembered by each isolate for itself", async () => {
 		const first = start();
 		await first.ask(SECRET_KEY);
 		const second = start();
@@ -224,7 +224,7 @@ describe("what was found of a key", () => {
 	});
 });
 
-describe("a database that cannot say", () => {
+describe("a database that cannot look a key up", () => {
 	it.each([
 		["is silent about it", async () => Response.json(null)],
 		["answers something else", async () => Response.json({ outcome: "ok" })],
@@ -236,7 +236,7 @@ describe("a database that cannot say", () => {
 			"answers without a role",
 			async () => Response.json({ outcome: "ok", kind: "secret" }),
 		],
-	])("lets nobody in: it %s", async (_, fetch) => {
+	])("lets no caller with a key in: it %s", async (_, fetch) => {
 		const { request, logged } = startGateway({ fetch });
 		const response = await request("/rest/v1/notes", {
 			headers: { apikey: SECRET_KEY },
@@ -247,7 +247,7 @@ describe("a database that cannot say", () => {
 		]);
 	});
 
-	it("does not make a user of a key's user", async () => {
+	it("has a valid bearer token sent with the key refused as well", async () => {
 		const { request, origin } = startGateway({
 			answer: postgrestError(404, "PGRST202"),
 		});

@@ -11,12 +11,12 @@ import {
 	tokenFor,
 } from "../support/tokens.ts";
 
-/** Seconds by which the clocks of issuer and gateway may differ. */
+/** The tolerance: seconds by which the clocks of issuer and gateway may differ. */
 const TOLERANCE = 5;
 
 const gateway = startGateway();
 
-/** Asks for something with these headers; says what was refused and whether the origin heard of it. */
+/** Sends a request with these headers: the refusal, and whether the origin was asked. */
 async function ask(headers: HeadersInit | undefined, path = "/rest/v1/notes") {
 	gateway.origin.received.length = 0;
 	const response = await gateway.request(path, { headers });
@@ -32,14 +32,14 @@ function outcomeFor(token: string) {
 	return outcome({ Authorization: `Bearer ${token}` });
 }
 
-/** The role that the origin is told. */
+/** The role in the origin token. */
 function roleAt(received: Received[]): unknown {
 	const [first] = received;
 	const bearer = first?.headers.get("authorization")?.replace("Bearer ", "");
 	return bearer === undefined ? undefined : decodeJwt(bearer).role;
 }
 
-/** The role that a caller with these headers is given. */
+/** The role of a caller who sends these headers. */
 async function roleFor(headers: HeadersInit | undefined, path?: string) {
 	return roleAt((await ask(headers, path)).received);
 }
@@ -61,30 +61,30 @@ function base64url(value: object): string {
 		.replaceAll("=", "");
 }
 
-describe("nobody", () => {
+describe("a caller without credentials", () => {
 	it("has the anonymous role", async () => {
 		expect(await roleFor(undefined)).toBe("anon");
 	});
 
-	it("has the role of ANON_ROLE", async () => {
+	it("has the role that ANON_ROLE names", async () => {
 		const { request, origin } = startGateway({ env: { ANON_ROLE: "visitor" } });
 		await request("/rest/v1/notes");
 		expect(roleAt(origin.received)).toBe("visitor");
 	});
 
-	it("is who sends a token in the query", async () => {
+	it("is one who sends a token in the query", async () => {
 		const token = await tokenFor();
 		expect(
 			await roleFor(undefined, `/rest/v1/notes?access_token=${token}`),
 		).toBe("anon");
 	});
 
-	it("is who sends a token in a cookie", async () => {
+	it("is one who sends a token in a cookie", async () => {
 		const token = await tokenFor();
 		expect(await roleFor({ Cookie: `access_token=${token}` })).toBe("anon");
 	});
 
-	it("is who only names a role", async () => {
+	it("is one who only names a role", async () => {
 		expect(await roleFor({ Role: "authenticated", "X-Role": "postgres" })).toBe(
 			"anon",
 		);
@@ -98,11 +98,11 @@ describe("a token of the issuer's", () => {
 		);
 	});
 
-	it("gives it as apikey, too", async () => {
+	it("is accepted as apikey, too", async () => {
 		expect(await roleFor({ apikey: await tokenFor() })).toBe("authenticated");
 	});
 
-	it("gives it in both headers, too", async () => {
+	it("is accepted in both headers, too", async () => {
 		const token = await tokenFor();
 		expect(
 			await roleFor({ apikey: token, Authorization: `Bearer ${token}` }),
@@ -165,25 +165,25 @@ describe("a token of the issuer's", () => {
 });
 
 describe("the time of a token", () => {
-	it("ends with its expiry and the tolerance", async () => {
+	it("ends at exp plus the tolerance", async () => {
 		const exp = NOW_SECONDS - TOLERANCE;
 		expect(await outcomeFor(await tokenFor({ exp }))).toEqual(EXPIRED);
 	});
 
-	it("lasts until a second before that", async () => {
+	it("has not ended a second before that", async () => {
 		const token = await tokenFor({ exp: NOW_SECONDS - TOLERANCE + 1 });
 		expect(await roleFor({ Authorization: `Bearer ${token}` })).toBe(
 			"authenticated",
 		);
 	});
 
-	it("has to end", async () => {
+	it("has to include exp", async () => {
 		expect(await outcomeFor(await tokenFor({ exp: undefined }))).toEqual(
 			REJECTED,
 		);
 	});
 
-	it("does not end at something that is no number", async () => {
+	it("has to include exp as a number", async () => {
 		const claims = { ...ADA, exp: "2099-01-01" };
 		const token = await new SignJWT(claims as never)
 			.setProtectedHeader({ alg: "ES256", kid: ISSUER_KEY.kid })
@@ -191,7 +191,7 @@ describe("the time of a token", () => {
 		expect(await outcomeFor(token)).toEqual(REJECTED);
 	});
 
-	it("has not begun a second before nbf and the tolerance", async () => {
+	it("has not begun a second before nbf less the tolerance", async () => {
 		const nbf = NOW_SECONDS + TOLERANCE + 1;
 		expect(await outcomeFor(await tokenFor({ nbf }))).toEqual(REJECTED);
 	});
@@ -215,7 +215,7 @@ describe("a token that is not for the gateway", () => {
 		["has a number for a subject", { sub: 1 }],
 		["has null for a subject", { sub: null }],
 		["has an object for a subject", { sub: { id: "ada" } }],
-	])("is rejected where it %s", async (_, changes) => {
+	])("is rejected if it %s", async (_, changes) => {
 		expect(await outcomeFor(await tokenFor(changes))).toEqual(REJECTED);
 	});
 
@@ -231,28 +231,28 @@ describe("a token that is not for the gateway", () => {
 		["the role that logs in", "authenticator"],
 		["the superuser", "postgres"],
 		["a property of every object", "constructor"],
-	])("is refused where it names %s", async (_, role) => {
+	])("is refused if it names %s", async (_, role) => {
 		expect(await outcomeFor(await tokenFor({ role }))).toEqual(ROLE_REFUSED);
 	});
 });
 
 describe("a token that the issuer did not sign", () => {
-	it("is rejected where another key signed it under the issuer's kid", async () => {
+	it("is rejected if another key signed it under the issuer's kid", async () => {
 		const key = await makeKey(ISSUER_KEY.kid);
 		expect(await outcomeFor(await tokenFor({}, { key }))).toEqual(REJECTED);
 	});
 
-	it("is rejected where its kid is unknown", async () => {
+	it("is rejected if its kid is unknown", async () => {
 		const key = await makeKey("unknown");
 		expect(await outcomeFor(await tokenFor({}, { key }))).toEqual(REJECTED);
 	});
 
-	it("is rejected where it is not signed", async () => {
+	it("is rejected if it is not signed", async () => {
 		const token = `${base64url({ alg: "none" })}.${base64url(ADA)}.`;
 		expect(await outcomeFor(token)).toEqual(REJECTED);
 	});
 
-	it("is rejected where its signature is cut off", async () => {
+	it("is rejected if its signature is cut off", async () => {
 		const [header, payload] = (await tokenFor()).split(".");
 		expect(await outcomeFor(`${header}.${payload}.`)).toEqual(REJECTED);
 	});
@@ -275,7 +275,7 @@ describe("a token that the issuer did not sign", () => {
 				),
 		],
 	])(
-		"is rejected where the public key's %s are an HMAC secret",
+		"is rejected if the public key's %s was used as an HMAC secret",
 		async (_, secret) => {
 			const token = await new SignJWT(ADA)
 				.setProtectedHeader({ alg: "HS256", kid: ISSUER_KEY.kid })
@@ -284,7 +284,7 @@ describe("a token that the issuer did not sign", () => {
 		},
 	);
 
-	it("is rejected where it is signed with RS256", async () => {
+	it("is rejected if it is signed with RS256", async () => {
 		const { privateKey } = await generateKeyPair("RS256");
 		const token = await new SignJWT(ADA)
 			.setProtectedHeader({ alg: "RS256", kid: ISSUER_KEY.kid })
@@ -292,7 +292,7 @@ describe("a token that the issuer did not sign", () => {
 		expect(await outcomeFor(token)).toEqual(REJECTED);
 	});
 
-	it("is rejected where it brings its own key", async () => {
+	it("is rejected if it brings its own key", async () => {
 		const key = await makeKey("own");
 		const header = { jwk: key.publicJwk };
 		expect(await outcomeFor(await tokenFor({}, { key, header }))).toEqual(
@@ -300,7 +300,7 @@ describe("a token that the issuer did not sign", () => {
 		);
 	});
 
-	it("is rejected where it brings its own key under the issuer's kid", async () => {
+	it("is rejected if it brings its own key under the issuer's kid", async () => {
 		const key = await makeKey(ISSUER_KEY.kid);
 		const header = { jwk: key.publicJwk };
 		expect(await outcomeFor(await tokenFor({}, { key, header }))).toEqual(
@@ -309,7 +309,7 @@ describe("a token that the issuer did not sign", () => {
 	});
 
 	it.each(["jku", "x5u"])(
-		"is rejected where %s says where its key is",
+		"is rejected if %s says where its key is",
 		async (name) => {
 			const key = await makeKey("own");
 			const header = { [name]: "https://evil.example/keys.json" };
@@ -319,7 +319,7 @@ describe("a token that the issuer did not sign", () => {
 		},
 	);
 
-	it("is rejected where its header has a critical extension", async () => {
+	it("is rejected if its header has a critical extension", async () => {
 		const signer = new SignJWT(ADA).setProtectedHeader({
 			alg: "ES256",
 			kid: ISSUER_KEY.kid,
@@ -332,7 +332,7 @@ describe("a token that the issuer did not sign", () => {
 		expect(await outcomeFor(token)).toEqual(REJECTED);
 	});
 
-	it("is rejected where its payload is another token's", async () => {
+	it("is rejected if its payload is another token's", async () => {
 		const [header, , signature] = (await tokenFor()).split(".");
 		const [, payload] = (await tokenFor({ sub: "eve" })).split(".");
 		expect(await outcomeFor(`${header}.${payload}.${signature}`)).toEqual(
@@ -340,14 +340,14 @@ describe("a token that the issuer did not sign", () => {
 		);
 	});
 
-	it("is rejected where its payload is no JSON object", async () => {
+	it("is rejected if its payload is no JSON object", async () => {
 		const [header, , signature] = (await tokenFor()).split(".");
 		expect(await outcomeFor(`${header}.${base64url([])}.${signature}`)).toEqual(
 			REJECTED,
 		);
 	});
 
-	it("is rejected before it is decoded where it is huge", async () => {
+	it("is rejected before it is decoded if it is huge", async () => {
 		const token = await tokenFor({ padding: "x".repeat(8_192) });
 		expect(await outcomeFor(token)).toEqual(REJECTED);
 	});
@@ -370,7 +370,7 @@ describe("an Authorization header", () => {
 		expect(await outcome({ Authorization: value })).toEqual(MALFORMED);
 	});
 
-	it("that comes twice is malformed", async () => {
+	it("that is sent twice is malformed", async () => {
 		const bearer = `Bearer ${await tokenFor()}`;
 		const twice = [bearer, bearer].map((value): [string, string] => [
 			"Authorization",
@@ -429,7 +429,7 @@ describe("a token with one character changed", () => {
 		);
 	});
 
-	it("is never accepted with a character less or more", async () => {
+	it("is never accepted with a character removed or added", async () => {
 		const token = await tokenFor();
 		await fc.assert(
 			fc.asyncProperty(
@@ -451,7 +451,7 @@ describe("a token with one character changed", () => {
 });
 
 describe("a refused request", () => {
-	it("is refused on every route, before anything else", async () => {
+	it("is refused on every route, before the origin is asked", async () => {
 		const answers = [];
 		for (const path of ["/rest/v1/a", "/products/x", "/rescues", "/nowhere"]) {
 			const { response } = await ask(
@@ -463,7 +463,7 @@ describe("a refused request", () => {
 		expect(answers).toEqual([401, 401, 401, 401]);
 	});
 
-	it("does not tell why the token was rejected", async () => {
+	it("does not say why the token was rejected", async () => {
 		const messages = new Set<string>();
 		for (const changes of [{ iss: "x" }, { aud: "x" }, { sub: 1 }]) {
 			const { response } = await ask({

@@ -1,4 +1,4 @@
-// Several issuers at once: what each entry of ISSUERS decides, and what of a token reaches the database.
+// Several issuers at once: what each entry of ISSUERS decides, and which claims of a token reach the database.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { makeTestKey, type TestKey } from "../support/forging.ts";
@@ -21,7 +21,7 @@ const LOGIN: TestIssuer = {
 	roleAt: ["role"],
 };
 
-/** An entry for LOGIN with these fields beside or instead of its own. */
+/** The entry LOGIN with these fields added or replaced. */
 function entry(fields: Record<string, unknown> = {}) {
 	return {
 		issuer: LOGIN.iss,
@@ -31,7 +31,7 @@ function entry(fields: Record<string, unknown> = {}) {
 	};
 }
 
-/** What the origin is told of a caller with this token, or the refusal's code. */
+/** The claims in the origin token of a caller with this token, or the refusal's code. */
 async function toldOf(token: string, ...entries: object[]) {
 	const { request, origin } = startGateway({
 		env: { ISSUERS: JSON.stringify(entries) },
@@ -50,16 +50,16 @@ async function roleOf(token: string, ...entries: object[]) {
 const token = (changes: Record<string, unknown> = {}, key: TestKey = ES256) =>
 	tokenOf({ ...LOGIN, key }, changes);
 
-describe("an issuer beside Postern", () => {
+describe("a configured issuer", () => {
 	it("has its tokens accepted", async () => {
 		expect(await roleOf(await token(), entry())).toBe("authenticated");
 	});
 
-	it("leaves Postern's own accepted", async () => {
+	it("leaves Postern's own tokens accepted", async () => {
 		expect(await roleOf(await tokenFor(), entry())).toBe("authenticated");
 	});
 
-	it("is one of as many as are configured", async () => {
+	it("may be one of several", async () => {
 		const entries = Array.from({ length: 20 }, (_, index) =>
 			entry({ issuer: `https://${index}.example` }),
 		);
@@ -70,7 +70,7 @@ describe("an issuer beside Postern", () => {
 		expect(new Set(roles)).toEqual(new Set(["authenticated"]));
 	});
 
-	it("is told apart from another with the same keys", async () => {
+	it("is told apart from another issuer with the same keys", async () => {
 		const other = entry({ issuer: "https://other.example", audience: "films" });
 		expect([
 			await roleOf(await token({ iss: other.issuer }), entry(), other),
@@ -90,12 +90,12 @@ describe("the audiences of an issuer", () => {
 		[["other", "films"], "authenticated"],
 		["other", "token_rejected"],
 		[["other", "others"], "token_rejected"],
-	])("are any of its list: %j is %s", async (aud, expected) => {
+	])("are the list in its entry: %j is %s", async (aud, expected) => {
 		const audiences = entry({ audience: ["notes", "films"] });
 		expect(await roleOf(await token({ aud }), audiences)).toBe(expected);
 	});
 
-	it("are not Postern's", async () => {
+	it("do not include Postern's", async () => {
 		expect(await roleOf(await token({ aud: "authenticated" }), entry())).toBe(
 			"token_rejected",
 		);
@@ -114,7 +114,7 @@ describe("the algorithms of an issuer", () => {
 			["authenticated", "token_rejected", "authenticated"],
 		],
 		[undefined, ["authenticated", "authenticated", "token_rejected"]],
-	])("are those of its list: %j", async (algorithms, expected) => {
+	])("are the list in its entry: %j", async (algorithms, expected) => {
 		const roles = [];
 		for (const key of keys) {
 			roles.push(
@@ -124,7 +124,7 @@ describe("the algorithms of an issuer", () => {
 		expect(roles).toEqual(expected);
 	});
 
-	it("are not all those that a key without alg could be for", async () => {
+	it("are not widened by a key without alg", async () => {
 		const { alg: _, ...publicJwk } = RS256.publicJwk ?? {};
 		const entries = entry({
 			jwks: { keys: [publicJwk] },
@@ -142,14 +142,14 @@ describe("the algorithms of an issuer", () => {
 		["another curve", { crv: "P-384" }],
 		["another type", { kty: "RSA" }],
 		["no point of its curve", { x: "A".repeat(43) }],
-	])("are of no use with a key for %s", async (_, changes) => {
+	])("reject a token with a key of %s", async (_, changes) => {
 		const broken = { ...ES256.publicJwk, ...changes };
 		expect(
 			await roleOf(await token(), entry({ jwks: { keys: [broken] } })),
 		).toBe("token_rejected");
 	});
 
-	it("need an RSA key of 2048 bits", async () => {
+	it("require an RSA key of 2048 bits", async () => {
 		const { privateKey, publicKey } = (await crypto.subtle.generateKey(
 			{
 				name: "RSASSA-PKCS1-v1_5",
@@ -205,7 +205,7 @@ describe("the role of an issuer's token", () => {
 		["is a list on the way", { realm_access: [{ role: "authenticated" }] }],
 		["is null on the way", { realm_access: null }],
 		["is inherited", { realm_access: {} }],
-	])("is refused where it %s", async (_, changes) => {
+	])("is refused if it %s", async (_, changes) => {
 		expect(
 			await roleOf(
 				await token({ role: "authenticated", ...changes }),
@@ -220,13 +220,16 @@ describe("the role of an issuer's token", () => {
 		[["toString", "name"], "toString"],
 		[["role", "constructor", "name"], "String"],
 		[["aud", "0"], "n"],
-	])("is never what every object has: %j", async (roleClaim, role) => {
-		expect(
-			await roleOf(await token(), entry({ roleClaim, roles: [role] })),
-		).toBe("role_refused");
-	});
+	])(
+		"is never a property that every object inherits: %j",
+		async (roleClaim, role) => {
+			expect(
+				await roleOf(await token(), entry({ roleClaim, roles: [role] })),
+			).toBe("role_refused");
+		},
+	);
 
-	it("may be any of its issuer's list, and none of another's", async () => {
+	it("may be any in its issuer's list, and none of another issuer's", async () => {
 		const clerks = entry({ roles: ["clerk"] });
 		const managers = entry({ issuer: "https://m.example", roles: ["manager"] });
 		const ask = async (iss: string, role: string) =>
@@ -246,7 +249,7 @@ describe("the role of an issuer's token", () => {
 		]);
 	});
 
-	it("is the issuer's one role, whatever the token says", async () => {
+	it("is the role fixed for the issuer, even if the token names another", async () => {
 		const fixed = entry({ role: "clerk" });
 		const roles = [];
 		for (const role of [undefined, "authenticated", "postgres", ["x"]]) {
@@ -257,7 +260,7 @@ describe("the role of an issuer's token", () => {
 });
 
 describe("the claims of an issuer's token", () => {
-	it("reach the origin, but for those that speak of the token", async () => {
+	it("reach the origin, except those about the token itself", async () => {
 		const told = await toldOf(
 			await token({
 				jti: "1",
@@ -281,7 +284,7 @@ describe("the claims of an issuer's token", () => {
 		});
 	});
 
-	it("are no role beside the role", async () => {
+	it("cannot set the origin token's role by a claim of that name", async () => {
 		const told = await toldOf(
 			await token({ role: "postgres", https: "authenticated" }),
 			entry({ roleClaim: "https" }),
@@ -293,18 +296,18 @@ describe("the claims of an issuer's token", () => {
 		["a claim", { account: 2 ** 53 }],
 		["a claim's part", { app: { accounts: [-(2 ** 60)] } }],
 	])(
-		"may have no number that another is taken for, as %s",
+		"may include no number that JSON.parse rounds, such as %s",
 		async (_, claims) => {
 			expect(await roleOf(await token(claims), entry())).toBe("token_rejected");
 		},
 	);
 
-	it("may have the largest number that is exact", async () => {
+	it("may include the largest exact number", async () => {
 		const claims = { account: 2 ** 53 - 1 };
 		expect(await roleOf(await token(claims), entry())).toBe("authenticated");
 	});
 
-	it("may be without a subject", async () => {
+	it("need not include a subject", async () => {
 		expect(await roleOf(await token({ sub: undefined }), entry())).toBe(
 			"authenticated",
 		);
@@ -325,7 +328,7 @@ describe("the clock of an issuer", () => {
 });
 
 describe("a secret", () => {
-	it("may have any characters, in UTF-8", async () => {
+	it("may include any characters, encoded as UTF-8", async () => {
 		const secret = "Schlüssel für 🔑, der lang genug ist";
 		const key = await makeTestKey(
 			"HS256",
@@ -337,7 +340,7 @@ describe("a secret", () => {
 		).toBe("authenticated");
 	});
 
-	it("needs no kid, and heeds none", async () => {
+	it("verifies a token without a kid, or with any", async () => {
 		const secret = "x".repeat(32);
 		const key = await makeTestKey(
 			"HS256",

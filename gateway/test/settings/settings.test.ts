@@ -5,7 +5,7 @@ import { parseConfig } from "../../src/settings/settings.ts";
 import { ENV } from "../support/gateway.ts";
 import { ISSUER_KEY, ORIGIN_KEY } from "../support/tokens.ts";
 
-/** What parseConfig says of ENV with these variables beside or instead of its own. */
+/** What parseConfig makes of ENV with these variables added or replaced. */
 function faultsOf(changes: Record<string, unknown>): Record<string, string> {
 	try {
 		parseConfig({ ...ENV, ...changes });
@@ -26,8 +26,8 @@ function jwksWith(changes: Record<string, unknown>): string {
 
 const TOKEN_SIGNING_KEY = JSON.stringify(ISSUER_KEY.privateJwk);
 
-describe("the least environment", () => {
-	it("is enough", () => {
+describe("the smallest environment", () => {
+	it("is accepted", () => {
 		expect(faultsOf({})).toEqual({});
 	});
 
@@ -63,7 +63,7 @@ describe("the least environment", () => {
 		});
 	});
 
-	it("keeps the keys as they are given", () => {
+	it("keeps the given keys", () => {
 		const { origin, tokens } = parseConfig(ENV);
 		expect([origin.signingKey, tokens.jwks]).toEqual([
 			ORIGIN_KEY.privateJwk,
@@ -71,21 +71,21 @@ describe("the least environment", () => {
 		]);
 	});
 
-	it("becomes a frozen configuration", () => {
+	it("is parsed into a frozen configuration", () => {
 		expect(Object.isFrozen(parseConfig(ENV))).toBe(true);
 	});
 
-	it("ignores variables that are not the gateway's", () => {
+	it("may have variables that the gateway does not know", () => {
 		expect(faultsOf({ SOMETHING_ELSE: 1 })).toEqual({});
 	});
 });
 
-describe("a variable that is set", () => {
+describe("the parser of settings", () => {
 	it.each([
 		["ORIGIN_TIMEOUT_MS", "250", 250],
 		["ORIGIN_TIMEOUT_MS", 250, 250],
 		["ORIGIN_TIMEOUT_MS", "600000", 600_000],
-	])("%s: %j is %j milliseconds", (name, given, expected) => {
+	])("takes %s: %j is %j milliseconds", (name, given, expected) => {
 		expect(parseConfig({ ...ENV, [name]: given }).origin.timeoutMs).toBe(
 			expected,
 		);
@@ -103,7 +103,7 @@ describe("a variable that is set", () => {
 		]);
 	});
 
-	it("takes the words of TOKEN_ROLES without the space around them", () => {
+	it("takes the words of TOKEN_ROLES without the spaces around them", () => {
 		const { tokens } = parseConfig({ ...ENV, TOKEN_ROLES: "clerk , manager" });
 		expect(tokens.roles).toEqual(["clerk", "manager"]);
 	});
@@ -124,7 +124,7 @@ describe("a variable that is set", () => {
 		]);
 	});
 
-	it("takes the schemas of DB_SCHEMAS in their order", () => {
+	it("keeps the order of the schemas in DB_SCHEMAS", () => {
 		expect(parseConfig({ ...ENV, DB_SCHEMAS: "v2, api,v1" }).schemas).toEqual([
 			"v2",
 			"api",
@@ -192,12 +192,12 @@ describe("a variable that is set", () => {
 		});
 	});
 
-	it("takes a TOKEN_SIGNING_KEY whose public half is published", () => {
+	it("takes a TOKEN_SIGNING_KEY whose public half is in TOKEN_JWKS", () => {
 		const { tokens } = parseConfig({ ...ENV, TOKEN_SIGNING_KEY });
 		expect(tokens.signingKey).toEqual(ISSUER_KEY.privateJwk);
 	});
 
-	it("takes a TOKEN_SIGNING_KEY that is published beside the next one", () => {
+	it("takes a TOKEN_SIGNING_KEY that is in TOKEN_JWKS with the next one", () => {
 		const TOKEN_JWKS = JSON.stringify({
 			keys: [ORIGIN_KEY.publicJwk, ISSUER_KEY.publicJwk],
 		});
@@ -208,7 +208,7 @@ describe("a variable that is set", () => {
 		["60", 60],
 		["86400", 86_400],
 		[120, 120],
-	])("TOKEN_LIFETIME_SECONDS: %j is %j seconds", (given, expected) => {
+	])("takes TOKEN_LIFETIME_SECONDS: %j is %j seconds", (given, expected) => {
 		const { tokens } = parseConfig({ ...ENV, TOKEN_LIFETIME_SECONDS: given });
 		expect(tokens.lifetimeSeconds).toBe(expected);
 	});
@@ -217,7 +217,7 @@ describe("a variable that is set", () => {
 		["4", 4],
 		[12, 12],
 		["15", 15],
-	])("BCRYPT_COST: %j is %j", (BCRYPT_COST, expected) => {
+	])("takes BCRYPT_COST: %j is %j", (BCRYPT_COST, expected) => {
 		expect(parseConfig({ ...ENV, BCRYPT_COST }).bcryptCost).toBe(expected);
 	});
 
@@ -237,7 +237,7 @@ describe("plain http", () => {
 		"http://127.0.0.1:3000",
 		"http://localhost:3000",
 		"http://[::1]:3000",
-	])("reaches this machine: %s", (ORIGIN_URL) => {
+	])("may reach this machine: %s", (ORIGIN_URL) => {
 		expect(faultsOf({ ORIGIN_URL })).toEqual({});
 	});
 
@@ -246,27 +246,27 @@ describe("plain http", () => {
 		"http://localhost.evil.example",
 		"http://127.0.0.1.evil.example",
 		"http://10.0.0.1",
-	])("reaches no other: %s", (ORIGIN_URL) => {
+	])("may not reach another machine: %s", (ORIGIN_URL) => {
 		expect(faultsOf({ ORIGIN_URL })).toEqual({
 			ORIGIN_URL:
 				"is plain http to another machine; use https or the ORIGIN binding",
 		});
 	});
 
-	it("names any machine where the ORIGIN binding reaches it", () => {
+	it("may name any machine if there is the ORIGIN binding", () => {
 		expect(faultsOf({ ORIGIN_URL: "http://postgrest:3000", ORIGIN })).toEqual(
 			{},
 		);
 	});
 
-	it("still has to be a URL where there is the ORIGIN binding", () => {
+	it("has to be a URL even if there is the ORIGIN binding", () => {
 		expect(faultsOf({ ORIGIN_URL: "postgrest", ORIGIN })).toEqual({
 			ORIGIN_URL: "is not an http(s) URL",
 		});
 	});
 });
 
-describe("a variable that is wrong", () => {
+describe("a wrong variable", () => {
 	const NO_CALLER =
 		"names a role that no caller may have (authenticator, postern, postgres)";
 	const NO_ALIAS = "has an entry that is not like public=api";
@@ -443,7 +443,7 @@ describe("a variable that is wrong", () => {
 
 const NO_FIELD = "0 is not an object of known fields";
 
-/** The least entry of ISSUERS. */
+/** The smallest entry of ISSUERS. */
 const LOGIN = {
 	issuer: "https://login.example",
 	audience: "notes",
@@ -452,7 +452,7 @@ const LOGIN = {
 const LOGIN_JWKS = { keys: [ISSUER_KEY.publicJwk] };
 const LOGIN_SECRET = "a secret of thirty-two characters";
 
-/** ISSUERS with one entry: LOGIN with these fields beside or instead of its own. */
+/** ISSUERS with one entry: LOGIN with these fields added or replaced. */
 function issuersWith(changes: Record<string, unknown>): string {
 	return JSON.stringify([{ ...LOGIN, ...changes }]);
 }
@@ -483,7 +483,7 @@ describe("ISSUERS", () => {
 		expect(keys).toEqual({ kind: "jwks", jwks: LOGIN_JWKS });
 	});
 
-	it("takes a secret, which is for HS256 alone", () => {
+	it("takes a secret, for HS256 only", () => {
 		const issuer = read({ jwksUrl: undefined, secret: LOGIN_SECRET });
 		expect([issuer?.keys, issuer?.algorithms]).toEqual([
 			{ kind: "secret", secret: new TextEncoder().encode(LOGIN_SECRET) },
@@ -524,23 +524,23 @@ describe("ISSUERS", () => {
 		});
 	});
 
-	it("takes one role for all callers", () => {
+	it("takes one role for all of an issuer's callers", () => {
 		expect(read({ role: "clerk" })?.role).toEqual({ fixed: "clerk" });
 	});
 
-	it("takes the roles that a token may name", () => {
+	it("takes the list of roles that a token may name", () => {
 		expect(read({ roles: ["clerk", "service"] })?.roles).toEqual([
 			"clerk",
 			"service",
 		]);
 	});
 
-	it("may be plain http on this machine", () => {
+	it("may name a JWKS at plain http on this machine", () => {
 		const ISSUERS = issuersWith({ jwksUrl: "http://127.0.0.1:9000/keys" });
 		expect(faultsOf({ ISSUERS })).toEqual({});
 	});
 
-	it("may have several entries, after Postern itself", () => {
+	it("may have several entries, which follow Postern itself", () => {
 		const ISSUERS = JSON.stringify([LOGIN, { ...LOGIN, issuer: "second" }]);
 		const { issuers } = parseConfig({ ...ENV, ISSUERS });
 		expect(issuers.map(({ issuer }) => issuer)).toEqual([
@@ -647,7 +647,7 @@ describe("ISSUERS", () => {
 		["roles", { roles: [] }, "0.roles is an empty list"],
 		["roles", { roles: ["a", "postern"] }, `0.roles.1 ${NO_CALLER}`],
 		["roles", { roles: ["authenticator"] }, `0.roles.0 ${NO_CALLER}`],
-		["a field that there is not", { keys: [] }, NO_FIELD],
+		["an unknown field", { keys: [] }, NO_FIELD],
 		["a field in other letters", { jwksurl: LOGIN.jwksUrl }, NO_FIELD],
 		[
 			"itself",
@@ -671,7 +671,7 @@ describe("ISSUERS", () => {
 		expect(faultsOf({ ISSUERS })).toEqual({ ISSUERS: fault });
 	});
 
-	it("names the entry that is wrong", () => {
+	it("is refused with the name of the wrong entry", () => {
 		const ISSUERS = JSON.stringify([LOGIN, { ...LOGIN, issuer: "" }]);
 		expect(faultsOf({ ISSUERS })).toEqual({ ISSUERS: "1.issuer is empty" });
 	});
@@ -699,7 +699,7 @@ describe("Cloudflare Access", () => {
 		});
 	});
 
-	it("is no issuer of bearer tokens", () => {
+	it("does not issue bearer tokens", () => {
 		expect(parseConfig({ ...ENV, ...TEAM }).issuers).toHaveLength(1);
 	});
 
@@ -708,7 +708,7 @@ describe("Cloudflare Access", () => {
 		expect(access?.role).toEqual({ fixed: "clerk" });
 	});
 
-	it("is not there where only ACCESS_ROLE is", () => {
+	it("is not configured by ACCESS_ROLE alone", () => {
 		expect(
 			parseConfig({ ...ENV, ACCESS_ROLE: "clerk" }).access,
 		).toBeUndefined();
@@ -759,7 +759,7 @@ describe("Cloudflare Access", () => {
 	});
 });
 
-describe("the error", () => {
+describe("the error of wrong settings", () => {
 	const secret = "s3cr3t-s3cr3t-s3cr3t";
 	const everythingWrong = {
 		ORIGIN_URL: `http://${secret}@postgrest:3000`,
@@ -835,12 +835,12 @@ describe("the feed's settings", () => {
 		ORIGIN_SIGNING_KEY: ENV.ORIGIN_SIGNING_KEY,
 	};
 
-	it("are those of the Worker with the same variables", () => {
+	it("are the Worker's settings for the same variables", () => {
 		const { origin, schemas } = parseConfig(ENV);
 		expect(parseFeedSettings(FEED_ENV)).toEqual({ origin, schemas });
 	});
 
-	it("name their bad variables, and no others", () => {
+	it("are refused for their own bad variables, and for no others", () => {
 		const env = {
 			ORIGIN_URL: "http://10.0.0.1",
 			ORIGIN_ACCESS_CLIENT_ID: "a",
@@ -859,14 +859,14 @@ describe("the feed's settings", () => {
 		);
 	});
 
-	it("let ORIGIN_URL name any machine where there is the ORIGIN binding", () => {
+	it("let ORIGIN_URL name any machine if there is the ORIGIN binding", () => {
 		const env = { ...FEED_ENV, ORIGIN_URL: "http://10.0.0.1", ORIGIN: {} };
 		expect(parseFeedSettings(env).origin.url.host).toBe("10.0.0.1");
 	});
 });
 
-describe("variables that contradict each other", () => {
-	it("are a key to sign users in with and roles that refuse the users", () => {
+describe("settings that contradict each other", () => {
+	it("are a TOKEN_SIGNING_KEY and TOKEN_ROLES that refuse the users' role", () => {
 		const variables = {
 			TOKEN_SIGNING_KEY: JSON.stringify(ISSUER_KEY.privateJwk),
 			TOKEN_ROLES: "anon,clerk",
@@ -876,11 +876,11 @@ describe("variables that contradict each other", () => {
 		});
 	});
 
-	it("are none where nobody is signed in", () => {
+	it("do not include TOKEN_ROLES without the users' role if there is no TOKEN_SIGNING_KEY", () => {
 		expect(faultsOf({ TOKEN_ROLES: "anon,clerk" })).toEqual({});
 	});
 
-	it("are Access and Postern under one name", () => {
+	it("are Access and Postern with the same issuer name", () => {
 		const variables = {
 			TOKEN_ISSUER: "https://team.cloudflareaccess.com",
 			ACCESS_TEAM_URL: "https://team.cloudflareaccess.com",
