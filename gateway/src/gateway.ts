@@ -1,4 +1,4 @@
-// The life of a request: routes, and what is done for all of them. Reads as the list of what Postern offers.
+// Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -41,7 +41,7 @@ export interface Deps extends VerifyDeps {
 	/** Without it every read goes to the origin. */
 	cache: CacheBindings | undefined;
 	/** Takes what went wrong, for the operator; never shown to a client. */
-	log: (problem: unknown) => void;
+	log: (error: unknown) => void;
 }
 
 /** Builds the gateway; everything that configuration decides is decided here, once. */
@@ -79,7 +79,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 
 	app.use(`${AUTH}/*`, async (context, next) => {
 		await next();
-		// supabase-js reads the code of an error only beside this header.
+		// supabase-js reads the code of an error only if the answer has this header.
 		context.header("X-Supabase-Api-Version", "2024-01-01");
 		context.header("Cache-Control", "no-store");
 	});
@@ -108,7 +108,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 						issue,
 						issuer: tokens.issuer,
 						identity,
-						// Cloudflare sets this header, whatever the client sent.
+						// Cloudflare sets this header and replaces what the client sent.
 						address: headers.get("cf-connecting-ip") ?? "unknown",
 					})
 				: NO_ACCOUNTS,

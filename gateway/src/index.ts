@@ -70,11 +70,11 @@ function build(env: PosternEnv, application: Application): Gateway {
 				sleep: (ms) => scheduler.wait(ms),
 				waitUntil,
 			},
-			log: (problem) => console.error(problem),
+			log: (error) => console.error(error),
 		});
 		return (request) => app.fetch(request);
-	} catch (problem) {
-		console.error(problem);
+	} catch (error) {
+		console.error(error);
 		return () => refusalResponse(new Refusal("gateway_misconfigured"));
 	}
 }

@@ -1,4 +1,4 @@
-// The product routes: what PostgREST is asked, and what the client gets of its answer.
+// The product routes: the request to PostgREST, and the answer to the client.
 import { describe, expect, it } from "vitest";
 import {
 	ADA_TOKEN,
@@ -39,7 +39,7 @@ describe("POST /products", () => {
 			Response.json({ productId: 7 }, { status: 201 }),
 		);
 
-	it("inserts a row, and asks for its id", async () => {
+	it("inserts a row and selects its id", async () => {
 		const { origin } = await create();
 		expect(asked(origin.only())).toEqual({
 			method: "POST",
@@ -51,7 +51,7 @@ describe("POST /products", () => {
 		});
 	});
 
-	it("answers 201 with the id and the address", async () => {
+	it("answers 201 with the id and the address of the product", async () => {
 		const { response } = await create();
 		expect([
 			response.status,
@@ -66,8 +66,8 @@ describe("POST /products", () => {
 	});
 
 	it.each([
-		["the least number", { ...TOWER, weightLbs: Number.MIN_VALUE }],
-		["the greatest number", { ...TOWER, weightLbs: Number.MAX_VALUE }],
+		["the smallest number", { ...TOWER, weightLbs: Number.MIN_VALUE }],
+		["the largest number", { ...TOWER, weightLbs: Number.MAX_VALUE }],
 		[
 			"the longest texts",
 			{ ...TOWER, serialNumber: "x".repeat(100), title: "x".repeat(200) },
@@ -78,7 +78,7 @@ describe("POST /products", () => {
 		],
 		["spaces around a text", { ...TOWER, title: " Tower " }],
 		["quotes, newlines and tabs", { ...TOWER, title: "\"T\"\n'o'\twer\\" }],
-	])("takes %s as it is", async (_, product) => {
+	])("passes %s on unchanged", async (_, product) => {
 		const { origin } = await create(product);
 		expect(asked(origin.only()).body).toEqual({
 			serial_number: product.serialNumber,
@@ -193,17 +193,17 @@ describe("POST /products", () => {
 			"weightLbs has to be above 0",
 		],
 		[
-			"a field of the database's",
+			"a column that the client may not set",
 			{ ...TOWER, quantity: 5 },
 			"it has unknown fields: quantity",
 		],
 		[
-			"fields that there are not",
+			"unknown fields",
 			{ ...TOWER, color: "red", size: 1 },
 			"it has unknown fields: color, size",
 		],
 		[
-			"a field in other letters",
+			"a field in other case",
 			{ ...TOWER, Title: "Tower" },
 			"it has unknown fields: Title",
 		],
@@ -222,7 +222,7 @@ describe("POST /products", () => {
 			{},
 			"serialNumber is missing; title is missing; weightLbs is missing",
 		],
-	])("refuses %s, and names it", async (_, product, fault) => {
+	])("refuses %s, and says what is wrong", async (_, product, fault) => {
 		const { response, origin } = await create(product);
 		expect([await refusalInWords(response), origin.received]).toEqual([
 			{
@@ -234,7 +234,7 @@ describe("POST /products", () => {
 		]);
 	});
 
-	it("refuses a number beyond all numbers, and names it", async () => {
+	it("refuses a number that is too large for a double, and says what is wrong", async () => {
 		const { response, origin } = await call("/products", {
 			method: "POST",
 			body: '{"serialNumber":"H56","title":"Tower","weightLbs":1e999}',
@@ -269,7 +269,7 @@ describe("GET /products/:productId", () => {
 		expect([response.status, await response.json()]).toEqual([200, STORED]);
 	});
 
-	it("is for nobody, too", async () => {
+	it("answers a caller without credentials, too", async () => {
 		const { request } = startGateway({ answer: () => Response.json(STORED) });
 		expect((await request("/products/7")).status).toBe(200);
 	});
@@ -297,7 +297,7 @@ describe("GET /products/:productId", () => {
 });
 
 describe("DELETE /products/:productId", () => {
-	it("deletes the row, and asks for what it was", async () => {
+	it("deletes the row and selects it", async () => {
 		const { origin } = await call("/products/7", { method: "DELETE" });
 		expect(asked(origin.only())).toEqual({
 			method: "DELETE",
@@ -319,7 +319,7 @@ describe("PATCH /products/:productId/add-quantity", () => {
 	const add = (change: unknown) =>
 		call("/products/7/add-quantity", { method: "PATCH", json: change });
 
-	it("calls the function of the database", async () => {
+	it("calls the database function add_quantity", async () => {
 		const { origin } = await add({ quantity: -3 });
 		expect(asked(origin.only())).toEqual({
 			method: "POST",
@@ -337,7 +337,7 @@ describe("PATCH /products/:productId/add-quantity", () => {
 	});
 
 	it.each([0, 1, -1, 2_147_483_647, -2_147_483_647])(
-		"takes %i",
+		"accepts %i",
 		async (quantity) => {
 			const { origin } = await add({ quantity });
 			expect(asked(origin.only()).body).toEqual({ product_id: 7, quantity });
@@ -364,7 +364,7 @@ describe("PATCH /products/:productId/add-quantity", () => {
 			{ quantity: 1, reason: "x" },
 			"it has unknown fields: reason",
 		],
-	])("refuses %s, and names it", async (_, change, fault) => {
+	])("refuses %s, and says what is wrong", async (_, change, fault) => {
 		const { response, origin } = await add(change);
 		expect([await refusalInWords(response), origin.received]).toEqual([
 			{
@@ -430,7 +430,7 @@ describe("the id of a product", () => {
 		expect([response.status, origin.received]).toEqual([400, []]);
 	});
 
-	it("is not nothing", async () => {
+	it("may not be empty", async () => {
 		const { response } = await call("/products//add-quantity", {
 			method: "PATCH",
 			json: { quantity: 1 },

@@ -1,4 +1,4 @@
-// The rescue routes and /shared-data: what PostgREST is asked, and what the client gets of its answer.
+// The rescue routes and /shared-data: the request to PostgREST, and the answer to the client.
 import { describe, expect, it } from "vitest";
 import {
 	ADA_TOKEN,
@@ -36,7 +36,7 @@ describe("POST /rescues", () => {
 			Response.json(STORED, { status: 201 }),
 		);
 
-	it("inserts a row, and asks for it", async () => {
+	it("inserts a row and selects it", async () => {
 		const { origin } = await create();
 		expect(asked(origin.only())).toEqual({
 			method: "POST",
@@ -68,7 +68,7 @@ describe("POST /rescues", () => {
 			"as many characters beyond the basic plane",
 			{ ...REX, name: "🐕".repeat(100) },
 		],
-	])("takes %s as it is", async (_, rescue) => {
+	])("passes %s on unchanged", async (_, rescue) => {
 		const { origin } = await create(rescue);
 		expect(asked(origin.only()).body).toEqual(rescue);
 	});
@@ -155,7 +155,7 @@ describe("GET /rescues", () => {
 	const all = (answer: Answer = () => Response.json([STORED])) =>
 		call("/rescues", {}, answer);
 
-	it("selects the rows by name, and by id where names are the same", async () => {
+	it("selects the rows ordered by name, then by id", async () => {
 		const { origin } = await all();
 		expect(asked(origin.only())).toEqual({
 			method: "GET",
@@ -172,7 +172,7 @@ describe("GET /rescues", () => {
 		expect([response.status, await response.json()]).toEqual([200, [STORED]]);
 	});
 
-	it("answers with an empty list where there is none", async () => {
+	it("answers with an empty list if there is no rescue", async () => {
 		const { response } = await all(() => Response.json([]));
 		expect([response.status, await response.json()]).toEqual([200, []]);
 	});
@@ -200,7 +200,7 @@ describe("GET /rescues/:id", () => {
 describe("PUT /rescues/:id", () => {
 	const replace = () => call(`/rescues/${ID}`, { method: "PUT", json: REX });
 
-	it("updates the row, and asks for it", async () => {
+	it("updates the row and selects it", async () => {
 		const { origin } = await replace();
 		expect(asked(origin.only())).toEqual({
 			method: "PATCH",
@@ -217,7 +217,7 @@ describe("PUT /rescues/:id", () => {
 		expect([response.status, await response.json()]).toEqual([200, STORED]);
 	});
 
-	it("creates none where there is none", async () => {
+	it("answers 404 if there is no such rescue, and creates none", async () => {
 		const { response } = await call(
 			`/rescues/${ID}`,
 			{ method: "PUT", json: REX },
@@ -231,7 +231,7 @@ describe("DELETE /rescues/:id", () => {
 	const remove = (answer: Answer = () => Response.json({ id: ID })) =>
 		call(`/rescues/${ID}`, { method: "DELETE" }, answer);
 
-	it("deletes the row, and asks which it was", async () => {
+	it("deletes the row and selects its id", async () => {
 		const { origin } = await remove();
 		expect(asked(origin.only())).toEqual({
 			method: "DELETE",
@@ -252,12 +252,12 @@ describe("DELETE /rescues/:id", () => {
 		]).toEqual([204, null, null]);
 	});
 
-	it("says so where there was none", async () => {
+	it("answers 404 if there was no such rescue", async () => {
 		const { response } = await remove(postgrestError(406, "PGRST116"));
 		expect(await refusal(response)).toEqual({ status: 404, code: "not_found" });
 	});
 
-	it("does not claim to have deleted where something else answered", async () => {
+	it("does not answer 204 if another server than PostgREST answered", async () => {
 		const { response } = await remove(() => elsewhere(null, { status: 404 }));
 		expect(await refusal(response)).toEqual({
 			status: 503,
@@ -267,7 +267,7 @@ describe("DELETE /rescues/:id", () => {
 });
 
 describe("the id of a rescue", () => {
-	it("may be in capitals", async () => {
+	it("may be in upper case", async () => {
 		const { origin } = await call(`/rescues/${ID.toUpperCase()}`);
 		expect(origin.only().url.searchParams.get("id")).toBe(
 			`eq.${ID.toUpperCase()}`,
@@ -342,12 +342,12 @@ describe("GET /shared-data", () => {
 		]);
 	});
 
-	it("answers with 0 where there is no rescue", async () => {
+	it("answers with 0 if there is no rescue", async () => {
 		const { response } = await shared([]);
 		expect(await response.json()).toEqual({ rescues: 0, species: [] });
 	});
 
-	it("is for nobody, too", async () => {
+	it("answers a caller without credentials, too", async () => {
 		const { request } = startGateway();
 		expect((await request("/shared-data")).status).toBe(200);
 	});

@@ -1,4 +1,4 @@
-// The routes of users and their todos: what the database is asked, and what the client gets of its answer.
+// The routes of users and their todos: the requests to PostgREST, and the answers to the client.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import {
@@ -99,7 +99,7 @@ describe("POST /users/create", () => {
 		]);
 	});
 
-	it("says where the caller is, as Cloudflare says", async () => {
+	it("passes on the caller's network address from Cloudflare's header", async () => {
 		const { origin } = await call(
 			"/users/create",
 			{ ...post(NEW_USER), headers: { "CF-Connecting-IP": "192.0.2.7" } },
@@ -201,12 +201,12 @@ describe("POST /users/token", () => {
 		]);
 	});
 
-	it("is kept by no cache", async () => {
+	it("may not be stored by any cache", async () => {
 		const { response } = await signIn();
 		expect(response.headers.get("cache-control")).toBe("no-store");
 	});
 
-	it("gives a token that the other routes take", async () => {
+	it("answers with a token that the other routes accept", async () => {
 		const { response } = await signIn();
 		const { token } = await response.json<{ token: string }>();
 		const { response: todos } = await call(
@@ -225,7 +225,7 @@ describe("POST /users/token", () => {
 		expect(await refusal(response)).toEqual({ status, code });
 	});
 
-	it("says when to come back", async () => {
+	it("says when to try again if it is throttled", async () => {
 		const { response } = await signIn(CREDENTIALS, {
 			outcome: "throttled",
 			retryAfter: 9,
@@ -233,7 +233,7 @@ describe("POST /users/token", () => {
 		expect(response.headers.get("retry-after")).toBe("9");
 	});
 
-	it("refuses a wrong password and an unknown address in the same words", async () => {
+	it("refuses a wrong password and an unknown e-mail address in the same words", async () => {
 		const answers = [];
 		for (const email of [USER.email, "nobody@example.com"]) {
 			const { response } = await signIn(
@@ -245,7 +245,7 @@ describe("POST /users/token", () => {
 		expect(answers[0]).toEqual(answers[1]);
 	});
 
-	it("takes a password that could not be set: it is wrong, and no more", async () => {
+	it("answers a password that could not be set like any wrong password", async () => {
 		const { origin } = await signIn({ ...CREDENTIALS, password: "x" });
 		expect(origin.received).toHaveLength(1);
 	});
@@ -257,7 +257,7 @@ describe("POST /users/todos", () => {
 			Response.json(STORED, { status: 201 }),
 		);
 
-	it("inserts a row, and asks for it", async () => {
+	it("inserts a row and selects it", async () => {
 		const { origin } = await create();
 		expect(asked(origin.only())).toEqual({
 			method: "POST",
@@ -269,7 +269,7 @@ describe("POST /users/todos", () => {
 		});
 	});
 
-	it("asks as the caller", async () => {
+	it("asks with the identity of the caller", async () => {
 		const { origin } = await create();
 		const token = origin.only().headers.get("authorization") ?? "";
 		const { sub, role } = decodeJwt(token.slice("Bearer ".length));
@@ -285,12 +285,12 @@ describe("POST /users/todos", () => {
 		]).toEqual([201, "/users/todos/7", STORED]);
 	});
 
-	it("takes a todo that does not say whether it is done", async () => {
+	it("accepts a todo without completed", async () => {
 		const { origin } = await create({ name: "Buy milk" });
 		expect(asked(origin.only()).body).toEqual(MILK);
 	});
 
-	it("cannot make another's todo", async () => {
+	it("cannot create a todo of another user", async () => {
 		const { response, origin } = await create({ ...MILK, creator: SESSION_ID });
 		expect([await refusalInWords(response), origin.received]).toEqual([
 			{
@@ -304,7 +304,7 @@ describe("POST /users/todos", () => {
 	});
 
 	it.each<[string, string, Answer]>([
-		["nobody", "unauthenticated", postgrestError(403, "42501")],
+		["a caller without credentials", "unauthenticated", postgrestError(403, "42501")],
 		[
 			"a program, which is no user",
 			"unauthenticated",
@@ -329,7 +329,7 @@ describe("POST /users/todos", () => {
 		]).toEqual([{ status: 401, code }, "Bearer"]);
 	});
 
-	it("is a user's of another issuer, too, where the database lets it", async () => {
+	it("serves a user of another issuer, too, if the database lets them", async () => {
 		const { response } = await call("/users/todos", post(MILK, ADA_TOKEN));
 		expect(response.status).toBe(201);
 	});
@@ -345,7 +345,7 @@ describe("GET /users/todos", () => {
 		);
 	};
 
-	it("asks for the user of the session, and then for the user's todos", async () => {
+	it("asks for the user of the session, then for the user's todos", async () => {
 		const { origin } = await list();
 		const [first, second] = origin.received;
 		expect([
@@ -371,7 +371,7 @@ describe("GET /users/todos", () => {
 		]);
 	});
 
-	it("asks for the todos as the caller, for the user as the gateway", async () => {
+	it("asks for the todos with the caller's role, and for the user with the gateway's", async () => {
 		const { origin } = await list();
 		const roles = origin.received.map(({ headers }) => {
 			const token = headers.get("authorization") ?? "";
@@ -393,12 +393,12 @@ describe("GET /users/todos", () => {
 		]);
 	});
 
-	it("answers with none where there are none", async () => {
+	it("answers with an empty list if the user has no todos", async () => {
 		const { response } = await list([]);
 		expect(await response.json()).toMatchObject({ todos: [] });
 	});
 
-	it("is refused where the session has ended", async () => {
+	it("is refused if the session has ended", async () => {
 		const { response, origin } = await call(
 			"/users/todos",
 			{ token: SESSION_TOKEN },
@@ -411,7 +411,7 @@ describe("GET /users/todos", () => {
 	});
 
 	it.each([
-		["nobody", undefined],
+		["a caller without credentials", undefined],
 		["who has no session", ADA_TOKEN],
 	])("is refused to %s", async (_, token) => {
 		const { response, origin } = await call(
@@ -479,13 +479,13 @@ describe.each(ONE_TODO)(
 			});
 		});
 
-		it("asks as the caller", async () => {
+		it("asks with the identity of the caller", async () => {
 			const { origin } = await one();
 			const token = origin.only().headers.get("authorization") ?? "";
 			expect(decodeJwt(token.slice("Bearer ".length)).sub).toBe(USER_ID);
 		});
 
-		it("answers with what there is", async () => {
+		it("answers with the row", async () => {
 			const { response } = await one();
 			const text = await response.text();
 			expect([
@@ -494,7 +494,7 @@ describe.each(ONE_TODO)(
 			]).toEqual([status, body]);
 		});
 
-		it("finds nothing where there is none, or it is another's", async () => {
+		it("answers 404 if there is no such row, or it is another user's", async () => {
 			const { response } = await one("7", postgrestError(406, "PGRST116"));
 			expect(await refusal(response)).toEqual({
 				status: 404,
@@ -502,7 +502,7 @@ describe.each(ONE_TODO)(
 			});
 		});
 
-		it("is the route's with a slash at the end, too", async () => {
+		it("is the same with a trailing slash", async () => {
 			const { response } = await one("7/");
 			expect(response.status).toBe(status);
 		});
@@ -510,7 +510,7 @@ describe.each(ONE_TODO)(
 		it.each([
 			...["0", "-1", "01", "1.5", "x", "7x", "%207", "1e3", "0x7"],
 			...["1000000000000000", "99999999999999999999", "eq.7", "7,8", "null"],
-		])("takes no id like %s", async (id) => {
+		])("refuses the id %s", async (id) => {
 			const { response, origin } = await one(id);
 			expect([await refusalInWords(response), origin.received]).toEqual([
 				{
@@ -522,7 +522,7 @@ describe.each(ONE_TODO)(
 			]);
 		});
 
-		it.each(["1", "7", "999999999999999"])("takes the id %s", async (id) => {
+		it.each(["1", "7", "999999999999999"])("accepts the id %s", async (id) => {
 			const { response } = await one(id);
 			expect(response.status).toBe(status);
 		});
@@ -530,7 +530,7 @@ describe.each(ONE_TODO)(
 );
 
 describe("PUT /users/todos/:id", () => {
-	it("replaces what is not said", async () => {
+	it("replaces the fields that are left out by their defaults", async () => {
 		const { origin } = await call("/users/todos/7", {
 			method: "PUT",
 			json: { name: "Buy milk" },
@@ -552,7 +552,7 @@ const TEXT_FAULTS: [unknown, string][] = [
 	["a\udc00", "is not well-formed Unicode"],
 ];
 
-/** Route, body that it takes, and the fields of that with what may be wrong. */
+/** A route, a body that it accepts, and what may be wrong with each field. */
 const BODIES: [
 	string,
 	string,
@@ -643,7 +643,7 @@ describe.each(BODIES)("the body of %s %s", (method, path, valid, faults) => {
 		},
 	);
 
-	it("has no other fields", async () => {
+	it("may have no other fields", async () => {
 		const { response, origin } = await send({
 			...valid,
 			role: "service",
@@ -661,7 +661,7 @@ describe.each(BODIES)("the body of %s %s", (method, path, valid, faults) => {
 	});
 
 	it.each([[[]], ["text"], [1], [null]])(
-		"is an object, not %j",
+		"has to be an object, not %j",
 		async (json) => {
 			const { response, origin } = await send(json);
 			expect([await refusalInWords(response), origin.received]).toEqual([
@@ -686,7 +686,7 @@ describe.each(BODIES)("the body of %s %s", (method, path, valid, faults) => {
 			"body_too_large",
 		],
 	])(
-		"is JSON of a bounded size, row %#",
+		"has to be JSON of a bounded size, row %#",
 		async (headers, body, status, code) => {
 			const { response, origin } = await call(path, { method, headers, body });
 			expect([await refusal(response), origin.received]).toEqual([
@@ -698,7 +698,7 @@ describe.each(BODIES)("the body of %s %s", (method, path, valid, faults) => {
 });
 
 describe("the log", () => {
-	it("has no password and no token, whatever goes wrong", async () => {
+	it("never contains a password or a token", async () => {
 		const troubles: Answer[] = [
 			() => Response.json({ outcome: "strange" }),
 			() =>
@@ -735,12 +735,12 @@ describe("the log", () => {
 	});
 });
 
-describe("where no tokens are issued", () => {
+describe("a gateway that issues no tokens", () => {
 	it.each<[string, RequestOptions]>([
 		["/users/create", post(NEW_USER)],
 		["/users/token", post(CREDENTIALS)],
 		["/users/todos", {}],
-	])("there are no users: %s", async (path, request) => {
+	])("refuses the routes of users: %s", async (path, request) => {
 		const { response, origin } = await call(path, request, undefined, {
 			env: { TOKEN_SIGNING_KEY: undefined },
 		});
@@ -751,13 +751,13 @@ describe("where no tokens are issued", () => {
 	});
 });
 
-describe("a method that a route of users does not know", () => {
+describe("a method that a route of users does not have", () => {
 	it.each([
 		["GET", "/users/create", "POST"],
 		["GET", "/users/token", "POST"],
 		["DELETE", "/users/todos", "POST, GET, HEAD"],
 		["PATCH", "/users/todos/7", "GET, HEAD, PUT, DELETE"],
-	])("is refused, with those it knows: %s %s", async (method, path, allow) => {
+	])("is refused, and Allow names the others: %s %s", async (method, path, allow) => {
 		const { response, origin } = await call(path, { method });
 		expect([
 			await refusal(response),

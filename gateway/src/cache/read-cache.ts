@@ -30,7 +30,7 @@ export interface CacheBindings {
 interface CacheDeps {
 	config: Config;
 	now: () => number;
-	log: (problem: unknown) => void;
+	log: (error: unknown) => void;
 }
 
 export interface ReadCache {

@@ -1,4 +1,4 @@
-// What every resource route with a body does with it, before and beside its fields.
+// The rules for the body of every resource route, apart from its fields.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ISSUING, USER_ID } from "../support/accounts.ts";
@@ -16,7 +16,7 @@ const REX = { name: "Rex", age: 3, species: "dog" };
 const MILK = { name: "Buy milk", is_completed: true };
 const MAX_BYTES = 65_536;
 
-/** Of a user who may have todos. */
+/** The claims of a user who may have todos. */
 const TOKEN = await tokenFor({ sub: USER_ID });
 
 const ROUTES = [
@@ -60,7 +60,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		"application/json; charset=utf-8",
 		"application/json;charset=UTF-8",
 		"Application/JSON",
-	])("takes a body of the type %s", async (type) => {
+	])("accepts a body of the type %s", async (type) => {
 		const { response, received } = await sendAs(type, json);
 		expect([response.ok, received.length]).toEqual([true, 1]);
 	});
@@ -78,7 +78,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		"application/json;",
 		"application/json ; charset=utf-8",
 		"application/json, text/plain",
-	])("takes none of the type %j", async (type) => {
+	])("refuses a body of the type %j", async (type) => {
 		const { response, received } = await sendAs(type, json);
 		expect([await refusal(response), received]).toEqual([
 			{ status: 415, code: "media_type_unsupported" },
@@ -86,7 +86,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		]);
 	});
 
-	it("takes none without a type", async () => {
+	it("refuses a body without a type", async () => {
 		const body = new TextEncoder().encode(json);
 		const { response, received } = await send({ body });
 		expect([await refusal(response), received]).toEqual([
@@ -133,7 +133,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 	});
 
 	it.each(["null", "true", "5", '"text"', "[]", `[${json}]`])(
-		"refuses JSON that is no object: %s",
+		"refuses JSON that is not an object: %s",
 		async (body) => {
 			const { response, received } = await sendAs("application/json", body);
 			expect([await refusalInWords(response), received]).toEqual([
@@ -147,7 +147,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		},
 	);
 
-	it("takes a body of 65,536 bytes", async () => {
+	it("accepts a body of 65,536 bytes", async () => {
 		const { response } = await sendAs(
 			"application/json",
 			json + " ".repeat(MAX_BYTES - json.length),
@@ -155,7 +155,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		expect(response.ok).toBe(true);
 	});
 
-	it("takes a body of 65,536 bytes that comes in pieces", async () => {
+	it("accepts a body of 65,536 bytes that arrives in pieces", async () => {
 		const { response } = await sendAs(
 			"application/json",
 			inPieces(json + " ".repeat(MAX_BYTES - json.length)),
@@ -180,7 +180,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		expect([await refusalInWords(response), received]).toEqual(TOO_LARGE);
 	});
 
-	it("refuses a body of one byte more that comes in pieces", async () => {
+	it("refuses a body of one byte more that arrives in pieces", async () => {
 		const { response, received } = await sendAs(
 			"application/json",
 			inPieces(json + " ".repeat(MAX_BYTES + 1 - json.length)),
@@ -188,7 +188,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		expect([await refusalInWords(response), received]).toEqual(TOO_LARGE);
 	});
 
-	it("refuses a body that says so, unread", async () => {
+	it("refuses a body whose Content-Length is too large, without reading it", async () => {
 		const { response, received } = await send({
 			body: new ReadableStream(),
 			headers: {
@@ -212,12 +212,12 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		expect(response.ok).toBe(true);
 	});
 
-	it("refuses what is not valid before it asks who may", async () => {
+	it("refuses an invalid body before it asks whether the caller may write", async () => {
 		const { response, received } = await send({ json: {} }, null);
 		expect([response.status, received]).toEqual([400, []]);
 	});
 
-	it("asks the database whether nobody may", async () => {
+	it("lets the database decide whether an anonymous caller may write", async () => {
 		const { request } = startGateway({
 			env: ISSUING,
 			answer: postgrestError(403, "42501"),
@@ -229,7 +229,7 @@ describe.each(ROUTES)("$method $path", ({ method, path, valid }) => {
 		]).toEqual([{ status: 401, code: "unauthenticated" }, "Bearer"]);
 	});
 
-	it("answers any JSON with success or with the names of the fields", async () => {
+	it("answers any JSON with success, or with the names of the wrong fields", async () => {
 		const { request, origin, logged } = startGateway({
 			env: ISSUING,
 			answer: () => Response.json({ productId: 1, id: RESCUE_ID }),

@@ -1,4 +1,4 @@
-// The page at /docs: which files it is given, to whom, and under which policy.
+// The page at /docs: its files, who gets them, and its content security policy.
 import { describe, expect, it } from "vitest";
 import {
 	type RequestOptions,
@@ -15,7 +15,7 @@ const FILES: Record<string, string> = {
 
 const ETAG = '"1"';
 
-/** A gateway that has FILES, and what it asked them for. */
+/** A gateway whose assets are FILES, and the paths that it asked them for. */
 function startWithAssets() {
 	const asked: string[] = [];
 	const gateway = startGateway({
@@ -36,8 +36,8 @@ function ask(path: string, options?: RequestOptions): Promise<Response> {
 	return startWithAssets().request(path, options);
 }
 
-describe("/docs", () => {
-	it.each(["/docs", "/docs/"])("is the page: %s", async (path) => {
+describe("the page at /docs", () => {
+	it.each(["/docs", "/docs/"])("is found at %s", async (path) => {
 		const response = await ask(path);
 		expect([response.status, await response.text()]).toEqual([
 			200,
@@ -50,13 +50,13 @@ describe("/docs", () => {
 		expect([response.status, await response.text()]).toEqual([200, "body {}"]);
 	});
 
-	it("asks nothing of the origin, whatever token comes with it", async () => {
+	it("is served without asking the origin, with any token", async () => {
 		const { request, origin } = startWithAssets();
 		const { status } = await request("/docs", { token: "abc.def.ghi" });
 		expect([status, origin.received]).toEqual([200, []]);
 	});
 
-	it("is not sent again to who has it", async () => {
+	it("is answered with 304 if the browser has it", async () => {
 		const { status } = await ask("/docs", {
 			headers: { "If-None-Match": ETAG },
 		});
@@ -64,7 +64,7 @@ describe("/docs", () => {
 	});
 
 	it.each(["/docs", "/docs/swagger-ui/swagger-ui.css"])(
-		"runs nothing of another host's, nor inline, and is in nobody's frame: %s",
+		"runs no script of another host and none inline, and may not be framed: %s",
 		async (path) => {
 			const { headers } = await ask(path);
 			expect(headers.get("x-content-type-options")).toBe("nosniff");
@@ -91,14 +91,14 @@ describe("/docs", () => {
 		},
 	);
 
-	it("takes no other method", async () => {
+	it("refuses other methods than GET and HEAD", async () => {
 		expect(await refusal(await ask("/docs", { method: "POST" }))).toEqual({
 			status: 405,
 			code: "method_not_allowed",
 		});
 	});
 
-	it("is not there where the runtime has no assets", async () => {
+	it("is not found if the runtime has no assets", async () => {
 		expect(await refusal(await startGateway().request("/docs"))).toEqual({
 			status: 404,
 			code: "route_unknown",
@@ -106,9 +106,9 @@ describe("/docs", () => {
 	});
 });
 
-describe("an asset that is called like a route", () => {
+describe("an asset with the path of a route", () => {
 	it.each(["/products", "/index.html", "/rest/v1/products"])(
-		"is never asked for: %s",
+		"is never read: %s",
 		async (path) => {
 			const { request, asked } = startWithAssets();
 			await request(path);

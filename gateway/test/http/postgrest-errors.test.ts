@@ -1,4 +1,4 @@
-// What PostgREST and the database refuse a resource route, as its client sees it.
+// The refusals of PostgREST and of the database, as the client of a resource route sees them.
 import { describe, expect, it } from "vitest";
 import {
 	ADA_TOKEN,
@@ -11,7 +11,7 @@ import { tokenFor } from "../support/tokens.ts";
 
 const CHANGE = { method: "PATCH", json: { quantity: 1 } };
 
-/** Asks to add to a quantity; says what is refused where the origin answers so. */
+/** Calls a resource route whose origin answers so. */
 async function ask(answer: Answer, token: string | null = ADA_TOKEN) {
 	const gateway = startGateway({ answer });
 	const response = await gateway.request("/products/7/add-quantity", {
@@ -27,7 +27,7 @@ const refusalTo = async (answer: Answer, token?: string | null) =>
 const messageTo = async (answer: Answer) =>
 	(await refusalInWords((await ask(answer)).response)).message;
 
-describe("an error of PostgREST's", () => {
+describe("an error of PostgREST", () => {
 	it.each([
 		["PGRST116", 406, 404, "not_found"],
 		["PGRST000", 503, 503, "origin_unreachable"],
@@ -38,14 +38,14 @@ describe("an error of PostgREST's", () => {
 		["PGRST205", 404, 500, "internal_error"],
 		["PGRST301", 401, 500, "internal_error"],
 		["PGRST999", 400, 500, "internal_error"],
-	])("%s (%i) is a %i %s", async (code, from, status, expected) => {
+	])("becomes a refusal: %s (%i) is %i %s", async (code, from, status, expected) => {
 		expect(await refusalTo(postgrestError(from, code))).toEqual({
 			status,
 			code: expected,
 		});
 	});
 
-	it("is known by the media type of one row, too", async () => {
+	it("is recognised under the media type of one row, too", async () => {
 		const answer = () =>
 			new Response('{"code":"PGRST116"}', {
 				status: 406,
@@ -58,7 +58,7 @@ describe("an error of PostgREST's", () => {
 	});
 });
 
-describe("an error of the database's", () => {
+describe("an error of the database", () => {
 	it.each([
 		["42501", 403, 403, "denied", "no privilege"],
 		["23505", 409, 409, "not_unique", "unique violation"],
@@ -81,7 +81,7 @@ describe("an error of the database's", () => {
 		["42703", 400, 500, "internal_error", "no such column"],
 		["P0001", 400, 500, "internal_error", "raised by a function"],
 		["XX000", 500, 500, "internal_error", "internal error"],
-	])("%s (%i) is a %i %s: %s", async (code, from, status, expected) => {
+	])("becomes a refusal: %s (%i) is %i %s (%s)", async (code, from, status, expected) => {
 		expect(await refusalTo(postgrestError(from, code))).toEqual({
 			status,
 			code: expected,
@@ -92,7 +92,7 @@ describe("an error of the database's", () => {
 describe("a missing privilege", () => {
 	const denied = postgrestError(403, "42501");
 
-	it("asks nobody for a token", async () => {
+	it("asks a caller without a token for one", async () => {
 		const { response } = await ask(denied, null);
 		expect([
 			await refusal(response),
@@ -116,7 +116,7 @@ describe("a missing privilege", () => {
 		]).toEqual([{ status: 403, code: "denied" }, null]);
 	});
 
-	it("shows nobody the hint how to grant it", async () => {
+	it("never shows the hint how to grant it", async () => {
 		const answer = postgrestError(403, "42501", {
 			hint: "GRANT EXECUTE ON FUNCTION",
 		});
@@ -125,7 +125,7 @@ describe("a missing privilege", () => {
 	});
 });
 
-describe("a value that is taken", () => {
+describe("a refused duplicate value", () => {
 	it("is named by its field", async () => {
 		const answer = postgrestError(409, "23505", {
 			message:
@@ -148,7 +148,7 @@ describe("a value that is taken", () => {
 	it.each([
 		'duplicate key value violates unique constraint "products_pkey"',
 		"doppelter Schlüsselwert",
-	])("is not named where the constraint does not: %s", async (message) => {
+	])("is not named if the constraint is not known: %s", async (message) => {
 		expect(await messageTo(postgrestError(409, "23505", { message }))).toBe(
 			"The value is already taken",
 		);
@@ -162,30 +162,30 @@ describe("a constraint", () => {
 			details: "Failing row contains (7, H56, Tower, 2400, -1).",
 		});
 
-	it("of the quantity is a conflict", async () => {
+	it("that the application names becomes the application's refusal", async () => {
 		expect(await refusalTo(violated("quantity_is_not_negative"))).toEqual({
 			status: 409,
 			code: "quantity_below_zero",
 		});
 	});
 
-	it("of the quantity says that nothing was changed", async () => {
+	it("that the application names is answered with the application's message", async () => {
 		expect(await messageTo(violated("quantity_is_not_negative"))).toBe(
 			"The quantity would fall below zero; nothing was changed",
 		);
 	});
 
-	it("of the body is told by its name", async () => {
+	it("that the application does not name is put in words by its own name", async () => {
 		expect(await messageTo(violated("title_has_1_to_200_characters"))).toBe(
 			"The request body is not valid: title has 1 to 200 characters",
 		);
 	});
 
-	it("does not show the row", async () => {
+	it("is answered without the row", async () => {
 		expect(await messageTo(violated("any"))).not.toContain("H56");
 	});
 
-	it("without a name is told in the database's words", async () => {
+	it("without a name is put in the database's words", async () => {
 		const answer = postgrestError(400, "23514", { message: "verletzt" });
 		expect(await messageTo(answer)).toBe(
 			"The request body is not valid: verletzt",
@@ -193,8 +193,8 @@ describe("a constraint", () => {
 	});
 });
 
-describe("a value that the database does not take", () => {
-	it("is told in its words", async () => {
+describe("a value that the database refuses", () => {
+	it("is answered with the database's message", async () => {
 		const answer = postgrestError(400, "22003", {
 			message: "integer out of range",
 		});
@@ -204,7 +204,7 @@ describe("a value that the database does not take", () => {
 	});
 });
 
-describe("an answer that is not PostgREST's", () => {
+describe("an answer of another server", () => {
 	it.each([
 		["an empty 404", () => elsewhere(null, { status: 404 })],
 		["HTML of the tunnel", () => html(530)],
@@ -218,7 +218,7 @@ describe("an answer that is not PostgREST's", () => {
 				}),
 		],
 		["a refusal of Access", () => html(403)],
-	])("is an origin that is not reached: %s", async (_, answer) => {
+	])("means that the origin is unreachable: %s", async (_, answer) => {
 		expect(await refusalTo(answer)).toEqual({
 			status: 503,
 			code: "origin_unreachable",
@@ -230,7 +230,7 @@ describe("an answer that is not PostgREST's", () => {
 		["a number for a code", { code: 1033 }],
 		["null for a code", { code: null, message: null }],
 		["nothing", {}],
-	])("is an internal error where its JSON has %s", async (_, body) => {
+	])("is an internal error if it is JSON with %s", async (_, body) => {
 		const answer = () => Response.json(body, { status: 500 });
 		expect(await refusalTo(answer)).toEqual({
 			status: 500,
@@ -238,19 +238,19 @@ describe("an answer that is not PostgREST's", () => {
 		});
 	});
 
-	it("is not believed where it is a success", async () => {
+	it("means that the origin is unreachable even with a success status", async () => {
 		expect(await refusalTo(() => html(200))).toEqual({
 			status: 503,
 			code: "origin_unreachable",
 		});
 	});
 
-	it("is told to the operator by its status", async () => {
+	it("is logged with its status", async () => {
 		const { logged } = await ask(() => html(530));
 		expect(String(logged[0])).toContain("530");
 	});
 
-	it("is told to the operator by its message where it has no code", async () => {
+	it("is logged with its message if it has no code", async () => {
 		const { logged } = await ask(() =>
 			Response.json({ message: "told so" }, { status: 500 }),
 		);
@@ -258,8 +258,8 @@ describe("an answer that is not PostgREST's", () => {
 	});
 });
 
-describe("an origin that is asked by a resource route", () => {
-	it("is asked once, whatever it answers", async () => {
+describe("the origin of a resource route", () => {
+	it("is asked once even if it answers with an error", async () => {
 		const { request, origin } = startGateway({
 			answer: postgrestError(503, "PGRST002"),
 		});
@@ -267,7 +267,7 @@ describe("an origin that is asked by a resource route", () => {
 		expect(origin.received).toHaveLength(1);
 	});
 
-	it("is asked once where it cannot be reached", async () => {
+	it("is asked once even if it cannot be reached", async () => {
 		let calls = 0;
 		const { request } = startGateway({
 			fetch() {

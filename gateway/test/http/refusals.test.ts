@@ -1,4 +1,4 @@
-// Every refusal, provoked; and what all of them have in common.
+// Provokes every refusal, and checks what all of them have in common.
 import { describe, expect, it, vi } from "vitest";
 import { ownRefusals } from "../../../worker/src/refusals.ts";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
@@ -21,7 +21,7 @@ import {
 	tokenFor,
 } from "../support/tokens.ts";
 
-/** What provokes a refusal: a request, and what the gateway is like. */
+/** What provokes a refusal: a request, and a gateway to send it to. */
 interface Provocation extends GatewayOptions {
 	status: number;
 	path: string;
@@ -31,7 +31,7 @@ interface Provocation extends GatewayOptions {
 const TOWER = { serialNumber: "H56", title: "Tower", weightLbs: 2_400 };
 const newProduct = { method: "POST", json: TOWER, token: ADA_TOKEN };
 
-/** A secret of the database's, which no answer may show. */
+/** A secret of the database, which no answer may show. */
 const SECRET = "correct horse battery staple";
 
 const ADA_SIGNS_IN: RequestOptions = {
@@ -258,7 +258,7 @@ const PROVOKED: Record<
 		path: "/rest/v1/notes",
 		request: { token: ADA_TOKEN },
 		fetch: () => {
-			// A Response whose parts throw stands for any bug behind the gateway.
+			// A Response whose getters throw stands for any bug.
 			const broken = new Response();
 			Object.defineProperty(broken, "headers", {
 				value: {
@@ -310,7 +310,7 @@ describe("the table of refusals", () => {
 		]);
 	});
 
-	it("has gateway_misconfigured", async () => {
+	it("includes gateway_misconfigured", async () => {
 		const response = await provokeMisconfigured();
 		expect([response.status, await response.json()]).toEqual([
 			500,
@@ -416,17 +416,17 @@ describe("a refusal", () => {
 });
 
 describe("the log", () => {
-	it("has the cause of an origin that cannot be reached", async () => {
+	it("names the cause if the origin cannot be reached", async () => {
 		const { logged } = await provoke(PROVOKED.origin_unreachable);
 		expect(inFull(logged[0])).toContain(SECRET);
 	});
 
-	it("has the cause of an internal error", async () => {
+	it("names the cause of an internal error", async () => {
 		const { logged } = await provoke(PROVOKED.internal_error);
 		expect(inFull(logged[0])).toContain(SECRET);
 	});
 
-	it("has what PostgREST said where a resource route does not know it", async () => {
+	it("quotes PostgREST's error if a resource route does not know it", async () => {
 		const { logged } = await provoke({
 			...PROVOKED.internal_error,
 			path: "/products/1",
@@ -437,8 +437,8 @@ describe("the log", () => {
 	});
 });
 
-describe("a client that goes away", () => {
-	it("is told apart from an origin that is silent", async () => {
+describe("a client that disconnects", () => {
+	it("is told apart from a silent origin", async () => {
 		const client = new AbortController();
 		const { request } = startGateway({
 			answer(received) {
@@ -452,7 +452,7 @@ describe("a client that goes away", () => {
 		expect(status).toBe(499);
 	});
 
-	it("is told apart on a resource route, too", async () => {
+	it("is told apart from a silent origin on a resource route, too", async () => {
 		const client = new AbortController();
 		const { request } = startGateway({
 			answer(received) {
@@ -468,7 +468,7 @@ describe("a client that goes away", () => {
 	});
 });
 
-/** All that an error says, with what caused it. */
+/** The texts of an error and its causes. */
 function inFull(problem: unknown): string {
 	if (!(problem instanceof Error)) return JSON.stringify(problem);
 	const { stack, cause, ...others } = problem;

@@ -2,14 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { ADA_TOKEN, startGateway } from "../support/gateway.ts";
 
-/** The headers that the origin receives of a client that sends these. */
+/** The headers that the origin receives when a client sends these. */
 async function atOrigin(headers: HeadersInit, env = {}): Promise<Headers> {
 	const { request, origin } = startGateway({ env });
 	await request("/rest/v1/notes", { headers });
 	return origin.only().headers;
 }
 
-/** The headers that a client receives of an origin that sends these. */
+/** The headers that a client receives when the origin sends these. */
 async function atClient(headers: HeadersInit): Promise<Headers> {
 	const { request } = startGateway({
 		answer: () => new Response("[]", { headers }),
@@ -40,7 +40,7 @@ describe("a client's header", () => {
 	});
 
 	it.each(["Accept-Profile", "Content-Profile"])(
-		"%s names another schema where PROFILE_ALIASES says so",
+		"%s has its schema replaced as PROFILE_ALIASES says",
 		async (name) => {
 			const env = { PROFILE_ALIASES: "public=api" };
 			const profiles = [];
@@ -94,12 +94,12 @@ describe("a client's header", () => {
 		expect((await atOrigin({ [name]: value })).has(name)).toBe(false);
 	});
 
-	it("Authorization is replaced by the gateway's", async () => {
+	it("Authorization is replaced by the gateway's own", async () => {
 		const headers = await atOrigin({ Authorization: `Bearer ${ADA_TOKEN}` });
 		expect(headers.get("authorization")).not.toContain(ADA_TOKEN);
 	});
 
-	it("does not reach the origin where Connection names it", async () => {
+	it("does not reach the origin if Connection names it", async () => {
 		const headers = await atOrigin({
 			Connection: "close, X-Hop ,x-other",
 			"X-Hop": "1",
@@ -114,7 +114,7 @@ describe("a client's header", () => {
 		]).toEqual([false, false, false, "3"]);
 	});
 
-	it("cannot take the gateway's own away by naming it in Connection", async () => {
+	it("cannot remove the gateway's own headers by naming them in Connection", async () => {
 		const headers = await atOrigin(
 			{ Connection: "authorization, cf-access-client-id" },
 			{ ORIGIN_ACCESS_CLIENT_ID: "id", ORIGIN_ACCESS_CLIENT_SECRET: "secret" },
@@ -136,11 +136,11 @@ describe("a client's cookies", () => {
 		["postern=1.2"],
 		["postern-token=1.2"],
 		["Postern_Session=1"],
-	])("%s does not reach the origin", async (cookie) => {
+	])("do not reach the origin if they are the gateway's or Cloudflare's: %s", async (cookie) => {
 		expect((await atOrigin({ Cookie: cookie })).has("cookie")).toBe(false);
 	});
 
-	it("reach the origin without those between them", async () => {
+	it("reach the origin without the gateway's own among them", async () => {
 		const headers = await atOrigin({
 			Cookie: "a=1; CF_Authorization=abc.def.ghi;b=2;postern=3; c=postern",
 		});
@@ -148,7 +148,7 @@ describe("a client's cookies", () => {
 	});
 });
 
-describe("the origin's header", () => {
+describe("a header of the origin", () => {
 	it.each([
 		["Content-Type", "application/vnd.pgrst.object+json; charset=utf-8"],
 		["Content-Range", "0-24/3573458"],
@@ -193,7 +193,7 @@ describe("the origin's header", () => {
 		expect(headers.get("access-control-allow-origin")).toBe("*");
 	});
 
-	it("does not reach the client where Connection names it", async () => {
+	it("does not reach the client if Connection names it", async () => {
 		const headers = await atClient({
 			Connection: "X-Hop",
 			"X-Hop": "1",
@@ -206,7 +206,7 @@ describe("the origin's header", () => {
 	});
 });
 
-describe("the origin's cookies", () => {
+describe("the cookies of the origin", () => {
 	it("reach the client one by one", async () => {
 		const cookies = [
 			"a=1; Expires=Wed, 21 Oct 2027 07:28:00 GMT",
@@ -218,7 +218,7 @@ describe("the origin's cookies", () => {
 		expect(headers.getSetCookie()).toEqual(cookies);
 	});
 
-	it("do not reach the client where they are credentials of the gateway", async () => {
+	it("do not reach the client if they are the gateway's credentials", async () => {
 		const headers = await atClient([
 			["Set-Cookie", "CF_Authorization=abc.def.ghi; Secure; HttpOnly"],
 			["Set-Cookie", "a=1"],
@@ -230,7 +230,7 @@ describe("the origin's cookies", () => {
 
 describe("the address of a resource", () => {
 	it.each(["Location", "Content-Location"])(
-		"in %s is the gateway's",
+		"begins with the gateway's mount in %s",
 		async (name) => {
 			const headers = await atClient({ [name]: "/notes?id=eq.1" });
 			expect(headers.get(name)).toBe("/rest/v1/notes?id=eq.1");
@@ -242,7 +242,7 @@ describe("the address of a resource", () => {
 		"//elsewhere.example/notes",
 		"notes?id=eq.1",
 		"?id=eq.1",
-	])("in Location stays where it is %s", async (location) => {
+	])("stays unchanged in Location if it is %s", async (location) => {
 		expect((await atClient({ Location: location })).get("location")).toBe(
 			location,
 		);

@@ -1,4 +1,4 @@
-// The road to the origin and back, seen through the gateway.
+// Requests to the origin and its answers, seen through the gateway.
 import { describe, expect, it } from "vitest";
 import {
 	ADA_TOKEN,
@@ -16,7 +16,7 @@ async function targetFor(path: string, env = {}): Promise<string> {
 	return origin.only().target;
 }
 
-describe("path and query", () => {
+describe("the path and the query", () => {
 	it.each([
 		["/rest/v1", "/"],
 		["/rest/v1/", "/"],
@@ -30,7 +30,7 @@ describe("path and query", () => {
 		["/rest/v1/%C3%BC", "/%C3%BC"],
 		["/rest/v1/%E0%A4", "/%E0%A4"],
 		["/rest/v1/a%25zz", "/a%25zz"],
-		// cloudflared encodes a path again where it finds these, and loses %2F on the way.
+		// cloudflared encodes a path with these again, and loses %2F in doing so.
 		["/rest/v1/a|b%2Fc", "/a%7Cb%2Fc"],
 		["/rest/v1/a^b%2Fc", "/a%5Eb%2Fc"],
 		["/rest/v1/a+b", "/a+b"],
@@ -49,13 +49,13 @@ describe("path and query", () => {
 			"/notes?url=https://x.example/?a=b",
 		],
 		["/rest/v1/notes#part", "/notes"],
-	])("%s reaches the origin as %s", async (path, target) => {
+	])("reach the origin: %s as %s", async (path, target) => {
 		expect(await targetFor(path)).toBe(target);
 	});
 
 	// cloudflared refuses these.
 	it.each(["%zz", "a%", "a%2", "a%2/b", "%u0041", "a%%41"])(
-		"are refused where a %% begins no percent-encoding: %s",
+		"are refused if a %% begins no percent-encoding: %s",
 		async (path) => {
 			const { request, origin } = startGateway();
 			const response = await request(`/rest/v1/${path}`);
@@ -76,7 +76,7 @@ describe("path and query", () => {
 		expect(await targetFor(`/rest/v1/notes${query}`)).toBe(`/notes${query}`);
 	});
 
-	it("come after the path of ORIGIN_URL", async () => {
+	it("follow the path of ORIGIN_URL", async () => {
 		expect(
 			await targetFor("/rest/v1/notes?a=1", {
 				ORIGIN_URL: "https://db.example/deep/postgrest",
@@ -84,7 +84,7 @@ describe("path and query", () => {
 		).toBe("/deep/postgrest/notes?a=1");
 	});
 
-	it("come after the path of ORIGIN_URL with a slash at its end", async () => {
+	it("follow the path of an ORIGIN_URL that ends in a slash", async () => {
 		expect(
 			await targetFor("/rest/v1/notes", {
 				ORIGIN_URL: "https://db.example/postgrest/",
@@ -93,14 +93,14 @@ describe("path and query", () => {
 	});
 
 	it.each(["/%72est/v1/notes", "/%72%65%73%74/%76%31/notes"])(
-		"are those behind the mount where it comes as %s",
+		"follow the mount even if it is spelled %s",
 		async (path) => {
 			expect(await targetFor(path)).toBe("/notes");
 		},
 	);
 });
 
-describe("the origin's address", () => {
+describe("the origin", () => {
 	it.each([
 		"/rest/v1//evil.example/notes",
 		"/rest/v1///evil.example",
@@ -111,7 +111,7 @@ describe("the origin's address", () => {
 		"/rest/v1/.evil.example",
 		"/%72%65st/v1/@evil.example",
 		"/rest/v1/?//evil.example",
-	])("stays the origin's for %s", async (path) => {
+	])("is asked at its own host for %s", async (path) => {
 		const { request, origin } = startGateway();
 		await request(path);
 		expect(origin.only().url.host).toBe("127.0.0.1:3000");
@@ -186,7 +186,7 @@ describe("a request", () => {
 		expect(await (await response).text()).toBe("the first part");
 	});
 
-	it("that the client gives up is given up at the origin", async () => {
+	it("is cancelled at the origin if the client cancels it", async () => {
 		const client = new AbortController();
 		let stopped: AbortSignal | undefined;
 		const { request } = startGateway({
@@ -200,7 +200,7 @@ describe("a request", () => {
 		expect(stopped?.aborted).toBe(true);
 	});
 
-	it("that the client gives up during the answer is given up at the origin", async () => {
+	it("is cancelled at the origin if the client cancels it during the answer", async () => {
 		const client = new AbortController();
 		const { request, origin } = startGateway({
 			answer: () => new Response(new ReadableStream()),
@@ -210,13 +210,13 @@ describe("a request", () => {
 		expect(origin.only().signal.aborted).toBe(true);
 	});
 
-	it("asks not to follow a redirect", async () => {
+	it("does not follow redirects", async () => {
 		const { request, origin } = startGateway();
 		await request("/rest/v1/notes");
 		expect(origin.only().redirect).toBe("manual");
 	});
 
-	it("is sent once, whatever happens", async () => {
+	it("is sent once, even if it fails", async () => {
 		const { request, origin } = startGateway({
 			answer: () => new Response("{}", { status: 503 }),
 		});
@@ -260,7 +260,7 @@ describe("an answer", () => {
 	});
 
 	it.each([204, 304])(
-		"without a body stays without one: %i",
+		"without a body gets none: %i",
 		async (status) => {
 			const response = await answerOf(() => new Response(null, { status }));
 			expect([response.status, response.body]).toEqual([status, null]);
@@ -268,7 +268,7 @@ describe("an answer", () => {
 	);
 
 	it.each([201, 204])(
-		"without a type stays without one: %i",
+		"without a type gets none: %i",
 		async (status) => {
 			const response = await answerOf(() => new Response(null, { status }));
 			expect(response.headers.get("content-type")).toBeNull();
@@ -286,7 +286,7 @@ describe("an answer", () => {
 		]);
 	});
 
-	it("that redirects is passed on", async () => {
+	it("that is a redirect is passed on", async () => {
 		const response = await answerOf(
 			() =>
 				new Response(null, {
@@ -300,7 +300,7 @@ describe("an answer", () => {
 		]);
 	});
 
-	it("of something else than PostgREST is passed on", async () => {
+	it("of another server than PostgREST is passed on", async () => {
 		const response = await answerOf(
 			() => new Response("<html>", { status: 530 }),
 		);
@@ -309,7 +309,7 @@ describe("an answer", () => {
 });
 
 describe("an origin that does not answer", () => {
-	it("is refused when the deadline is over", async () => {
+	it("is given up at the deadline", async () => {
 		const { request } = startGateway({
 			answer: silence,
 			env: { ORIGIN_TIMEOUT_MS: "20" },
@@ -320,7 +320,7 @@ describe("an origin that does not answer", () => {
 		});
 	});
 
-	it("is told when the deadline is over", async () => {
+	it("has its request cancelled at the deadline", async () => {
 		const { request, origin } = startGateway({
 			answer: silence,
 			env: { ORIGIN_TIMEOUT_MS: "20" },
@@ -329,7 +329,7 @@ describe("an origin that does not answer", () => {
 		expect(origin.only().signal.aborted).toBe(true);
 	});
 
-	it("is refused at once where it cannot be reached", async () => {
+	it("is given up at once if it cannot be reached", async () => {
 		const { request } = startGateway({
 			fetch: () => Promise.reject(new TypeError("connection refused")),
 		});
@@ -339,7 +339,7 @@ describe("an origin that does not answer", () => {
 		});
 	});
 
-	it("is refused where its fetch throws something that is no error", async () => {
+	it("is given up if its fetch throws something that is no Error", async () => {
 		const { request } = startGateway({ fetch: () => Promise.reject("no") });
 		expect(await refusal(await request("/rest/v1/notes"))).toEqual({
 			status: 503,
@@ -347,7 +347,7 @@ describe("an origin that does not answer", () => {
 		});
 	});
 
-	it("has the deadline for the head of the answer alone", async () => {
+	it("has to send only the head of its answer before the deadline", async () => {
 		const { request } = startGateway({
 			answer: ({ signal }) => {
 				const { readable, writable } = new TransformStream();
@@ -385,14 +385,14 @@ describe("the Access service token", () => {
 		];
 	}
 
-	it("is sent where it is configured", async () => {
+	it("is sent if it is configured", async () => {
 		expect(await accessAtOrigin({ env: ACCESS })).toEqual([
 			"gateway.access",
 			"gateway-secret",
 		]);
 	});
 
-	it("is not sent where it is not", async () => {
+	it("is not sent if it is not configured", async () => {
 		expect(await accessAtOrigin({})).toEqual([null, null]);
 	});
 
@@ -401,14 +401,14 @@ describe("the Access service token", () => {
 		"CF-Access-Client-Secret": "client-secret",
 	};
 
-	it("is never the client's where one is configured", async () => {
+	it("is never the client's if one is configured", async () => {
 		expect(await accessAtOrigin({ env: ACCESS }, POSED)).toEqual([
 			"gateway.access",
 			"gateway-secret",
 		]);
 	});
 
-	it("is never the client's where none is", async () => {
+	it("is never the client's if none is configured", async () => {
 		expect(await accessAtOrigin({}, POSED)).toEqual([null, null]);
 	});
 });
@@ -429,7 +429,7 @@ describe("a 403 of the database", () => {
 		});
 	}
 
-	it("is a 401 for nobody, as PostgREST has it for its anonymous role", async () => {
+	it("is a 401 for a caller without credentials, as PostgREST has it for its anonymous role", async () => {
 		const response = await answerTo(denied);
 		expect([
 			response.status,
@@ -461,11 +461,11 @@ describe("a 403 of the database", () => {
 		["null", () => Response.json(null, { status: 403 })],
 		["no JSON", () => new Response("<html>", { status: 403 })],
 		["no body", () => new Response(null, { status: 403 })],
-	])("stays a 403 for nobody where it has %s", async (_, answer) => {
+	])("stays a 403 for a caller without credentials if it has %s", async (_, answer) => {
 		expect((await answerTo(answer)).status).toBe(403);
 	});
 
-	it("keeps its body, byte for byte, where it stays a 403", async () => {
+	it("keeps its body, byte for byte, if it stays a 403", async () => {
 		const body = Uint8Array.from([0xef, 0xbb, 0xbf, 0xff, 0x00, 0xfe]);
 		const response = await answerTo(() => new Response(body, { status: 403 }));
 		expect(new Uint8Array(await response.arrayBuffer())).toEqual(body);
@@ -488,7 +488,7 @@ describe("a 403 of the database", () => {
 			"names another code in Proxy-Status",
 			{ "Proxy-Status": "PostgREST; error=PT403" },
 		],
-	])("to HEAD is a %i for nobody where it %s", async (status, _, headers) => {
+	])("to HEAD is a %i for a caller without credentials if it %s", async (status, _, headers) => {
 		const response = await answerTo(inHead(headers), { method: "HEAD" });
 		expect(response.status).toBe(status);
 	});

@@ -1,4 +1,4 @@
-// What the gateway takes for PostgREST's answer where Cloudflare has put its own name into Server, and what it takes for somebody else's.
+// How the gateway tells PostgREST's answers from other servers' after Cloudflare has put its own name into Server.
 import { describe, expect, it } from "vitest";
 import { ADA_TOKEN, refusal, startGateway } from "../support/gateway.ts";
 import { elsewhere } from "../support/origin.ts";
@@ -35,7 +35,7 @@ async function ask(
 	return { response, cause: String(gateway.logged[0] ?? "") };
 }
 
-describe("an answer of PostgREST's passes through Cloudflare", () => {
+describe("an answer of PostgREST", () => {
 	it.each<Case>([
 		["rows", "GET", 200, { ...JSON_TYPE, "content-range": "0-0/*" }, "[{}]"],
 		["no rows", "GET", 200, { ...JSON_TYPE, "content-range": "*/*" }, "[]"],
@@ -177,7 +177,7 @@ describe("an answer of PostgREST's passes through Cloudflare", () => {
 			{ "content-type": "text/plain; charset=utf-8" },
 			"Request header fields too large",
 		],
-	])("%s: %s %i", async (_, method, status, headers, body) => {
+	])("is recognised behind Cloudflare: %s (%s %i)", async (_, method, status, headers, body) => {
 		const { response } = await ask(method, status, headers, body);
 		expect([response.status, await response.text()]).toEqual([
 			status,
@@ -270,9 +270,9 @@ const NOT_POSTGREST: Case[] = [
 	),
 ];
 
-describe("an answer of another server's is an origin that is not reached", () => {
+describe("an answer of another server", () => {
 	it.each(NOT_POSTGREST)(
-		"%s: %s %i",
+		"means that the origin is unreachable: %s (%s %i)",
 		async (_, method, status, headers, body) => {
 			const { response, cause } = await ask(method, status, headers, body);
 			expect([
@@ -285,7 +285,7 @@ describe("an answer of another server's is an origin that is not reached", () =>
 		},
 	);
 
-	it("says so of a page that is cut off", async () => {
+	it("means that the origin is unreachable even if its page is cut off", async () => {
 		const { request } = startGateway({
 			answer: () => {
 				const body = new ReadableStream({
@@ -303,7 +303,7 @@ describe("an answer of another server's is an origin that is not reached", () =>
 		});
 	});
 
-	it("does not read more of a page than its start", async () => {
+	it("is read no further than the start of its page", async () => {
 		let sent = 0;
 		const { request } = startGateway({
 			answer: () => {
@@ -322,7 +322,7 @@ describe("an answer of another server's is an origin that is not reached", () =>
 	});
 });
 
-describe("the log says who answered in PostgREST's place", () => {
+describe("the log of an answer of another server", () => {
 	it.each<[string, number, Record<string, string>, string]>([
 		[
 			"cloudflared is connected, and does not reach PostgREST",
@@ -353,12 +353,12 @@ describe("the log says who answered in PostgREST's place", () => {
 			"<html>",
 		],
 		["this is not PostgREST", 200, HTML_TYPE, "<html>"],
-	])("%s", async (words, status, headers, body) => {
+	])("says: %s", async (words, status, headers, body) => {
 		const { cause } = await ask("GET", status, headers, body);
 		expect(cause).toContain(words);
 	});
 
-	it("without the page and the address, which name team and hostname", async () => {
+	it("omits the page and the address, which name team and hostname", async () => {
 		const headers = { ...HTML_TYPE, location: LOGIN };
 		const { cause } = await ask("GET", 302, headers, "<p>db.example.com");
 		expect(cause).not.toMatch(/team|example/);

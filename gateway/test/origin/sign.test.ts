@@ -14,7 +14,7 @@ import {
 	tokenFor,
 } from "../support/tokens.ts";
 
-/** A gateway with a clock that the test moves, and the token that it sends to the origin for a caller. */
+/** A gateway with a clock that the test moves; `originToken` is the one that it sends for a caller. */
 function startSigner(options: GatewayOptions = {}) {
 	const clock = { seconds: NOW_SECONDS };
 	const gateway = startGateway({
@@ -36,7 +36,7 @@ function startSigner(options: GatewayOptions = {}) {
 	};
 }
 
-describe("the origin's token", () => {
+describe("an origin token", () => {
 	it("is signed with the origin's key", async () => {
 		const token = await startSigner().originToken();
 		const keys = createLocalJWKSet({ keys: [ORIGIN_KEY.publicJwk] });
@@ -56,7 +56,7 @@ describe("the origin's token", () => {
 		});
 	});
 
-	it("says of nobody only the role", async () => {
+	it("contains the role only for a caller without credentials", async () => {
 		const token = await startSigner().originToken();
 		expect(decodeJwt(token)).toEqual({
 			role: "anon",
@@ -66,7 +66,7 @@ describe("the origin's token", () => {
 		});
 	});
 
-	it("keeps the caller's claims, and none that speak of the caller's token", async () => {
+	it("contains the caller's claims, except those about the caller's own token", async () => {
 		const token = await startSigner().originToken(
 			await tokenFor({
 				aud: ["authenticated", "other"],
@@ -89,13 +89,13 @@ describe("the origin's token", () => {
 		});
 	});
 
-	it("counts whole seconds", async () => {
+	it("contains times in whole seconds", async () => {
 		const { originToken, clock } = startSigner();
 		clock.seconds += 0.999;
 		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS);
 	});
 
-	it("has nothing of the caller's token in it", async () => {
+	it("contains no part of the caller's token", async () => {
 		const token = await tokenFor();
 		const { originToken, origin } = startSigner();
 		await originToken(token);
@@ -108,20 +108,20 @@ describe("the origin's token", () => {
 	});
 });
 
-describe("the origin's token of one caller", () => {
+describe("the origin token of one caller", () => {
 	it("is the same for the next request", async () => {
 		const { originToken } = startSigner();
 		const token = await tokenFor();
 		expect(await originToken(token)).toBe(await originToken(token));
 	});
 
-	it("is the same for another token of the same claims", async () => {
+	it("is the same for another access token with the same claims", async () => {
 		const { originToken } = startSigner();
 		const first = await originToken(await tokenFor({ jti: "1" }));
 		expect(await originToken(await tokenFor({ jti: "2" }))).toBe(first);
 	});
 
-	it("is the same a second before 240 seconds are over", async () => {
+	it("is the same a second before 240 seconds have passed", async () => {
 		const { originToken, clock } = startSigner();
 		const first = await originToken();
 		clock.seconds += 239;
@@ -135,7 +135,7 @@ describe("the origin's token of one caller", () => {
 		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS + 240);
 	});
 
-	it("is reused anew after it was renewed", async () => {
+	it("is reused for another 240 seconds after it was renewed", async () => {
 		const { originToken, clock } = startSigner();
 		await originToken();
 		clock.seconds += 240;
@@ -145,7 +145,7 @@ describe("the origin's token of one caller", () => {
 	});
 });
 
-describe("the origin's tokens of two callers", () => {
+describe("the origin tokens of two callers", () => {
 	it.each([
 		["subjects", { sub: "ada" }, { sub: "eve" }],
 		["roles", { role: "authenticated" }, { role: "anon" }],
@@ -157,7 +157,7 @@ describe("the origin's tokens of two callers", () => {
 		expect(await originToken(await tokenFor(other))).not.toBe(first);
 	});
 
-	it("differ for nobody and a caller with the anonymous role", async () => {
+	it("differ for a caller without credentials and one with the anonymous role", async () => {
 		const { originToken } = startSigner();
 		const nobody = await originToken();
 		expect(await originToken(await tokenFor({ role: "anon" }))).not.toBe(
@@ -167,7 +167,7 @@ describe("the origin's tokens of two callers", () => {
 });
 
 describe("a thousand callers", () => {
-	it("are remembered, and the oldest forgotten for the next", async () => {
+	it("have their origin tokens remembered, and the next caller replaces the oldest", async () => {
 		const { originToken, request } = startSigner();
 		const tokens = await Promise.all(
 			Array.from({ length: 1_001 }, (_, n) => tokenFor({ sub: `caller-${n}` })),
@@ -176,7 +176,7 @@ describe("a thousand callers", () => {
 		const before = [await originToken(oldest), await originToken(second)];
 		for (const token of tokens.slice(2))
 			await request("/rest/v1/notes", { token });
-		// Asking for the oldest again would push out the second: that one first.
+		// Check the second first: a request for the oldest would remove the second.
 		const after = [await originToken(second), await originToken(oldest)];
 		expect(after.map((token) => before.includes(token))).toEqual([true, false]);
 	});
