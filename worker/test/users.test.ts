@@ -304,7 +304,11 @@ describe("POST /users/todos", () => {
 	});
 
 	it.each<[string, string, Answer]>([
-		["a caller without credentials", "unauthenticated", postgrestError(403, "42501")],
+		[
+			"a caller without credentials",
+			"unauthenticated",
+			postgrestError(403, "42501"),
+		],
 		[
 			"a program, which is no user",
 			"unauthenticated",
@@ -757,12 +761,15 @@ describe("a method that a route of users does not have", () => {
 		["GET", "/users/token", "POST"],
 		["DELETE", "/users/todos", "POST, GET, HEAD"],
 		["PATCH", "/users/todos/7", "GET, HEAD, PUT, DELETE"],
-	])("is refused, and Allow names the others: %s %s", async (method, path, allow) => {
-		const { response, origin } = await call(path, { method });
-		expect([
-			await refusal(response),
-			response.headers.get("allow"),
-			origin.received,
-		]).toEqual([{ status: 405, code: "method_not_allowed" }, allow, []]);
-	});
+	])(
+		"is refused, and Allow names the others: %s %s",
+		async (method, path, allow) => {
+			const { response, origin } = await call(path, { method });
+			expect([
+				await refusal(response),
+				response.headers.get("allow"),
+				origin.received,
+			]).toEqual([{ status: 405, code: "method_not_allowed" }, allow, []]);
+		},
+	);
 });

@@ -38,12 +38,15 @@ describe("an error of PostgREST", () => {
 		["PGRST205", 404, 500, "internal_error"],
 		["PGRST301", 401, 500, "internal_error"],
 		["PGRST999", 400, 500, "internal_error"],
-	])("becomes a refusal: %s (%i) is %i %s", async (code, from, status, expected) => {
-		expect(await refusalTo(postgrestError(from, code))).toEqual({
-			status,
-			code: expected,
-		});
-	});
+	])(
+		"becomes a refusal: %s (%i) is %i %s",
+		async (code, from, status, expected) => {
+			expect(await refusalTo(postgrestError(from, code))).toEqual({
+				status,
+				code: expected,
+			});
+		},
+	);
 
 	it("is recognised under the media type of one row, too", async () => {
 		const answer = () =>
@@ -81,12 +84,15 @@ describe("an error of the database", () => {
 		["42703", 400, 500, "internal_error", "no such column"],
 		["P0001", 400, 500, "internal_error", "raised by a function"],
 		["XX000", 500, 500, "internal_error", "internal error"],
-	])("becomes a refusal: %s (%i) is %i %s (%s)", async (code, from, status, expected) => {
-		expect(await refusalTo(postgrestError(from, code))).toEqual({
-			status,
-			code: expected,
-		});
-	});
+	])(
+		"becomes a refusal: %s (%i) is %i %s (%s)",
+		async (code, from, status, expected) => {
+			expect(await refusalTo(postgrestError(from, code))).toEqual({
+				status,
+				code: expected,
+			});
+		},
+	);
 });
 
 describe("a missing privilege", () => {

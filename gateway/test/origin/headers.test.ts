@@ -136,9 +136,12 @@ describe("a client's cookies", () => {
 		["postern=1.2"],
 		["postern-token=1.2"],
 		["Postern_Session=1"],
-	])("do not reach the origin if they are the gateway's or Cloudflare's: %s", async (cookie) => {
-		expect((await atOrigin({ Cookie: cookie })).has("cookie")).toBe(false);
-	});
+	])(
+		"do not reach the origin if they are the gateway's or Cloudflare's: %s",
+		async (cookie) => {
+			expect((await atOrigin({ Cookie: cookie })).has("cookie")).toBe(false);
+		},
+	);
 
 	it("reach the origin without the gateway's own among them", async () => {
 		const headers = await atOrigin({

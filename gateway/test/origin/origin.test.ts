@@ -259,21 +259,15 @@ describe("an answer", () => {
 		expect(new TextDecoder().decode((await first)?.value)).toBe("one");
 	});
 
-	it.each([204, 304])(
-		"without a body gets none: %i",
-		async (status) => {
-			const response = await answerOf(() => new Response(null, { status }));
-			expect([response.status, response.body]).toEqual([status, null]);
-		},
-	);
+	it.each([204, 304])("without a body gets none: %i", async (status) => {
+		const response = await answerOf(() => new Response(null, { status }));
+		expect([response.status, response.body]).toEqual([status, null]);
+	});
 
-	it.each([201, 204])(
-		"without a type gets none: %i",
-		async (status) => {
-			const response = await answerOf(() => new Response(null, { status }));
-			expect(response.headers.get("content-type")).toBeNull();
-		},
-	);
+	it.each([201, 204])("without a type gets none: %i", async (status) => {
+		const response = await answerOf(() => new Response(null, { status }));
+		expect(response.headers.get("content-type")).toBeNull();
+	});
 
 	it("to HEAD has the headers and no body", async () => {
 		const response = await answerOf(
@@ -461,9 +455,12 @@ describe("a 403 of the database", () => {
 		["null", () => Response.json(null, { status: 403 })],
 		["no JSON", () => new Response("<html>", { status: 403 })],
 		["no body", () => new Response(null, { status: 403 })],
-	])("stays a 403 for a caller without credentials if it has %s", async (_, answer) => {
-		expect((await answerTo(answer)).status).toBe(403);
-	});
+	])(
+		"stays a 403 for a caller without credentials if it has %s",
+		async (_, answer) => {
+			expect((await answerTo(answer)).status).toBe(403);
+		},
+	);
 
 	it("keeps its body, byte for byte, if it stays a 403", async () => {
 		const body = Uint8Array.from([0xef, 0xbb, 0xbf, 0xff, 0x00, 0xfe]);
@@ -488,10 +485,13 @@ describe("a 403 of the database", () => {
 			"names another code in Proxy-Status",
 			{ "Proxy-Status": "PostgREST; error=PT403" },
 		],
-	])("to HEAD is a %i for a caller without credentials if it %s", async (status, _, headers) => {
-		const response = await answerTo(inHead(headers), { method: "HEAD" });
-		expect(response.status).toBe(status);
-	});
+	])(
+		"to HEAD is a %i for a caller without credentials if it %s",
+		async (status, _, headers) => {
+			const response = await answerTo(inHead(headers), { method: "HEAD" });
+			expect(response.status).toBe(status);
+		},
+	);
 
 	it("to HEAD stays a 403 for a caller with a role", async () => {
 		const response = await answerTo(inHead({}), {

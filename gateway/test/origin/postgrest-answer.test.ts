@@ -177,13 +177,16 @@ describe("an answer of PostgREST", () => {
 			{ "content-type": "text/plain; charset=utf-8" },
 			"Request header fields too large",
 		],
-	])("is recognised behind Cloudflare: %s (%s %i)", async (_, method, status, headers, body) => {
-		const { response } = await ask(method, status, headers, body);
-		expect([response.status, await response.text()]).toEqual([
-			status,
-			method === "HEAD" ? "" : (body ?? ""),
-		]);
-	});
+	])(
+		"is recognised behind Cloudflare: %s (%s %i)",
+		async (_, method, status, headers, body) => {
+			const { response } = await ask(method, status, headers, body);
+			expect([response.status, await response.text()]).toEqual([
+				status,
+				method === "HEAD" ? "" : (body ?? ""),
+			]);
+		},
+	);
 });
 
 const NOT_POSTGREST: Case[] = [
