@@ -1,4 +1,4 @@
--- Example rows, only where the table is empty. Run by the owner of the tables, who alone may set a quantity at once.
+-- Example rows, where the tables are empty. Run by the owner of the tables: no caller may set the quantity of a new product.
 
 insert into api.products (serial_number, title, weight_lbs, quantity)
 select serial_number, title, weight_lbs, quantity
@@ -14,17 +14,43 @@ from (
 ) as example (serial_number, title, weight_lbs, quantity)
 where not exists (select from api.products);
 
-insert into api.rescues (id, name, age, species)
-select id::uuid, name, age, species
+insert into api.rescues (name, age, species)
+select name, age, species
 from (
   values
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1001', 'Ada',     3, 'dog'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1002', 'Biscuit', 7, 'dog'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1003', 'Clover',  1, 'rabbit'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1004', 'Dante',  12, 'cat'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1005', 'Echo',    4, 'parrot'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1006', 'Fig',     2, 'cat'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1007', 'Gus',     9, 'dog'),
-    ('0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e1008', 'Hazel',  61, 'tortoise')
-) as example (id, name, age, species)
+    ('Ada',     3, 'dog'),
+    ('Biscuit', 7, 'dog'),
+    ('Clover',  1, 'rabbit'),
+    ('Dante',  12, 'cat'),
+    ('Echo',    4, 'parrot'),
+    ('Fig',     2, 'cat'),
+    ('Gus',     9, 'dog'),
+    ('Hazel',  61, 'tortoise')
+) as example (name, age, species)
 where not exists (select from api.rescues);
+
+-- 130 users, of whom the first three have 125, 110 and 12 followers. Their hash belongs to no password, so none of them can sign in.
+with example as (
+  select
+    n,
+    format('5eed0000-0000-4000-8000-%s', lpad(n::text, 12, '0'))::uuid as id,
+    coalesce((array['Margaret Hamilton', 'Radia Perlman', 'Barbara Liskov'])[n], format('Reader %s', n)) as fullname
+  from generate_series(1, 130) as n
+  where not exists (select from auth.users)
+)
+insert into auth.users (id, email, password_hash, fullname)
+select id, format('reader-%s@example.com', n), '$2a$10$' || repeat('.', 53), fullname
+from example;
+
+insert into api.follows (follower, followed)
+select follower.id, followed.id
+from (values (1, 125), (2, 110), (3, 12)) as example (n, followers)
+join api.profiles as followed on followed.id = format('5eed0000-0000-4000-8000-%s', lpad(example.n::text, 12, '0'))::uuid
+join lateral (
+  select profile.id
+  from api.profiles as profile
+  where profile.id::text like '5eed0000-0000-4000-8000-%' and profile.id <> followed.id
+  order by profile.id
+  limit example.followers
+) as follower on true
+where not exists (select from api.follows);

@@ -84,14 +84,14 @@ const TABLES = casesOf(`
 const ROUTES = casesOf(`
 	# owner              other                anonymous            service              request
 
-	# another's todo is not there
+	# Another user's todo is not found. A todo is shown with its creator, so its routes are for users who signed in here.
 	200                  200                  401 unauthenticated  401 unauthenticated  GET /users/todos
 	201                  201                  401 unauthenticated  401 unauthenticated  POST /users/todos {"name":"n"}
-	200                  404 not_found        401 unauthenticated  200                  GET /users/todos/{todo}
-	200                  404 not_found        401 unauthenticated  200                  PUT /users/todos/{todo} {"name":"n"}
-	204                  404 not_found        401 unauthenticated  204                  DELETE /users/todos/{todo}
+	200                  404 not_found        401 unauthenticated  401 unauthenticated  GET /users/todos/{todo}
+	200                  404 not_found        401 unauthenticated  401 unauthenticated  PUT /users/todos/{todo} {"name":"n"}
+	200                  404 not_found        401 unauthenticated  200                  DELETE /users/todos/{todo}
 
-	# whoever wants to have an account
+	# for a person without an account
 	201                  201                  201                  201                  POST /users/create {"email":"{freshEmail}","fullname":"n","password":"secret"}
 	200                  200                  200                  200                  POST /users/token {"email":"{email}","password":"{password}"}
 

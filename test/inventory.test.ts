@@ -59,6 +59,74 @@ describe("concurrent add-quantity", () => {
 	});
 });
 
+describe("a rescue", () => {
+	const REX = { name: "Rex", age: 3, species: "dog" };
+	const add = (rescue: object) => call("/rescues", { token, json: rescue });
+
+	it("has an id that the database chooses, and is found at its Location", async () => {
+		const created = await add(REX);
+		const rescue = (await created.json()) as { id: number };
+		const location = created.headers.get("location");
+		expect([created.status, rescue, location]).toEqual([
+			201,
+			{ id: expect.any(Number), ...REX },
+			`/rescues/${rescue.id}`,
+		]);
+		for (const path of [location, `${location}/`]) {
+			expect(await (await call(String(path))).json()).toEqual(rescue);
+		}
+	});
+
+	it("has the id that its client chose, which the database then gives to no other", async () => {
+		const { id } = (await (await add(REX)).json()) as { id: number };
+		const chosen = await add({ id: id + 1, ...REX });
+		expect([chosen.status, await chosen.json()]).toEqual([
+			201,
+			{ id: id + 1, ...REX },
+		]);
+		const given = await add(REX);
+		expect(given.status).toBe(201);
+		expect(await given.json()).not.toMatchObject({ id: id + 1 });
+	});
+
+	it("cannot have an id that is taken", async () => {
+		const { id } = (await (await add(REX)).json()) as { id: number };
+		const response = await add({ id, ...REX });
+		expect([response.status, await answerOf(response)]).toMatchObject([
+			409,
+			{ code: "not_unique", message: "The value is already taken: id" },
+		]);
+	});
+
+	it.each([
+		["GET", undefined],
+		["PUT", REX],
+		["DELETE", undefined],
+	])(
+		"is not found under an id that does not exist by %s",
+		async (method, json) => {
+			const response = await call("/rescues/99999999", {
+				method,
+				token,
+				...(json === undefined ? {} : { json }),
+			});
+			expect(response.status).toBe(404);
+		},
+	);
+});
+
+describe("users", () => {
+	it("are found by the number of their followers", async () => {
+		const response = await call(
+			"/rest/v1/users?select=fullname,followers&followers=gte.100&order=followers.desc",
+		);
+		expect(await response.json()).toEqual([
+			{ fullname: "Margaret Hamilton", followers: 125 },
+			{ fullname: "Radia Perlman", followers: 110 },
+		]);
+	});
+});
+
 describe("bad input", () => {
 	const valid = { serialNumber: "S", title: "T", weightLbs: 1 };
 	const cases: [string, () => Promise<Response>, number, RegExp][] = [
@@ -109,7 +177,12 @@ describe("bad input", () => {
 			/method/,
 		],
 		["an id that is no number", () => call("/products/abc"), 400, /productId/],
-		["an id that is no UUID", () => call("/rescues/1"), 400, /id/],
+		[
+			"an id of a rescue that is no number",
+			() => call("/rescues/x"),
+			400,
+			/id/,
+		],
 		["an id of nothing", () => call("/products/999999999"), 404, /id/],
 	];
 

@@ -33,9 +33,9 @@ ask() {
 	esac
 }
 
-# field NAME: a field of the last answer, without quotes.
+# field NAME: the first field of that name in the last answer, without quotes.
 field() {
-	printf '%s' "$body" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"
+	printf '%s' "$body" | grep -o "\"$1\":\"\{0,1\}[^\",}]*" | head -n 1 | sed 's/.*:"\{0,1\}//'
 }
 
 echo '# Inventory'
@@ -61,7 +61,15 @@ ask PUT "/rescues/$rescue" 200 '"age":5' '{"name":"Pepper","age":5,"species":"do
 ask PUT "/rescues/$rescue" 400 'species is missing' '{"name":"Pepper","age":5}'
 ask GET /shared-data 200 '"species":"dog"'
 ask DELETE "/rescues/$rescue" 204 ''
+ask POST /rescues/ 201 "\"id\":$rescue" "{\"id\":$rescue,\"name\":\"Pepper\",\"age\":4,\"species\":\"dog\"}"
+ask POST /rescues 409 'already taken: id' "{\"id\":$rescue,\"name\":\"Pepper\",\"age\":4,\"species\":\"dog\"}"
+ask DELETE "/rescues/$rescue/" 204 ''
+ask GET /rescues/99999999 404 not_found
+ask PUT /rescues/99999999 404 not_found '{"name":"Pepper","age":5,"species":"dog"}'
 ask GET "/rescues/$rescue/" 404 not_found
+
+echo '# Users with many followers'
+ask GET '/rest/v1/users?followers=gte.100' 200 '"followers":1' '' nobody
 
 echo '# Users and todos'
 ada=ada-$serial@example.com
@@ -80,11 +88,11 @@ token_of_bob=$(field token)
 ask POST /users/token 200 '"token":"' "{\"email\":\"$ada\",\"password\":\"correct horse\"}" nobody
 token=$(field token)
 
-ask POST /users/todos 201 '"name":"Buy milk","is_completed":false,"creator":"' '{"name":"Buy milk"}'
+ask POST /users/todos 201 '"name":"Buy milk","is_completed":false,"creator":{"id":"' '{"name":"Buy milk"}'
 todo=$(field id)
 ask POST /users/todos 400 'is_completed has to be true or false' '{"name":"Buy milk","is_completed":"no"}'
 ask GET /users/todos 200 "\"todos\":[{\"id\":$todo,\"name\":\"Buy milk\""
-ask GET "/users/todos/$todo" 200 '"is_completed":false'
+ask GET "/users/todos/$todo" 200 "\"email\":\"$ada\",\"fullname\":\"Ada Lovelace\""
 ask PUT "/users/todos/$todo" 200 '"name":"Buy oat milk","is_completed":true' '{"name":"Buy oat milk","is_completed":true}'
 ask PUT "/users/todos/$todo" 400 'name is missing' '{"is_completed":true}'
 
@@ -100,5 +108,5 @@ ask PUT "/users/todos/$todo" 404 not_found '{"name":"Mine now"}'
 ask DELETE "/users/todos/$todo" 404 not_found
 
 token=$token_of_ada
-ask DELETE "/users/todos/$todo/" 204 ''
+ask DELETE "/users/todos/$todo/" 200 '{"message":"The todo was deleted"}'
 ask GET "/users/todos/$todo" 404 not_found

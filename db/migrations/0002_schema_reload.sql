@@ -2,7 +2,7 @@
 
 -- migrate:up
 
-create function postern.reload_after_ddl()
+create function private.reload_after_ddl()
 returns event_trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -18,9 +18,9 @@ begin
   end if;
 end
 $$;
-comment on function postern.reload_after_ddl() is 'Tells PostgREST that something was created or altered.';
+comment on function private.reload_after_ddl() is 'Tells PostgREST that something was created or altered.';
 
-create function postern.reload_after_drop()
+create function private.reload_after_drop()
 returns event_trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -39,10 +39,10 @@ begin
   end if;
 end
 $$;
-comment on function postern.reload_after_drop() is 'Tells PostgREST that something was dropped.';
+comment on function private.reload_after_drop() is 'Tells PostgREST that something was dropped.';
 
 -- Only the commands that PostgREST's schema cache depends on: REFRESH MATERIALIZED VIEW, for one, must not reload it.
-create event trigger postern_reload_after_ddl on ddl_command_end
+create event trigger reload_after_ddl on ddl_command_end
   when tag in (
     'CREATE SCHEMA', 'ALTER SCHEMA',
     'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE',
@@ -53,13 +53,13 @@ create event trigger postern_reload_after_ddl on ddl_command_end
     'CREATE TYPE', 'ALTER TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN', 'CREATE CAST',
     'CREATE RULE', 'COMMENT'
   )
-  execute function postern.reload_after_ddl();
+  execute function private.reload_after_ddl();
 
-create event trigger postern_reload_after_drop on sql_drop
-  execute function postern.reload_after_drop();
+create event trigger reload_after_drop on sql_drop
+  execute function private.reload_after_drop();
 
 -- migrate:down
-drop event trigger postern_reload_after_drop;
-drop event trigger postern_reload_after_ddl;
-drop function postern.reload_after_drop();
-drop function postern.reload_after_ddl();
+drop event trigger reload_after_drop;
+drop event trigger reload_after_ddl;
+drop function private.reload_after_drop();
+drop function private.reload_after_ddl();

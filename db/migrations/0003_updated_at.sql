@@ -2,7 +2,7 @@
 
 -- migrate:up
 
-create function postern.touch_updated_at()
+create function private.touch_updated_at()
 returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ begin
   return new;
 end
 $$;
-comment on function postern.touch_updated_at() is 'Trigger: sets updated_at of a changed row to the time of its transaction.';
+comment on function private.touch_updated_at() is 'Trigger: sets updated_at of a changed row to the time of its transaction.';
 
 -- migrate:down
-drop function postern.touch_updated_at();
+drop function private.touch_updated_at();

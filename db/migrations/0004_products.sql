@@ -1,4 +1,4 @@
--- products: the inventory. Anyone may read it, authenticated may change it.
+-- products: the inventory. Every caller may read it; authenticated and service may change it.
 
 -- migrate:up
 
@@ -21,7 +21,7 @@ comment on table api.products is 'A product in the inventory. Its quantity never
 
 create trigger touch_updated_at
   before update on api.products
-  for each row execute function postern.touch_updated_at();
+  for each row execute function private.touch_updated_at();
 
 alter table api.products enable row level security;
 create policy anyone_may_read on api.products
@@ -30,9 +30,12 @@ create policy anyone_may_read on api.products
 create policy authenticated_may_write on api.products
   to authenticated
   using (true) with check (true);
+create policy service_may_do_everything on api.products
+  to service
+  using (true) with check (true);
 
--- One statement: concurrent calls queue on the row, each sees the one before it, and the constraint refuses what would fall below zero.
--- No row comes back when there is no such product.
+-- One statement: concurrent calls wait for each other at the row, and the constraint refuses a quantity below zero.
+-- Without such a product, no row is returned.
 create function api.add_quantity(product_id bigint, quantity integer)
 returns setof api.products
 language sql volatile
@@ -46,16 +49,18 @@ as $$
 $$;
 comment on function api.add_quantity(bigint, integer) is 'Adds to the quantity of a product, or takes from it, and returns the product.';
 
-grant select on api.products to anon, authenticated;
--- quantity is not granted on insert: a new product has none.
+grant select on api.products to anon, authenticated, service;
+-- quantity is not granted on insert: a new product starts with 0.
 -- id, created_at and updated_at are not granted: they are always the database's.
 grant
   insert (serial_number, title, weight_lbs),
   update (serial_number, title, weight_lbs, quantity),
   delete
   on api.products to authenticated;
+-- A trusted program may set every column: it brings rows in with their times and quantities.
+grant insert, update, delete on api.products to service;
 -- anon is not granted add_quantity: it writes.
-grant execute on function api.add_quantity(bigint, integer) to authenticated;
+grant execute on function api.add_quantity(bigint, integer) to authenticated, service;
 
 -- migrate:down
 drop function api.add_quantity(bigint, integer);

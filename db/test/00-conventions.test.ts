@@ -1,5 +1,5 @@
 // The rules that every migration keeps, asked of the catalog: no question finds an object.
-// Each rule also proves that it can fail: it reports what was made to break it.
+// Each rule also proves that it can fail: it reports an object that breaks it.
 
 import { describe } from "vitest";
 import { it } from "./support/session.ts";
@@ -87,7 +87,7 @@ const conventions: readonly Convention[] = [
 		question: `
 			select function.oid::regprocedure::text as object
 			from pg_proc as function
-			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+			where function.pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
 				and (function.prosecdef or function.prosqlbody is null and function.pronamespace <> 'api'::regnamespace)
 				and not coalesce('search_path=pg_catalog, pg_temp' = any (function.proconfig), false)`,
 		violations: {
@@ -105,7 +105,7 @@ const conventions: readonly Convention[] = [
 			select function.oid::regprocedure::text as object
 			from pg_proc as function
 			cross join aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as privilege
-			where function.pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
+			where function.pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and privilege.grantee = 0`,
 		violations: {
 			"api.granted()": `
@@ -125,7 +125,7 @@ const conventions: readonly Convention[] = [
 			select role.rolname || ' may execute ' || function.oid::regprocedure as object
 			from pg_proc as function
 			cross join pg_roles as role
-			where function.pronamespace in ('auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
+			where function.pronamespace in ('private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and has_function_privilege(role.oid, function.oid, 'execute')
 				and not (function.oid = 'auth.user_id()'::regprocedure and role.rolname in ('anon', 'authenticated', 'service'))
@@ -162,7 +162,7 @@ const conventions: readonly Convention[] = [
 			select role.rolname || ' on ' || class.oid::regclass as object
 			from pg_class as class
 			cross join pg_roles as role
-			where class.relnamespace in ('auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
+			where class.relnamespace in ('private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and class.relkind in ('r', 'p', 'f', 'm', 'v')
 				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and (
@@ -250,15 +250,15 @@ const conventions: readonly Convention[] = [
 			with owned (object, owner) as (
 				select oid::regclass::text, relowner
 				from pg_class
-				where relnamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				where relnamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
 				union all
 				select oid::regprocedure::text, proowner
 				from pg_proc
-				where pronamespace in ('api'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
+				where pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
 				union all
 				select oid::regnamespace::text, nspowner
 				from pg_namespace
-				where nspname in ('api', 'auth', 'postern')
+				where nspname in ('api', 'private', 'auth', 'postern')
 			)
 			select owned.object
 			from owned

@@ -1,5 +1,6 @@
-// add_quantity under contention, as PostgREST calls it: many connections, one short transaction each. These tests commit.
+// Contention, as PostgREST makes it: many connections, one short transaction each. These tests commit.
 
+import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import pg from "pg";
 import { describe } from "vitest";
@@ -15,6 +16,17 @@ const it = base
 		});
 		fixture.onCleanup(() => pool.end());
 		return pool;
+	})
+	.extend("owner", async ({ ownerUrl }, { onCleanup }) => {
+		const client = new pg.Client({ connectionString: ownerUrl });
+		await client.connect();
+		onCleanup(async () => {
+			await client.query(
+				"delete from api.rescues where species = 'concurrent'",
+			);
+			await client.end();
+		});
+		return client;
 	})
 	.extend("makeProduct", async ({ ownerUrl }, { onCleanup }) => {
 		const client = new pg.Client({ connectionString: ownerUrl });
@@ -138,6 +150,63 @@ describe("any sequence of calls of add_quantity", () => {
 		);
 	});
 });
+
+describe("rescues that are made at once", () => {
+	it("never get an id that a client chose", async ({ pool, owner, expect }) => {
+		const { rows } = await owner.query(
+			"select last_value::integer as last from private.rescue_ids",
+		);
+		// Each second id that the database is about to give is chosen by a client.
+		const chosen = Array.from({ length: 50 }, (_, n) => rows[0].last + 2 * n);
+		const answers = await Promise.all([
+			...chosen.map((id) => addRescue(pool, id)),
+			...chosen.map(() => addRescue(pool, null)),
+		]);
+		expect(answers.slice(50)).not.toContain("refused");
+		const made = answers.filter((answer) => answer !== "refused");
+		expect(new Set(made).size).toBe(made.length);
+	});
+
+	it("wait for a chosen id that is not committed yet", async ({
+		pool,
+		owner,
+		expect,
+	}) => {
+		const { rows } = await owner.query(
+			"select last_value::integer + 1 as next from private.rescue_ids",
+		);
+		const client = await pool.connect();
+		await client.query("begin; set local role authenticated");
+		await client.query(INSERT_RESCUE, [rows[0].next]);
+		const given = addRescue(pool, null);
+		// Long enough for it to begin to wait.
+		await delay(100);
+		await client.query("commit");
+		client.release();
+		expect(await given).toBe(rows[0].next + 1);
+	});
+});
+
+const INSERT_RESCUE =
+	"insert into api.rescues (id, name, age, species) values ($1, 'Zip', 2, 'concurrent') returning id::integer";
+
+/** The id of a new rescue, or "refused" when the chosen one is taken. */
+async function addRescue(pool: pg.Pool, id: number | null): Promise<Answer> {
+	const client = await pool.connect();
+	try {
+		await client.query("begin; set local role authenticated");
+		const { rows } = await client.query(INSERT_RESCUE, [id]);
+		await client.query("commit");
+		return rows[0].id;
+	} catch (error) {
+		await client.query("rollback");
+		if (error instanceof pg.DatabaseError && error.code === "23505")
+			return "refused";
+		throw error;
+	} finally {
+		client.release();
+	}
+}
 
 type Answer = number | "refused";
 

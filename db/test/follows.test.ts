@@ -21,8 +21,9 @@ const { ada, grace, anon, service } = actors;
 const hedy = user("hedy", "0b5c6a52-5d0a-4f0e-9d43-00000000000d");
 const anyone: readonly Actor[] = [ada, grace, anon, service];
 
-/** ada follows grace. hedy is there, too. */
+/** ada follows grace, hedy is another user, and the example rows are gone. */
 const it = base.extend("users", { auto: true }, async ({ db }) => {
+	await db.query("delete from auth.users");
 	await addUsers(db, ada, grace, hedy);
 	await db.as(ada, "insert into api.follows (followed) values ($1)", grace.id);
 });

@@ -1,14 +1,20 @@
-// The migrations go up, down and up again; roles and example rows can be run twice.
+// The example's migrations go up, down and up again; roles and example rows can be run twice.
 
 import { readFile } from "node:fs/promises";
 import { readCatalog } from "./support/catalog.ts";
-import { it } from "./support/databases.ts";
+import { it as base } from "./support/databases.ts";
 
 const rolesSql = await readFile(
 	new URL("../roles.sql", import.meta.url),
 	"utf8",
 );
 const seedSql = await readFile(new URL("../seed.sql", import.meta.url), "utf8");
+
+/** The database has the programs that the migrations build on. */
+const it = base.extend("database", async ({ database }) => {
+	await database.applyPrograms();
+	return database;
+});
 
 it("goes down to nothing", async ({ database, expect }) => {
 	const before = await readCatalog(database.client);
@@ -45,14 +51,15 @@ it("adds the example rows once", async ({ database, expect }) => {
 	const rows = async () => {
 		const { rows } = await database.client.query(
 			`select to_jsonb(product) as row from api.products as product
-			union all select to_jsonb(rescue) from api.rescues as rescue`,
+			union all select to_jsonb(rescue) from api.rescues as rescue
+			union all select to_jsonb(account) from api.users as account`,
 		);
 		return rows;
 	};
 	await database.migrate();
 	await database.client.query(seedSql);
 	const before = await rows();
-	expect(before).toHaveLength(15);
+	expect(before).toHaveLength(15 + 130);
 	await database.client.query(seedSql);
 	expect(await rows()).toEqual(before);
 });

@@ -12,6 +12,7 @@ import {
 import {
 	checkFailed,
 	missingValue,
+	notUnique,
 	permissionDenied,
 } from "./support/sqlstates.ts";
 
@@ -50,6 +51,13 @@ const operations: readonly Operation[] = [
 			values ('New', 1, 'dog') returning *`,
 		permitted: writers,
 	},
+	{
+		name: "choose id of a new rescue",
+		statement: `
+			insert into api.rescues (id, name, age, species)
+			values (4711, 'New', 1, 'dog') returning *`,
+		permitted: writers,
+	},
 	...["name = 'New'", "age = 3", "species = 'newt'"].map((assignment) => ({
 		name: `set ${assignment}`,
 		statement: `update api.rescues set ${assignment} where id = $1 returning *`,
@@ -60,14 +68,14 @@ const operations: readonly Operation[] = [
 		statement: "delete from api.rescues where id = $1 returning *",
 		permitted: writers,
 	},
-	...["id = gen_random_uuid()", "created_at = now()", "updated_at = now()"].map(
+	...["id = 4711", "created_at = now()", "updated_at = now()"].map(
 		(assignment) => ({
 			name: `set ${assignment}`,
 			statement: `update api.rescues set ${assignment} where id = $1 returning *`,
 			permitted: [service],
 		}),
 	),
-	...["id", "created_at", "updated_at"].map((column) => ({
+	...["created_at", "updated_at"].map((column) => ({
 		name: `choose ${column} of a new rescue`,
 		statement: `
 			insert into api.rescues (name, age, species, ${column})
@@ -110,7 +118,7 @@ describe("a rescue", () => {
 		);
 		expect(made).toMatchObject({
 			...rescue,
-			id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+			id: expect.stringMatching(/^[1-9]\d*$/),
 			is_dated_now: true,
 		});
 	});
@@ -139,6 +147,36 @@ describe("a rescue", () => {
 			).rejects.toMatchObject(missingValue(column));
 		});
 	}
+
+	it("keeps the id that a client chose", async ({ db, expect }) => {
+		const [made] = await db.as(
+			ada,
+			"insert into api.rescues (id, name, age, species) values (999999999999999, 'Zip', 2, 'gecko') returning id",
+		);
+		expect(made).toEqual({ id: "999999999999999" });
+	});
+
+	it("does not take an id that is taken", async ({ db, expect }) => {
+		const { id } = await addRescue(db);
+		await expect(choose(db, id)).rejects.toMatchObject(
+			notUnique("id_is_unique"),
+		);
+	});
+
+	for (const id of [-1, 0, 1e15]) {
+		it(`refuses the id ${id}`, async ({ db, expect }) => {
+			await expect(choose(db, id)).rejects.toMatchObject(
+				checkFailed("id_is_positive_with_15_digits_at_most"),
+			);
+		});
+	}
+
+	it("gets the next id that no client has chosen", async ({ db, expect }) => {
+		const last = Number((await addRescue(db)).id);
+		for (const id of [last + 1, last + 2, last + 4]) await choose(db, id);
+		const ids = [await addRescue(db), await addRescue(db)].map(({ id }) => id);
+		expect(ids).toEqual([String(last + 3), String(last + 5)]);
+	});
 
 	const limits = [
 		["name", "", "name_has_1_to_100_characters"],
@@ -209,6 +247,14 @@ function insert(db: Session, rescue: Row): Promise<Row[]> {
 		rescue.name,
 		rescue.age,
 		rescue.species,
+	);
+}
+
+function choose(db: Session, id: unknown): Promise<Row[]> {
+	return db.as(
+		ada,
+		"insert into api.rescues (id, name, age, species) values ($1, 'Zip', 2, 'gecko')",
+		id,
 	);
 }
 

@@ -5,6 +5,7 @@ import { describe } from "vitest";
 import { it as base, type Database } from "./support/databases.ts";
 
 const it = base.extend("notified", async ({ database }) => {
+	await database.applyPrograms();
 	await database.migrate();
 	const { client } = database;
 	await client.query(`

@@ -101,6 +101,18 @@ ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC;
 `);
 	});
 
+	it("leaves out the triggers of the gateway's programs", () => {
+		expect(
+			normalise(`CREATE TRIGGER postern_insert AFTER INSERT ON api.notes
+    FOR EACH STATEMENT EXECUTE FUNCTION postern.log('api.notes');
+
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON api.notes FOR EACH ROW EXECUTE FUNCTION private.touch_updated_at();
+`),
+		).toBe(
+			"CREATE TRIGGER touch_updated_at BEFORE UPDATE ON api.notes FOR EACH ROW EXECUTE FUNCTION private.touch_updated_at();\n",
+		);
+	});
+
 	it("keeps the columns of a view over two tables apart", () => {
 		const view = `CREATE VIEW api.pairs AS
  SELECT one.id,

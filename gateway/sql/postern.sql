@@ -6,7 +6,7 @@
 -- migration does nothing where it was applied, code replaces what is there. Between the \ir lines stands plain SQL only.
 
 \ir begin.sql
-select postern.begin_program('postern', '0.2.0', newest => 1);
+select postern.begin_program('postern', '0.2.0', newest => 2);
 
 -- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names before 0.2.0.
 do $$
@@ -26,6 +26,7 @@ end
 $$;
 
 \ir migrations/0001_tracking.sql
+\ir migrations/0002_api_keys.sql
 
 -- A migration drops what "create or replace" cannot change: a function whose arguments differ, a view whose columns do.
 \ir code/tags.sql
@@ -41,6 +42,7 @@ $$;
 \ir code/catalog_version.sql
 \ir code/catalog.sql
 \ir code/status.sql
+\ir code/api_keys.sql
 \ir code/grants.sql
 
 select postern.repair();

@@ -17,7 +17,7 @@ import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
 import type { GatewayEnv } from "./http/router.ts";
-import { createApiKeys } from "./identity/api-keys.ts";
+import { createFindApiKey } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
@@ -60,7 +60,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const identify = createIdentify({
 		verifyToken: createVerify(config.issuers, deps),
 		verifyAssertion: config.access && createVerify([config.access], deps),
-		findApiKey: createApiKeys(accounts(origin).findApiKey, now),
+		findApiKey: createFindApiKey(origin, now),
 		anonRole,
 	});
 	const { signingKey } = tokens;

@@ -38,7 +38,9 @@ afterAll(async () => {
 	await database.query("delete from auth.users where email like '%@' || $1", [
 		DOMAIN,
 	]);
-	await database.query("delete from auth.api_keys where name = $1", [DOMAIN]);
+	await database.query("delete from postern.api_keys where name = $1", [
+		DOMAIN,
+	]);
 	await database.end();
 });
 
@@ -140,7 +142,7 @@ async function apiKey(kind: string, role: string): Promise<string> {
 
 export function revokeKey(key: string) {
 	return database.query(
-		"select postern.revoke_api_key(id) from auth.api_keys where key_hash = sha256(convert_to($1, 'UTF8'))",
+		"select postern.revoke_api_key(id) from postern.api_keys where key_hash = sha256(convert_to($1, 'UTF8'))",
 		[key],
 	);
 }

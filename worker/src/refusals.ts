@@ -12,7 +12,7 @@ export const { refusals } = defineRefusals(ownRefusals);
 
 export const constraints = {
 	quantity_is_not_negative: "quantity_below_zero",
-	// The caller is no user, such as a program, or is one no longer.
+	// The caller is a program, or a user who was deleted.
 	creator: "unauthenticated",
 	todos_creator_fkey: "unauthenticated",
 } as const;

@@ -1,7 +1,19 @@
 // Users and sessions in a test: made by hand, or by the functions of schema postern, called by the names of their
 // arguments as PostgREST calls them.
 
-import { actors, type Row, type Session, type User } from "./session.ts";
+import {
+	actors,
+	it as base,
+	type Row,
+	type Session,
+	type User,
+} from "./session.ts";
+
+/** `db` has none of the example's users. */
+export const it = base.extend("db", async ({ db }) => {
+	await db.query("delete from auth.users");
+	return db;
+});
 
 /** What the functions of schema postern answer. */
 export interface Answer {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { migrate as applyPrograms } from "../../../gateway/cli/migrate.ts";
 import { migrate } from "../../../gateway/cli/stack/database.ts";
 import { it as base } from "./session.ts";
 
@@ -35,6 +36,15 @@ export class Database {
 	constructor(url: string, client: pg.Client) {
 		this.url = url;
 		this.client = client;
+	}
+
+	/** Applies the programs of gateway/sql, on which the migrations build. */
+	async applyPrograms(): Promise<void> {
+		await applyPrograms({
+			databaseUrl: this.url,
+			accounts: true,
+			log: () => {},
+		});
 	}
 
 	/** Runs all pending migrations. */

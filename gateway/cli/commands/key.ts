@@ -45,7 +45,7 @@ async function create(
 async function list(options: DatabaseOptions): Promise<void> {
 	const { rows } = await query(
 		options,
-		"select * from postern.api_keys order by id",
+		"select id, name, hint, kind, role, created_at, revoked_at from postern.api_keys order by id",
 	);
 	console.table(rows);
 }

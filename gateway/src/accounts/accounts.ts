@@ -1,15 +1,13 @@
-// Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which answer to the
-// role `postern` alone. Passwords and refresh tokens pass through here and are kept nowhere.
+// Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which only the gateway
+// may call. Passwords and refresh tokens pass through here and are kept nowhere.
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
-import type { ApiKey } from "../identity/api-keys.ts";
-import type { Identity } from "../identity/identity.ts";
+import { GATEWAY } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { callersRole } from "../settings/variables.ts";
 
 const user = z.object({
-	// Whatever PostgreSQL takes for a uuid, such as that of a user brought along from elsewhere.
+	// Any uuid of PostgreSQL's, also one that is not of a version that RFC 9562 knows: users can come from another system.
 	id: z.guid(),
 	email: z.string(),
 	fullname: z.string(),
@@ -26,14 +24,8 @@ const signedIn = z.object({
 	session: z.object({ id: z.guid(), refresh_token: z.string() }),
 });
 
-/** A user with a session that was just begun or gone on with. */
+/** A user with a session that has just begun or been refreshed. */
 export type SignedIn = z.infer<typeof signedIn>;
-
-const foundKey = z.object({
-	kind: z.enum(["publishable", "secret"]),
-	// The database sees to this as well: no key may be the gateway's own role.
-	role: callersRole,
-});
 
 const outcome = z.looseObject({
 	outcome: z.string(),
@@ -41,7 +33,7 @@ const outcome = z.looseObject({
 	retryAfter: z.number().optional(),
 });
 
-/** Which outcome of the database's is which refusal. */
+/** The refusal of each outcome that the database names. */
 const OUTCOMES: Record<string, RefusalCode> = {
 	email_taken: "user_already_exists",
 	invalid_email: "body_invalid",
@@ -56,7 +48,7 @@ const OUTCOMES: Record<string, RefusalCode> = {
 	throttled: "over_request_rate_limit",
 };
 
-/** What the caller has to mend, by the names of the bodies' fields. */
+/** What the caller has to mend, by the fields of the request's body. */
 const DETAILS: Record<string, string> = {
 	invalid_email: "email is not an e-mail address",
 	invalid_fullname: "fullname has to have 1 to 300 characters",
@@ -80,7 +72,7 @@ export interface UserChanges {
 	user_metadata?: Record<string, unknown> | undefined;
 }
 
-/** Whose session is meant, from a verified access token. */
+/** Names a session, from a verified access token. */
 export interface SessionOf {
 	userId: string;
 	sessionId: string;
@@ -91,19 +83,16 @@ export type SignOutScope = "local" | "global" | "others";
 export interface Accounts {
 	/** @param address the caller's network address, for throttling */
 	signUp(newUser: NewUser, address: string): Promise<SignedIn>;
-	/** Answers alike, in time and words, whether the e-mail or the password is wrong. */
+	/** An unknown e-mail and a wrong password get the same answer after the same time. */
 	signIn(credentials: Credentials, address: string): Promise<SignedIn>;
 	/** The refresh token may be used once; used again, it ends the session. */
 	refresh(refreshToken: string, address: string): Promise<SignedIn>;
 	signOut(of: SessionOf, scope: SignOutScope): Promise<void>;
 	getUser(of: SessionOf): Promise<User>;
 	updateUser(of: SessionOf, changes: UserChanges): Promise<User>;
-	findApiKey(sha256Hex: string): Promise<ApiKey | undefined>;
 }
 
-const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });
-
-/** bcrypt reads no more of a password (and PostgreSQL cannot store U+0000). */
+/** bcrypt ignores what follows. */
 const MAX_PASSWORD_BYTES = 72;
 const MIN_PASSWORD_CHARACTERS = 6;
 
@@ -176,10 +165,6 @@ export function createAccounts(
 			});
 			return answer.user;
 		},
-		async findApiKey(sha256Hex) {
-			const answer = await call("find_api_key", { key_hash: sha256Hex });
-			return answer.outcome === "ok" ? foundKey.parse(answer) : undefined;
-		},
 	};
 
 	/** @throws {Refusal} for any outcome but `ok` */
@@ -188,14 +173,10 @@ export function createAccounts(
 		name: string,
 		parameters: Record<string, unknown>,
 	): Promise<z.infer<Schema>> {
-		const answer = await call(name, parameters);
+		const { data } = await database.rpc(name, parameters).throwOnError();
+		const answer = outcome.parse(data);
 		if (answer.outcome === "ok") return schema.parse(answer);
 		throw refusalOf(answer);
-	}
-
-	async function call(name: string, parameters: Record<string, unknown>) {
-		const { data } = await database.rpc(name, parameters).throwOnError();
-		return outcome.parse(data);
 	}
 }
 

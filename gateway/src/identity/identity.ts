@@ -1,4 +1,4 @@
-// Who is calling. Made in identify.ts and nowhere else.
+// Who is calling. A caller's identity is made in identify.ts and nowhere else.
 
 /** Claims of a verified token, by name (RFC 7519). */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -9,3 +9,6 @@ export interface Identity {
 	/** What the origin learns about the caller besides the role. Empty for an anonymous caller. */
 	readonly claims: Claims;
 }
+
+/** The gateway itself, when it asks the functions in schema `postern`. No caller may have this role. */
+export const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });

@@ -133,13 +133,6 @@ const QUESTIONS: Question[] = [
 		ok: { outcome: "ok", user: USER },
 		expected: USER,
 	},
-	{
-		name: "find_api_key",
-		ask: (accounts) => accounts.findApiKey("ab".repeat(32)),
-		parameters: { key_hash: "ab".repeat(32) },
-		ok: { outcome: "ok", kind: "secret", role: "service" },
-		expected: { kind: "secret", role: "service" },
-	},
 ];
 
 /** What is thrown, where it is a refusal. */
@@ -265,9 +258,7 @@ describe("an answer that is not whole", () => {
 });
 
 describe("an outcome", () => {
-	const outcomes = QUESTIONS.filter(({ name }) => name !== "find_api_key");
-
-	describe.each(outcomes)("of $name", ({ name, ask }) => {
+	describe.each(QUESTIONS)("of $name", ({ name, ask }) => {
 		it.each([
 			["email_taken", "user_already_exists"],
 			["invalid_email", "body_invalid"],
@@ -310,24 +301,6 @@ describe("an outcome", () => {
 		const { message } = await refusalOf(accounts.getUser(SESSION_OF));
 		expect(message).toContain(words);
 	});
-
-	it.each(["unknown", "revoked"])(
-		"of find_api_key is no refusal: %s",
-		async (outcome) => {
-			const { accounts } = start(answering({ find_api_key: { outcome } }));
-			expect(await accounts.findApiKey("ab")).toBeUndefined();
-		},
-	);
-
-	it.each(["postern", "postgres", "authenticator"])(
-		"is no API key of the database's own role %s",
-		async (role) => {
-			const { accounts } = start(
-				answering({ find_api_key: { outcome: "ok", kind: "secret", role } }),
-			);
-			await expect(accounts.findApiKey("ab")).rejects.toThrow(/no caller/);
-		},
-	);
 
 	it("that is not known is the operator's to read", async () => {
 		const { accounts } = start(answering({ get_user: { outcome: "strange" } }));

@@ -236,7 +236,14 @@ describe("a database that cannot look a key up", () => {
 			"answers without a role",
 			async () => Response.json({ outcome: "ok", kind: "secret" }),
 		],
-	])("lets no caller with a key in: it %s", async (_, fetch) => {
+		...["postern", "postgres", "authenticator"].map(
+			(role) =>
+				[
+					`answers with its own role ${role}`,
+					async () => Response.json({ outcome: "ok", kind: "secret", role }),
+				] as const,
+		),
+	] as const)("lets no caller with a key in: it %s", async (_, fetch) => {
 		const { request, logged } = startGateway({ fetch });
 		const response = await request("/rest/v1/notes", {
 			headers: { apikey: SECRET_KEY },

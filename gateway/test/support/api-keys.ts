@@ -17,7 +17,7 @@ export interface FoundKey {
 	role: string;
 }
 
-/** The keys that the database knows, by their texts. Mutable: a key is revoked by taking it out. */
+/** The keys that the database knows, by their texts. Mutable: a key is revoked by deleting it. */
 export function knownKeys(): Map<string, FoundKey> {
 	return new Map([
 		[PUBLISHABLE, { kind: "publishable", role: "anon" }],

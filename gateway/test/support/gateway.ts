@@ -2,10 +2,11 @@
 
 import type { CacheBindings } from "../../src/cache/read-cache.ts";
 import { createGateway } from "../../src/gateway.ts";
+import type { Application } from "../../src/http/application.ts";
 import type { KeyStore } from "../../src/identity/remote-keys.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
-import { application } from "./application.ts";
+import { application as example } from "./application.ts";
 import { type Answer, asPostgrest, recordingOrigin } from "./origin.ts";
 import { ISSUER_KEY, NOW, ORIGIN_KEY, tokenFor } from "./tokens.ts";
 
@@ -25,6 +26,8 @@ export interface RequestOptions extends Omit<RequestInit, "headers"> {
 }
 
 export interface GatewayOptions {
+	/** Routes of the test's own. */
+	application?: Partial<Application>;
 	/** What the origin answers. */
 	answer?: Answer;
 	/** Takes the origin's place altogether. */
@@ -43,6 +46,7 @@ export interface GatewayOptions {
 
 /** A gateway with its origin, its log, and `request` to ask it. */
 export function startGateway({
+	application,
 	answer,
 	fetch,
 	env = {},
@@ -56,7 +60,7 @@ export function startGateway({
 	const logged: unknown[] = [];
 	const app = createGateway({
 		config: parseConfig({ ...ENV, ...env }),
-		application,
+		application: { ...example, ...application },
 		now,
 		fetch: asPostgrest(fetch ?? origin.fetch),
 		assets,

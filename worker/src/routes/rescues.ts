@@ -12,13 +12,14 @@ import {
 	OF_CALLERS,
 	OF_IDS,
 	refusals,
+	rowId,
 	text,
 	z,
 } from "postern/routes";
 
 const rescue = z
 	.object({
-		id: z.guid(),
+		id: z.int(),
 		name: z.string(),
 		age: z.int().openapi({ description: "Age in years" }),
 		species: z.string(),
@@ -29,14 +30,30 @@ type Rescue = z.infer<typeof rescue>;
 
 const COLUMNS = "id,name,age,species";
 
-const rescueFields = fields({
+const MAX_ID = 999_999_999_999_999;
+
+const shape = {
 	name: text(100),
 	age: number()
 		.min(0, "is below 0")
 		.max(150, "is above 150")
 		.int("has to be a whole number"),
 	species: text(100),
-}).openapi("RescueFields", {
+};
+
+const rescueFields = fields(shape).openapi("RescueFields", {
+	examples: [{ name: "Pepper", age: 4, species: "dog" }],
+});
+
+const newRescue = fields({
+	id: number()
+		.min(1, "is below 1")
+		.max(MAX_ID, `is above ${MAX_ID}`)
+		.int("has to be a whole number")
+		.optional()
+		.openapi({ description: "Chosen by the database where it is left out" }),
+	...shape,
+}).openapi("NewRescue", {
 	examples: [{ name: "Pepper", age: 4, species: "dog" }],
 });
 
@@ -47,7 +64,7 @@ const counts = z
 	})
 	.openapi("SharedData");
 
-const byId = { params: z.object({ id: z.guid("has to be a UUID") }) };
+const byId = { params: z.object({ id: rowId() }) };
 
 /** The routes below `/rescues`. */
 export const rescues = createRouter();
@@ -60,10 +77,10 @@ rescues.openapi(
 		tags: ["Rescues"],
 		security: callers.writers,
 		summary: "Creates a rescue",
-		request: body(rescueFields),
+		request: body(newRescue),
 		responses: {
 			201: created(rescue),
-			...refusals(...OF_BODIES, ...OF_CALLERS),
+			...refusals(...OF_BODIES, ...OF_CALLERS, "not_unique"),
 		},
 	}),
 	async (context) => {

@@ -1,4 +1,4 @@
-// Users and their todos. Who may see a todo is decided by the database: another's is not found.
+// Users and their todos. The database decides which caller sees a todo: another user's is not found.
 import {
 	answer,
 	body,
@@ -17,27 +17,26 @@ import {
 	z,
 } from "postern/routes";
 
+const user = z
+	.object({ id: z.guid(), email: z.string(), fullname: z.string() })
+	.openapi("User");
+
 const todo = z
 	.object({
 		id: z.int(),
 		name: z.string(),
 		is_completed: z.boolean(),
-		creator: z.uuid(),
+		creator: user,
 	})
 	.openapi("Todo");
 
-type Todo = z.infer<typeof todo>;
-
-const COLUMNS = "id,name,is_completed,creator";
-
-const userWithTodos = z
-	.object({
-		id: z.uuid(),
-		email: z.string(),
-		fullname: z.string(),
-		todos: z.array(todo),
-	})
+const userWithTodos = user
+	.extend({ todos: z.array(todo) })
 	.openapi("UserWithTodos");
+
+type TodoRow = Omit<z.infer<typeof todo>, "creator">;
+
+const COLUMNS = "id,name,is_completed";
 
 const newUser = fields({
 	email: emailAddress(),
@@ -102,13 +101,10 @@ users.openapi(
 			password,
 			userMetadata: { fullname },
 		});
-		const { id } = user;
-		return context.json(
-			{ id, email: user.email, fullname: user.fullname, todos: [] },
-			201,
-			// Where a user finds himself, once signed in.
-			{ Location: "/users/todos" },
-		);
+		// Once signed in, a user is found at this location.
+		return context.json({ ...shown(user), todos: [] }, 201, {
+			Location: "/users/todos",
+		});
 	},
 );
 
@@ -134,8 +130,9 @@ users.openapi(
 		const { accessToken } = await context.var.accounts.signIn(
 			context.req.valid("json"),
 		);
-		const { token } = accessToken;
-		return context.json({ token }, 200, { "Cache-Control": "no-store" });
+		return context.json({ token: accessToken.token }, 200, {
+			"Cache-Control": "no-store",
+		});
 	},
 );
 
@@ -150,17 +147,20 @@ users.openapi(
 		request: body(todoFields),
 		responses: {
 			201: created(todo),
-			...refusals(...OF_BODIES, ...OF_CALLERS),
+			...refusals(...OF_BODIES, ...OF_CALLERS, "session_not_found"),
 		},
 	}),
 	async (context) => {
+		const creator = shown(await context.var.accounts.getUser());
 		const { data } = await context.var.database
 			.from("todos")
 			.insert(context.req.valid("json"))
 			.select(COLUMNS)
-			.single<Todo>()
+			.single<TodoRow>()
 			.throwOnError();
-		return context.json(data, 201, { Location: `/users/todos/${data.id}` });
+		return context.json({ ...data, creator }, 201, {
+			Location: `/users/todos/${data.id}`,
+		});
 	},
 );
 
@@ -178,15 +178,16 @@ users.openapi(
 		},
 	}),
 	async (context) => {
-		const { id, email, fullname } = await context.var.accounts.getUser();
+		const creator = shown(await context.var.accounts.getUser());
 		const { data } = await context.var.database
 			.from("todos")
 			.select(COLUMNS)
-			.eq("creator", id)
+			.eq("creator", creator.id)
 			.order("id")
-			.overrideTypes<Todo[], { merge: false }>()
+			.overrideTypes<TodoRow[], { merge: false }>()
 			.throwOnError();
-		return context.json({ id, email, fullname, todos: data }, 200);
+		const todos = data.map((row) => ({ ...row, creator }));
+		return context.json({ ...creator, todos }, 200);
 	},
 );
 
@@ -201,18 +202,19 @@ users.openapi(
 		request: byId,
 		responses: {
 			200: answer("The todo", todo),
-			...refusals(...OF_IDS, ...OF_CALLERS),
+			...refusals(...OF_IDS, ...OF_CALLERS, "session_not_found"),
 		},
 	}),
 	async (context) => {
 		const { id } = context.req.valid("param");
+		const creator = shown(await context.var.accounts.getUser());
 		const { data } = await context.var.database
 			.from("todos")
 			.select(COLUMNS)
 			.eq("id", id)
-			.single<Todo>()
+			.single<TodoRow>()
 			.throwOnError();
-		return context.json(data, 200);
+		return context.json({ ...data, creator }, 200);
 	},
 );
 
@@ -227,19 +229,26 @@ users.openapi(
 		request: { ...byId, ...body(todoFields) },
 		responses: {
 			200: answer("The todo as it is now", todo),
-			...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
+			...refusals(
+				...OF_IDS,
+				...OF_BODIES,
+				...OF_CALLERS,
+				"session_not_found",
+				"contended",
+			),
 		},
 	}),
 	async (context) => {
 		const { id } = context.req.valid("param");
+		const creator = shown(await context.var.accounts.getUser());
 		const { data } = await context.var.database
 			.from("todos")
 			.update(context.req.valid("json"))
 			.eq("id", id)
 			.select(COLUMNS)
-			.single<Todo>()
+			.single<TodoRow>()
 			.throwOnError();
-		return context.json(data, 200);
+		return context.json({ ...data, creator }, 200);
 	},
 );
 
@@ -253,7 +262,7 @@ users.openapi(
 		summary: "Deletes the todo",
 		request: byId,
 		responses: {
-			204: { description: "Deleted" },
+			200: answer("Deleted", z.object({ message: z.string() })),
 			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
 		},
 	}),
@@ -266,6 +275,11 @@ users.openapi(
 			.select("id")
 			.single()
 			.throwOnError();
-		return context.body(null, 204);
+		return context.json({ message: "The todo was deleted" }, 200);
 	},
 );
+
+/** What the routes show of an account. */
+function shown({ id, email, fullname }: z.infer<typeof user>) {
+	return { id, email, fullname };
+}

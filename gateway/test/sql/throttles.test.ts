@@ -2,6 +2,7 @@
 
 import { describe } from "vitest";
 import {
+	it as base,
 	CHEAP,
 	call,
 	pass,
@@ -9,8 +10,8 @@ import {
 	sessionOf,
 	signIn,
 	signUp,
-} from "./support/accounts.ts";
-import { it as base, type Session } from "./support/session.ts";
+} from "../../../db/test/support/accounts.ts";
+import type { Session } from "../../../db/test/support/session.ts";
 
 const LIMIT = 3;
 

@@ -12,12 +12,12 @@ import {
 	PASSWORD,
 	sessionOf,
 	signUpArguments,
-} from "./support/accounts.ts";
-import { it as base } from "./support/databases.ts";
+} from "../../../db/test/support/accounts.ts";
+import { it as base } from "../../../db/test/support/databases.ts";
 
 const it = base
 	.extend("owner", async ({ database }) => {
-		await database.migrate();
+		await database.applyPrograms();
 		return database.client;
 	})
 	.extend(

@@ -8,15 +8,23 @@ import {
 	call,
 	callOf,
 	isAlive,
+	it,
 	PASSWORD,
 	refresh,
 	sessionOf,
 	signIn,
 	signUp,
 	signUpArguments,
-} from "./support/accounts.ts";
-import { actors, everyActor, it, type Session } from "./support/session.ts";
-import { invalidParameter, permissionDenied } from "./support/sqlstates.ts";
+} from "../../../db/test/support/accounts.ts";
+import {
+	actors,
+	everyActor,
+	type Session,
+} from "../../../db/test/support/session.ts";
+import {
+	invalidParameter,
+	permissionDenied,
+} from "../../../db/test/support/sqlstates.ts";
 
 const someone = "0b5c6a52-5d0a-4f0e-9d43-00000000000f";
 const noSession = { user_id: someone, session_id: someone };
@@ -599,13 +607,7 @@ describe("auth.user_id", () => {
 /** Every row of what belongs to accounts. */
 async function everythingKept(db: Session) {
 	const kept: Record<string, unknown> = {};
-	for (const table of [
-		"users",
-		"sessions",
-		"refresh_tokens",
-		"throttles",
-		"api_keys",
-	]) {
+	for (const table of ["users", "sessions", "refresh_tokens", "throttles"]) {
 		kept[table] = await db.query(
 			`select to_jsonb(kept) as row from auth.${table} as kept order by 1`,
 		);
