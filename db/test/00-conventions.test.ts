@@ -1,4 +1,4 @@
-// The rules that every migration keeps, asked of the catalog: no question finds an object.
+// The rules that every migration keeps, as queries of the catalog that must find no object.
 // Each rule also proves that it can fail: it reports an object that breaks it.
 
 import { describe } from "vitest";
@@ -6,13 +6,13 @@ import { it } from "./support/session.ts";
 
 interface Convention {
 	readonly rule: string;
-	/** Selects what breaks the rule, as the text `object`. */
+	/** Selects the objects that break the rule, as the text `object`. */
 	readonly question: string;
-	/** What is reported after the statements that break the rule. */
+	/** The reported object, and the statements that make it break the rule. */
 	readonly violations: Readonly<Record<string, string>>;
 }
 
-/** Two relations of (role, command, object): what policies let the roles of callers do with each table, and what grants do. */
+/** Two relations of (role, command, object): what policies, and what grants, allow each caller's role to do with each table. */
 const allowedAndGranted = `
 	with role as (
 		select oid, rolname as name
@@ -119,7 +119,7 @@ const conventions: readonly Convention[] = [
 		},
 	},
 	{
-		// Each one here is a decision.
+		// Each exception here is a decision.
 		rule: "private functions are executed by the roles they are for",
 		question: `
 			select role.rolname || ' may execute ' || function.oid::regprocedure as object
@@ -157,7 +157,7 @@ const conventions: readonly Convention[] = [
 		},
 	},
 	{
-		rule: "private tables and views are granted to nobody",
+		rule: "private tables and views are granted to no role",
 		question: `
 			select role.rolname || ' on ' || class.oid::regclass as object
 			from pg_class as class

@@ -47,7 +47,7 @@ const it = base
 		};
 	});
 
-/** A product seen by its owner, outside of all contention. */
+/** The product as its owner sees it, after the calls. */
 class Product {
 	readonly id: string;
 	readonly #client: pg.Client;
@@ -74,7 +74,7 @@ class Product {
 }
 
 describe("200 concurrent calls of add_quantity", () => {
-	it("lose nothing", async ({ pool, makeProduct, expect }) => {
+	it("lose no change", async ({ pool, makeProduct, expect }) => {
 		const product = await makeProduct(100);
 		const changes = alternating(200);
 		const quantities = await addAll(pool, product, changes);
@@ -87,7 +87,7 @@ describe("200 concurrent calls of add_quantity", () => {
 		expect(up.toSorted(byValue)).toEqual(down.toSorted(byValue));
 	});
 
-	it("never go below zero, and count exactly what was not refused", async ({
+	it("never go below zero, and add up the calls that were not refused", async ({
 		pool,
 		makeProduct,
 		expect,
@@ -114,7 +114,7 @@ describe("200 concurrent calls of add_quantity", () => {
 		const product = await makeProduct(50);
 		const quantities = await addAll(pool, product, Array(200).fill(-1));
 		const sold = quantities.filter((quantity) => quantity !== "refused");
-		// Each buyer saw a quantity that nobody else saw.
+		// Each buyer saw a different quantity.
 		expect(sold.toSorted(byValue)).toEqual(
 			Array.from({ length: 50 }, (_, quantity) => quantity),
 		);
@@ -122,8 +122,8 @@ describe("200 concurrent calls of add_quantity", () => {
 	});
 });
 
-describe("any sequence of calls of add_quantity", () => {
-	it("does what counting by hand does", async ({
+describe("a random sequence of calls of add_quantity", () => {
+	it("gives the results of a simple counter", async ({
 		pool,
 		makeProduct,
 		expect,

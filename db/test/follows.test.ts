@@ -1,4 +1,4 @@
-// api.profiles, api.follows and api.users: every operation as every actor, then what the constraints refuse.
+// api.profiles, api.follows and api.users: every operation as every actor, then the constraints.
 
 import { describe } from "vitest";
 import { addUsers } from "./support/accounts.ts";
@@ -32,7 +32,7 @@ interface Operation {
 	readonly name: string;
 	readonly statement: string;
 	readonly reaches: readonly Actor[];
-	/** Who is not denied it, though it may reach no row. */
+	/** The actors who may run it, even if it reaches no row. */
 	readonly permitted: readonly Actor[];
 }
 
@@ -102,13 +102,13 @@ const operations: readonly Operation[] = [
 for (const actor of everyActor) {
 	describe(actor.name, () => {
 		for (const { name, statement, reaches, permitted } of operations) {
-			// It has no user id: see below.
+			// The actor has no user id: see "needs a caller who is a user".
 			if (actor === service && name === "choose since when") continue;
 			if (actor === service && name === "follow hedy") continue;
 			const does = reaches.includes(actor)
 				? "may"
 				: permitted.includes(actor)
-					? "does not find to"
+					? "finds no row to"
 					: "may not";
 			it(`${does} ${name}`, async ({ db, expect }) => {
 				const result = db.as(actor, statement);
@@ -133,7 +133,10 @@ for (const actor of everyActor) {
 describe("a follow", () => {
 	const follow = "insert into api.follows (followed) values ($1)";
 
-	it("is the caller's, since now", async ({ db, expect }) => {
+	it("is created for the caller, with the present time", async ({
+		db,
+		expect,
+	}) => {
 		expect(
 			await db.as(
 				grace,
@@ -147,13 +150,13 @@ describe("a follow", () => {
 		expect(await db.as(grace, `${follow} returning *`, ada.id)).toHaveLength(1);
 	});
 
-	it("is not of oneself", async ({ db, expect }) => {
+	it("may not be of the caller", async ({ db, expect }) => {
 		await expect(db.as(ada, follow, ada.id)).rejects.toMatchObject(
 			checkFailed("nobody_follows_themselves"),
 		);
 	});
 
-	it("happens once", async ({ db, expect }) => {
+	it("may not be made twice", async ({ db, expect }) => {
 		await expect(db.as(ada, follow, grace.id)).rejects.toMatchObject(
 			notUnique("follows_pkey"),
 		);
@@ -166,7 +169,7 @@ describe("a follow", () => {
 		).toEqual([]);
 	});
 
-	it("is of a user", async ({ db, expect }) => {
+	it("has to be of an existing user", async ({ db, expect }) => {
 		await expect(
 			db.as(ada, follow, "0b5c6a52-5d0a-4f0e-9d43-00000000000e"),
 		).rejects.toMatchObject(noSuchRow("follows_followed_fkey"));
@@ -175,7 +178,7 @@ describe("a follow", () => {
 		);
 	});
 
-	it("needs someone who follows", async ({ db, expect }) => {
+	it("needs a caller who is a user", async ({ db, expect }) => {
 		await expect(db.as(service, follow, hedy.id)).rejects.toMatchObject(
 			missingValue("follower"),
 		);
@@ -185,7 +188,7 @@ describe("a follow", () => {
 		["who follows", ada],
 		["who is followed", grace],
 	] as const) {
-		it(`goes with ${whose}`, async ({ db, expect }) => {
+		it(`is deleted with ${whose}`, async ({ db, expect }) => {
 			await db.query("delete from auth.users where id = $1", id);
 			expect(await db.query("select from api.follows")).toEqual([]);
 		});
@@ -209,7 +212,7 @@ describe("users", () => {
 		]);
 	});
 
-	it("are found by that number", async ({ db, expect }) => {
+	it("can be filtered by that number", async ({ db, expect }) => {
 		await db.query(`
 			insert into auth.users (email, password_hash, fullname)
 			select 'fan' || n || '@example.test', '$2a$04$' || repeat('.', 53), 'Fan ' || n
@@ -223,7 +226,10 @@ describe("users", () => {
 		]);
 	});
 
-	it("are shown as their reader may see them", async ({ db, expect }) => {
+	it("are limited to the profiles and follows that the reader may see", async ({
+		db,
+		expect,
+	}) => {
 		await db.query("drop policy anyone_may_read on api.follows");
 		expect(await db.as(anon, `${read} where id = $1`, grace.id)).toEqual([
 			{ id: grace.id, fullname: grace.name, followers: 0 },

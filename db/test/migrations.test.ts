@@ -1,4 +1,4 @@
-// The example's migrations go up, down and up again; roles and example rows can be run twice.
+// The example's migrations are applied, undone and applied again; roles and example rows can be applied twice.
 
 import { readFile } from "node:fs/promises";
 import { readCatalog } from "./support/catalog.ts";
@@ -16,7 +16,7 @@ const it = base.extend("database", async ({ database }) => {
 	return database;
 });
 
-it("goes down to nothing", async ({ database, expect }) => {
+it("migrates down to nothing but the programs", async ({ database, expect }) => {
 	const before = await readCatalog(database.client);
 	await database.migrate();
 	expect(await readCatalog(database.client)).not.toEqual(before);
@@ -24,7 +24,7 @@ it("goes down to nothing", async ({ database, expect }) => {
 	expect(await readCatalog(database.client)).toEqual(before);
 });
 
-it("goes up again to the same", async ({ database, expect }) => {
+it("migrates up again to the same schema", async ({ database, expect }) => {
 	await database.migrate();
 	const before = await readCatalog(database.client);
 	await database.unmigrate();
@@ -32,7 +32,7 @@ it("goes up again to the same", async ({ database, expect }) => {
 	expect(await readCatalog(database.client)).toEqual(before);
 });
 
-it("goes down with rows in its tables", async ({ database, expect }) => {
+it("migrates down with rows in the tables", async ({ database, expect }) => {
 	const before = await readCatalog(database.client);
 	await database.migrate();
 	await database.client.query(seedSql);
@@ -40,7 +40,10 @@ it("goes down with rows in its tables", async ({ database, expect }) => {
 	expect(await readCatalog(database.client)).toEqual(before);
 });
 
-it("changes nothing when it goes up twice", async ({ database, expect }) => {
+it("changes nothing when it migrates up twice", async ({
+	database,
+	expect,
+}) => {
 	await database.migrate();
 	const before = await readCatalog(database.client);
 	await database.migrate();
@@ -64,7 +67,7 @@ it("adds the example rows once", async ({ database, expect }) => {
 	expect(await rows()).toEqual(before);
 });
 
-it("leaves rows that are there alone", async ({ database, expect }) => {
+it("leaves existing rows unchanged", async ({ database, expect }) => {
 	await database.migrate();
 	await database.client.query(
 		"insert into api.products (serial_number, title, weight_lbs) values ('MINE', 'Mine', 1)",
@@ -76,7 +79,7 @@ it("leaves rows that are there alone", async ({ database, expect }) => {
 	expect(rows).toEqual([{ serial_number: "MINE" }]);
 });
 
-it("makes the same roles when it runs twice", async ({ db, expect }) => {
+it("makes the same roles when roles.sql runs twice", async ({ db, expect }) => {
 	const roles = () =>
 		// The password is stored with a new salt each time.
 		db.query(`
@@ -98,7 +101,7 @@ it("makes no roles without a password", async ({ db, expect }) => {
 	);
 });
 
-it("takes over no role with more power", async ({ db, expect }) => {
+it("refuses to take over a role with more power", async ({ db, expect }) => {
 	await db.query("alter role anon bypassrls");
 	await db.query(
 		"select set_config('postern.authenticator_password', 'another', true)",

@@ -1,4 +1,4 @@
-// api.products and api.add_quantity: every operation as every actor, then what the constraints refuse.
+// api.products and api.add_quantity: every operation as every actor, then the constraints.
 
 import { describe } from "vitest";
 import {
@@ -21,7 +21,7 @@ const { ada, grace, anon, service } = actors;
 const anyone: readonly Actor[] = [ada, grace, anon, service];
 const writers: readonly Actor[] = [ada, grace, service];
 
-/** A product that ada made. */
+/** A product that ada created. */
 async function addProduct(db: Session, quantity = 0): Promise<Row> {
 	const [made] = await db.as(
 		ada,
@@ -116,7 +116,7 @@ const operations: readonly Operation[] = [
 	),
 	{
 		name: "lock a product",
-		// Needs the same right as changing it.
+		// This needs the same privilege as an update.
 		statement: "select * from api.products where id = $1 for update",
 		permitted: writers,
 	},
@@ -146,7 +146,10 @@ for (const actor of everyActor) {
 }
 
 describe("a product", () => {
-	it("starts with no quantity, now", async ({ db, expect }) => {
+	it("starts with the quantity 0 and the present time", async ({
+		db,
+		expect,
+	}) => {
 		const [product] = await db.as(
 			ada,
 			`insert into api.products (serial_number, title, weight_lbs) values ('TEST-1', 'Test', 1.5)
@@ -161,12 +164,12 @@ describe("a product", () => {
 		});
 	});
 
-	it("keeps created_at and renews updated_at when it changes", async ({
+	it("keeps created_at and gets a new updated_at when it changes", async ({
 		db,
 		expect,
 	}) => {
 		const { id } = await addProduct(db);
-		// Only without the trigger can a product be made old.
+		// The trigger would overwrite an old time.
 		await db.query("set local session_replication_role = replica");
 		await db.query(
 			"update api.products set created_at = '2020-01-01', updated_at = '2020-01-01' where id = $1",
@@ -183,7 +186,7 @@ describe("a product", () => {
 		expect(product).toEqual({ is_still_old: true, is_changed_now: true });
 	});
 
-	it("has a serial number of its own", async ({ db, expect }) => {
+	it("has a unique serial number", async ({ db, expect }) => {
 		await addProduct(db);
 		await expect(
 			db.as(
@@ -249,7 +252,7 @@ describe("a product", () => {
 describe("add_quantity", () => {
 	for (const actor of everyActor) {
 		const may = writers.includes(actor);
-		// Asked of the catalog: a caller who may not change products is refused inside the function as well.
+		// Asks the catalog, because a caller who may not change products is refused inside the function as well.
 		it(`${may ? "may" : "may not"} be executed by ${actor.name}`, async ({
 			db,
 			expect,
@@ -262,21 +265,27 @@ describe("add_quantity", () => {
 		});
 	}
 
-	it("adds, and returns the whole product", async ({ db, expect }) => {
+	it("adds to the quantity, and returns the whole product", async ({
+		db,
+		expect,
+	}) => {
 		const product = await addProduct(db, 3);
 		expect(
 			await db.as(ada, "select * from api.add_quantity($1, 4)", product.id),
 		).toEqual([{ ...product, quantity: 7 }]);
 	});
 
-	it("takes down to zero", async ({ db, expect }) => {
+	it("can reduce the quantity to zero", async ({ db, expect }) => {
 		const { id } = await addProduct(db, 3);
 		expect(
 			await db.as(ada, "select quantity from api.add_quantity($1, -3)", id),
 		).toEqual([{ quantity: 0 }]);
 	});
 
-	it("refuses to take more, and changes nothing", async ({ db, expect }) => {
+	it("refuses to go below zero, and changes nothing", async ({
+		db,
+		expect,
+	}) => {
 		const product = await addProduct(db, 3);
 		await expect(
 			db.as(ada, "select from api.add_quantity($1, -4)", product.id),
@@ -286,14 +295,14 @@ describe("add_quantity", () => {
 		).toEqual([product]);
 	});
 
-	it("refuses more than an integer holds", async ({ db, expect }) => {
+	it("refuses a sum that an integer cannot hold", async ({ db, expect }) => {
 		const { id } = await addProduct(db, 1);
 		await expect(
 			db.as(ada, "select from api.add_quantity($1, 2147483647)", id),
 		).rejects.toMatchObject(outOfRange);
 	});
 
-	it("refuses an unknown quantity", async ({ db, expect }) => {
+	it("refuses null as the quantity", async ({ db, expect }) => {
 		const { id } = await addProduct(db, 1);
 		await expect(
 			db.as(ada, "select from api.add_quantity($1, null)", id),
@@ -306,7 +315,7 @@ describe("add_quantity", () => {
 		);
 	});
 
-	it("touches no other product", async ({ db, expect }) => {
+	it("changes no other product", async ({ db, expect }) => {
 		const others = "select * from api.products where id <> $1 order by id";
 		const { id } = await addProduct(db, 1);
 		const before = await db.query(others, id);

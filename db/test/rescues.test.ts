@@ -1,4 +1,4 @@
-// api.rescues and api.rescue_counts: every operation as every actor, then what the constraints refuse.
+// api.rescues and api.rescue_counts: every operation as every actor, then the constraints.
 
 import { describe } from "vitest";
 import {
@@ -20,7 +20,7 @@ const { ada, grace, anon, service } = actors;
 const anyone: readonly Actor[] = [ada, grace, anon, service];
 const writers: readonly Actor[] = [ada, grace, service];
 
-/** A rescue that ada made, the only gecko. */
+/** A rescue that ada created, the only gecko. */
 async function addRescue(db: Session): Promise<Row> {
 	const [rescue] = await insert(db, { name: "Zip", age: 2, species: "gecko" });
 	return rescue ?? {};
@@ -110,7 +110,7 @@ for (const actor of everyActor) {
 describe("a rescue", () => {
 	const rescue = { name: "Zip", age: 2, species: "gecko" };
 
-	it("gets an id and the time", async ({ db, expect }) => {
+	it("gets an id and the present time", async ({ db, expect }) => {
 		const [made] = await db.as(
 			ada,
 			`insert into api.rescues (name, age, species) values ('Zip', 2, 'gecko')
@@ -123,7 +123,7 @@ describe("a rescue", () => {
 		});
 	});
 
-	it("renews updated_at when it changes", async ({ db, expect }) => {
+	it("gets a new updated_at when it changes", async ({ db, expect }) => {
 		const { id } = await addRescue(db);
 		await db.query("set local session_replication_role = replica");
 		await db.query(
@@ -230,7 +230,10 @@ describe("rescue_counts", () => {
 		).toEqual([{ species: "gecko", count: 2 }]);
 	});
 
-	it("counts only what its reader may see", async ({ db, expect }) => {
+	it("counts only the rescues that its reader may see", async ({
+		db,
+		expect,
+	}) => {
 		await addRescue(db);
 		await db.query("drop policy anyone_may_read on api.rescues");
 		const count =

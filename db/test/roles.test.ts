@@ -1,11 +1,11 @@
-// The five roles: what they are, and that authenticator can do nothing but become one of the others.
+// The five roles: their attributes, and that authenticator can only become one of the others.
 
 import pg from "pg";
 import { describe } from "vitest";
 import { actors, it } from "./support/session.ts";
 import { permissionDenied } from "./support/sqlstates.ts";
 
-describe("roles", () => {
+describe("the roles", () => {
 	it("have no power of their own", async ({ db, expect }) => {
 		const roles = await db.query(`
 			select rolname, rolcanlogin
@@ -37,7 +37,7 @@ describe("roles", () => {
 		]);
 	});
 
-	it("may use the schemas they need, and make nothing in them", async ({
+	it("may use the schemas they need, and create nothing in them", async ({
 		db,
 		expect,
 	}) => {
@@ -106,7 +106,7 @@ describe("authenticator", () => {
 		]);
 	});
 
-	it("needs its password", async ({ authenticatorUrl, expect }) => {
+	it("has to give its password", async ({ authenticatorUrl, expect }) => {
 		const url = new URL(authenticatorUrl);
 		url.password = "wrong";
 		const client = new pg.Client({ connectionString: url.href });

@@ -1,4 +1,4 @@
-// A running PostgREST is told to read the schema again exactly when it changed.
+// A running PostgREST is told to reload its schema cache exactly when the schema changed.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { describe } from "vitest";
@@ -24,7 +24,7 @@ async function notificationsOf(
 		received.push(message.payload);
 	client.on("notification", receive);
 	await client.query(statement);
-	// Notifications to oneself arrive before the answer to the next statement at the latest.
+	// A session's own notifications arrive before the answer to its next statement at the latest.
 	await client.query("select");
 	await delay(0);
 	client.off("notification", receive);
@@ -48,7 +48,7 @@ describe("PostgREST is told to reload", () => {
 	}
 });
 
-describe("PostgREST is left alone", () => {
+describe("PostgREST is not told to reload", () => {
 	for (const statement of [
 		"create temporary table passing (id bigint); drop table pg_temp.passing",
 		"refresh materialized view api.copied",

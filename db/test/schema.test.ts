@@ -1,4 +1,4 @@
-// db/schema.sql is what the migrations make.
+// db/schema.sql is the dump of the migrated database.
 
 import { readFile } from "node:fs/promises";
 import { describe, expect, inject, it } from "vitest";
@@ -10,7 +10,7 @@ if (unavailable) {
 	console.warn(`schema.sql is not compared: ${unavailable}`);
 }
 
-it("is the dump of a migrated database", async (test) => {
+it("db/schema.sql is the dump of a migrated database", async (test) => {
 	test.skip(unavailable !== undefined, unavailable);
 	// After a change of the migrations: npm run schema.
 	expect(dump).toEqual({ schema: await readFile(SCHEMA_FILE, "utf8") });
@@ -90,7 +90,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
 		expect(normalise(by15)).toBe(normalise(by18));
 	});
 
-	it("keeps what was made", () => {
+	it("keeps every object that was created", () => {
 		expect(normalise(by18)).toBe(`CREATE VIEW api.counts AS
  SELECT title,
     count(*) AS count

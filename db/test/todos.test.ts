@@ -1,4 +1,4 @@
-// api.todos: every operation as its creator, another user, nobody and the others, then what the constraints refuse.
+// api.todos: every operation as its creator, another user, anon and the other actors, then the constraints.
 
 import { describe } from "vitest";
 import { addUsers } from "./support/accounts.ts";
@@ -19,9 +19,9 @@ import {
 } from "./support/sqlstates.ts";
 
 const { ada, grace, anon, service } = actors;
-/** With a token that outlived its account. */
+/** A caller whose token outlived the account. */
 const gone = user("gone", "0b5c6a52-5d0a-4f0e-9d43-00000000000c");
-/** With a token of another issuer, whose subjects are no uuids. */
+/** A caller with a token of another issuer, whose subjects are no uuids. */
 const foreign: Actor = {
 	name: "authenticated (foreign)",
 	role: "authenticated",
@@ -42,7 +42,7 @@ async function addTodo(db: Session, actor: Actor): Promise<Row> {
 	return todo ?? {};
 }
 
-/** Whom a statement reaches a row for; it reaches none for other users, and is denied to all others. */
+/** A statement, the actors for whom it reaches a row, and those who may run it. */
 interface Operation {
 	readonly name: string;
 	/** $1 is the id of ada's todo. */
@@ -113,13 +113,13 @@ const operations: readonly Operation[] = [
 for (const actor of [...everyActor, foreign]) {
 	describe(actor.name, () => {
 		for (const { name, statement, reaches, permitted } of operations) {
-			// Neither has a user id: see below.
+			// Neither has a user id: see "a caller who is no user".
 			const isWithoutUser = actor === foreign || actor === service;
 			if (name === "make a todo" && isWithoutUser) continue;
 			const does = reaches.includes(actor)
 				? "may"
 				: permitted.includes(actor)
-					? "does not find to"
+					? "finds no row to"
 					: "may not";
 			it(`${does} ${name}`, async ({ db, todo, expect }) => {
 				const values = statement.includes("$1") ? [todo.id] : [];
@@ -134,16 +134,16 @@ for (const actor of [...everyActor, foreign]) {
 	});
 }
 
-describe("who is no user", () => {
+describe("a caller who is no user", () => {
 	for (const actor of [foreign, service]) {
-		it(`makes no todo of its own: ${actor.name}`, async ({ db, expect }) => {
+		it(`cannot create a todo: ${actor.name}`, async ({ db, expect }) => {
 			await expect(addTodo(db, actor)).rejects.toMatchObject(
 				actor === service ? missingValue("creator") : permissionDenied,
 			);
 		});
 	}
 
-	it("makes no todo with a token that outlived the account", async ({
+	it("cannot create a todo with a token that outlived the account", async ({
 		db,
 		expect,
 	}) => {
@@ -152,13 +152,13 @@ describe("who is no user", () => {
 		);
 	});
 
-	it("reads none", async ({ db, todo: _, expect }) => {
+	it("finds no todo", async ({ db, todo: _, expect }) => {
 		for (const actor of [foreign, gone]) {
 			expect(await db.as(actor, "select from api.todos")).toEqual([]);
 		}
 	});
 
-	it("is a user's claim without the role, too", async ({
+	it("is denied if only the role is missing", async ({
 		db,
 		todo: _,
 		expect,
@@ -170,7 +170,7 @@ describe("who is no user", () => {
 });
 
 describe("a list of todos", () => {
-	it("has the caller's only", async ({ db, todo, expect }) => {
+	it("includes only the caller's todos", async ({ db, todo, expect }) => {
 		const other = await addTodo(db, grace);
 		expect(await db.as(ada, "select * from api.todos")).toEqual([todo]);
 		expect(await db.as(grace, "select * from api.todos")).toEqual([other]);
@@ -179,7 +179,7 @@ describe("a list of todos", () => {
 		);
 	});
 
-	it("asks who the caller is once, not for each row", async ({
+	it("evaluates auth.user_id() once, not for each row", async ({
 		db,
 		todo: _,
 		expect,
@@ -195,7 +195,11 @@ describe("a list of todos", () => {
 });
 
 describe("a todo", () => {
-	it("is the caller's, open, and made now", async ({ db, todo, expect }) => {
+	it("belongs to the caller, is open, and has the present time", async ({
+		db,
+		todo,
+		expect,
+	}) => {
 		expect(todo).toMatchObject({
 			id: expect.any(String),
 			name: "Test",
@@ -208,7 +212,7 @@ describe("a todo", () => {
 		expect(row).toEqual({ is_dated_now: true });
 	});
 
-	it("renews updated_at when it changes", async ({ db, todo, expect }) => {
+	it("gets a new updated_at when it changes", async ({ db, todo, expect }) => {
 		await db.query("set local session_replication_role = replica");
 		await db.query("update api.todos set updated_at = '2020-01-01'");
 		await db.query("set local session_replication_role = origin");
@@ -221,7 +225,7 @@ describe("a todo", () => {
 		).toEqual([{ is_completed: true, is_changed_now: true }]);
 	});
 
-	it("goes with its creator", async ({ db, todo: _, expect }) => {
+	it("is deleted with its creator", async ({ db, todo: _, expect }) => {
 		await db.query("delete from auth.users where id = $1", ada.id);
 		expect(await db.query("select from api.todos")).toEqual([]);
 	});
@@ -250,7 +254,7 @@ describe("a todo", () => {
 		});
 	}
 
-	it("takes a name of 300 characters", async ({ db, todo: _, expect }) => {
+	it("may have a name of 300 characters", async ({ db, todo: _, expect }) => {
 		const name = "é".repeat(300);
 		expect(
 			await db.as(
@@ -261,7 +265,7 @@ describe("a todo", () => {
 		).toEqual([{ name, is_completed: true }]);
 	});
 
-	it("is completed or not", async ({ db, todo, expect }) => {
+	it("has to be completed or not", async ({ db, todo, expect }) => {
 		await expect(
 			db.as(
 				ada,

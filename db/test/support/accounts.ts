@@ -1,4 +1,4 @@
-// Users and sessions in a test: made by hand, or by the functions of schema postern, called by the names of their
+// Users and sessions in a test: inserted, or made by the functions of schema postern, called by the names of their
 // arguments as PostgREST calls them.
 
 import {
@@ -15,7 +15,7 @@ export const it = base.extend("db", async ({ db }) => {
 	return db;
 });
 
-/** What the functions of schema postern answer. */
+/** The answer of the functions of schema postern. */
 export interface Answer {
 	readonly outcome: string;
 	readonly retryAfter?: number;
@@ -25,7 +25,7 @@ export interface Answer {
 
 export type Arguments = Readonly<Record<string, unknown>>;
 
-/** The cheapest bcrypt that there is. */
+/** The lowest cost of bcrypt. */
 export const CHEAP = 4;
 
 export const PASSWORD = "correct horse";
@@ -100,7 +100,7 @@ export async function isAlive(db: Session, begun: Answer): Promise<boolean> {
 	return outcome === "ok";
 }
 
-/** Time goes by: everything in the tables of auth becomes older. */
+/** Lets time pass: makes all rows of schema auth older. */
 export async function pass(db: Session, time: string): Promise<void> {
 	for (const statement of [
 		"update auth.throttles set until = until - $1::interval",
@@ -111,7 +111,7 @@ export async function pass(db: Session, time: string): Promise<void> {
 	}
 }
 
-/** Makes the users of actors, who cannot sign in: their password is nobody's. */
+/** Makes the users of actors. They cannot sign in: their password hash matches no password. */
 export async function addUsers(
 	db: Session,
 	...users: readonly User[]

@@ -6,7 +6,7 @@ import { migrate as applyPrograms } from "../../../gateway/cli/migrate.ts";
 import { migrate } from "../../../gateway/cli/stack/database.ts";
 import { it as base } from "./session.ts";
 
-/** `database` is empty, the test's own, and gone at its end. */
+/** `database` is empty, belongs to the test, and is dropped at its end. */
 export const it = base.extend(
 	"database",
 	async ({ ownerUrl }, { onCleanup }) => {

@@ -9,9 +9,9 @@ import { freePort } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
 
 export interface TestDatabase {
-	/** Where the superuser logs in, who owns everything. */
+	/** The connection string of the superuser, who owns everything. */
 	readonly ownerUrl: string;
-	/** Where PostgREST would log in. */
+	/** The connection string that PostgREST would use. */
 	readonly authenticatorUrl: string;
 }
 
@@ -44,7 +44,7 @@ export async function startTestDatabase(): Promise<
 async function start() {
 	const directory = await mkdtemp(join(tmpdir(), "postern-db-"));
 	const remove = () => rm(directory, { recursive: true, force: true });
-	// Where root runs this, Postgres runs as another user, who has to pass through. Its own directory stays closed.
+	// If root runs this, Postgres runs as another user, who has to pass through this directory. The data directory stays closed.
 	await chmod(directory, 0o755);
 	try {
 		const postgres = await startPostgres({

@@ -3,14 +3,14 @@
 import pg from "pg";
 import { it as base, inject } from "vitest";
 
-/** Who runs a statement: the role and the claims that PostgREST would set for a request. */
+/** A caller who runs a statement: the role and the claims that PostgREST would set for a request. */
 export interface Actor {
 	readonly name: string;
 	readonly role: string;
 	readonly claims: Readonly<Record<string, string>>;
 }
 
-/** A caller with a user's token. That there is such a user is up to the test: see `addUsers`. */
+/** A caller with a user's access token. The test makes the user: see `addUsers`. */
 export interface User extends Actor {
 	readonly id: string;
 }
@@ -71,7 +71,7 @@ export class Session {
 		return rows;
 	}
 
-	/** Runs one statement as an actor. A refusal undoes the statement alone, so the test can go on. */
+	/** Runs one statement as an actor. A refusal undoes only that statement, so the test can go on. */
 	async as(
 		actor: Actor,
 		statement: string,

@@ -10,7 +10,7 @@ export const checkFailed = (constraint: string) => ({
 	code: "23514",
 	constraint,
 });
-/** A value that only a mistake of the caller's can bring about. */
+/** The refusal of an argument that only a caller's mistake can produce. */
 export const invalidParameter = { code: "22023" };
 export const noSuchRow = (constraint: string) => ({
 	code: "23503",

@@ -1,4 +1,4 @@
-// The functions of accounts under contention, as PostgREST calls them: a transaction each. These tests commit, in a database of their own.
+// The functions of accounts under contention, each in a transaction as PostgREST calls them. These tests commit, in a database of their own.
 
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -28,7 +28,7 @@ const it = base
 			const pool = new pg.Pool({ connectionString: url.href, max: 20 });
 			onCleanup(async () => {
 				await pool.end();
-				// The server closes the connections a little later, and dropping the database would break them off.
+				// The server closes the connections a little later, and dropping the database before that would break them off.
 				await untilConnected(owner, 0);
 			});
 			return pool;
@@ -39,7 +39,7 @@ const it = base
 		onCleanup(() => {
 			for (const client of clients) client.release(true);
 		});
-		/** A call that is answered but not committed. */
+		/** Makes a call that is answered but not committed. */
 		return async (name: string, args: Arguments) => {
 			const client = await pool.connect();
 			clients.push(client);
@@ -80,19 +80,19 @@ function outcomes(answers: readonly Answer[]): string[] {
 	return answers.map(({ outcome }) => outcome).toSorted();
 }
 
-/** Resolves when one statement waits for a lock. */
+/** Resolves when a statement waits for a lock. */
 function untilWaiting(owner: pg.Client): Promise<void> {
 	return untilConnected(owner, 1, "Lock");
 }
 
-/** Resolves when as many connections of authenticator are there, or there and waiting. */
+/** Resolves when authenticator has this many connections, or this many that wait. */
 async function untilConnected(
 	owner: pg.Client,
 	count: number,
 	waiting?: string,
 ): Promise<void> {
 	for (let look = 0; look < 2000; look++) {
-		// Within a transaction the activity looks the same each time.
+		// Within a transaction pg_stat_activity shows the same each time.
 		await owner.query("select pg_stat_clear_snapshot()");
 		const { rowCount } = await owner.query(
 			`select from pg_stat_activity
@@ -134,7 +134,7 @@ describe("concurrent sign-ups with one e-mail", () => {
 		expect(rowCount).toBe(1);
 	});
 
-	it("make one user even where nothing is counted", async ({
+	it("make one user even without throttles", async ({
 		pool,
 		owner,
 		expect,
@@ -152,7 +152,7 @@ describe("concurrent sign-ups with one e-mail", () => {
 });
 
 describe("a change of the e-mail", () => {
-	it("waits for the sign-up that takes it", async ({
+	it("waits for a sign-up with the same e-mail", async ({
 		pool,
 		owner,
 		begin,
@@ -172,7 +172,7 @@ describe("a change of the e-mail", () => {
 });
 
 describe("concurrent refreshes with one token", () => {
-	it("are all answered, and leave one token", async ({
+	it("are all answered, and leave one usable token", async ({
 		pool,
 		owner,
 		expect,
@@ -198,7 +198,7 @@ describe("concurrent refreshes with one token", () => {
 		});
 	});
 
-	it("end the session once, when it was used long ago", async ({
+	it("end the session once if the token was used long ago", async ({
 		pool,
 		owner,
 		expect,
@@ -220,7 +220,7 @@ describe("concurrent refreshes with one token", () => {
 });
 
 describe("a refresh", () => {
-	it("waits for the sign-out, and is refused", async ({
+	it("waits for a sign-out of its session, and is refused", async ({
 		pool,
 		owner,
 		begin,
@@ -315,7 +315,7 @@ describe("a user's devices", () => {
 	});
 });
 
-describe("an attempt that is refused", () => {
+describe("a refused attempt", () => {
 	it("is counted for the next connection", async ({ pool, expect }) => {
 		for (let attempt = 0; attempt < 10; attempt++) {
 			expect(await signIn(pool)).toEqual({ outcome: "invalid_credentials" });
@@ -339,14 +339,14 @@ describe("an attempt that is refused", () => {
 		]);
 	});
 
-	it("keeps nobody else behind the same address waiting", async ({
+	it("does not keep other callers at the same address waiting", async ({
 		pool,
 		begin,
 		expect,
 	}) => {
 		const address = "192.0.2.1";
 		await signUp(pool, { address });
-		// Nothing is committed here, so whoever had to wait for it would wait for ever.
+		// This transaction never commits, so a caller that had to wait for it would wait for ever.
 		await begin(
 			"sign_in",
 			signInArguments({ email: "x@example.test", address }),

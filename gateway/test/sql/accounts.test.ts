@@ -1,4 +1,4 @@
-// The functions that the gateway calls for users: who may call them, what they answer, what they keep.
+// The functions that the gateway calls for users: who may call them, what they answer, what they store.
 
 import { describe } from "vitest";
 import {
@@ -29,7 +29,7 @@ import {
 const someone = "0b5c6a52-5d0a-4f0e-9d43-00000000000f";
 const noSession = { user_id: someone, session_id: someone };
 
-/** What each answers where there is no user yet. */
+/** The outcome of each before there is a user. */
 const calls: Readonly<
 	Record<string, { readonly args: Arguments; readonly outcome: string }>
 > = {
@@ -112,13 +112,13 @@ describe("sign_up", () => {
 		expect(await isAlive(db, answer)).toBe(true);
 	});
 
-	it("tells the time in UTC wherever it is", async ({ db, expect }) => {
+	it("answers with times in UTC in any time zone", async ({ db, expect }) => {
 		await db.query("set local timezone = 'Asia/Kathmandu'");
 		const { user } = await signUp(db);
 		expect(user?.created_at).toMatch(/\+00:00$/);
 	});
 
-	it("keeps neither the password nor the refresh token", async ({
+	it("stores neither the password nor the refresh token", async ({
 		db,
 		expect,
 	}) => {
@@ -131,7 +131,7 @@ describe("sign_up", () => {
 		expect(kept).not.toContain(bytes.toString("hex"));
 	});
 
-	it("hashes with the cost that it is told", async ({ db, expect }) => {
+	it("hashes with the given cost", async ({ db, expect }) => {
 		await signUp(db, { bcrypt_cost: 5 });
 		expect(await db.query("select password_hash from auth.users")).toEqual([
 			{ password_hash: expect.stringMatching(/^\$2a\$05\$.{53}$/) },
@@ -165,7 +165,7 @@ describe("sign_up", () => {
 		});
 	}
 
-	it("takes the e-mail of a user who is gone", async ({ db, expect }) => {
+	it("accepts the e-mail of a deleted user", async ({ db, expect }) => {
 		await signUp(db);
 		await db.query("delete from auth.users");
 		expect(await signUp(db)).toMatchObject({ outcome: "ok" });
@@ -237,12 +237,12 @@ describe("sign_up", () => {
 		});
 	}
 
-	it("stores the e-mail in one spelling", async ({ db, expect }) => {
+	it("stores the e-mail trimmed and in lower case", async ({ db, expect }) => {
 		const { user } = await signUp(db, { email: "\tAda@Example.TEST " });
 		expect(user?.email).toBe("ada@example.test");
 	});
 
-	it("takes no metadata for empty metadata", async ({ db, expect }) => {
+	it("stores missing metadata as empty metadata", async ({ db, expect }) => {
 		const { user } = await signUp(db, { user_metadata: null });
 		expect(user?.user_metadata).toEqual({});
 	});
@@ -258,7 +258,7 @@ describe("sign_in", () => {
 		expect(await isAlive(db, second)).toBe(true);
 	});
 
-	it("takes any spelling of the e-mail", async ({ db, expect }) => {
+	it("accepts the e-mail in any case", async ({ db, expect }) => {
 		await signUp(db);
 		expect(await signIn(db, { email: " ADA@example.test" })).toMatchObject({
 			outcome: "ok",
@@ -286,7 +286,10 @@ describe("sign_in", () => {
 		});
 	}
 
-	it("refuses more than bcrypt reads of a password", async ({ db, expect }) => {
+	it("refuses a password that is longer than bcrypt reads", async ({
+		db,
+		expect,
+	}) => {
 		const password = "x".repeat(72);
 		await signUp(db, { password });
 		expect(await signIn(db, { password: `${password}y` })).toEqual({
@@ -298,7 +301,7 @@ describe("sign_in", () => {
 		expect(await signIn(db, { password })).toMatchObject({ outcome: "ok" });
 	});
 
-	it("hashes again where the cost has changed", async ({ db, expect }) => {
+	it("hashes again if the cost has changed", async ({ db, expect }) => {
 		await signUp(db, { bcrypt_cost: 4 });
 		for (const bcrypt_cost of [6, 5]) {
 			expect(await signIn(db, { bcrypt_cost })).toMatchObject({
@@ -313,10 +316,7 @@ describe("sign_in", () => {
 		expect(await signIn(db)).toMatchObject({ outcome: "ok" });
 	});
 
-	it("notes the time, which is no change of the user", async ({
-		db,
-		expect,
-	}) => {
+	it("sets last_sign_in_at, and leaves updated_at", async ({ db, expect }) => {
 		await signUp(db);
 		await db.query(
 			"update auth.users set last_sign_in_at = '2020-01-01', updated_at = '2020-01-01'",
@@ -346,7 +346,7 @@ describe("get_user", () => {
 		});
 	});
 
-	it("does not take another's session", async ({ db, expect }) => {
+	it("does not accept another user's session", async ({ db, expect }) => {
 		const ada = await signUp(db);
 		const grace = await signUp(db, { email: "grace@example.test" });
 		expect(
@@ -357,7 +357,7 @@ describe("get_user", () => {
 		).toEqual({ outcome: "session_not_found" });
 	});
 
-	it("finds no session where there is none", async ({ db, expect }) => {
+	it("finds no session that does not exist", async ({ db, expect }) => {
 		const { user_id } = sessionOf(await signUp(db));
 		for (const session_id of [null, someone]) {
 			expect(await call(db, "get_user", { user_id, session_id })).toEqual({
@@ -366,7 +366,7 @@ describe("get_user", () => {
 		}
 	});
 
-	it("finds no session of a user who is gone", async ({ db, expect }) => {
+	it("finds no session of a deleted user", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		await db.query("delete from auth.users");
 		expect(await isAlive(db, begun)).toBe(false);
@@ -397,7 +397,7 @@ describe("update_user", () => {
 		});
 	});
 
-	it("changes the name, in the profile too", async ({ db, expect }) => {
+	it("changes the name, in the profile as well", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		expect(await update(db, begun, { fullname: "Ada L." })).toMatchObject({
 			outcome: "ok",
@@ -433,7 +433,7 @@ describe("update_user", () => {
 		});
 	});
 
-	it("leaves the other sessions alone when the password stays", async ({
+	it("keeps the other sessions if the password is not changed", async ({
 		db,
 		expect,
 	}) => {
@@ -442,7 +442,7 @@ describe("update_user", () => {
 		expect(await isAlive(db, other)).toBe(true);
 	});
 
-	it("adds to the metadata, and takes away what is null", async ({
+	it("merges the metadata, and removes keys that are null", async ({
 		db,
 		expect,
 	}) => {
@@ -464,7 +464,7 @@ describe("update_user", () => {
 		});
 	});
 
-	it("may change nothing", async ({ db, expect }) => {
+	it("accepts an empty set of changes", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		expect(await update(db, begun, {})).toEqual({
 			outcome: "ok",
@@ -489,7 +489,7 @@ describe("update_user", () => {
 		});
 	});
 
-	it("takes the user's own e-mail", async ({ db, expect }) => {
+	it("accepts the user's own e-mail", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		expect(
 			await update(db, begun, { email: "ada@example.test" }),
@@ -518,7 +518,7 @@ describe("update_user", () => {
 		});
 	}
 
-	it("lets the metadata grow no further than it may be", async ({
+	it("refuses metadata that merging would make too large", async ({
 		db,
 		expect,
 	}) => {
@@ -543,7 +543,7 @@ describe("update_user", () => {
 		});
 	}
 
-	it("needs a session that is alive", async ({ db, expect }) => {
+	it("requires a live session", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		await call(db, "sign_out", { ...sessionOf(begun), scope: "local" });
 		expect(await update(db, begun, { fullname: "Ada L." })).toEqual({
@@ -553,7 +553,10 @@ describe("update_user", () => {
 });
 
 describe("a user", () => {
-	it("has a profile, and takes it along", async ({ db, expect }) => {
+	it("has a profile, which is deleted with the user", async ({
+		db,
+		expect,
+	}) => {
 		const { user } = await signUp(db);
 		expect(await db.query("select * from api.profiles")).toEqual([
 			{ id: user?.id, fullname: "Ada" },
@@ -597,14 +600,14 @@ describe("auth.user_id", () => {
 		});
 	}
 
-	it("is null where there are no claims at all", async ({ db, expect }) => {
+	it("is null without any claims", async ({ db, expect }) => {
 		expect(await db.query("select auth.user_id() as id")).toEqual([
 			{ id: null },
 		]);
 	});
 });
 
-/** Every row of what belongs to accounts. */
+/** Every row of the tables of accounts. */
 async function everythingKept(db: Session) {
 	const kept: Record<string, unknown> = {};
 	for (const table of ["users", "sessions", "refresh_tokens", "throttles"]) {

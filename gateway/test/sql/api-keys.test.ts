@@ -1,4 +1,4 @@
-// API keys: made and revoked by the operator, found by the gateway, kept as hashes only.
+// API keys: created and revoked by the operator, found by the gateway, stored as hashes only.
 
 import { createHash } from "node:crypto";
 import { describe } from "vitest";
@@ -38,7 +38,7 @@ function find(db: Session, key: string) {
 }
 
 describe("a publishable key", () => {
-	it("is found as anon's", async ({ db, expect }) => {
+	it("is found with the role anon", async ({ db, expect }) => {
 		const key = await create(db, "publishable", "anon");
 		expect(key).toMatch(/^postern_publishable_[A-Za-z0-9_-]{43}$/);
 		expect(await find(db, key)).toEqual({
@@ -48,7 +48,7 @@ describe("a publishable key", () => {
 		});
 	});
 
-	it("is never another role's", async ({ db, expect }) => {
+	it("may have no other role", async ({ db, expect }) => {
 		await expect(create(db, "publishable", "service")).rejects.toMatchObject(
 			checkFailed("publishable_is_anonymous"),
 		);
@@ -57,7 +57,7 @@ describe("a publishable key", () => {
 
 describe("a secret key", () => {
 	for (const role of ["service", "authenticated", "anon"]) {
-		it(`is found as ${role}'s`, async ({ db, expect }) => {
+		it(`is found with the role ${role}`, async ({ db, expect }) => {
 			const key = await create(db, "secret", role);
 			expect(key).toMatch(/^postern_secret_[A-Za-z0-9_-]{43}$/);
 			expect(await find(db, key)).toEqual({
@@ -68,7 +68,7 @@ describe("a secret key", () => {
 		});
 	}
 
-	it("may be that of a role of the operator's own", async ({ db, expect }) => {
+	it("may have a role that the operator created", async ({ db, expect }) => {
 		await db.query("create role reports nologin");
 		await db.query("grant reports to authenticator");
 		const key = await create(db, "secret", "reports");
@@ -76,14 +76,17 @@ describe("a secret key", () => {
 	});
 
 	for (const role of ["postern", "authenticator", "postgres", "nobody", ""]) {
-		it(`is never that of ${JSON.stringify(role)}`, async ({ db, expect }) => {
+		it(`may not have the role ${JSON.stringify(role)}`, async ({
+			db,
+			expect,
+		}) => {
 			await expect(create(db, "secret", role)).rejects.toMatchObject(
 				invalidParameter,
 			);
 		});
 	}
 
-	it("is never that of a role that passes policies by", async ({
+	it("may not have a role that bypasses row level security", async ({
 		db,
 		expect,
 	}) => {
@@ -96,25 +99,25 @@ describe("a secret key", () => {
 });
 
 describe("a key", () => {
-	it("is of a kind", async ({ db, expect }) => {
+	it("has one of the two kinds", async ({ db, expect }) => {
 		await expect(create(db, "master", "service")).rejects.toMatchObject(
 			checkFailed("kind_is_publishable_or_secret"),
 		);
 	});
 
-	it("has a name of at least a character", async ({ db, expect }) => {
+	it("has a name of at least one character", async ({ db, expect }) => {
 		await expect(create(db, "secret", "service", "")).rejects.toMatchObject(
 			checkFailed("name_has_1_to_100_characters"),
 		);
 	});
 
-	it("has a name", async ({ db, expect }) => {
+	it("has to have a name", async ({ db, expect }) => {
 		await expect(create(db, "secret", "service", null)).rejects.toMatchObject(
 			missingValue("name"),
 		);
 	});
 
-	it("is kept as a hash and a hint only", async ({ db, expect }) => {
+	it("is stored as a hash and a hint only", async ({ db, expect }) => {
 		const key = await create(db, "secret", "service");
 		expect(
 			await db.query("select key_hash, hint from postern.api_keys"),
@@ -126,7 +129,7 @@ describe("a key", () => {
 		]);
 	});
 
-	it("is unlike any other", async ({ db, expect }) => {
+	it("differs from every other key", async ({ db, expect }) => {
 		const keys = [
 			await create(db, "secret", "service"),
 			await create(db, "secret", "service"),
@@ -134,7 +137,7 @@ describe("a key", () => {
 		expect(keys[0]).not.toBe(keys[1]);
 	});
 
-	it("is not found any more when it is revoked", async ({ db, expect }) => {
+	it("is not found after it was revoked", async ({ db, expect }) => {
 		const revoked = await create(db, "secret", "service");
 		const other = await create(db, "secret", "service");
 		const [row] = await db.query(
@@ -146,7 +149,7 @@ describe("a key", () => {
 		expect(await find(db, other)).toMatchObject({ outcome: "ok" });
 	});
 
-	it("keeps the time at which it was revoked first", async ({ db, expect }) => {
+	it("keeps the time of its first revocation", async ({ db, expect }) => {
 		await create(db, "secret", "service");
 		await db.query(
 			"update postern.api_keys set revoked_at = '2026-01-01T00:00Z'",
@@ -157,7 +160,7 @@ describe("a key", () => {
 		]);
 	});
 
-	it("has to exist to be revoked", async ({ db, expect }) => {
+	it("cannot be revoked if it does not exist", async ({ db, expect }) => {
 		await expect(
 			db.query("select postern.revoke_api_key(-1)"),
 		).rejects.toMatchObject(invalidParameter);
@@ -165,10 +168,7 @@ describe("a key", () => {
 });
 
 describe("find_api_key", () => {
-	it("takes the hash in lower-case hex and nothing else", async ({
-		db,
-		expect,
-	}) => {
+	it("accepts only a hash in lower-case hex", async ({ db, expect }) => {
 		const key = await create(db, "secret", "service");
 		for (const key_hash of [
 			key,
@@ -184,7 +184,7 @@ describe("find_api_key", () => {
 		}
 	});
 
-	it("changes nothing, so that PostgREST runs it read-only", async ({
+	it("is stable, so PostgREST runs it in a read-only transaction", async ({
 		db,
 		expect,
 	}) => {

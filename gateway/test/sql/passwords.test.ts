@@ -1,4 +1,4 @@
-// What a sign-in costs must not tell whether the account exists. The work is counted, not timed: bcrypt is replaced by
+// The cost of a sign-in must not tell whether the account exists. The work is counted, not timed: bcrypt is replaced by
 // one that notes the cost of each run.
 
 import { describe } from "vitest";
@@ -31,7 +31,7 @@ class Counted {
 		this.db = db;
 	}
 
-	/** The costs of the bcrypt runs of an action, and what it left in the throttles. */
+	/** The costs of the bcrypt runs of an action, and the throttles after it. */
 	async work(action: () => Promise<unknown>) {
 		await this.db.query("truncate auth.bcrypt_runs, auth.throttles");
 		await action();
@@ -47,12 +47,12 @@ function costOf(run: Row): number {
 	return Number(run.cost);
 }
 
-/** bcrypt of a cost takes 2^cost rounds. */
+/** bcrypt with a cost takes 2^cost rounds. */
 function rounds(costs: readonly number[]): number {
 	return costs.reduce((sum, cost) => sum + 2 ** cost, 0);
 }
 
-describe("a sign-in that fails", () => {
+describe("a failed sign-in", () => {
 	const address = "192.0.2.1";
 	const unknown = { email: "nobody@example.test" };
 	const invalid = { email: "no e-mail" };
@@ -61,7 +61,7 @@ describe("a sign-in that fails", () => {
 	const none = { password: null };
 	const long = { password: "x".repeat(73) };
 
-	it("runs bcrypt once, at the cost of the setting", async ({
+	it("runs bcrypt once, at the configured cost", async ({
 		counted,
 		expect,
 	}) => {
@@ -99,7 +99,7 @@ describe("a sign-in that fails", () => {
 		});
 	}
 
-	it("is as much work for an account with a hash of lower cost", async ({
+	it("is as much work for an account whose hash has a lower cost", async ({
 		counted,
 		expect,
 	}) => {
@@ -117,16 +117,13 @@ describe("a sign-in that fails", () => {
 });
 
 describe("bcrypt", () => {
-	it("runs once for a sign-in that succeeds", async ({ counted, expect }) => {
+	it("runs once for a successful sign-in", async ({ counted, expect }) => {
 		await signUp(counted.db);
 		const { costs } = await counted.work(() => signIn(counted.db));
 		expect(costs).toEqual([CHEAP]);
 	});
 
-	it("runs once more where the cost has changed", async ({
-		counted,
-		expect,
-	}) => {
+	it("runs once more if the cost has changed", async ({ counted, expect }) => {
 		await signUp(counted.db);
 		const { costs } = await counted.work(() =>
 			signIn(counted.db, { bcrypt_cost: 6 }),
@@ -134,7 +131,7 @@ describe("bcrypt", () => {
 		expect(costs).toEqual([CHEAP, 6]);
 	});
 
-	it("does not run for who has to wait", async ({ counted, expect }) => {
+	it("does not run for a throttled caller", async ({ counted, expect }) => {
 		await signUp(counted.db);
 		await counted.db.query("update auth.limits set attempts = 1");
 		const { costs } = await counted.work(async () => {
@@ -144,7 +141,7 @@ describe("bcrypt", () => {
 		expect(costs).toEqual([CHEAP]);
 	});
 
-	it("does not run for a change of anything but the password", async ({
+	it("does not run for a change that leaves the password", async ({
 		counted,
 		expect,
 	}) => {
@@ -159,7 +156,7 @@ describe("bcrypt", () => {
 		expect(costs).toEqual([]);
 	});
 
-	it("gives each hash a salt of its own", async ({ db, expect }) => {
+	it("gives each hash its own salt", async ({ db, expect }) => {
 		await signUp(db);
 		await signUp(db, { email: "grace@example.test" });
 		const [row] = await db.query(

@@ -1,4 +1,4 @@
-// Sessions and their refresh tokens: each is used once, and who uses one twice ends the session.
+// Sessions and their refresh tokens: each token is used once, and its second use ends the session.
 
 import fc from "fast-check";
 import { describe } from "vitest";
@@ -31,7 +31,7 @@ function signOut(db: Session, begun: Answer, scope: string | null) {
 }
 
 describe("a refresh token", () => {
-	it("gives the user, the same session and another token", async ({
+	it("is answered with the user, the same session and another token", async ({
 		db,
 		expect,
 	}) => {
@@ -72,7 +72,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(other))).toMatchObject(ok);
 	});
 
-	it("may be asked again within 10 seconds by who lost the answer", async ({
+	it("may be used again within 10 seconds, in case the answer was lost", async ({
 		db,
 		expect,
 	}) => {
@@ -84,7 +84,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(again))).toMatchObject(ok);
 	});
 
-	it("may be asked again several times, but within 10 seconds of the first", async ({
+	it("may be used again several times within 10 seconds of the first", async ({
 		db,
 		expect,
 	}) => {
@@ -96,7 +96,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(first))).toEqual(reused);
 	});
 
-	it("ends the session when the answer that was thought lost is used as well", async ({
+	it("ends the session when both answers to it are used", async ({
 		db,
 		expect,
 	}) => {
@@ -107,7 +107,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(again))).toEqual(ended);
 	});
 
-	it("may not be asked again once its answer was used", async ({
+	it("may not be used again after its answer was used", async ({
 		db,
 		expect,
 	}) => {
@@ -117,7 +117,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(first))).toEqual(reused);
 	});
 
-	it("is found out even when it is shown weeks later", async ({
+	it("ends the session even when it is used again weeks later", async ({
 		db,
 		expect,
 	}) => {
@@ -131,7 +131,7 @@ describe("a refresh token", () => {
 		expect(await refresh(db, tokenOf(thief))).toEqual(ended);
 	});
 
-	it("is good for 30 days", async ({ db, expect }) => {
+	it("expires after 30 days", async ({ db, expect }) => {
 		const first = await signUp(db);
 		await pass(db, "29 days 23 hours");
 		const second = await refresh(db, tokenOf(first));
@@ -151,7 +151,7 @@ describe("a refresh token", () => {
 		});
 	}
 
-	it("is not its own hash", async ({ db, expect }) => {
+	it("is refused in the form of its hash", async ({ db, expect }) => {
 		await signUp(db);
 		const [row] = await db.query(
 			"select token_hash::text as hash from auth.refresh_tokens",
@@ -220,7 +220,7 @@ describe("sign_out", () => {
 	}
 });
 
-describe("what is over", () => {
+describe("an expired session", () => {
 	it("is pruned after 30 days", async ({ db, expect }) => {
 		await signUp(db);
 		await pass(db, "31 days");
@@ -255,7 +255,7 @@ describe("what is over", () => {
 		expect(await left()).toEqual([0, 0]);
 	});
 
-	it("does not include a session that goes on", async ({ db, expect }) => {
+	it("is not one that is still refreshed", async ({ db, expect }) => {
 		let session = await signUp(db);
 		for (let month = 0; month < 4; month++) {
 			await pass(db, "29 days");
@@ -269,7 +269,7 @@ describe("what is over", () => {
 	});
 });
 
-// The same rules once more, as a program of a few lines, against which long stories are compared.
+// The same rules as a program of a few lines, with which long random stories are compared.
 
 interface ModelToken {
 	readonly session: ModelSession;
@@ -331,7 +331,7 @@ const step = fc.oneof(
 	{ weight: 2, arbitrary: fc.constant({ kind: "sign in" } as const) },
 	{
 		weight: 8,
-		// Counted from the newest, so that there is always one.
+		// Counted from the newest, so that every index names a token.
 		arbitrary: fc.record({ kind: fc.constant("refresh"), token: fc.nat(6) }),
 	},
 	{
@@ -358,9 +358,9 @@ const step = fc.oneof(
 	},
 );
 
-describe("any story of sign-ins, refreshes, sign-outs and changed passwords", () => {
-	it("goes as the rules say", async ({ db, expect }) => {
-		// What is pruned answers differently; that has tests of its own.
+describe("a random story of sign-ins, refreshes, sign-outs and changed passwords", () => {
+	it("gives the outcomes of the rules", async ({ db, expect }) => {
+		// Pruned tokens answer differently, which has its own tests.
 		await db.query(
 			"create or replace function auth.prune() returns void language sql as 'select'",
 		);

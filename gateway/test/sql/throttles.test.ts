@@ -1,4 +1,4 @@
-// How often somebody may try: what is counted, for whom, and until when.
+// Throttles: which attempts are counted, for which account or address, and for how long.
 
 import { describe } from "vitest";
 import {
@@ -15,7 +15,7 @@ import type { Session } from "../../../db/test/support/session.ts";
 
 const LIMIT = 3;
 
-/** Here three attempts in ten minutes are allowed, of whatever is named. */
+/** Limits one action to three attempts in ten minutes. */
 const it = base.extend(
 	"limit",
 	({ db }) =>
@@ -35,7 +35,7 @@ const invalid = { outcome: "invalid_credentials" };
 const throttled = { outcome: "throttled", retryAfter: 600 };
 const ok = { outcome: "ok" };
 
-/** Does something until one more is too many. */
+/** Uses up all attempts of a limit. */
 async function exhaust(action: () => Promise<unknown>): Promise<void> {
 	for (let attempt = 0; attempt < LIMIT; attempt++) await action();
 }
@@ -59,7 +59,7 @@ describe("wrong passwords for an account", () => {
 		});
 	}
 
-	it("are counted whatever the spelling of the e-mail", async ({
+	it("are counted together for every spelling of the e-mail", async ({
 		db,
 		limit,
 		expect,
@@ -76,14 +76,14 @@ describe("wrong passwords for an account", () => {
 		expect(await signIn(db)).toEqual(throttled);
 	});
 
-	it("keep out the right password, too", async ({ db, limit, expect }) => {
+	it("have the right password refused, too", async ({ db, limit, expect }) => {
 		await limit("sign_in", "account");
 		await signUp(db);
 		await exhaust(() => signIn(db, wrong));
 		expect(await signIn(db)).toEqual(throttled);
 	});
 
-	it("keep out no other account", async ({ db, limit, expect }) => {
+	it("do not affect another account", async ({ db, limit, expect }) => {
 		await limit("sign_in", "account");
 		await signUp(db);
 		await exhaust(() => signIn(db, { email: "grace@example.test" }));
@@ -97,7 +97,7 @@ describe("wrong passwords for an account", () => {
 		expect(await refresh(db, session?.refresh_token)).toMatchObject(ok);
 	});
 
-	it("are forgiven by the right one", async ({ db, limit, expect }) => {
+	it("are forgotten after the right one", async ({ db, limit, expect }) => {
 		await limit("sign_in", "account");
 		await signUp(db);
 		for (let round = 0; round < 3; round++) {
@@ -125,7 +125,7 @@ describe("wrong passwords for an account", () => {
 		expect(await signIn(db)).toEqual(throttled);
 	});
 
-	it("are not waited for longer by asking again", async ({
+	it("do not extend the wait by further attempts", async ({
 		db,
 		limit,
 		expect,
@@ -141,7 +141,7 @@ describe("wrong passwords for an account", () => {
 });
 
 describe("wrong passwords from an address", () => {
-	it("are refused beyond the limit, whoever is meant", async ({
+	it("are refused beyond the limit, over all accounts", async ({
 		db,
 		limit,
 		expect,
@@ -157,7 +157,7 @@ describe("wrong passwords from an address", () => {
 		expect(await signIn(db, { address: "192.0.2.2" })).toMatchObject(ok);
 	});
 
-	it("are not forgiven by a right one", async ({ db, limit, expect }) => {
+	it("are not forgotten after a right one", async ({ db, limit, expect }) => {
 		await limit("sign_in", "address");
 		await signUp(db);
 		const address = "192.0.2.1";
@@ -168,7 +168,7 @@ describe("wrong passwords from an address", () => {
 		expect(await signIn(db, { address })).toEqual(throttled);
 	});
 
-	it("do not count the right ones", async ({ db, limit, expect }) => {
+	it("are counted without the right ones", async ({ db, limit, expect }) => {
 		await limit("sign_in", "address");
 		await signUp(db);
 		for (let attempt = 0; attempt < 3 * LIMIT; attempt++) {
@@ -213,7 +213,7 @@ describe("wrong passwords from an address", () => {
 	}
 
 	for (const address of [null, "", "unknown", "192.0.2.1, 192.0.2.2", "1"]) {
-		it(`are not counted for ${JSON.stringify(address)}, which is none`, async ({
+		it(`are not counted for ${JSON.stringify(address)}, which is no address`, async ({
 			db,
 			limit,
 			expect,
@@ -253,7 +253,7 @@ describe("sign-ups", () => {
 		expect(await signUp(db, { email: "grace@example.test" })).toMatchObject(ok);
 	});
 
-	it("are not counted while the form is not filled in right", async ({
+	it("are not counted if a field is not valid", async ({
 		db,
 		limit,
 		expect,
@@ -283,13 +283,17 @@ describe("refreshes", () => {
 		expect(await refresh(db, other.session?.refresh_token)).toEqual(throttled);
 	});
 
-	it("are good once more after the time", async ({ db, limit, expect }) => {
+	it("are accepted again after the time of the limit", async ({
+		db,
+		limit,
+		expect,
+	}) => {
 		await limit("refresh", "account");
 		const { session } = await signUp(db);
 		await exhaust(() => refresh(db, session?.refresh_token));
 		expect(await refresh(db, session?.refresh_token)).toEqual(throttled);
 		await pass(db, "10 minutes");
-		// The token had been used: its answers were thrown away here.
+		// The token had been used, and this test dropped the answers.
 		expect(await refresh(db, session?.refresh_token)).toEqual({
 			outcome: "refresh_token_reused",
 		});
@@ -349,7 +353,10 @@ describe("changes of the password", () => {
 });
 
 describe("limits", () => {
-	it("have a row for everything that is counted", async ({ db, expect }) => {
+	it("have a row for every counted action and scope", async ({
+		db,
+		expect,
+	}) => {
 		expect(
 			await db.query("select action, scope from auth.limits order by 1, 2"),
 		).toEqual([
@@ -363,7 +370,7 @@ describe("limits", () => {
 		]);
 	});
 
-	it("may be taken away", async ({ db, expect }) => {
+	it("may be removed", async ({ db, expect }) => {
 		await db.query("delete from auth.limits");
 		for (let attempt = 0; attempt < 150; attempt++) {
 			expect(await signIn(db, { address: "192.0.2.1" })).toEqual(invalid);
@@ -379,7 +386,7 @@ describe("limits", () => {
 	});
 });
 
-describe("what is over", () => {
+describe("a throttle past its time", () => {
 	it("is pruned, a bounded number at a time", async ({ db, expect }) => {
 		await db.query(
 			`insert into auth.throttles (action, scope, subject, attempts, until)
