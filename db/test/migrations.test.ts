@@ -16,7 +16,10 @@ const it = base.extend("database", async ({ database }) => {
 	return database;
 });
 
-it("migrates down to nothing but the programs", async ({ database, expect }) => {
+it("migrates down to nothing but the programs", async ({
+	database,
+	expect,
+}) => {
 	const before = await readCatalog(database.client);
 	await database.migrate();
 	expect(await readCatalog(database.client)).not.toEqual(before);
