@@ -1,4 +1,4 @@
-// What the database is asked about users and sessions, and what becomes of its answers.
+// The questions to the database about users and sessions, and what its answers become.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { type Accounts, createAccounts } from "../../src/accounts/accounts.ts";
@@ -27,7 +27,7 @@ const BCRYPT_COST = 11;
 const ADDRESS = "192.0.2.7";
 const PASSWORD = "correct horse";
 
-/** The client of a database that answers like this. */
+/** A client of a database that gives this answer. */
 function start(answer: Answer) {
 	const origin = recordingOrigin(answer);
 	const config = parseConfig(ENV);
@@ -44,7 +44,7 @@ interface Question {
 	name: string;
 	ask: Ask;
 	parameters: object;
-	/** What the database answers, and what becomes of it. */
+	/** The database's answer, and the result. */
 	ok: object;
 	expected: unknown;
 }
@@ -135,7 +135,7 @@ const QUESTIONS: Question[] = [
 	},
 ];
 
-/** What is thrown, where it is a refusal. */
+/** The refusal that is thrown. */
 async function refusalOf(asking: Promise<unknown>) {
 	try {
 		await asking;
@@ -147,7 +147,7 @@ async function refusalOf(asking: Promise<unknown>) {
 }
 
 describe.each(QUESTIONS)("$name", ({ name, ask, parameters, ok, expected }) => {
-	it("is asked of the function in the schema postern, as the gateway", async () => {
+	it("calls the function in schema postern, with the gateway's own role", async () => {
 		const { accounts, origin } = start(answering({ [name]: ok }));
 		await ask(accounts);
 		const { method, target, headers } = origin.only();
@@ -168,25 +168,25 @@ describe.each(QUESTIONS)("$name", ({ name, ask, parameters, ok, expected }) => {
 		]);
 	});
 
-	it("has these parameters and no others", async () => {
+	it("passes these parameters and no others", async () => {
 		const { accounts, origin } = start(answering({ [name]: ok }));
 		await ask(accounts);
 		expect(JSON.parse(origin.only().body)).toEqual(parameters);
 	});
 
-	it("is answered with what the database says", async () => {
+	it("returns the database's answer", async () => {
 		const { accounts } = start(answering({ [name]: ok }));
 		expect(await ask(accounts)).toEqual(expected);
 	});
 
-	it("is asked once, whatever becomes of it", async () => {
+	it("is sent once, even if it fails", async () => {
 		const { accounts, origin } = start(postgrestError(503, "PGRST002"));
 		await expect(ask(accounts)).rejects.toThrow();
 		expect(origin.received).toHaveLength(1);
 	});
 
 	it.each([[null], [[]], ["ok"], [1], [{}], [{ outcome: 1 }]])(
-		"is not answered where the database says %j",
+		"fails if the database answers %j",
 		async (answer) => {
 			const { accounts } = start(answering({ [name]: answer }));
 			await expect(ask(accounts)).rejects.toThrow();
@@ -198,11 +198,14 @@ describe.each<[string, Answer]>([
 	["refuses in HTML", () => html(502)],
 	["refuses in silence", () => elsewhere(null, { status: 404 })],
 	["answers in HTML", () => html(200)],
-])("something before the database that %s", (_, answer) => {
-	it.each(QUESTIONS)("is not taken for it: $name", async ({ ask }) => {
-		const { accounts } = start(answer);
-		expect((await refusalOf(ask(accounts))).code).toBe("origin_unreachable");
-	});
+])("another server than PostgREST that %s", (_, answer) => {
+	it.each(QUESTIONS)(
+		"is not taken for the database: $name",
+		async ({ ask }) => {
+			const { accounts } = start(answer);
+			expect((await refusalOf(ask(accounts))).code).toBe("origin_unreachable");
+		},
+	);
 });
 
 function html(status: number): Response {
@@ -212,10 +215,10 @@ function html(status: number): Response {
 	});
 }
 
-describe("an answer that is not whole", () => {
+describe("an incomplete answer", () => {
 	const withUser = QUESTIONS.filter(({ ok }) => "user" in ok);
 
-	it.each(withUser)("is none: $name", async ({ name, ask, ok }) => {
+	it.each(withUser)("is not accepted: $name", async ({ name, ask, ok }) => {
 		const broken = [
 			{ ...ok, user: undefined },
 			{ ...ok, user: { ...USER, id: "ada" } },
@@ -281,7 +284,7 @@ describe("an outcome", () => {
 			});
 		});
 
-		it("says when to come back", async () => {
+		it("says when to try again", async () => {
 			const { accounts } = start(
 				answering({ [name]: { outcome: "throttled", retryAfter: 42 } }),
 			);
@@ -296,13 +299,13 @@ describe("an outcome", () => {
 		["invalid_email", "email is not an e-mail address"],
 		["invalid_fullname", "fullname has to have 1 to 300 characters"],
 		["invalid_user_metadata", "data has more than 4096 bytes"],
-	])("names what is to be mended: %s", async (outcome, words) => {
+	])("names the wrong field: %s", async (outcome, words) => {
 		const { accounts } = start(answering({ get_user: { outcome } }));
 		const { message } = await refusalOf(accounts.getUser(SESSION_OF));
 		expect(message).toContain(words);
 	});
 
-	it("that is not known is the operator's to read", async () => {
+	it("that is unknown is named in the log", async () => {
 		const { accounts } = start(answering({ get_user: { outcome: "strange" } }));
 		await expect(accounts.getUser(SESSION_OF)).rejects.toMatchObject({
 			cause: new Error("The database answers strange"),
@@ -358,7 +361,7 @@ describe("a password", () => {
 			["73 bytes in 37 characters", `${"é".repeat(36)}x`, "more than 72 bytes"],
 			["75 bytes in 25 characters", "語".repeat(25), "more than 72 bytes"],
 			["76 bytes in 19 characters", "🔑".repeat(19), "more than 72 bytes"],
-		])("is refused with %s, and not sent", async (_, password, words) => {
+		])("with %s is refused, and not sent", async (_, password, words) => {
 			const { accounts, origin } = start(answers);
 			const { code, message } = await refusalOf(
 				Promise.resolve(change(accounts, password)),
@@ -379,7 +382,7 @@ describe("a password", () => {
 		});
 	});
 
-	it("may be any for sign_in: it was checked when it was set", async () => {
+	it("may be any for sign_in, because it was checked when it was set", async () => {
 		const { accounts, origin } = start(answers);
 		await accounts.signIn({ email: USER.email, password: "x" }, ADDRESS);
 		expect(origin.received).toHaveLength(1);

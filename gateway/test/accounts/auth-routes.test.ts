@@ -1,4 +1,4 @@
-// The GoTrue subset below /auth/v1: what is asked of the database, and what supabase-js gets to read.
+// The GoTrue subset below /auth/v1: the questions to the database, and the answers to supabase-js.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import {
@@ -57,13 +57,13 @@ function start({ env, ...options }: GatewayOptions = {}) {
 	};
 }
 
-/** A database that answers every function so. */
+/** A database that gives this answer to every function. */
 const always =
 	(answer: unknown): Answer =>
 	() =>
 		Response.json(answer);
 
-/** What the database is asked by this request. */
+/** The calls of the database that this request makes. */
 async function asked(path: string, options: RequestOptions) {
 	const { request, calls } = start();
 	await request(path, options);
@@ -136,7 +136,7 @@ describe.each([
 		});
 	});
 
-	it("ends when its token does", async () => {
+	it("answers with the expiry of that access token", async () => {
 		const { request } = start({ env: { TOKEN_LIFETIME_SECONDS: "90" } });
 		const response = await request(path, options);
 		expect(await response.json()).toMatchObject({
@@ -145,20 +145,20 @@ describe.each([
 		});
 	});
 
-	it("asks the origin one thing", async () => {
+	it("asks the origin once", async () => {
 		const { request, origin } = start();
 		await request(path, options);
 		expect(origin.received).toHaveLength(1);
 	});
 
-	it("says where the caller is, as Cloudflare says", async () => {
+	it("passes on the caller's network address from Cloudflare's header", async () => {
 		const headers = { "CF-Connecting-IP": "2001:db8::7" };
 		const [call] = await asked(path, { ...options, headers });
 		expect(call?.parameters.address).toBe("2001:db8::7");
 	});
 
 	it.each(["X-Forwarded-For", "X-Real-IP", "True-Client-IP", "Forwarded"])(
-		"believes nobody else about it: %s",
+		"takes the address from no other header: %s",
 		async (name) => {
 			const headers = { [name]: "192.0.2.1" };
 			const [call] = await asked(path, { ...options, headers });
@@ -166,7 +166,7 @@ describe.each([
 		},
 	);
 
-	it("works with an app's publishable key, and in its words", async () => {
+	it("accepts an app's publishable key", async () => {
 		const { request } = start({
 			answer: answering({
 				...ANSWERS,
@@ -184,7 +184,7 @@ describe.each([
 	it.each([
 		["text/plain", 415, "media_type_unsupported"],
 		["application/x-www-form-urlencoded", 415, "media_type_unsupported"],
-	])("takes no body of the type %s", async (type, status, code) => {
+	])("refuses a body of the type %s", async (type, status, code) => {
 		const { request, origin } = start();
 		const response = await request(path, {
 			method: "POST",
@@ -202,7 +202,7 @@ describe.each([
 		["", 400, "body_malformed"],
 		[JSON.stringify("x".repeat(70_000)), 413, "body_too_large"],
 	])(
-		"takes no body that is not JSON, or too much, row %#",
+		"refuses a body that is not JSON, or too large, row %#",
 		async (body, status, code) => {
 			const { request, origin } = start();
 			const response = await request(path, {
@@ -218,7 +218,7 @@ describe.each([
 	);
 
 	it.each([[[]], ["text"], [1], [null], [true]])(
-		"takes no %j for a body",
+		"refuses %j as a body",
 		async (json) => {
 			const { request, origin } = start();
 			const response = await request(path, { method: "POST", json });
@@ -254,7 +254,7 @@ const NO_EMAILS = [
 	"a@b@c.example",
 ];
 
-/** Each field of each body, with what is wrong with it. */
+/** Each wrong field of each body, with its fault. */
 const INVALID: [string, string, RequestOptions, string][] = [
 	...FIELD_FAULTS.flatMap(
 		([value, fault]): [string, string, RequestOptions, string][] => [
@@ -288,7 +288,7 @@ const INVALID: [string, string, RequestOptions, string][] = [
 	),
 ];
 
-describe("a field that is wrong", () => {
+describe("a wrong field", () => {
 	it.each(INVALID)(
 		"is named: %s of %s, row %#",
 		async (field, path, options, fault) => {
@@ -305,7 +305,7 @@ describe("a field that is wrong", () => {
 		},
 	);
 
-	it("is named with the others", async () => {
+	it("is named together with the others", async () => {
 		const response = await start().request(SIGN_UP, {
 			method: "POST",
 			json: { data: 1 },
@@ -318,30 +318,33 @@ describe("a field that is wrong", () => {
 	it.each([
 		["abcde", "password has fewer than 6 characters"],
 		["x".repeat(73), "password has more than 72 bytes"],
-	])("is a password that cannot be one, row %#", async (password, fault) => {
-		for (const [path, options] of [
-			[SIGN_UP, signUp({ password })],
-			["/user", update({ password })],
-		] as const) {
-			const { request, origin } = start();
-			const response = await request(path, options);
-			expect([await refusalInWords(response), origin.received]).toEqual([
-				{
-					status: 422,
-					code: "weak_password",
-					message: `The password cannot be used: ${fault}`,
-				},
-				[],
-			]);
-		}
-	});
+	])(
+		"is a password that is too short or too long, row %#",
+		async (password, fault) => {
+			for (const [path, options] of [
+				[SIGN_UP, signUp({ password })],
+				["/user", update({ password })],
+			] as const) {
+				const { request, origin } = start();
+				const response = await request(path, options);
+				expect([await refusalInWords(response), origin.received]).toEqual([
+					{
+						status: 422,
+						code: "weak_password",
+						message: `The password cannot be used: ${fault}`,
+					},
+					[],
+				]);
+			}
+		},
+	);
 });
 
-/** The public name of who gave none: nothing of the e-mail address. */
+/** The public name of a user who gave none: it contains nothing of the e-mail address. */
 const NAMELESS = "New user";
 
 describe("POST /auth/v1/signup", () => {
-	it("signs up with what it is given", async () => {
+	it("signs up with the given fields", async () => {
 		const data = { fullname: "Ada Lovelace", likes: ["engines"] };
 		expect(await asked(SIGN_UP, signUp({ data }))).toEqual([
 			{
@@ -364,7 +367,7 @@ describe("POST /auth/v1/signup", () => {
 		expect(calls()[0]?.parameters.bcrypt_cost).toBe(12);
 	});
 
-	it("ignores what it does not have", async () => {
+	it("ignores unknown fields", async () => {
 		const response = await start().request(
 			`${SIGN_UP}?redirect_to=https://app.example`,
 			signUp({
@@ -393,16 +396,19 @@ describe("POST /auth/v1/signup", () => {
 		[{ name: "x".repeat(301) }, "x".repeat(300)],
 		[{ name: "🔑".repeat(301) }, "🔑".repeat(300)],
 		[{ name: `${"x".repeat(299)}🔑🔑` }, `${"x".repeat(299)}🔑`],
-	])("finds the user's name, row %#", async (data, fullname) => {
-		const [call] = await asked(SIGN_UP, signUp({ data }));
-		// As JSON, where half a surrogate pair would be readable.
-		expect(JSON.stringify(call?.parameters.fullname)).toBe(
-			JSON.stringify(fullname),
-		);
-	});
+	])(
+		"takes the user's name from the metadata, row %#",
+		async (data, fullname) => {
+			const [call] = await asked(SIGN_UP, signUp({ data }));
+			// As JSON, which would show half a surrogate pair.
+			expect(JSON.stringify(call?.parameters.fullname)).toBe(
+				JSON.stringify(fullname),
+			);
+		},
+	);
 
 	it.each([undefined, null, {}])(
-		"has no metadata where there is no data: %j",
+		"stores no metadata without data: %j",
 		async (data) => {
 			const [call] = await asked(SIGN_UP, signUp({ data }));
 			expect(call?.parameters.user_metadata).toEqual({});
@@ -414,7 +420,7 @@ describe("POST /auth/v1/signup", () => {
 		"Ada.Lovelace+notes@Mail.Example.COM",
 		"a@b.co",
 		"x_y-z'q@sub.example.org",
-	])("takes the e-mail address %s", async (email) => {
+	])("accepts the e-mail address %s", async (email) => {
 		const [call] = await asked(SIGN_UP, signUp({ email }));
 		expect(call?.parameters.email).toBe(email);
 	});
@@ -435,12 +441,12 @@ describe("POST /auth/v1/token", () => {
 		]);
 	});
 
-	it("asks no more of an e-mail address than that somebody may have it", async () => {
+	it("leaves it to the database whether there is such an e-mail address", async () => {
 		const [call] = await asked(BY_PASSWORD, signUp({ email: "ada" }));
 		expect(call?.parameters.email).toBe("ada");
 	});
 
-	it("goes on with a session by refresh token", async () => {
+	it("continues a session by refresh token", async () => {
 		expect(await asked(BY_REFRESH, refresh("abc"))).toEqual([
 			{
 				name: "refresh_session",
@@ -455,7 +461,7 @@ describe("POST /auth/v1/token", () => {
 		"/token?grant_type=pkce",
 		"/token?grant_type=id_token",
 		"/token?grant_type=Password",
-	])("knows no other grant: %s", async (path) => {
+	])("refuses the grant type %s", async (path) => {
 		const { request, origin } = start();
 		const response = await request(path, signUp());
 		expect([await refusalInWords(response), origin.received]).toEqual([
@@ -469,7 +475,7 @@ describe("POST /auth/v1/token", () => {
 		]);
 	});
 
-	it("refreshes without an access token, or with one that has ended", async () => {
+	it("refreshes without an access token, or with an expired one", async () => {
 		const { request } = start();
 		const withNone = await request(BY_REFRESH, refresh());
 		expect(withNone.status).toBe(200);
@@ -494,7 +500,7 @@ describe("GET /auth/v1/user", () => {
 		]);
 	});
 
-	it("never shows what the database might", async () => {
+	it("shows no other fields that the database might add", async () => {
 		const { request } = start({
 			answer: always({
 				outcome: "ok",
@@ -515,7 +521,7 @@ describe("PUT /auth/v1/user", () => {
 		]);
 	});
 
-	it("changes what it is given", async () => {
+	it("changes the given fields", async () => {
 		const data = { fullname: "Countess", likes: null };
 		const changes = {
 			email: "countess@example.com",
@@ -548,7 +554,7 @@ describe("PUT /auth/v1/user", () => {
 		[{ password: PASSWORD }, { password: PASSWORD }],
 		[{ data: { theme: "dark" } }, { user_metadata: { theme: "dark" } }],
 		[{ data: { name: " " } }, { user_metadata: { name: " " } }],
-	])("leaves the rest as it is: %j", async (given, changes) => {
+	])("leaves the other fields unchanged: %j", async (given, changes) => {
 		const [call] = await asked("/user", update(given));
 		expect(call?.parameters.changes).toEqual(changes);
 	});
@@ -560,7 +566,7 @@ describe("POST /auth/v1/logout", () => {
 		["?scope=global", "global"],
 		["?scope=local", "local"],
 		["?scope=others", "others"],
-	])("ends sessions: %j is %s", async (query, scope) => {
+	])("ends sessions: %j means %s", async (query, scope) => {
 		const { request, calls } = start();
 		const response = await request(`/logout${query}`, {
 			method: "POST",
@@ -578,7 +584,7 @@ describe("POST /auth/v1/logout", () => {
 		]);
 	});
 
-	it.each(["", "all", "Global"])("knows no other scope: %j", async (scope) => {
+	it.each(["", "all", "Global"])("refuses the scope %j", async (scope) => {
 		const { request, origin } = start();
 		const response = await request(`/logout?scope=${scope}`, {
 			method: "POST",
@@ -596,7 +602,7 @@ describe("POST /auth/v1/logout", () => {
 	});
 });
 
-describe("what needs no session", () => {
+describe("a route that needs no session", () => {
 	it.each([
 		[
 			"/settings",
@@ -611,7 +617,7 @@ describe("what needs no session", () => {
 		],
 		["/health", { name: "Postern", description: "GoTrue's password subset" }],
 		["/.well-known/jwks.json", { keys: [ISSUER_KEY.publicJwk] }],
-	])("is answered without the origin: %s", async (path, expected) => {
+	])("is answered without asking the origin: %s", async (path, expected) => {
 		const { request, origin } = start();
 		const response = await request(path);
 		expect([response.status, await response.json(), origin.received]).toEqual([
@@ -621,35 +627,38 @@ describe("what needs no session", () => {
 		]);
 	});
 
-	it("tells no private key", async () => {
+	it("shows no private key", async () => {
 		const response = await start().request("/.well-known/jwks.json");
 		expect(await response.text()).not.toContain('"d"');
 	});
 });
 
-describe("what needs a session", () => {
+describe("a route that needs a session", () => {
 	it.each([
 		["GET", "/user", undefined],
 		["PUT", "/user", {}],
 		["POST", "/logout", undefined],
-	])("is refused to who has none: %s %s", async (method, path, json) => {
-		const tokens = {
-			nobody: {},
-			"a user without a session": { token: await tokenFor({ sub: USER_ID }) },
-		};
-		for (const credentials of Object.values(tokens)) {
-			const { request, origin } = start();
-			const response = await request(path, { method, json, ...credentials });
-			expect([
-				await refusal(response),
-				response.headers.get("www-authenticate"),
-				origin.received,
-			]).toEqual([{ status: 401, code: "unauthenticated" }, "Bearer", []]);
-		}
-	});
+	])(
+		"is refused to a caller without one: %s %s",
+		async (method, path, json) => {
+			const tokens = {
+				"a caller without credentials": {},
+				"a user without a session": { token: await tokenFor({ sub: USER_ID }) },
+			};
+			for (const credentials of Object.values(tokens)) {
+				const { request, origin } = start();
+				const response = await request(path, { method, json, ...credentials });
+				expect([
+					await refusal(response),
+					response.headers.get("www-authenticate"),
+					origin.received,
+				]).toEqual([{ status: 401, code: "unauthenticated" }, "Bearer", []]);
+			}
+		},
+	);
 });
 
-/** What is refused, in GoTrue's shape. */
+/** Every refusal, in GoTrue's shape. */
 const REFUSED: [
 	string,
 	string,
@@ -742,14 +751,7 @@ const REFUSED: [
 		401,
 		"token_expired",
 	],
-	[
-		"a token of nobody's",
-		"/user",
-		{ token: "a.b.c" },
-		{},
-		401,
-		"token_rejected",
-	],
+	["a malformed token", "/user", { token: "a.b.c" }, {}, 401, "token_rejected"],
 	[
 		"another scheme",
 		"/user",
@@ -759,7 +761,7 @@ const REFUSED: [
 		"token_malformed",
 	],
 	[
-		"a role that nobody may have",
+		"a role that no token may name",
 		"/settings",
 		{ token: await tokenFor({ role: "postern" }) },
 		{},
@@ -767,7 +769,7 @@ const REFUSED: [
 		"role_refused",
 	],
 	[
-		"a key of nobody's",
+		"a malformed key",
 		"/settings",
 		{ headers: { apikey: "postern_x" } },
 		{},
@@ -848,7 +850,7 @@ describe("a refusal below /auth/v1", () => {
 		},
 	);
 
-	it("is the same whether the e-mail address or the password is wrong", async () => {
+	it("is the same for a wrong e-mail address and a wrong password", async () => {
 		const answers = [];
 		for (const json of [
 			{ email: "nobody@example.com", password: PASSWORD },
@@ -889,12 +891,12 @@ describe("an answer below /auth/v1", () => {
 		},
 	);
 
-	it("is the route's with a slash at the end, too", async () => {
+	it("is the same with a trailing slash", async () => {
 		const response = await start().request("/signup/", signUp());
 		expect(response.status).toBe(200);
 	});
 
-	it("may be asked for by a browser's page", async () => {
+	it("may be read by a browser's page", async () => {
 		const response = await start().request(BY_PASSWORD, {
 			method: "OPTIONS",
 			headers: {
@@ -972,7 +974,7 @@ describe("the log", () => {
 		},
 	);
 
-	it("has nothing where all is well, or the caller is wrong", async () => {
+	it("stays empty after a success and after a caller's mistake", async () => {
 		const { request, logged } = start();
 		await request(SIGN_UP, signUp());
 		await request(BY_PASSWORD, signUp({ password: 1 }));
@@ -981,7 +983,7 @@ describe("the log", () => {
 	});
 });
 
-describe("where no tokens are issued", () => {
+describe("a gateway that issues no tokens", () => {
 	const off = { env: { TOKEN_SIGNING_KEY: undefined } };
 
 	it.each([
@@ -996,7 +998,7 @@ describe("where no tokens are issued", () => {
 		["GET", "/.well-known/jwks.json"],
 		["GET", "/nowhere"],
 		["GET", ""],
-	])("there is nothing at all: %s %s", async (method, path) => {
+	])("refuses every route below /auth/v1: %s %s", async (method, path) => {
 		const { request, origin } = start(off);
 		const response = await request(path, { method });
 		expect([await refusal(response), origin.received]).toEqual([
@@ -1005,16 +1007,16 @@ describe("where no tokens are issued", () => {
 		]);
 	});
 
-	it("the rest works with tokens that somebody else signed", async () => {
+	it("accepts tokens of other issuers on the other routes", async () => {
 		const { request } = startGateway({ now: () => NOW });
 		const response = await request("/rest/v1/todos", { token: SESSION_TOKEN });
 		expect(response.status).toBe(200);
 	});
 });
 
-/** All that an error says, with what caused it. */
-function inFull(problem: unknown): string {
-	if (!(problem instanceof Error)) return JSON.stringify(problem);
-	const { stack, cause, message, ...others } = problem;
+/** The texts of an error and its causes. */
+function inFull(error: unknown): string {
+	if (!(error instanceof Error)) return JSON.stringify(error);
+	const { stack, cause, message, ...others } = error;
 	return `${stack}\n${message}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
 }

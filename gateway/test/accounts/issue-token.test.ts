@@ -1,4 +1,4 @@
-// The access tokens that Postern gives its users: what is in them, and who can verify them.
+// The access tokens that Postern gives its users: their contents, and who can verify them.
 import {
 	createLocalJWKSet,
 	decodeJwt,
@@ -45,7 +45,7 @@ function start({ env, ...options }: GatewayOptions = {}) {
 }
 
 describe("an access token", () => {
-	it("has the claims that supabase-js and policies for Supabase expect", async () => {
+	it("contains the claims that supabase-js and policies for Supabase expect", async () => {
 		expect(decodeJwt(await start().signIn())).toEqual({
 			iss: "postern",
 			aud: "authenticated",
@@ -72,7 +72,7 @@ describe("an access token", () => {
 		});
 	});
 
-	it("has the issuer and the audience of TOKEN_ISSUER and TOKEN_AUDIENCE", async () => {
+	it("has TOKEN_ISSUER and TOKEN_AUDIENCE as its issuer and audience", async () => {
 		const { signIn } = start({
 			env: { TOKEN_ISSUER: "https://notes.example", TOKEN_AUDIENCE: "notes" },
 		});
@@ -85,7 +85,7 @@ describe("an access token", () => {
 		expect(decodeJwt(await signIn()).exp).toBe(NOW_SECONDS + 60);
 	});
 
-	it("has whole seconds", async () => {
+	it("has times in whole seconds", async () => {
 		const { signIn } = start({ now: () => NOW + 999 });
 		const { iat, exp } = decodeJwt(await signIn());
 		expect([iat, exp]).toEqual([NOW_SECONDS, NOW_SECONDS + 600]);
@@ -111,7 +111,7 @@ describe("an access token", () => {
 		expect((await request("/auth/v1/user", { token })).status).toBe(200);
 	});
 
-	it("is verified until its end and the tolerance", async () => {
+	it("is verified until its expiry plus the tolerance", async () => {
 		let time = NOW;
 		const { request, signIn } = start({ now: () => time });
 		const token = await signIn();
@@ -125,7 +125,7 @@ describe("an access token", () => {
 		]);
 	});
 
-	it("can be as large as a user's metadata may be", async () => {
+	it("is accepted with the largest metadata that a user may have", async () => {
 		const user = {
 			...USER,
 			email: `${"a".repeat(288)}@example.com`,
@@ -142,7 +142,7 @@ describe("an access token", () => {
 
 describe("the keys of a gateway", () => {
 	it.each(["/.well-known/jwks.json", "/auth/v1/.well-known/jwks.json"])(
-		"are all of TOKEN_JWKS, without their private halves: %s",
+		"are published from TOKEN_JWKS without their private halves: %s",
 		async (path) => {
 			const next = await makeKey("next");
 			const keys = [ISSUER_KEY.publicJwk, next.publicJwk];
@@ -153,18 +153,18 @@ describe("the keys of a gateway", () => {
 		},
 	);
 
-	it("are published where it issues no tokens, too", async () => {
+	it("are published even if it issues no tokens", async () => {
 		const response = await startGateway().request("/.well-known/jwks.json");
 		expect(await response.json()).toEqual({ keys: [ISSUER_KEY.publicJwk] });
 	});
 
-	it("are published whatever token comes with the request", async () => {
+	it("are published to a request with any token, valid or not", async () => {
 		const { request, origin } = startGateway();
 		const response = await request("/.well-known/jwks.json", { token: "a.b" });
 		expect([response.status, origin.received]).toEqual([200, []]);
 	});
 
-	it("may overlap: tokens of the one before are good until they end", async () => {
+	it("may overlap: tokens signed by the previous key are valid until they expire", async () => {
 		const next = await makeKey("next");
 		const old = await start().signIn();
 		const env = {
@@ -182,7 +182,7 @@ describe("the keys of a gateway", () => {
 		]).toEqual(["next", 200, 200]);
 	});
 
-	it("end the tokens of one that was taken back", async () => {
+	it("no longer verify tokens of a key that was removed", async () => {
 		const next = await makeKey("next");
 		const old = await start().signIn();
 		const { request } = start({

@@ -1,4 +1,4 @@
-// gateway/client/causal.ts: whatever was received before a request begins is what its tokens stand for, in every order of events.
+// gateway/client/causal.ts: a request's tokens stand for every answer that came before it, in every order of events.
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { createClient } from "@supabase/supabase-js";
 import fc from "fast-check";
@@ -11,7 +11,7 @@ function sentBy(request: Request): string[] {
 	return request.headers.get("Postern-Token")?.split(", ") ?? [];
 }
 
-/** A server that answers when it is told to, and how. */
+/** A server that gives each answer when the test says so. */
 function startServer() {
 	const received: Request[] = [];
 	const waiting: PromiseWithResolvers<Response>[] = [];
@@ -36,7 +36,7 @@ function startServer() {
 	};
 }
 
-/** Asks and is answered at once, with these tokens one after the other; what was sent. */
+/** Sends requests that are answered at once with these tokens; returns what was sent. */
 async function askedInTurn(...tokens: (string | undefined)[]) {
 	const { fetch, received, answer } = startServer();
 	for (const [index, token] of [...tokens, undefined].entries()) {
@@ -47,7 +47,7 @@ async function askedInTurn(...tokens: (string | undefined)[]) {
 	return received.map(sentBy);
 }
 
-/** An answer that fetch has made of others. */
+/** The answer after redirects, which fetch followed. */
 function answered(token: string | undefined, made: object): Response {
 	const headers = token === undefined ? {} : { "Postern-Token": token };
 	return Object.defineProperties(
@@ -60,30 +60,33 @@ describe("a write", () => {
 	it.each([
 		["was followed to where it led", answered("b", { redirected: true })],
 		["is not to be looked at", answered(undefined, { status: 0 })],
-	])("whose redirect %s makes the next read look anew", async (_, answer) => {
-		const sent: string[][] = [];
-		const answers = [answered("a", {}), answer, answered("c", {})];
-		const fetch = causal(async (input, init) => {
-			sent.push(sentBy(new Request(input, init)));
-			return answers.shift() ?? new Response();
-		});
-		await fetch(URL_OF_ALL);
-		await fetch(URL_OF_ALL, { method: "POST" });
-		await fetch(URL_OF_ALL);
-		expect(sent.at(-1)).toContain("0");
-	});
+	])(
+		"whose redirect %s makes the next read ask for a poll",
+		async (_, answer) => {
+			const sent: string[][] = [];
+			const answers = [answered("a", {}), answer, answered("c", {})];
+			const fetch = causal(async (input, init) => {
+				sent.push(sentBy(new Request(input, init)));
+				return answers.shift() ?? new Response();
+			});
+			await fetch(URL_OF_ALL);
+			await fetch(URL_OF_ALL, { method: "POST" });
+			await fetch(URL_OF_ALL);
+			expect(sent.at(-1)).toContain("0");
+		},
+	);
 });
 
-describe("causal", () => {
-	it("sends nothing at first", async () => {
+describe("a causal client", () => {
+	it("sends no token at first", async () => {
 		expect(await askedInTurn()).toEqual([[]]);
 	});
 
-	it("sends what the last answer brought", async () => {
+	it("sends the token of the last answer", async () => {
 		expect(await askedInTurn("a", "b, c")).toEqual([[], ["a"], ["b", "c"]]);
 	});
 
-	it("takes nothing back for an old answer out of a browser's cache", async () => {
+	it("keeps its token when an old answer comes from the browser's cache", async () => {
 		expect(await askedInTurn("a", "b", "a", "0", "a, c", "0")).toEqual([
 			[],
 			["a"],
@@ -95,16 +98,16 @@ describe("causal", () => {
 		]);
 	});
 
-	it("goes on sending where an answer brings nothing", async () => {
+	it("keeps sending its token if an answer brings none", async () => {
 		expect(await askedInTurn("a", undefined)).toEqual([[], ["a"], ["a"]]);
 	});
 
-	it("begins anew for every client", async () => {
+	it("shares no token with another client", async () => {
 		await askedInTurn("a");
 		expect(await askedInTurn()).toEqual([[]]);
 	});
 
-	it("sends what several answers brought that crossed", async () => {
+	it("sends the tokens of several answers that crossed", async () => {
 		const { fetch, received, answer } = startServer();
 		const asked = [fetch(URL_OF_ALL), fetch(URL_OF_ALL)];
 		answer(1, "b");
@@ -114,7 +117,7 @@ describe("causal", () => {
 		expect(received.map(sentBy)[2]?.sort()).toEqual(["a", "b"]);
 	});
 
-	it("sends one that means them all where there are more than the gateway reads", async () => {
+	it("replaces more tokens than the gateway reads by one that forces a poll", async () => {
 		const { fetch, received, answer } = startServer();
 		const asked = Array.from({ length: 33 }, () => fetch(URL_OF_ALL));
 		for (const index of asked.keys()) answer(index, `t${index}`);
@@ -124,7 +127,7 @@ describe("causal", () => {
 	});
 
 	it.each(["POST", "PATCH", "PUT", "DELETE"])(
-		"has the next request checked where the answer to a write is lost: %s",
+		"makes the next request force a poll if the answer to a write is lost: %s",
 		async (method) => {
 			const { fetch, received, lose } = startServer();
 			const asked = fetch(URL_OF_ALL, { method });
@@ -153,7 +156,7 @@ describe("causal", () => {
 	);
 
 	it.each(["GET", "HEAD", "OPTIONS"])(
-		"sends the same where the answer to a read is lost: %s",
+		"keeps its tokens if the answer to a read is lost: %s",
 		async (method) => {
 			const { fetch, received, answer, lose } = startServer();
 			const first = fetch(URL_OF_ALL);
@@ -174,7 +177,7 @@ describe("causal", () => {
 		await expect(asked).rejects.toThrow("network connection lost");
 	});
 
-	it("passes everything else on", async () => {
+	it("passes everything else on unchanged", async () => {
 		const { fetch, received, answer } = startServer();
 		const controller = new AbortController();
 		const asked = fetch(new URL(`${URL_OF_ALL}?a=b`), {
@@ -204,7 +207,7 @@ describe("causal", () => {
 		]);
 	});
 
-	it("takes a Request as fetch does, and leaves it as it is", async () => {
+	it("accepts a Request as fetch does, and does not change it", async () => {
 		const { fetch, received, answer } = startServer();
 		const first = fetch(URL_OF_ALL);
 		answer(0, "a");
@@ -251,7 +254,7 @@ describe("the wrapped fetch", () => {
 		expect(calls[0]?.[1]).toMatchObject(init);
 	});
 
-	it("gets the caller's headers beside the token, whatever their form", async () => {
+	it("gets the caller's headers, in any form, together with the token", async () => {
 		const { wrapped, calls } = await startWrapped();
 		const headers = { authorization: "Bearer x", accept: "text/csv" };
 		await wrapped(URL_OF_ALL, { headers });
@@ -297,7 +300,7 @@ describe("the wrapped fetch", () => {
 	});
 });
 
-/** What happens to a client: it asks, or one of its requests that are under way ends. */
+/** An event of a client: it sends a request, or one of its pending requests ends. */
 const event = fc.oneof(
 	{
 		weight: 4,
@@ -311,7 +314,7 @@ const event = fc.oneof(
 		arbitrary: fc.record({
 			kind: fc.constant("answer" as const),
 			which: fc.nat(),
-			/** Of the feed that cannot be asked. */
+			/** The token that an answer has while the feed cannot be asked. */
 			isForcing: fc.boolean(),
 		}),
 	},
@@ -324,7 +327,7 @@ const event = fc.oneof(
 	},
 );
 
-/** What a text stands for, as the server means it: answers, by their numbers. */
+/** What the server means by a text: answers, by their numbers. */
 type Meaning = ReadonlySet<number>;
 
 describe("in any order of events", () => {
@@ -338,7 +341,7 @@ describe("in any order of events", () => {
 					const underWay: {
 						index: number;
 						isWrite: boolean;
-						/** What an answer to it stands for beside itself. */
+						/** The answers that its own answer stands for, besides itself. */
 						known: Meaning;
 						ended: Promise<unknown>;
 					}[] = [];
@@ -353,7 +356,7 @@ describe("in any order of events", () => {
 							// The request is sent within the call.
 							const sent = sentBy(received[index] as Request);
 							const forces = sent.includes("0");
-							// A poll that begins now shows whatever came before.
+							// A poll that begins now shows everything that came before.
 							const known = forces
 								? new Set(come)
 								: new Set(
@@ -374,7 +377,7 @@ describe("in any order of events", () => {
 						const { index, known, isWrite, ended } = asked;
 						if (one.kind === "lose") {
 							lose(index);
-							// Until an answer to a later request, which had it checked.
+							// Until an answer to a later request, which forced a poll.
 							mayBeDone ||= isWrite && underWay.length === 0;
 							await ended;
 							continue;
@@ -414,8 +417,8 @@ function counting() {
 	return { received, fetch };
 }
 
-describe("the clients that there are", () => {
-	it("work with it: postgrest-js", async () => {
+describe("the causal fetch", () => {
+	it("works with postgrest-js", async () => {
 		const { received, fetch } = counting();
 		const db = new PostgrestClient("https://gateway.example/rest/v1", {
 			fetch: causal(fetch),
@@ -432,7 +435,7 @@ describe("the clients that there are", () => {
 		]);
 	});
 
-	it("work with it: supabase-js", async () => {
+	it("works with supabase-js", async () => {
 		const { received, fetch } = counting();
 		const db = createClient("https://gateway.example", "key", {
 			global: { fetch: causal(fetch) },

@@ -1,4 +1,4 @@
-// One client's request: what it brings goes to each of the route's own requests, and what those bring goes back.
+// One client's request: its tokens go to each of the route's own requests, and theirs go back to the client.
 import { describe, expect, it } from "vitest";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
@@ -14,8 +14,8 @@ interface SessionOptions {
 	answers?: Record<string, string>[];
 }
 
-/** A scope, the requests of its pipeline, and the headers that the client gets. */
-function startSession({
+/** A consistency scope, the requests of its pipeline, and the headers that the client gets. */
+function startScope({
 	method = "GET",
 	url = "https://gateway.example/products/1",
 	headers = {},
@@ -45,21 +45,21 @@ const token = (value: string) => ({ "Postern-Token": value });
 const sentBy = (request: Request | undefined) =>
 	request?.headers.get("Postern-Token");
 
-describe("a session", () => {
-	it("brings the client's tokens along", async () => {
-		const { ask, asked } = startSession({ headers: token("a, b") });
+describe("a consistency scope", () => {
+	it("sends the client's tokens with a request", async () => {
+		const { ask, asked } = startScope({ headers: token("a, b") });
 		await ask();
 		expect(sentBy(asked[0])).toBe("a, b");
 	});
 
-	it("brings none where the client has none", async () => {
-		const { ask, asked } = startSession();
+	it("sends no token if the client has none", async () => {
+		const { ask, asked } = startScope();
 		await ask();
 		expect(asked[0]?.headers.has("Postern-Token")).toBe(false);
 	});
 
-	it("brings what the answer before brought in place of the client's", async () => {
-		const { ask, asked } = startSession({
+	it("sends the tokens of the previous answer in place of the client's", async () => {
+		const { ask, asked } = startScope({
 			headers: token("a, b"),
 			answers: [token("c")],
 		});
@@ -68,14 +68,14 @@ describe("a session", () => {
 		expect(sentBy(asked[1])).toBe("c");
 	});
 
-	it("goes on with what it has where an answer brings none", async () => {
-		const { ask, asked } = startSession({ headers: token("a"), answers: [{}] });
+	it("keeps its tokens if an answer brings none", async () => {
+		const { ask, asked } = startScope({ headers: token("a"), answers: [{}] });
 		await ask();
 		await ask();
 		expect(sentBy(asked[1])).toBe("a");
 	});
 
-	it("keeps what came while an answer was under way", async () => {
+	it("keeps the tokens that came while an answer was pending", async () => {
 		let answerSlow = (_: Response) => {};
 		const slow = new Promise<Response>((resolve) => {
 			answerSlow = resolve;
@@ -98,16 +98,16 @@ describe("a session", () => {
 	});
 
 	it.each(["Cache-Control", "Pragma"])(
-		"brings the client's %s along",
+		"sends the client's %s with a request",
 		async (name) => {
 			const headers = { [name]: "no-cache" };
-			const { ask, asked } = startSession({ headers });
+			const { ask, asked } = startScope({ headers });
 			await ask();
 			expect(asked[0]?.headers.get(name)).toBe("no-cache");
 		},
 	);
 
-	it("brings nothing else of the client's along", async () => {
+	it("sends no other header of the client", async () => {
 		const headers = {
 			Authorization: "Bearer x",
 			Cookie: "a=b",
@@ -116,14 +116,14 @@ describe("a session", () => {
 			Prefer: "count=exact",
 			Range: "0-9",
 		};
-		const { ask, asked } = startSession({ headers, hasCookies: true });
+		const { ask, asked } = startScope({ headers, hasCookies: true });
 		await ask();
 		expect([...(asked[0]?.headers ?? [])]).toEqual([]);
 	});
 
 	describe("writes into the client's answer", () => {
-		it("what the last answers brought", async () => {
-			const { ask, close } = startSession({
+		it("the tokens of the last answers", async () => {
+			const { ask, close } = startScope({
 				headers: token("a"),
 				answers: [token("b"), token("c, d")],
 			});
@@ -132,35 +132,35 @@ describe("a session", () => {
 			expect(close().get("Postern-Token")).toBe("c, d");
 		});
 
-		it("a token once", async () => {
-			const { ask, close } = startSession({
+		it("each token once", async () => {
+			const { ask, close } = startScope({
 				answers: [token("b"), token("b")],
 			});
 			await Promise.all([ask(), ask()]);
 			expect(close().get("Postern-Token")).toBe("b");
 		});
 
-		it("of no token where no answer brought one", async () => {
-			const { ask, close } = startSession({ headers: token("a") });
+		it("no token if no answer brought one", async () => {
+			const { ask, close } = startScope({ headers: token("a") });
 			await ask();
 			expect([...close()]).toEqual([]);
 		});
 
-		it("nothing where nothing was asked", () => {
-			const { close } = startSession({ headers: token("a"), hasCookies: true });
+		it("nothing if no request was sent", () => {
+			const { close } = startScope({ headers: token("a"), hasCookies: true });
 			expect([...close()]).toEqual([]);
 		});
 
-		it("of no token that is malformed", async () => {
-			const { ask, close } = startSession({
+		it("no malformed token", async () => {
+			const { ask, close } = startScope({
 				answers: [token('b"; <script>')],
 			});
 			await ask();
 			expect(close().get("Postern-Token")).toBe("0");
 		});
 
-		it("how each answer came about, where the route says nothing", async () => {
-			const { ask, close } = startSession({
+		it("the Cache-Status of each answer if the route sets none", async () => {
+			const { ask, close } = startScope({
 				answers: [
 					{ "Cache-Status": "Postern; hit" },
 					{},
@@ -175,17 +175,17 @@ describe("a session", () => {
 			);
 		});
 
-		it("what the answer that it passes on says itself", async () => {
+		it("the Cache-Status of the answer that the route passes on", async () => {
 			const passed = { "Cache-Status": "CDN; hit, Postern; hit" };
-			const { ask, close } = startSession({ answers: [passed] });
+			const { ask, close } = startScope({ answers: [passed] });
 			await ask();
 			expect(close(passed).get("Cache-Status")).toBe(passed["Cache-Status"]);
 		});
 
 		it.each(["GET", "HEAD"])(
-			"not to answer its own %s again without asking",
+			"no permission for caches to answer its %s without revalidation",
 			async (method) => {
-				const { ask, close } = startSession({
+				const { ask, close } = startScope({
 					method,
 					answers: [{ "Cache-Status": "Postern; hit" }],
 				});
@@ -194,8 +194,8 @@ describe("a session", () => {
 			},
 		);
 
-		it("nothing about keeping the answer to a write", async () => {
-			const { ask, close } = startSession({
+		it("nothing about caching the answer to a write", async () => {
+			const { ask, close } = startScope({
 				method: "POST",
 				answers: [{ "Cache-Status": "Postern; fwd=method" }],
 			});
@@ -203,8 +203,8 @@ describe("a session", () => {
 			expect(close().has("Cache-Control")).toBe(false);
 		});
 
-		it("nothing about keeping answers where there is no cache", async () => {
-			const { ask, close } = startSession();
+		it("nothing about caching if there is no cache", async () => {
+			const { ask, close } = startScope();
 			await ask();
 			expect(close().has("Cache-Control")).toBe(false);
 		});
@@ -213,8 +213,8 @@ describe("a session", () => {
 	describe("with cookies", () => {
 		const Cookie = "x=1; postern_token_00000001=a; postern_token_00000002=b:c";
 
-		it("brings the tokens of all of them along, with the header's", async () => {
-			const { ask, asked } = startSession({
+		it("sends the tokens of all of them, with the header's", async () => {
+			const { ask, asked } = startScope({
 				headers: { ...token("h, a"), Cookie },
 				hasCookies: true,
 			});
@@ -223,7 +223,7 @@ describe("a session", () => {
 		});
 
 		it("replaces them by one", async () => {
-			const { ask, close } = startSession({
+			const { ask, close } = startScope({
 				headers: { Cookie },
 				hasCookies: true,
 				answers: [token("d")],
@@ -236,8 +236,8 @@ describe("a session", () => {
 			]);
 		});
 
-		it("leaves them alone where no answer brought a token", async () => {
-			const { ask, close } = startSession({
+		it("leaves them unchanged if no answer brought a token", async () => {
+			const { ask, close } = startScope({
 				headers: { Cookie },
 				hasCookies: true,
 			});
@@ -245,8 +245,8 @@ describe("a session", () => {
 			expect(close().getSetCookie()).toEqual([]);
 		});
 
-		it("keeps them from plain http where it comes by https", async () => {
-			const { ask, close } = startSession({
+		it("makes them Secure if the request came by https", async () => {
+			const { ask, close } = startScope({
 				hasCookies: true,
 				answers: [token("d")],
 			});
@@ -254,8 +254,8 @@ describe("a session", () => {
 			expect(close().getSetCookie()[0]).toMatch(/; Secure$/);
 		});
 
-		it("has them on plain http where it comes by plain http", async () => {
-			const { ask, close } = startSession({
+		it("does not make them Secure if the request came by plain http", async () => {
+			const { ask, close } = startScope({
 				url: "http://localhost:8787/products/1",
 				hasCookies: true,
 				answers: [token("d")],
@@ -264,8 +264,8 @@ describe("a session", () => {
 			expect(close().getSetCookie()[0]).not.toMatch(/Secure/);
 		});
 
-		it("does not look at them where they are off", async () => {
-			const { ask, asked, close } = startSession({
+		it("ignores them if CAUSAL_COOKIE is off", async () => {
+			const { ask, asked, close } = startScope({
 				headers: { Cookie },
 				answers: [token("d")],
 			});

@@ -51,7 +51,7 @@ describe("a consistency token", () => {
 		"E1.L1.1",
 		"undefined.undefined.1",
 		"ё1.l1.1",
-	])("is covered by no position where it is %j", (token) => {
+	])("is covered by no position if it is %j", (token) => {
 		expect(covers(POSITION, token)).toBe(false);
 	});
 
@@ -99,14 +99,11 @@ describe("the consistency tokens of a request", () => {
 		"é",
 		`${LONGEST}t`,
 		"<x>",
-	])(
-		"are replaced by the forcing token where they are malformed: %s",
-		(text) => {
-			expect(sent(`ok, ${text}`)).toEqual(["ok", "0"]);
-		},
-	);
+	])("are replaced by the forcing token if they are malformed: %s", (text) => {
+		expect(sent(`ok, ${text}`)).toEqual(["ok", "0"]);
+	});
 
-	it("are those of several headers", () => {
+	it("are collected from several headers", () => {
 		const headers = new Headers([
 			["Postern-Token", "a"],
 			["postern-token", "b"],
@@ -118,7 +115,7 @@ describe("the consistency tokens of a request", () => {
 		expect(sent(many(32).join())).toEqual(many(32));
 	});
 
-	it("are replaced by the forcing token where there are more", () => {
+	it("are replaced by the forcing token if there are more", () => {
 		expect(sent(many(33).join())).toEqual(["0"]);
 	});
 

@@ -47,7 +47,7 @@ describe("the cookies of a browser", () => {
 		expect(brought(text)).toEqual({ names: [], consistencyTokens: [] });
 	});
 
-	it("have no more tokens than a header", () => {
+	it("yield no more tokens than a header", () => {
 		const text = many(33)
 			.map(
 				(token, index) =>
@@ -65,7 +65,7 @@ describe("the cookie of an answer", () => {
 		return headers.getSetCookie();
 	}
 
-	it("holds its tokens, for the browser's session and this site", () => {
+	it("holds the answer's tokens, for the browser's session and this site", () => {
 		expect(cookies()).toEqual([
 			expect.stringMatching(
 				/^postern_token_[\da-f]{8}=a\.b\.c:d; Path=\/; HttpOnly; SameSite=Lax; Secure$/,
@@ -73,7 +73,7 @@ describe("the cookie of an answer", () => {
 		]);
 	});
 
-	it("is not Secure where the site is not", () => {
+	it("is not Secure on a site without https", () => {
 		expect(cookies([], false)[0]).toMatch(/; SameSite=Lax$/);
 	});
 
@@ -87,11 +87,11 @@ describe("the cookie of an answer", () => {
 		]);
 	});
 
-	it("has a name of its own", () => {
+	it("has a new name each time", () => {
 		expect(cookies()[0]?.split("=")[0]).not.toBe(cookies()[0]?.split("=")[0]);
 	});
 
-	it("is parsed back", () => {
+	it("is parsed back into its tokens", () => {
 		const [pair = ""] = cookies()[0]?.split(";") ?? [];
 		expect(brought(pair)).toEqual({
 			names: [pair.split("=")[0]],

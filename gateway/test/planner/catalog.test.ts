@@ -1,4 +1,4 @@
-// The catalog as the planner looks it up, and what it takes for one.
+// How the planner parses the catalog and looks things up in it.
 import { describe, expect, it } from "vitest";
 import { parseCatalog } from "../../src/planner/catalog.ts";
 import {
@@ -29,13 +29,13 @@ describe("a catalog", () => {
 		expect(() => parseCatalog(json)).toThrow();
 	});
 
-	it("is one with more in it than is known", () => {
+	it("may contain unknown fields", () => {
 		expect(parseCatalog({ ...CINEMA, later: true }).version).toBe("1");
 	});
 });
 
-describe("what the catalog says", () => {
-	it("of a relation is found by its schema and name, and nothing by another's", () => {
+describe("the catalog's entry", () => {
+	it("of a relation is found by its schema and name, and by no other", () => {
 		expect(cinema.relation("api", "films")?.columns.get("year")).toBe(
 			"integer",
 		);
@@ -50,12 +50,12 @@ describe("what the catalog says", () => {
 		);
 	});
 
-	it("of functions is found together for those that share a name", () => {
+	it("of a function is found together with the others of its name", () => {
 		expect(cinema.routines("api", "twofold")).toHaveLength(2);
 		expect(cinema.routines("api", "nothing")).toEqual([]);
 	});
 
-	it("of roles includes themselves", () => {
+	it("of a role's memberships includes the role itself", () => {
 		expect([...(cinema.memberships("editor") ?? [])]).toEqual([
 			"editor",
 			"authenticated",
@@ -63,13 +63,13 @@ describe("what the catalog says", () => {
 		expect(cinema.memberships("stranger")).toBeUndefined();
 	});
 
-	it("of the maximum staleness are seconds, null where none is set, or undefined where the tag is unknown", () => {
+	it("of a tag's maximum staleness is in seconds, null if none is set, or undefined if the tag is unknown", () => {
 		expect(cinema.maxStalenessOf("api.studios")).toBe(60);
 		expect(cinema.maxStalenessOf("api.films")).toBeNull();
 		expect(cinema.maxStalenessOf("hidden.ledger")).toBeUndefined();
 	});
 
-	it("of media types may be missing, and is in lower case", () => {
+	it("of the media types may be missing, and is in lower case", () => {
 		expect(cinema.mediaTypes.size).toBe(0);
 		const { mediaTypes } = parseCatalog(
 			catalogOf({ mediaTypes: ["Image/PNG"] }),

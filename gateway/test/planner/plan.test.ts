@@ -159,7 +159,7 @@ describe("an answer depends on", () => {
 		expect(tags(path)).toBe(expected);
 	});
 
-	it("what applying policies read, and no others", () => {
+	it("the claims that the applicable policies read, and no others", () => {
 		const editor = { role: "editor", claims: { sub: "ada", team: 7 } };
 		expect(tags("/notes")).toBe("notes");
 		expect(cacheable("/notes").callerKey.claims).toEqual({});
@@ -174,7 +174,7 @@ describe("an answer depends on", () => {
 		});
 	});
 
-	it("what the policies of an embedded relation, a junction and a function's rows read", () => {
+	it("the claims that the policies of an embedded relation, a junction and a function's rows read", () => {
 		const as = {
 			role: "authenticated",
 			claims: { sub: "ada", agency: "x", level: 3 },
@@ -190,7 +190,7 @@ describe("an answer depends on", () => {
 		expect(claims("/casts")).toEqual({});
 	});
 
-	it("another schema's relations where the profile says so", () => {
+	it("another schema's relations if the profile header names it", () => {
 		const headers = { "accept-profile": "other" };
 		const { schema, tags: all } = cacheable("/reviews", { headers });
 		expect([schema, all]).toEqual(["other", ["catalog", "other.reviews"]]);
@@ -249,7 +249,7 @@ describe("a read by primary key depends on that row", () => {
 		"/films?id=eq.-0",
 		"/films?id=eq.2147483648",
 		"/films?sequel_to=eq.1",
-		// The films that are embedded are others.
+		// The embedded films are other rows.
 		"/films?id=eq.1&select=same_year(id)",
 		"/films?id=eq.1&select=films!sequel_to(id)",
 	])("%s names no row", (path) => {
@@ -596,7 +596,7 @@ describe("a request is bypassed", () => {
 		expect(reason(path, asked)).toBe(expected);
 	});
 
-	it("when it embeds more than anybody needs", () => {
+	it("when it embeds more relations than the limit", () => {
 		const embeds = Array.from({ length: 51 }, (_, n) => `e${n}:studios(id)`);
 		expect(reason(`/films?select=${embeds.slice(0, 50)}`)).toBe("none");
 		expect(reason(`/films?select=${embeds}`)).toBe(
@@ -604,7 +604,7 @@ describe("a request is bypassed", () => {
 		);
 	});
 
-	it("with a reason that is not as long as the request", () => {
+	it("with a reason of bounded length", () => {
 		expect(reason(`/films?${"x".repeat(5_000)}=eq.1`)).toHaveLength(200);
 	});
 
@@ -731,10 +731,10 @@ describe("how old an answer may be", () => {
 		["/studios", 60_000],
 		["/films?select=studios(name)", 5_000],
 		["/studios?id=eq.1", 60_000],
-		// of an actor nothing is said, but of the view
+		// nothing is set for actors, only for the view
 		["/stars", 3_000],
 		["/rpc/add?a=1&b=2", 5_000],
-		// votes are in no catalog
+		// votes are not in the catalog
 		["/rpc/hot_films?minimum=1", 5_000],
 	])("%s: %i ms", (path, maxStalenessMs) => {
 		expect(cacheable(path).maxStalenessMs).toBe(maxStalenessMs);
@@ -777,7 +777,7 @@ describe("relationships between views", () => {
 		}),
 	);
 
-	it("take in every view that might be between them", () => {
+	it("include every view that might be between them", () => {
 		const { tags: all, callerKey } = cacheable("/authors?select=books(id)", {
 			catalog: views,
 			as: { role: "anon", claims: { a: 1, w: 2, b: 3, o: 4 } },
@@ -794,7 +794,7 @@ describe("relationships between views", () => {
 		expect(callerKey.claims).toEqual({ a: 1, w: 2, b: 3, o: 4 });
 	});
 
-	it("are found without the hint: a view may give a column another name", () => {
+	it("are found without the hint, because a view may rename a column", () => {
 		const asked = { catalog: views };
 		expect(tags("/writings?select=books!anything(id)", asked)).toBe(
 			"hidden.books hidden.keyless hidden.writings",
@@ -1124,7 +1124,7 @@ describe("for any request", () => {
 		);
 	});
 
-	it("there is a plan or a bypass, and never an error", () => {
+	it("planning gives a plan or a bypass, and never an error", () => {
 		const piece = fc.constantFrom(
 			...'select order or and not . , ( ) ! : :: -> ->> * ... " \\ = & + %20 % id title studios films eq. in.( is.null { } count() now 1'.split(
 				" ",
