@@ -19,6 +19,7 @@ let started: ChildProcess | undefined;
 
 beforeAll(async () => {
 	({ directory: clone, environment, remove } = await makeClone());
+	await shell("npm run env");
 });
 
 afterEach(() => {
