@@ -1,4 +1,4 @@
-// The read cache over plain functions: which answers come from a store, which do not, and what their headers say.
+// The read cache over plain functions: which answers come from a store, and what their headers say.
 
 import { describe, expect, it, vi } from "vitest";
 import { nameOf } from "../../src/cache/entry.ts";
@@ -26,18 +26,18 @@ const withDirectives = (text: string): Ask => ({
 	headers: { "Cache-Control": text },
 });
 
-/** An origin that answers with how many times it was asked. */
+/** An origin that answers with the number of requests so far. */
 function counting() {
 	let count = 0;
 	return () => rows(`[${++count}]`);
 }
 
-/** An origin whose answers the test lets go one by one. */
+/** An origin whose answers the test releases one by one. */
 function held() {
 	const waiting: ((answer: Response) => void)[] = [];
 	return {
 		answer: () => new Promise<Response>((resolve) => waiting.push(resolve)),
-		/** Answers the request that has waited longest, when there is one. */
+		/** Answers the request that has waited longest, as soon as there is one. */
 		async letGo(answer = rows()) {
 			await vi.waitUntil(() => waiting.length > 0, { interval: 1 });
 			waiting.shift()?.(answer);
@@ -53,7 +53,7 @@ describe("a read", () => {
 		expect(asked.length).toBe(1);
 	});
 
-	it("is answered again as the first time", async () => {
+	it("is answered from the cache as it was the first time", async () => {
 		const { ask } = startCache({ answer: counting() });
 		const [first, second] = [await ask(), await ask()];
 		const seen = async ({ status, statusText, headers, body }: Response) => [
@@ -71,7 +71,7 @@ describe("a read", () => {
 		expect(await seen(second)).toEqual(await seen(first));
 	});
 
-	it("is passed on as it came, with its headers of the moment", async () => {
+	it("is passed on unchanged the first time, with the headers that are not stored", async () => {
 		const { ask } = startCache({
 			answer: () => rows("[]", { headers: { "Server-Timing": "db;dur=1" } }),
 		});
@@ -82,7 +82,7 @@ describe("a read", () => {
 		]);
 	});
 
-	it("says that it was stored", async () => {
+	it("is answered with a Cache-Status that says it was stored", async () => {
 		const { ask } = startCache();
 		expect(statusOf(await ask())).toEqual({
 			fwd: "uri-miss",
@@ -91,7 +91,7 @@ describe("a read", () => {
 		});
 	});
 
-	it("says that it comes from memory", async () => {
+	it("is answered with a Cache-Status that names the memory", async () => {
 		const { ask, clock } = startCache();
 		await ask();
 		clock.ms += 1_200;
@@ -102,7 +102,7 @@ describe("a read", () => {
 		});
 	});
 
-	it("is as old as the view is", async () => {
+	it("is answered with the view's age", async () => {
 		const { ask, feed, clock } = startCache();
 		await ask();
 		feed.hold();
@@ -121,7 +121,7 @@ describe("a read", () => {
 		const answer = (_: Request, { claims }: Identity) =>
 			rows(JSON.stringify([claims.sub]));
 
-		it("is not given to another where the policies have changed before it was made", async () => {
+		it("is not given to another caller if the policies changed before it was made", async () => {
 			const { ask, feed, asked } = startCache({ answer });
 			// Committed after the poll of the view that plans, and before the answer.
 			feed.hold();
@@ -131,7 +131,7 @@ describe("a read", () => {
 			expect([await other.text(), asked.length]).toEqual(['["bob"]', 2]);
 		});
 
-		it("is not given to another while the feed cannot say whether they have", async () => {
+		it("is not given to another caller while the feed cannot say whether they changed", async () => {
 			const { ask, feed, memory } = startCache({ answer });
 			feed.hold();
 			await ask("/notes", { identity: ada });
@@ -141,7 +141,7 @@ describe("a read", () => {
 			expect(await other.text()).toBe('["bob"]');
 		});
 
-		it("is given to another once a poll after it has found no change of them", async () => {
+		it("is given to another caller after a later poll found no change of the policies", async () => {
 			const { ask, feed, clock } = startCache({ answer });
 			await ask("/notes", { identity: ada });
 			clock.ms += 200;
@@ -154,7 +154,7 @@ describe("a read", () => {
 			]);
 		});
 
-		it("asks the feed for such a poll, where there was none yet", async () => {
+		it("makes another caller ask the feed for such a poll, if there was none yet", async () => {
 			const { ask, feed } = startCache({ answer });
 			const first = await ask("/notes", { identity: ada });
 			feed.hold();
@@ -164,7 +164,7 @@ describe("a read", () => {
 			]);
 		});
 
-		it("is given to the same caller without", async () => {
+		it("is given to the same caller without such a poll", async () => {
 			const { ask, feed } = startCache({ answer });
 			await ask("/notes", { identity: ada });
 			feed.hold();
@@ -203,7 +203,7 @@ describe("a read", () => {
 		expect(await (await ask()).text()).toBe("[1]");
 	});
 
-	it("that is a HEAD is answered again, too, with the body's length", async () => {
+	it("that is a HEAD is answered from the cache, too, with the body's length", async () => {
 		const { ask } = startCache({
 			answer: () => rows(null, { headers: { "Content-Length": "99" } }),
 		});
@@ -229,7 +229,7 @@ describe("a read", () => {
 		],
 		["nothing", () => rows("", { headers: { "Content-Type": "text/csv" } })],
 		["bytes", () => rows(new Uint8Array([0, 255, 254]))],
-	])("is answered again where the answer is %s", async (_, answer) => {
+	])("is answered from the cache if the answer is %s", async (_, answer) => {
 		const { ask } = startCache({ answer });
 		const first = await ask();
 		const second = await ask();
@@ -238,7 +238,7 @@ describe("a read", () => {
 		);
 	});
 
-	it("is read from the origin an hour after it was stored, whatever the feed says", async () => {
+	it("is read from the origin an hour after it was stored, even if the feed knows no change", async () => {
 		const { ask, clock } = startCache();
 		await ask();
 		clock.ms += 3_600_000 - 1;
@@ -250,7 +250,7 @@ describe("a read", () => {
 });
 
 describe("a change", () => {
-	it("of what an answer depends on makes it stale", async () => {
+	it("of a table that an answer depends on makes it stale", async () => {
 		const { ask, feed } = startCache({ answer: counting() });
 		await ask();
 		feed.change("api.notes");
@@ -261,14 +261,14 @@ describe("a change", () => {
 		]);
 	});
 
-	it("of something else does not", async () => {
+	it("of another table leaves it fresh", async () => {
 		const { ask, feed } = startCache();
 		await ask();
 		feed.change("api.others");
 		expect(statusOf(await ask()).hit).toBe(true);
 	});
 
-	it("is answered by the answer after it", async () => {
+	it("is shown by the next answer", async () => {
 		const { ask, feed } = startCache();
 		await ask();
 		feed.change("api.notes");
@@ -283,14 +283,14 @@ describe("a change", () => {
 		expect(statusOf(await ask()).fwd).toBe("stale");
 	});
 
-	it("that the feed has forgotten makes older answers stale", async () => {
+	it("that the feed has dropped makes older answers stale", async () => {
 		const { ask, feed } = startCache();
 		await ask();
 		feed.prunedBelow = 8;
 		expect(statusOf(await ask()).fwd).toBe("stale");
 	});
 
-	it("while the origin answers makes the answer stale, however late it comes", async () => {
+	it("during the origin's answer makes the answer stale, however late it arrives", async () => {
 		const origin = held();
 		const { ask, feed } = startCache(origin);
 		const first = ask();
@@ -320,7 +320,7 @@ describe("a change", () => {
 		expect(await (await ask()).text()).toBe('["new"]');
 	});
 
-	it("of the schema: nothing is stored while PostgREST may go by the one before", async () => {
+	it("of the schema lets nothing be stored while PostgREST may use its old schema cache", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.catalogChangedAt = NOW;
 		const during = statusOf(await ask());
@@ -335,7 +335,7 @@ describe("a change", () => {
 		]);
 	});
 
-	it("of the schema is waited for from before the origin is asked", async () => {
+	it("of the schema starts that wait before the origin is asked", async () => {
 		const origin = held();
 		const { ask, feed, clock } = startCache(origin);
 		feed.catalogChangedAt = NOW;
@@ -347,8 +347,8 @@ describe("a change", () => {
 	});
 });
 
-describe("a store beyond the isolate", () => {
-	it("has what another isolate stored", async () => {
+describe("a store outside the isolate", () => {
+	it("gives what another isolate stored", async () => {
 		const store = mapStore();
 		const first = startCache({ store });
 		await first.ask();
@@ -357,7 +357,7 @@ describe("a store beyond the isolate", () => {
 		expect(statusOf(answer)).toEqual({ hit: true, ttl: 5, detail: "kv" });
 	});
 
-	it("is not asked for what the isolate has", async () => {
+	it("is not asked for what the isolate has in memory", async () => {
 		const store = { ...mapStore(), get: vi.fn(async () => entryOf()) };
 		const { ask } = startCache({ store });
 		await ask();
@@ -368,14 +368,14 @@ describe("a store beyond the isolate", () => {
 		]);
 	});
 
-	it("has nothing to say where its entry is stale", async () => {
+	it("is ignored if its entry is stale", async () => {
 		const store = { ...mapStore(), get: async () => entryOf({ seq: 6 }) };
 		const { ask, feed } = startCache({ store });
 		feed.change("api.notes");
 		expect(statusOf(await ask()).fwd).toBe("stale");
 	});
 
-	it("may have what is newer than the isolate's", async () => {
+	it("may give a newer entry than the isolate's", async () => {
 		const store = {
 			...mapStore(),
 			get: async () => entryOf({ seq: 8, body: new Uint8Array([0x37]) }),
@@ -390,7 +390,7 @@ describe("a store beyond the isolate", () => {
 		expect([statusOf(answer).detail, await answer.text()]).toEqual(["kv", "7"]);
 	});
 
-	it("names the entry by the hash of its key", async () => {
+	it("holds the entry under the hash of its key", async () => {
 		const store = mapStore();
 		const { ask, settle } = startCache({ store });
 		await ask();
@@ -400,14 +400,14 @@ describe("a store beyond the isolate", () => {
 		]);
 	});
 
-	it("does not hold up the answer", async () => {
+	it("does not delay the answer", async () => {
 		const store = { ...mapStore(), put: () => new Promise<never>(() => {}) };
 		const { ask } = startCache({ store });
 		expect(statusOf(await ask()).stored).toBe(true);
 	});
 });
 
-describe("several at once", () => {
+describe("several equal requests at once", () => {
 	const COUNT = 20;
 	const together = <T>(ask: (index: number) => Promise<T>) =>
 		Promise.all(Array.from({ length: COUNT }, (_, index) => ask(index)));
@@ -427,7 +427,7 @@ describe("several at once", () => {
 		]);
 	});
 
-	it("say that they were one", async () => {
+	it("are marked as collapsed", async () => {
 		const origin = held();
 		const { ask } = startCache(origin);
 		const answers = [ask(), ask()];
@@ -439,7 +439,7 @@ describe("several at once", () => {
 		]);
 	});
 
-	it("are as many as there are callers", async () => {
+	it("are one request for each caller key", async () => {
 		const origin = held();
 		const { ask, asked } = startCache(origin);
 		const answers = [ask(), ask("/notes", { identity: OPERATOR })];
@@ -449,10 +449,10 @@ describe("several at once", () => {
 		expect(asked.length).toBe(2);
 	});
 
-	it("ask once more where the first one's client has gone", async () => {
+	it("ask the origin once more if the first one's client has gone", async () => {
 		let count = 0;
 		const { ask, asked } = startCache({
-			// Neither answers nor fails: its request was ended.
+			// Neither answers nor fails, because the runtime cancelled its request.
 			answer: () => (count++ === 0 ? new Promise(() => {}) : rows()),
 		});
 		void ask();
@@ -464,7 +464,7 @@ describe("several at once", () => {
 		]).toEqual([2, true]);
 	});
 
-	it("do not fail where the first one does", async () => {
+	it("do not fail if the first one does", async () => {
 		let count = 0;
 		const { ask, asked } = startCache({
 			async answer() {
@@ -481,7 +481,7 @@ describe("several at once", () => {
 		]).toEqual(["rejected", ["fulfilled", "fulfilled"], 2]);
 	});
 
-	it("ask the origin each where the answer cannot be stored, and do not wait for each other", async () => {
+	it("each ask the origin, without waiting, if the answer cannot be stored", async () => {
 		let running = 0;
 		const most: number[] = [];
 		const { ask, asked } = startCache({
@@ -502,7 +502,7 @@ describe("several at once", () => {
 		]);
 	});
 
-	it("become one again when the answers may be kept again", async () => {
+	it("become one again when the answers may be stored again", async () => {
 		let status = 406;
 		const { ask, asked, clock } = startCache({
 			async answer() {
@@ -517,7 +517,7 @@ describe("several at once", () => {
 		expect(asked.length).toBe(2);
 	});
 
-	it("do not take an answer that is older than they may", async () => {
+	it("refuse a shared answer that is older than they accept", async () => {
 		const origin = held();
 		const { ask, feed } = startCache(origin);
 		const early = ask();
@@ -533,14 +533,14 @@ describe("several at once", () => {
 });
 
 describe("a request's directives", () => {
-	/** A cache that has the answer. */
+	/** A cache with the answer in it. */
 	async function warm() {
 		const cache = startCache({ answer: counting() });
 		await cache.ask();
 		return cache;
 	}
 
-	it("may ask for the origin's word: no-cache", async () => {
+	it("may demand the origin's answer: no-cache", async () => {
 		const { ask } = await warm();
 		const answer = await ask("/notes", withDirectives("no-cache"));
 		expect([statusOf(answer), await answer.text()]).toEqual([
@@ -549,13 +549,13 @@ describe("a request's directives", () => {
 		]);
 	});
 
-	it("leave to others what no-cache brought", async () => {
+	it("let others have the answer that no-cache fetched", async () => {
 		const { ask } = await warm();
 		await ask("/notes", withDirectives("no-cache"));
 		expect(await (await ask()).text()).toBe("[2]");
 	});
 
-	it("may ask that nothing be kept: no-store", async () => {
+	it("may forbid storing the answer: no-store", async () => {
 		const { ask } = await warm();
 		const answer = await ask("/notes", withDirectives("no-store"));
 		expect([statusOf(answer), await (await ask()).text()]).toEqual([
@@ -572,7 +572,7 @@ describe("a request's directives", () => {
 		["max-stale=5", MAX_STALENESS_MS],
 		["max-stale", MAX_STALENESS_MS],
 		["max-age=1, max-stale=2", 3_000],
-	])("say how old the view may be: %s", async (text, maxAgeMs) => {
+	])("limit the age of the view: %s", async (text, maxAgeMs) => {
 		const { ask, feed } = await warm();
 		feed.needs.length = 0;
 		const answer = await ask("/notes", withDirectives(text));
@@ -582,7 +582,7 @@ describe("a request's directives", () => {
 		]);
 	});
 
-	it("say for how long the answer is good", async () => {
+	it("determine the ttl in Cache-Status", async () => {
 		const { ask } = await warm();
 		const ttls: unknown[] = [];
 		for (const text of ["max-age=2", "max-stale=5", "max-stale"]) {
@@ -591,7 +591,7 @@ describe("a request's directives", () => {
 		expect(ttls).toEqual([2, 5, 5]);
 	});
 
-	it("may ask for what there is: only-if-cached", async () => {
+	it("may demand a stored answer: only-if-cached", async () => {
 		const { ask } = await warm();
 		const answer = await ask("/notes", withDirectives("only-if-cached"));
 		expect(statusOf(answer).hit).toBe(true);
@@ -603,14 +603,14 @@ describe("a request's directives", () => {
 		directives: string,
 		plan?: string,
 	][] = [
-		["there is nothing", "/others", "only-if-cached"],
-		["the origin is meant as well", "/notes", "only-if-cached, no-cache"],
-		["nothing may be kept as well", "/notes", "only-if-cached, no-store"],
-		["nothing can be", "/notes", "only-if-cached", "volatile"],
+		["nothing is stored", "/others", "only-if-cached"],
+		["no-cache contradicts", "/notes", "only-if-cached, no-cache"],
+		["no-store contradicts", "/notes", "only-if-cached, no-store"],
+		["the read is not cacheable", "/notes", "only-if-cached", "volatile"],
 	];
 
 	it.each(REFUSED)(
-		"are refused, and the origin is not asked, where %s",
+		"are refused, without asking the origin, if %s",
 		async (_, path, directives, reason) => {
 			let isBypassed = false;
 			const { ask, asked } = startCache({
@@ -628,7 +628,7 @@ describe("a request's directives", () => {
 		},
 	);
 
-	it("are refused where what there is is stale", async () => {
+	it("are refused if the stored answer is stale", async () => {
 		const { ask, feed } = await warm();
 		feed.change("api.notes");
 		await expect(
@@ -636,7 +636,7 @@ describe("a request's directives", () => {
 		).rejects.toMatchObject({ code: "not_cached" });
 	});
 
-	it("are refused where the feed cannot be asked", async () => {
+	it("are refused if the feed cannot be asked", async () => {
 		const { ask, feed } = await warm();
 		feed.reason = "feed-unreachable";
 		await expect(
@@ -644,7 +644,7 @@ describe("a request's directives", () => {
 		).rejects.toMatchObject({ code: "not_cached" });
 	});
 
-	it("by an old view are not stored: policies may tell the callers apart since", async () => {
+	it("that accept a view beyond the maximum staleness have the answer not stored, because policies may have changed", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.hold();
 		clock.ms += MAX_STALENESS_MS + 1;
@@ -655,7 +655,7 @@ describe("a request's directives", () => {
 		});
 	});
 
-	it("by a view that is just not too old store by it", async () => {
+	it("that are served by a view just within the maximum staleness have the answer stored", async () => {
 		const { ask, feed, clock } = startCache();
 		feed.hold();
 		clock.ms += MAX_STALENESS_MS;
@@ -697,7 +697,7 @@ describe("If-None-Match", () => {
 		]);
 	});
 
-	it("is answered from the origin without a body, where the answer is the same", async () => {
+	it("is answered from the origin without a body, if the answer is the same", async () => {
 		const cache = startCache();
 		const tag = await tagOf(cache);
 		cache.feed.change("api.notes");
@@ -708,7 +708,7 @@ describe("If-None-Match", () => {
 		]);
 	});
 
-	it("is answered in full where the answer is another", async () => {
+	it("is answered in full if the answer differs", async () => {
 		const cache = startCache({ answer: counting() });
 		const tag = await tagOf(cache);
 		cache.feed.change("api.notes");
@@ -716,14 +716,14 @@ describe("If-None-Match", () => {
 		expect([answer.status, await answer.text()]).toEqual([200, "[2]"]);
 	});
 
-	it("means nothing where there is nothing to compare: HEAD", async () => {
+	it("is ignored if there is nothing to compare: HEAD", async () => {
 		const cache = startCache({ answer: () => rows(null) });
 		const answer = await cache.ask("/notes", wanted("*", "HEAD"));
 		expect(answer.status).toBe(200);
 	});
 
 	it.each(["POST", "GET"])(
-		"is the origin's business where the answer is not kept: %s",
+		"is passed to the origin if the answer cannot be stored: %s",
 		async (method) => {
 			const { ask } = startCache({
 				plan: () => ({ kind: "bypass", reason: "volatile" }),
@@ -735,7 +735,7 @@ describe("If-None-Match", () => {
 	);
 });
 
-describe("an answer that cannot be kept", () => {
+describe("an answer that cannot be stored", () => {
 	const NOT_KEPT: [name: string, answer: () => Response, detail: string][] = [
 		["404", () => rows("{}", { status: 404 }), "the status is 404"],
 		["406", () => rows("{}", { status: 406 }), "the status is 406"],
@@ -783,12 +783,12 @@ describe("an answer that cannot be kept", () => {
 		},
 	);
 
-	it("carries a token all the same", async () => {
+	it("carries a token, too", async () => {
 		const { ask } = startCache({ answer: () => rows("{}", { status: 404 }) });
 		expect(tokensOf(await ask())).toEqual([tokenAt(NOW + 100)]);
 	});
 
-	it("keeps what the origin says about keeping it", async () => {
+	it("keeps the origin's own Cache-Control", async () => {
 		const { ask } = startCache({
 			answer: () => rows("[]", { headers: { "Cache-Control": "max-age=9" } }),
 		});
@@ -802,7 +802,7 @@ describe("a bypass", () => {
 		identity,
 	});
 
-	it("goes to the origin each time, and is forbidden to be kept", async () => {
+	it("goes to the origin each time, and its answer may not be stored", async () => {
 		const { ask, asked } = startCache(bypassed());
 		await ask();
 		const answer = await ask();
@@ -821,7 +821,7 @@ describe("a bypass", () => {
 		});
 	});
 
-	it("is not explained to others: it speaks of what they may not see", async () => {
+	it("is not explained to others, because the reason names what they may not see", async () => {
 		const { ask } = startCache(bypassed());
 		expect(statusOf(await ask())).toEqual({ fwd: "bypass" });
 	});
@@ -831,7 +831,7 @@ describe("a bypass", () => {
 		expect(tokensOf(await ask())).toEqual([tokenAt(NOW + 100)]);
 	});
 
-	it("does not wait for the feed, which is looked after meanwhile", async () => {
+	it("does not wait for the feed, which is asked meanwhile", async () => {
 		const { ask, feed, settle } = startCache(bypassed());
 		await ask();
 		await settle();
@@ -843,19 +843,22 @@ describe("a bypass", () => {
 	it.each([
 		["untracked", "untracked"],
 		["feed-unreachable", "feed-unreachable"],
-	])("is what everything is while the feed is: %s", async (problem, detail) => {
-		const { ask, feed } = startCache();
-		feed.reason = problem;
-		expect(statusOf(await ask())).toEqual({ fwd: "bypass", detail });
-	});
+	])(
+		"is the plan of every read while the feed is: %s",
+		async (reason, detail) => {
+			const { ask, feed } = startCache();
+			feed.reason = reason;
+			expect(statusOf(await ask())).toEqual({ fwd: "bypass", detail });
+		},
+	);
 
-	it("is what everything is while the catalog is read", async () => {
+	it("is the plan of every read while the catalog is loaded", async () => {
 		const { ask, feed } = startCache();
 		feed.catalog = undefined;
 		expect(statusOf(await ask()).fwd).toBe("bypass");
 	});
 
-	it("is what cannot be planned by mistake, which is logged", async () => {
+	it("is the plan of a read if the planner throws, which is logged", async () => {
 		const mistake = new TypeError("undefined is not a function");
 		const { ask, logged } = startCache({
 			plan() {
@@ -874,7 +877,7 @@ describe("a bypass", () => {
 describe("a plan", () => {
 	const OLD = { old: true } as unknown as Catalog;
 
-	it("is made by the catalog of the view", async () => {
+	it("is made with the catalog of the view", async () => {
 		const plan = vi.fn((_: Catalog, request: Request) => planOf(request));
 		const { ask, feed } = startCache({
 			planner: { plan, mayWrite: () => false },
@@ -887,7 +890,7 @@ describe("a plan", () => {
 		]);
 	});
 
-	it("is made once where the catalog is the same", async () => {
+	it("is made once if the catalog is the same", async () => {
 		const plan = vi.fn((_: Catalog, request: Request) => planOf(request));
 		const { ask } = startCache({ planner: { plan, mayWrite: () => false } });
 		await ask();
@@ -904,7 +907,7 @@ describe("a plan", () => {
 		expect(feed.needs.map(({ maxAgeMs }) => maxAgeMs)).toEqual([5_000, 1_000]);
 	});
 
-	it("that is content with an older view asks for no more than it needs", async () => {
+	it("that accepts an older view asks for no newer one", async () => {
 		const { ask, feed } = startCache({
 			plan: (request) =>
 				({ ...planOf(request), maxStalenessMs: 60_000 }) as CacheablePlan,
@@ -913,7 +916,7 @@ describe("a plan", () => {
 		expect(feed.needs.map(({ maxAgeMs }) => maxAgeMs)).toEqual([60_000]);
 	});
 
-	it("is given up where each catalog wants a newer view", async () => {
+	it("is given up if each new catalog demands a newer view", async () => {
 		let plans = 0;
 		const { ask, feed } = startCache({
 			planner: {
@@ -934,8 +937,8 @@ describe("a plan", () => {
 	});
 });
 
-describe("a token", () => {
-	it("of a request is one that the view has to cover", async () => {
+describe("a consistency token", () => {
+	it("of a request has to be covered by the view", async () => {
 		const { ask, feed } = startCache();
 		await ask("/notes", { headers: { "Postern-Token": "a, b" } });
 		expect(feed.needs).toEqual([
@@ -943,18 +946,18 @@ describe("a token", () => {
 		]);
 	});
 
-	it("of an answer of the origin is ahead of every view by then", async () => {
+	it("of an answer of the origin is ahead of every view so far", async () => {
 		const { ask } = startCache();
 		expect(tokensOf(await ask())).toEqual([tokenAt(NOW + 100)]);
 	});
 
-	it("of a stored answer is the view's and, where it may show more, the answer's own", async () => {
+	it("of a stored answer is the view's and, if the answer may show more, its own", async () => {
 		const { ask } = startCache();
 		await ask();
 		expect(tokensOf(await ask())).toEqual([tokenAt(NOW), tokenAt(NOW + 100)]);
 	});
 
-	it("of a stored answer is the view's where that reaches as far", async () => {
+	it("of a stored answer is the view's alone if that reaches as far", async () => {
 		const { ask, clock } = startCache();
 		await ask();
 		clock.ms += 100;
@@ -978,7 +981,7 @@ describe("a token", () => {
 		},
 	);
 
-	it("of a collapsed answer is what the view lacks, too", async () => {
+	it("of a collapsed answer includes the answer's own, too", async () => {
 		const origin = held();
 		const { ask, feed } = startCache(origin);
 		feed.hold();
@@ -992,7 +995,7 @@ describe("a token", () => {
 		]);
 	});
 
-	it("forces a poll where the isolate takes the database for untracked", async () => {
+	it("forces a poll if the isolate takes the database for untracked", async () => {
 		const { ask, feed } = startCache();
 		feed.reason = "untracked";
 		const read = await ask();
@@ -1020,7 +1023,7 @@ describe("a write", () => {
 		},
 	);
 
-	it("that fails may have been done, too", async () => {
+	it("that fails carries one as well, because it may have been done", async () => {
 		const { ask, feed } = startCache({
 			answer: () => rows("{}", { status: 409 }),
 		});
@@ -1028,7 +1031,7 @@ describe("a write", () => {
 		expect(feed.syncs).toBe(1);
 	});
 
-	it("is passed on as it came", async () => {
+	it("is passed on unchanged", async () => {
 		const { ask } = startCache({
 			answer: () =>
 				rows("{}", {
@@ -1046,7 +1049,7 @@ describe("a write", () => {
 		]).toEqual([201, "/rest/v1/notes?id=eq.1", false, false, false]);
 	});
 
-	it("is what may be one by mistake, which is logged", async () => {
+	it("is assumed if the planner throws, which is logged", async () => {
 		const mistake = new URIError("malformed");
 		const { ask, feed, logged } = startCache({
 			planner: {
@@ -1060,7 +1063,7 @@ describe("a write", () => {
 		expect([feed.syncs, logged]).toEqual([1, [mistake]]);
 	});
 
-	it("is not what a POST does that only reads", async () => {
+	it("is not assumed of a POST that only reads", async () => {
 		const { ask, feed } = startCache({
 			plan: () => ({ kind: "bypass", reason: "the method is POST" }),
 		});
@@ -1072,7 +1075,7 @@ describe("a write", () => {
 		]);
 	});
 
-	it("is not what OPTIONS asks", async () => {
+	it("is not assumed of OPTIONS", async () => {
 		const { ask, feed, asked } = startCache();
 		const answer = await ask("/notes", { method: "OPTIONS" });
 		expect([
@@ -1102,7 +1105,7 @@ describe("an explanation", () => {
 		});
 	});
 
-	it("is given with a 304", async () => {
+	it("is given with a 304, too", async () => {
 		const { ask } = startCache();
 		await ask("/notes", { identity: OPERATOR });
 		const headers = { ...Explain, "If-None-Match": "*" };
@@ -1113,13 +1116,13 @@ describe("an explanation", () => {
 		]);
 	});
 
-	it("is not left in the store for others", async () => {
+	it("is not stored with the answer", async () => {
 		const { ask } = startCache({ plan: (request) => planOf(request) });
 		await ask("/notes", { identity: OPERATOR, headers: Explain });
 		expect((await ask()).headers.has("Postern-Explain")).toBe(false);
 	});
 
-	it("is refused to others, before anything is asked", async () => {
+	it("is refused to others before the origin is asked", async () => {
 		const { ask, asked, feed } = startCache();
 		await expect(ask("/notes", { headers: Explain })).rejects.toMatchObject({
 			code: "denied",
@@ -1128,11 +1131,11 @@ describe("an explanation", () => {
 	});
 });
 
-describe("those downstream", () => {
+describe("an answer to caches downstream", () => {
 	it.each([
 		["a miss", 0],
 		["a hit", 1],
-	])("may not give the answer to others: %s", async (_, before) => {
+	])("may not be given to other callers: %s", async (_, before) => {
 		const { ask } = startCache();
 		for (let i = 0; i < before; i++) await ask();
 		const { headers } = await ask();
@@ -1142,7 +1145,7 @@ describe("those downstream", () => {
 		]);
 	});
 
-	it("sends PostgREST's Vary and the gateway's own as one list without repeats", async () => {
+	it("has PostgREST's Vary and the gateway's own as one list without repeats", async () => {
 		const { ask } = startCache({
 			answer: () => rows("[]", { headers: { Vary: "Accept, Prefer, Range" } }),
 		});
@@ -1152,7 +1155,7 @@ describe("those downstream", () => {
 		);
 	});
 
-	it("get the Cache-Status of caches nearer to the origin once", async () => {
+	it("has the Cache-Status of caches nearer to the origin once", async () => {
 		const { ask } = startCache({
 			answer: () =>
 				rows("[]", { headers: { "Cache-Status": "Tunnel; fwd=miss" } }),
@@ -1168,7 +1171,7 @@ describe("those downstream", () => {
 	});
 });
 
-it("answers each request, whatever happens to the answer of another one", async () => {
+it("answers each request, even if the answer of another one fails", async () => {
 	const { ask } = startCache();
 	await (await ask()).body?.cancel();
 	const second = await ask();
@@ -1177,8 +1180,8 @@ it("answers each request, whatever happens to the answer of another one", async 
 	expect(await (await ask()).text()).toBe('[{"id":1}]');
 });
 
-// The catalog may be ahead of the view, which then knows of no change of the schema.
-it("compares an entry by its own tags, whatever the plan's tags are now", async () => {
+// The catalog may be ahead of the view, which then does not know of the change.
+it("compares an entry by its own tags, not by the plan's present ones", async () => {
 	let tag = "api.before";
 	const { ask, feed } = startCache({
 		plan: (request) => ({ ...planOf(request), tags: [tag, "catalog"] }),
@@ -1225,7 +1228,7 @@ it("does not wait for a request whose client has gone", async () => {
 	expect(clock.ms - before).toBeLessThan(100);
 });
 
-it("keeps what it has where the origin says the same again", async () => {
+it("keeps its entry if the origin gives the same answer again", async () => {
 	let puts = 0;
 	const { ask } = startCache({
 		store: {
@@ -1246,7 +1249,7 @@ it("keeps what it has where the origin says the same again", async () => {
 	]);
 });
 
-it("takes another's answer that has come while the store was asked", async () => {
+it("uses another request's answer that arrived while the store was asked", async () => {
 	const slow = Promise.withResolvers<undefined>();
 	let gets = 0;
 	const { ask, asked } = startCache({

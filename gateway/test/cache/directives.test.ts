@@ -1,4 +1,4 @@
-// What a request asks of a cache, read from its headers.
+// The cache directives of a request, parsed from its headers.
 import { describe, expect, it } from "vitest";
 import { allowedAgeMs, parseDirectives } from "../../src/cache/directives.ts";
 
@@ -53,7 +53,7 @@ describe("a request's directives", () => {
 		["min-fresh=x", { minFreshMs: Number.POSITIVE_INFINITY }],
 		["max-age=5, max-age=500", { maxAgeMs: 5_000 }],
 	])(
-		"have the most careful meaning where they are malformed: %s",
+		"have the strictest meaning if they are malformed: %s",
 		(text, expected) => {
 			expect(read({ "Cache-Control": text })).toEqual({ ...NONE, ...expected });
 		},
@@ -66,15 +66,15 @@ describe("a request's directives", () => {
 		"nocache",
 		"",
 		",,=;",
-	])("are not what only looks like one: %s", (text) => {
+	])("do not include what only looks like one: %s", (text) => {
 		expect(read({ "Cache-Control": text })).toEqual(NONE);
 	});
 
-	it("are those of Pragma where there is no Cache-Control", () => {
+	it("are those of Pragma if there is no Cache-Control", () => {
 		expect(read({ Pragma: "no-cache" })).toEqual({ ...NONE, isNoCache: true });
 	});
 
-	it("are not those of Pragma where there is a Cache-Control", () => {
+	it("are not those of Pragma if there is a Cache-Control", () => {
 		expect(read({ Pragma: "no-cache", "Cache-Control": "max-age=9" })).toEqual({
 			...NONE,
 			maxAgeMs: 9_000,
@@ -82,7 +82,7 @@ describe("a request's directives", () => {
 	});
 });
 
-describe("how old an answer may be", () => {
+describe("the accepted age of an answer", () => {
 	it.each([
 		["", 5_000],
 		["max-age=2", 2_000],
@@ -95,7 +95,12 @@ describe("how old an answer may be", () => {
 		["min-fresh=9, max-stale=4", 4_000],
 		["max-stale", 5_000],
 		["max-age=1, max-stale=2", 3_000],
-	])("is, of 5 seconds and %s, %i ms", (text, expected) => {
-		expect(allowedAgeMs(read({ "Cache-Control": text }), 5_000)).toBe(expected);
-	});
+	])(
+		"is derived from a maximum staleness of 5 seconds and %s: %i ms",
+		(text, expected) => {
+			expect(allowedAgeMs(read({ "Cache-Control": text }), 5_000)).toBe(
+				expected,
+			);
+		},
+	);
 });

@@ -1,4 +1,4 @@
-// The explanation of an answer: in one ASCII header, for the roles that may have it.
+// The explanation of an answer: in one ASCII header, for the roles of EXPLAIN_ROLES.
 import { describe, expect, it } from "vitest";
 import { explain } from "../../src/cache/explain.ts";
 import type { PlannedRead } from "../../src/cache/plan-read.ts";
@@ -39,7 +39,7 @@ describe("an explanation", () => {
 		);
 	});
 
-	it("has the plan and the view", () => {
+	it("contains the plan and the view", () => {
 		expect(JSON.parse(told(cacheable({})) ?? "")).toEqual({
 			key: '["GET","https://x.example/notes","anon"]',
 			tags: ["api.notes", "catalog"],
@@ -49,7 +49,7 @@ describe("an explanation", () => {
 		});
 	});
 
-	it("has the reason where there was no plan", () => {
+	it("contains the reason if the read was not planned", () => {
 		const planned: PlannedRead = {
 			plan: { kind: "bypass", reason: "the path is none" },
 			isForOperators: true,
@@ -57,7 +57,7 @@ describe("an explanation", () => {
 		expect(told(planned)).toBe('{"bypass":"the path is none"}');
 	});
 
-	it("is not there where nothing was planned", () => {
+	it("is absent if nothing was planned", () => {
 		expect(told()).toBeNull();
 	});
 

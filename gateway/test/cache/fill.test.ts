@@ -1,4 +1,4 @@
-// What of the origin's answers is kept, and what is not; those that are not go on as they came.
+// Which of the origin's answers are stored. The others are passed on unchanged.
 import { describe, expect, it } from "vitest";
 import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
 import {
@@ -50,8 +50,8 @@ async function reasonFor(response: Response, given?: Given) {
 const withHeaders = (headers: Record<string, string>) =>
 	rows("[]", { headers });
 
-describe("an answer that is kept", () => {
-	it("is an entry of what PostgREST said, as of before it was asked", async () => {
+describe("an answer that is stored", () => {
+	it("becomes an entry with PostgREST's answer and the number known before it was asked", async () => {
 		const entry = await entryFrom(
 			rows("[1]", {
 				status: 206,
@@ -92,7 +92,7 @@ describe("an answer that is kept", () => {
 		});
 	});
 
-	it("goes to the client as it came, with its tag", async () => {
+	it("goes to the client unchanged, with its ETag", async () => {
 		const { response, entry } = await filled(
 			withHeaders({ "Server-Timing": "db;dur=1" }),
 		);
@@ -112,7 +112,7 @@ describe("an answer that is kept", () => {
 		},
 	);
 
-	it("may end anywhere where it is no JSON", async () => {
+	it("may end anywhere if it is not JSON", async () => {
 		const answer = rows("[a", { headers: { "Content-Type": "text/csv" } });
 		expect((await entryFrom(answer)).body).toEqual(bytesOf("[a"));
 	});
@@ -128,13 +128,13 @@ describe("an answer that is kept", () => {
 	it.each([
 		["a HEAD's", rows(null), "HEAD"],
 		["no JSON", rows("", { headers: { "Content-Type": "text/csv" } }), "GET"],
-	])("may have no body where it is %s", async (_, answer, method) => {
+	])("may have no body if it is %s", async (_, answer, method) => {
 		expect((await entryFrom(answer, { method })).body).toEqual(
 			new Uint8Array(),
 		);
 	});
 
-	it("was filled when the last of it had come", async () => {
+	it("is dated when its last byte arrived", async () => {
 		let ms = NOW;
 		const body = new ReadableStream({
 			async pull(controller) {
@@ -161,12 +161,12 @@ describe("an answer that is kept", () => {
 		["Server-Timing", "db;dur=1"],
 		["Strict-Transport-Security", "max-age=1"],
 		["Via", "1.1 tunnel"],
-	])("is kept without %s", async (name, value) => {
+	])("is stored without %s", async (name, value) => {
 		const { headers } = await entryFrom(withHeaders({ [name]: value }));
 		expect(headers.map(([kept]) => kept)).not.toContain(name.toLowerCase());
 	});
 
-	it("goes on without the length and the coding that it came in", async () => {
+	it("goes to the client without the origin's Content-Length and Content-Encoding", async () => {
 		const { response } = await filled(
 			withHeaders({ "Content-Encoding": "gzip", "Content-Length": "20" }),
 		);
@@ -185,13 +185,13 @@ describe("an answer that is kept", () => {
 		expect(entry.headers).toContainEqual(["content-length", "99"]);
 	});
 
-	it("does not keep the length of what was compressed", async () => {
+	it("does not keep the Content-Length of a compressed HEAD", async () => {
 		const headers = { "Content-Length": "30", "Content-Encoding": "gzip" };
 		const entry = await entryFrom(rows(null, { headers }), { method: "HEAD" });
 		expect(entry.headers.map(([name]) => name)).not.toContain("content-length");
 	});
 
-	it("has no tag for a HEAD, which cannot know it", async () => {
+	it("has no ETag for a HEAD, whose body is unknown", async () => {
 		const { response } = await filled(rows(null), { method: "HEAD" });
 		expect(response.headers.has("etag")).toBe(false);
 	});
@@ -222,7 +222,7 @@ describe("an answer that is kept", () => {
 	});
 });
 
-describe("an answer that is not kept", () => {
+describe("an answer that is not stored", () => {
 	it.each([201, 204, 300, 301, 304, 400, 401, 403, 404, 406, 416, 500, 503])(
 		"has the status %i",
 		async (status) => {
@@ -243,7 +243,7 @@ describe("an answer that is not kept", () => {
 		},
 	);
 
-	it("does not say of which schema it is", async () => {
+	it("does not name its schema", async () => {
 		const answer = rows();
 		answer.headers.delete("Content-Profile");
 		expect(await reasonFor(answer)).toBe(
@@ -269,7 +269,7 @@ describe("an answer that is not kept", () => {
 	});
 
 	it.each(["*", "Cookie", "Accept, Cookie", "Authorization", "X-Tenant"])(
-		"varies by what no plan reckons with: %s",
+		"varies by a header that no plan considers: %s",
 		async (vary) => {
 			expect(await reasonFor(withHeaders({ Vary: vary }))).toBe(
 				`the origin's answer varies by ${vary}`,
@@ -277,7 +277,7 @@ describe("an answer that is not kept", () => {
 		},
 	);
 
-	// Otherwise a client could have it left out of what others get.
+	// Otherwise a client could have the header left out of the answers to others.
 	it.each([
 		["Cache-Control", "no-transform"],
 		["Set-Cookie", "a=b"],
@@ -288,7 +288,7 @@ describe("an answer that is not kept", () => {
 		["X-Frame-Options", "DENY"],
 		["X-Content-Type-Options", "nosniff"],
 		["X-Robots-Tag", "noindex"],
-	])("has %s, though the client has sent the same", async (name, value) => {
+	])("has %s, even if the client has sent the same", async (name, value) => {
 		const headers = { [name]: value };
 		expect(await reasonFor(withHeaders(headers), { headers })).toBe(
 			`the origin's answer has ${name.toLowerCase()}`,
@@ -305,9 +305,9 @@ describe("an answer that is not kept", () => {
 		);
 	});
 
-	// Of these the runtime gives the compressed bytes alone.
+	// The runtime gives only the compressed bytes of these.
 	it.each(["deflate", "zstd", "gzip, zstd", "dcb"])(
-		"is compressed in a way that is not undone here: %s",
+		"is compressed in a way that the runtime does not decode: %s",
 		async (encoding) => {
 			const answer = withHeaders({ "Content-Encoding": encoding });
 			const result = await filled(answer);
@@ -329,7 +329,7 @@ describe("an answer that is not kept", () => {
 		},
 	);
 
-	it("goes on as it came", async () => {
+	it("goes to the client unchanged", async () => {
 		const answer = rows("[1]", { status: 404, headers: { "X-A": "b" } });
 		const { response } = await filled(answer);
 		expect(response).toBe(answer);
@@ -337,7 +337,7 @@ describe("an answer that is not kept", () => {
 });
 
 describe("many bodies at once", () => {
-	it("stream on, and are not kept, beyond what may be held in memory", async () => {
+	it("are streamed and not stored beyond the memory budget", async () => {
 		const filling = createMemoryBudget(1_500, 1_000, () => NOW);
 		const other = filling.open();
 		other.take(1_000);
@@ -396,7 +396,7 @@ function chunked(sizes: readonly number[]) {
 	return { told, body };
 }
 
-/** What such a body is in the end. */
+/** The whole text of such a body. */
 function whole(sizes: readonly number[]): Uint8Array {
 	return new Uint8Array(
 		sizes.flatMap((size, index) => Array(size).fill(65 + index)),
@@ -408,25 +408,25 @@ const HALF = MAX_BODY_BYTES / 2;
 describe("a body that is too large", () => {
 	const sizes = [HALF, HALF, 1, 10, HALF];
 
-	it("is not kept", async () => {
+	it("is not stored", async () => {
 		const { body } = chunked(sizes);
 		expect(await reasonFor(rows(body))).toBe("the body is too large");
 	});
 
-	it("goes on whole", async () => {
+	it("goes to the client whole", async () => {
 		const { body } = chunked(sizes);
 		const { response } = await filled(rows(body));
 		expect(await response.bytes()).toEqual(whole(sizes));
 	});
 
-	it("is read no further than it takes to know", async () => {
+	it("is not read ahead of the client after the limit", async () => {
 		const { body, told } = chunked(sizes);
 		await filled(rows(body));
 		await tick();
 		expect(told.taken).toBe(3);
 	});
 
-	it("goes on as fast as the client takes it", async () => {
+	it("is read as fast as the client reads", async () => {
 		const { body, told } = chunked([MAX_BODY_BYTES + 1, 1, 1, 1, 1, 1, 1, 1]);
 		const { response } = await filled(rows(body));
 		const reader = response.body?.getReader();
@@ -436,7 +436,7 @@ describe("a body that is too large", () => {
 		expect(told.taken).toBeLessThan(5);
 	});
 
-	it("is given up where the client gives up", async () => {
+	it("is cancelled when the client cancels", async () => {
 		const { body, told } = chunked(sizes);
 		const { response } = await filled(rows(body));
 		await response.body?.cancel();
@@ -444,7 +444,7 @@ describe("a body that is too large", () => {
 		expect(told.isCancelled).toBe(true);
 	});
 
-	it("goes on without the length that it came in", async () => {
+	it("goes to the client without the origin's Content-Length", async () => {
 		const { body } = chunked(sizes);
 		const { response } = await filled(
 			rows(body, { headers: { "Content-Length": "7" } }),
@@ -452,7 +452,7 @@ describe("a body that is too large", () => {
 		expect(response.headers.has("content-length")).toBe(false);
 	});
 
-	it("goes on with its status and headers, and without a tag", async () => {
+	it("goes to the client with its status and headers, and without an ETag", async () => {
 		const { body } = chunked(sizes);
 		const { response } = await filled(
 			rows(body, { status: 206, headers: { "Content-Range": "0-9/99" } }),
@@ -463,7 +463,7 @@ describe("a body that is too large", () => {
 		);
 	});
 
-	it("is not read at all where it says how long it is", async () => {
+	it("is not read at all if its Content-Length says so", async () => {
 		const { body, told } = chunked(sizes);
 		const answer = rows(body, {
 			headers: { "Content-Length": String(MAX_BODY_BYTES + 1) },
@@ -472,7 +472,7 @@ describe("a body that is too large", () => {
 		expect([response, told.taken]).toEqual([answer, 0]);
 	});
 
-	it("breaks off where the origin does", async () => {
+	it("breaks off when the origin does", async () => {
 		let taken = 0;
 		const body = new ReadableStream<Uint8Array>({
 			pull(controller) {
@@ -487,13 +487,13 @@ describe("a body that is too large", () => {
 });
 
 describe("a body of many parts", () => {
-	it("is kept in their order", async () => {
+	it("is stored in their order", async () => {
 		const sizes = [3, 0, 5, 1];
 		const { body } = chunked(sizes);
 		expect((await entryFrom(rows(body))).body).toEqual(whole(sizes));
 	});
 
-	it("is kept up to the limit", async () => {
+	it("is stored up to the limit", async () => {
 		const { body } = chunked([HALF, HALF]);
 		expect((await entryFrom(rows(body))).body.length).toBe(MAX_BODY_BYTES);
 	});
@@ -510,14 +510,14 @@ describe("a body that breaks off", () => {
 		});
 	}
 
-	it("is an origin that cannot be reached", async () => {
+	it("means that the origin is unreachable", async () => {
 		await expect(filled(rows(breaking()))).rejects.toMatchObject({
 			code: "origin_unreachable",
 			cause: new Error("connection lost"),
 		});
 	});
 
-	it("is a client that went away where it did", async () => {
+	it("is a cancelled request if the client went away", async () => {
 		const client = new AbortController();
 		const answer = rows(breaking(() => client.abort()));
 		await expect(

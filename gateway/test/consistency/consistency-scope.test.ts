@@ -28,14 +28,14 @@ function startScope({
 		return new Response("[]", { headers: answers[asked.length - 1] ?? {} });
 	};
 	const client = new Request(url, { method, headers });
-	const session = openConsistencyScope(client, pipeline, hasCookies);
+	const scope = openConsistencyScope(client, pipeline, hasCookies);
 	return {
 		asked,
 		ask: (init: RequestInit = {}) =>
-			session.pipeline(new Request(`${PIPELINE_URL}/notes`, init), ANYBODY),
+			scope.pipeline(new Request(`${PIPELINE_URL}/notes`, init), ANYBODY),
 		close(given: Record<string, string> = {}): Headers {
 			const told = new Headers(given);
-			session.close(told);
+			scope.close(told);
 			return told;
 		},
 	};
@@ -86,14 +86,14 @@ describe("a consistency scope", () => {
 		];
 		const client = new Request("https://x.example/", { headers: token("old") });
 		const pipeline: Pipeline = () => answers.shift() ?? Promise.reject();
-		const session = openConsistencyScope(client, pipeline, false);
+		const scope = openConsistencyScope(client, pipeline, false);
 		const request = () => new Request(PIPELINE_URL);
-		const waiting = session.pipeline(request(), ANYBODY);
-		await session.pipeline(request(), ANYBODY);
+		const waiting = scope.pipeline(request(), ANYBODY);
+		await scope.pipeline(request(), ANYBODY);
 		answerSlow(new Response(null, { headers: token("slow") }));
 		await waiting;
 		const told = new Headers();
-		session.close(told);
+		scope.close(told);
 		expect(told.get("Postern-Token")).toBe("quick, slow");
 	});
 

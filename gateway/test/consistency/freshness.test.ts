@@ -50,7 +50,7 @@ function startIsolate() {
 		waitUntil: (promise) => background.push(promise),
 		log: (problem) => logged.push(problem),
 	});
-	/** The feed as it is: a poll began `ageMs` ago. */
+	/** An answer of the feed whose poll began `ageMs` ago. */
 	const following = ({
 		ageMs = 0,
 		...given
@@ -78,14 +78,14 @@ function startIsolate() {
 		background,
 		freshness,
 		following,
-		/** A request whose client goes away at once: nothing that it awaits ever comes. */
+		/** Starts a request whose client disconnects at once: nothing that it awaits ever arrives. */
 		async lose(request: () => unknown) {
 			isLost = true;
 			request();
 			await settle();
 			isLost = false;
 		},
-		/** Lets the isolate know of it. */
+		/** Gives the isolate this answer of the feed. */
 		async learn(given: Parameters<typeof following>[0] = {}) {
 			const work = freshness.afterWrite();
 			await settle();
@@ -100,7 +100,7 @@ function startIsolate() {
 }
 
 describe("a view", () => {
-	it("is asked of the feed where there is none", async () => {
+	it("is asked of the feed if the isolate has none", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view();
 		await settle();
@@ -131,39 +131,39 @@ describe("a view", () => {
 		expect(asked).toHaveLength(1);
 	});
 
-	it("is as of the beginning of the poll, by the isolate's clock, or a little earlier", async () => {
+	it("is dated at the beginning of its poll by the isolate's clock, or a little earlier", async () => {
 		const { learn, view, time } = startIsolate();
 		await learn({ ageMs: 700 });
 		const found = await view();
 		expect(time.now() - (found?.asOf ?? 0)).toBe(701);
 	});
 
-	it("is as of the moment of the question where the answer took its time", async () => {
+	it("is dated at the moment of the question if the answer was slow", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const start = time.now();
 		const work = view();
 		await time.pass(800);
-		// The poll began when the question had come, 300 ms ago.
+		// The poll began when the question arrived, 300 ms ago.
 		asked[0]?.answer(following({ ageMs: 300 }));
 		const found = await time.until(work);
 		expect((found?.asOf ?? 0) - start).toBe(-301);
 	});
 
-	it("asks for half the age, since the answer grows older on its way", async () => {
+	it("is asked for with half the age, because the answer ages on its way", async () => {
 		const { view, asked } = startIsolate();
 		view({ maxAgeMs: 3 * SECOND });
 		await settle();
 		expect(asked[0]?.request.maxAgeMs).toBe(1_500);
 	});
 
-	it("asks for no more than a minute where any age will do", async () => {
+	it("is asked for with an age of a minute if any age is accepted", async () => {
 		const { view, asked } = startIsolate();
 		view({ maxAgeMs: Number.POSITIVE_INFINITY });
 		await settle();
 		expect(asked[0]?.request.maxAgeMs).toBe(60 * SECOND);
 	});
 
-	it("is not given where the answer was too long on its way", async () => {
+	it("is not given if the answer was too long on its way", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view({ maxAgeMs: SECOND });
 		await time.pass(900);
@@ -174,7 +174,7 @@ describe("a view", () => {
 		expect(await time.until(work)).toBe(undefined);
 	});
 
-	it("no older than now is of a poll that begins after the question, however long that takes", async () => {
+	it("with maxAgeMs 0 comes from a poll that begins after the question, however long that takes", async () => {
 		const { learn, view, asked, following, time } = startIsolate();
 		await learn();
 		const work = view({ maxAgeMs: 0 });
@@ -198,7 +198,7 @@ describe("a view", () => {
 		]);
 	});
 
-	it("takes only what is new, and keeps the rest", async () => {
+	it("is extended by the new changes, and keeps the others", async () => {
 		const { learn, view, asked, following, time } = startIsolate();
 		await learn({ changes: [["api.a", 3]] });
 		await time.pass(6 * SECOND);
@@ -243,7 +243,7 @@ describe("a view", () => {
 		]).toEqual(["e1", 5, 7, 7]);
 	});
 
-	it("has the moment of the catalog's change, or a later one", async () => {
+	it("dates the catalog's change at its moment, or later", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view();
 		await time.pass(200);
@@ -254,15 +254,15 @@ describe("a view", () => {
 		);
 	});
 
-	it("has no moment of a catalog's change without one", async () => {
+	it("has no date of a catalog's change without one", async () => {
 		const { learn, view } = startIsolate();
 		await learn();
 		expect((await view())?.catalogChangedAt).toBe(undefined);
 	});
 });
 
-describe("a view in the background", () => {
-	it("is refreshed when it is older than half of what is wanted", async () => {
+describe("a view that ages", () => {
+	it("is refreshed in the background when it is older than half of the accepted age", async () => {
 		const { learn, view, asked, time } = startIsolate();
 		await learn();
 		await time.pass(2_600);
@@ -288,7 +288,7 @@ describe("a view in the background", () => {
 		expect((await view())?.seq).toBe(6);
 	});
 
-	it("is refreshed by another request where the first was cut off", async () => {
+	it("is refreshed by another request if the first was cut off", async () => {
 		const { learn, lose, view, asked, time } = startIsolate();
 		await learn();
 		await time.pass(2_600);
@@ -299,7 +299,7 @@ describe("a view in the background", () => {
 		expect(asked).toHaveLength(2);
 	});
 
-	it("does no harm where it fails", async () => {
+	it("stays in use if its refresh fails", async () => {
 		const { learn, view, asked, background, time } = startIsolate();
 		await learn();
 		await time.pass(2_600);
@@ -311,7 +311,7 @@ describe("a view in the background", () => {
 });
 
 describe("answers that overtake each other", () => {
-	/** Two questions of one isolate, unanswered. */
+	/** Asks the feed twice from one isolate, and leaves both unanswered. */
 	async function askTwice() {
 		const isolate = startIsolate();
 		await isolate.learn({ changes: [["api.a", 3]] });
@@ -347,7 +347,7 @@ describe("answers that overtake each other", () => {
 		expect([view?.seq, view?.lastChange("api.b")]).toEqual([7, 7]);
 	});
 
-	it("of one poll keep the higher number", async () => {
+	it("of one poll leave the higher number in the view", async () => {
 		const isolate = await askTwice();
 		const before = isolate.following({ seq: 6, isWhole: false });
 		const after = { ...before, seq: 7, changes: [["catalog", 7]] as Change[] };
@@ -369,7 +369,7 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("do not take it back to a feed epoch that has ended", async () => {
+	it("do not take the view back to a feed epoch that has ended", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ ageMs: 5, seq: 6, isWhole: false });
 		await isolate.answerSecond(isolate.following({ feedEpoch: "e2", seq: 1 }));
@@ -397,7 +397,7 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("of an earlier run of the object do not count where they were asked for earlier", async () => {
+	it("of an earlier run of the object do not count if they were asked for earlier", async () => {
 		const isolate = await askTwice();
 		const old = isolate.following({ seq: 6, isWhole: false });
 		await isolate.answerSecond(
@@ -411,7 +411,7 @@ describe("answers that overtake each other", () => {
 		]).toEqual(["l2", 3]);
 	});
 
-	it("are not added to what they do not go on from", async () => {
+	it("are not added to a view that they do not continue", async () => {
 		const isolate = await askTwice();
 		await isolate.answerFirst(isolate.following({ feedEpoch: "e2", seq: 1 }));
 		// Asked for when the isolate knew e1, and answered by another run of the object with e1 only.
@@ -424,7 +424,7 @@ describe("answers that overtake each other", () => {
 		]);
 	});
 
-	it("of one poll count by when they were asked for where the feed epoch differs", async () => {
+	it("of one poll count by the time of the question if the feed epoch differs", async () => {
 		const isolate = await askTwice();
 		const before = isolate.following({ seq: 6, isWhole: false });
 		await isolate.answerFirst(before);
@@ -437,7 +437,7 @@ describe("answers that overtake each other", () => {
 		expect((await isolate.view())?.feedEpoch).toBe("e2");
 	});
 
-	it("that came too late for who asked are good for others", async () => {
+	it("that came too late for their request are used by others", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view();
 		await time.pass(2_100);
@@ -476,7 +476,7 @@ describe("tokens", () => {
 		]);
 	});
 
-	it("are covered by the answer, whatever their text is", async () => {
+	it("are covered by the answer, even with an unknown text", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view({ consistencyTokens: ["0", "l2.e9.zz"] });
 		await settle();
@@ -521,7 +521,7 @@ describe("tokens", () => {
 		]);
 	});
 
-	it("are not taken for covered where the request that asked for them has gone", async () => {
+	it("are not taken for covered if the request that asked for them has gone", async () => {
 		const isolate = startIsolate();
 		const { learn, lose, view, asked, following, time } = isolate;
 		await learn();
@@ -540,7 +540,7 @@ describe("tokens", () => {
 		]).toEqual([[["a"], ["b", "c"]], undefined]);
 	});
 
-	it("that are very many are one that nothing covers", async () => {
+	it("are replaced by the forcing token if they are very many", async () => {
 		const { learn, view, asked } = startIsolate();
 		await learn();
 		view({
@@ -562,7 +562,7 @@ describe("tokens", () => {
 });
 
 describe("after a write", () => {
-	it("the feed is asked for a poll that begins then", async () => {
+	it("the feed is asked for a poll that begins after it", async () => {
 		const { learn, freshness, asked } = startIsolate();
 		await learn();
 		freshness.afterWrite();
@@ -584,7 +584,7 @@ describe("after a write", () => {
 		]);
 	});
 
-	it("a call is made though a reader's is under way", async () => {
+	it("the feed is called even during a reader's call", async () => {
 		const { view, freshness, asked } = startIsolate();
 		view();
 		await settle();
@@ -607,7 +607,7 @@ describe("after a write", () => {
 		expect(await time.until(second)).toBe(toConsistencyToken(answer));
 	});
 
-	it("the token forces a poll where the feed cannot be asked", async () => {
+	it("the token forces a poll if the feed cannot be asked", async () => {
 		const { learn, freshness, asked, time } = startIsolate();
 		await learn();
 		const work = freshness.afterWrite();
@@ -616,14 +616,14 @@ describe("after a write", () => {
 		expect(await time.until(work)).toBe("0");
 	});
 
-	it("the token forces a poll where the feed does not answer in two seconds", async () => {
+	it("the token forces a poll if the feed does not answer in two seconds", async () => {
 		const { freshness, time } = startIsolate();
 		const work = freshness.afterWrite();
 		const start = time.ms;
 		expect([await time.until(work), time.ms - start]).toEqual(["0", 2_000]);
 	});
 
-	it("the token forces a look where the database tracks nothing", async () => {
+	it("the token forces a poll if the database tracks nothing", async () => {
 		const { freshness, asked, time } = startIsolate();
 		const work = freshness.afterWrite();
 		await settle();
@@ -632,7 +632,7 @@ describe("after a write", () => {
 	});
 });
 
-describe("a token for now", () => {
+describe("a consistency token for the present moment", () => {
 	const asOfIn = (token = "") =>
 		Number.parseInt(token.split(".")[2] ?? "", 36) - APART_MS;
 
@@ -646,35 +646,35 @@ describe("a token for now", () => {
 		await time.until(work);
 		await time.pass(5 * SECOND);
 		const ahead = asOfIn(freshness.consistencyTokenNow()) - time.now();
-		// The 400 ms on the way, a thousandth of what has passed since, and the cut ends.
+		// 400 ms on the way, a thousandth of the time since then, and 1 ms for each rounding.
 		expect([ahead >= 402, ahead <= 402 + 8]).toEqual([true, true]);
 	});
 
-	it("is not covered by the view, though that is of this very moment", async () => {
+	it("is not covered by a view of the same moment", async () => {
 		const { learn, freshness, view } = startIsolate();
 		await learn();
 		const token = freshness.consistencyTokenNow() ?? "";
 		expect((await view())?.covers(token)).toBe(false);
 	});
 
-	it("is of the known feed epoch and run of the object", async () => {
+	it("names the known feed epoch and run of the object", async () => {
 		const { learn, freshness } = startIsolate();
 		await learn({ feedEpoch: "e7", objectRun: "l7" });
 		expect(freshness.consistencyTokenNow()).toMatch(/^e7\.l7\./);
 	});
 
-	it("forces a poll where nothing is known of the object", () => {
+	it("forces a poll if nothing is known of the object", () => {
 		expect(startIsolate().freshness.consistencyTokenNow()).toBe("0");
 	});
 
-	it("forces a poll where the clock was set back", async () => {
+	it("forces a poll if the clock was set back", async () => {
 		const { learn, freshness, time } = startIsolate();
 		await learn();
 		time.ms -= SECOND;
 		expect(freshness.consistencyTokenNow()).toBe("0");
 	});
 
-	it("forces a look where the database tracks nothing", async () => {
+	it("forces a poll if the database tracks nothing", async () => {
 		const { freshness, view, asked, time } = startIsolate();
 		const work = view();
 		await settle();
@@ -694,7 +694,7 @@ describe("a feed that cannot be asked", () => {
 		return { ...isolate, found };
 	}
 
-	it("gives no view, and the reason", async () => {
+	it("gives no view, and gives the reason", async () => {
 		const { found, freshness } = await startFailed();
 		expect([found, freshness.reason]).toEqual([undefined, "feed-unreachable"]);
 	});
@@ -726,7 +726,7 @@ describe("a feed that cannot be asked", () => {
 		expect(logged).toEqual([new Error("gone")]);
 	});
 
-	it("leaves a view that is young enough as it is", async () => {
+	it("leaves a young enough view in use", async () => {
 		const { learn, view, asked, freshness, time } = startIsolate();
 		await learn();
 		const work = freshness.afterWrite();
@@ -756,7 +756,7 @@ describe("a feed that cannot be asked", () => {
 		]);
 	});
 
-	it("is asked a second time where the object was just restarted", async () => {
+	it("is asked a second time if the object was just restarted", async () => {
 		const { view, asked, following, time } = startIsolate();
 		const work = view();
 		await settle();
@@ -766,7 +766,7 @@ describe("a feed that cannot be asked", () => {
 		expect((await time.until(work))?.seq).toBe(5);
 	});
 
-	it("is not asked a second time where it has too much to do", async () => {
+	it("is not asked a second time if it is overloaded", async () => {
 		const overloaded = { retryable: true, overloaded: true };
 		const { asked } = await startFailed(
 			Object.assign(new Error("busy"), overloaded),
@@ -786,7 +786,7 @@ describe("a feed that cannot be asked", () => {
 		expect(asked).toHaveLength(2);
 	});
 
-	it("is asked by another reader where the one who did has gone with its client", async () => {
+	it("is asked by another reader if the one that asked has gone with its client", async () => {
 		const { lose, view, asked, following, time } = startIsolate();
 		await lose(view);
 		const start = time.ms;
@@ -797,7 +797,7 @@ describe("a feed that cannot be asked", () => {
 		expect([found?.seq, time.ms - start <= 2_600]).toEqual([5, true]);
 	});
 
-	it("is asked by another writer where the first one's client has gone", async () => {
+	it("is asked by another writer if the first one's client has gone", async () => {
 		const { lose, freshness, asked, following, time } = startIsolate();
 		await lose(freshness.afterWrite);
 		const work = freshness.afterWrite();
@@ -809,7 +809,7 @@ describe("a feed that cannot be asked", () => {
 });
 
 describe("a database that tracks nothing", () => {
-	it("is not believed where a later question was answered otherwise", async () => {
+	it("is not believed if a later question was answered otherwise", async () => {
 		const { freshness, view, asked, following, time } = startIsolate();
 		const early = view();
 		await settle();
@@ -834,7 +834,7 @@ describe("a database that tracks nothing", () => {
 		return isolate;
 	}
 
-	it("gives no view, though there was one, and the reason", async () => {
+	it("gives no view, though there was one, and gives the reason", async () => {
 		const { view, freshness } = await startUntracked();
 		expect([await view(), freshness.reason]).toEqual([undefined, "untracked"]);
 	});
@@ -889,7 +889,7 @@ describe("the catalog", () => {
 		return isolate;
 	}
 
-	it("is read by the first who wants it, who waits", async () => {
+	it("is loaded by the first request that needs it, which waits", async () => {
 		const { freshness, current, catalogs, time } = await startViewing();
 		const work = freshness.catalog(current);
 		await settle();
@@ -897,7 +897,7 @@ describe("the catalog", () => {
 		expect(await time.until(work)).toBe(CATALOG);
 	});
 
-	it("is not there for the others while it is read", async () => {
+	it("is missing for other requests while it is loaded", async () => {
 		const { freshness, current, catalogs } = await startViewing();
 		freshness.catalog(current);
 		await settle();
@@ -917,7 +917,7 @@ describe("the catalog", () => {
 		]).toEqual([CATALOG, 1, undefined]);
 	});
 
-	it("is read again when the view knows of a change", async () => {
+	it("is loaded again when the view knows of a change", async () => {
 		const { freshness, view, learn, catalogs } = await startPlanning();
 		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
 		const changed = await view();
@@ -926,7 +926,7 @@ describe("the catalog", () => {
 		expect(catalogs).toHaveLength(2);
 	});
 
-	it("is read again when what the view could compare it with was forgotten", async () => {
+	it("is loaded again when the view has forgotten the changes to compare it with", async () => {
 		const { freshness, view, learn, catalogs } = await startPlanning();
 		await learn({ seq: 9, prunedBelow: 6, isWhole: false });
 		const changed = await view();
@@ -944,7 +944,7 @@ describe("the catalog", () => {
 		expect(catalogs).toHaveLength(2);
 	});
 
-	it("is not given where it turns out to be older than the view's change of it", async () => {
+	it("is not given if it turns out to be older than the change that the view knows", async () => {
 		const { freshness, view, learn, catalogs, time } = await startPlanning();
 		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
 		const changed = await view();
@@ -954,7 +954,7 @@ describe("the catalog", () => {
 		expect(await time.until(Promise.resolve(work))).toBe(undefined);
 	});
 
-	it("is known as the last one meanwhile", async () => {
+	it("is the last known one until it is loaded again", async () => {
 		const { freshness, learn } = await startPlanning();
 		await learn({ seq: 6, isWhole: false, changes: [["catalog", 6]] });
 		expect(freshness.lastCatalog()).toBe(CATALOG);
