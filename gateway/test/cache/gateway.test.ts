@@ -1,4 +1,4 @@
-// The cache in the gateway: what its routes answer from it, and what clients carry from one request to the next.
+// The cache in the gateway: which routes answer from it, and which tokens clients carry from one request to the next.
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
@@ -30,7 +30,7 @@ function startCachingGateway({
 	...options
 }: GatewayOptions & { isAbsent?: boolean; namespace?: Namespace } = {}) {
 	const background: Promise<unknown>[] = [];
-	// Each look at it takes a while.
+	// Each poll takes a while.
 	let ms = NOW;
 	const now = () => ms++;
 	const feed = startFeed({ now, isAbsent });
@@ -55,7 +55,7 @@ function startCachingGateway({
 }
 
 describe("/ready", () => {
-	it("says why nothing is cached", async () => {
+	it("gives the reason if nothing is cached", async () => {
 		const { request } = startCachingGateway({ isAbsent: true });
 		const response = await request("/ready");
 		expect([response.status, await response.json()]).toEqual([
@@ -64,7 +64,7 @@ describe("/ready", () => {
 		]);
 	});
 
-	it("says nothing of a cache that works", async () => {
+	it("gives no reason if the cache works", async () => {
 		const { request } = startCachingGateway();
 		expect(await (await request("/ready")).json()).toEqual({ status: "ok" });
 	});
@@ -78,7 +78,7 @@ describe("/rest/v1", () => {
 		expect([origin.received.length, statusOf(answer).hit]).toEqual([1, true]);
 	});
 
-	it("is answered from KV where another isolate has asked", async () => {
+	it("is answered from KV if another isolate has asked", async () => {
 		const first = startCachingGateway({ namespace: env.CACHE });
 		await first.request("/rest/v1/notes");
 		await first.settle();
@@ -98,7 +98,7 @@ describe("/rest/v1", () => {
 		expect(statusOf(await request("/rest/v1/notes")).fwd).toBe("stale");
 	});
 
-	it("is answered by the schema that a client calls public", async () => {
+	it("is answered from the schema that a client calls public", async () => {
 		const { request } = startCachingGateway({
 			env: { PROFILE_ALIASES: "public=api" },
 		});
@@ -109,7 +109,7 @@ describe("/rest/v1", () => {
 		expect(statusOf(answer).hit).toBe(true);
 	});
 
-	it("is no answer to a question with a field that Connection named, and that the origin did not see", async () => {
+	it("is not answered from the cache if Connection names a header that the origin then does not receive", async () => {
 		const { request } = startCachingGateway({
 			answer: ({ headers }) => {
 				const total = headers.get("Prefer") === "count=exact" ? "1" : "*";
@@ -124,7 +124,7 @@ describe("/rest/v1", () => {
 		expect(answer.headers.get("Content-Range")).toBe("0-0/1");
 	});
 
-	it("makes a client look again whose write may have been done, though it failed", async () => {
+	it("gives a token that forces a poll with a failed write, because it may have been done", async () => {
 		const { request, feed } = startCachingGateway({
 			env: { CAUSAL_COOKIE: "on" },
 			async fetch({ method }) {
@@ -146,7 +146,7 @@ describe("/rest/v1", () => {
 		]).toEqual([503, ["0"], expect.stringContaining("=0;"), "stale"]);
 	});
 
-	it("is refused where only a stored answer is wanted", async () => {
+	it("is refused if only a stored answer is accepted and there is none", async () => {
 		const { request, logged } = startCachingGateway();
 		const answer = await request("/rest/v1/notes", {
 			headers: { "Cache-Control": "only-if-cached" },
@@ -173,7 +173,7 @@ describe("/rest/v1", () => {
 		]).toEqual([["api.notes", "catalog"], { status: 403, code: "denied" }]);
 	});
 
-	it("is as it was where the database tracks nothing", async () => {
+	it("is answered without caching if the database tracks nothing", async () => {
 		const { request } = startCachingGateway({ isAbsent: true });
 		const answer = await request("/rest/v1/notes");
 		expect([statusOf(answer), tokensOf(answer)]).toEqual([
@@ -182,7 +182,7 @@ describe("/rest/v1", () => {
 		]);
 	});
 
-	it("is as it was where there is no cache", async () => {
+	it("is answered without caching if there is no cache", async () => {
 		const { request } = startGateway({
 			answer: () => rows(),
 			env: { CAUSAL_COOKIE: "on" },
@@ -203,7 +203,7 @@ describe("/rest/v1", () => {
 });
 
 describe("the origin", () => {
-	it("does not learn what is between the client and the gateway", async () => {
+	it("does not receive the headers between the client and the gateway", async () => {
 		const { request, origin } = startCachingGateway({
 			env: { CAUSAL_COOKIE: "on", EXPLAIN_ROLES: "anon" },
 		});
@@ -223,7 +223,7 @@ describe("the origin", () => {
 });
 
 describe("a resource route", () => {
-	it("is answered from the cache without a line of its own", async () => {
+	it("is answered from the cache without code of its own", async () => {
 		const { request, origin } = startCachingGateway();
 		await request("/products/1");
 		const answer = await request("/products/1");
@@ -234,19 +234,19 @@ describe("a resource route", () => {
 		]).toEqual([1, true, PRODUCT]);
 	});
 
-	it("forbids those downstream to answer in its place", async () => {
+	it("forbids caches downstream to answer in its place", async () => {
 		const { request } = startCachingGateway();
 		const { headers } = await request("/products/1");
 		expect(headers.get("Cache-Control")).toBe("private, no-cache");
 	});
 
-	it("brings its client's tokens along", async () => {
+	it("sends its client's tokens with its own requests", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/products/1", { headers: { "Postern-Token": "a, b" } });
 		expect(feed.requests[0]?.consistencyTokens).toEqual(["a", "b"]);
 	});
 
-	it("gives its client the tokens of what it has seen", async () => {
+	it("gives its client the tokens of its answers", async () => {
 		const { request, feed } = startCachingGateway();
 		await request("/products/1");
 		const { headers } = await request("/products/1");
@@ -255,14 +255,14 @@ describe("a resource route", () => {
 		);
 	});
 
-	it("hears its client's directives", async () => {
+	it("obeys its client's directives", async () => {
 		const { request, origin } = startCachingGateway();
 		await request("/products/1");
 		await request("/products/1", { headers: { "Cache-Control": "no-cache" } });
 		expect(origin.received.length).toBe(2);
 	});
 
-	it("is refused where only a stored answer is wanted", async () => {
+	it("is refused if only a stored answer is accepted and there is none", async () => {
 		const { request } = startCachingGateway();
 		const answer = await request("/products/1", {
 			headers: { "Cache-Control": "only-if-cached" },
@@ -270,7 +270,7 @@ describe("a resource route", () => {
 		expect(await refusal(answer)).toEqual({ status: 504, code: "not_cached" });
 	});
 
-	it("that writes carries the token of a look at the feed after it", async () => {
+	it("that writes carries the token of a poll after the write", async () => {
 		const { request, feed } = startCachingGateway({
 			answer: () => rows(JSON.stringify({ productId: 1 }), { status: 201 }),
 		});
@@ -296,7 +296,7 @@ describe("a resource route", () => {
 });
 
 describe("signing up", () => {
-	it("has a token, and may not be stored downstream", async () => {
+	it("carries a token, and may not be stored downstream", async () => {
 		const { request, feed } = startCachingGateway({
 			env: ISSUING,
 			answer: answering({ sign_up: SIGNED_IN }),
@@ -314,7 +314,7 @@ describe("signing up", () => {
 });
 
 describe("an API key", () => {
-	it("is looked up past the cache", async () => {
+	it("is looked up without the cache", async () => {
 		const answerKeys = answeringKeys(knownKeys());
 		const { request, feed, origin } = startCachingGateway({
 			answer: (received) =>
@@ -338,7 +338,7 @@ describe("a browser", () => {
 		expect(cookies(await request("/rest/v1/notes"))).toEqual([]);
 	});
 
-	it("gets what it has seen as a cookie where CAUSAL_COOKIE is on", async () => {
+	it("gets its tokens as a cookie if CAUSAL_COOKIE is on", async () => {
 		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
 		const answer = await request("/rest/v1/notes");
 		const [token = ""] = tokensOf(answer);
@@ -351,7 +351,7 @@ describe("a browser", () => {
 		]);
 	});
 
-	it("gets no cookie stored for others", async () => {
+	it("gets no cookie that was stored with an answer for others", async () => {
 		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
 		const first = cookies(await request("/rest/v1/notes"));
 		const second = cookies(await request("/rest/v1/notes"));
@@ -362,7 +362,7 @@ describe("a browser", () => {
 		["on", ["a", "b"]],
 		["off", []],
 	])(
-		"brings its cookies' consistencyTokens: CAUSAL_COOKIE is %s",
+		"sends its tokens in cookies, which count if CAUSAL_COOKIE is on: %s",
 		async (mode, tokens) => {
 			const { request, feed } = startCachingGateway({
 				env: { CAUSAL_COOKIE: mode },
@@ -376,7 +376,7 @@ describe("a browser", () => {
 		},
 	);
 
-	/** A browser's cookie jar, as far as it is needed here. */
+	/** The parts of a browser's cookie jar that these tests need. */
 	function startJar() {
 		const jar = new Map<string, string>();
 		return {
@@ -394,7 +394,7 @@ describe("a browser", () => {
 		};
 	}
 
-	it("loses nothing where answers cross: each replaces what its request had", async () => {
+	it("loses no token if answers cross, because each replaces its request's cookies only", async () => {
 		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
 		const { jar, cookie, take } = startJar();
 		take(await request("/rest/v1/notes"));
@@ -412,7 +412,7 @@ describe("a browser", () => {
 		).toEqual(new Set([...tokensOf(written), ...tokensOf(read)]));
 	});
 
-	it("has one cookie after one request, however many before", async () => {
+	it("has one cookie after one request, however many it had before", async () => {
 		const { request } = startCachingGateway({ env: { CAUSAL_COOKIE: "on" } });
 		const { jar, cookie, take } = startJar();
 		const together = await Promise.all(

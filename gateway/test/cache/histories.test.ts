@@ -1,4 +1,4 @@
-// The promises of docs/consistency.md in a small world: the real cache, view and client wrapper, against random histories of
+// The promises of docs/consistency.md in a small model: the real cache, view and client wrapper, against random histories of
 // writes, reads, late answers, lagging stores, restarts and losses.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -98,7 +98,7 @@ function world(seed: number, mutant: Mutant = {}): WorldOptions {
 	};
 }
 
-describe("any history", () => {
+describe("a random history", () => {
 	it("keeps the promises", { timeout: 120_000 }, async () => {
 		let reads = 0;
 		let hits = 0;
@@ -111,12 +111,12 @@ describe("any history", () => {
 			}),
 			{ numRuns: 30 },
 		);
-		// A world in which nothing is ever answered from the cache would keep them, too.
+		// A model in which nothing is ever answered from the cache would keep them, too.
 		expect(hits / reads).toBeGreaterThan(0.15);
 	});
 });
 
-/** Whose freshness does something else than the real one. */
+/** A mutation whose freshness differs from the real one. */
 function telling(change: (real: Freshness) => Partial<Freshness>): Mutant {
 	return {
 		freshness: (real) => ({
@@ -129,7 +129,7 @@ function telling(change: (real: Freshness) => Partial<Freshness>): Mutant {
 	};
 }
 
-/** Whose views show something else than the real ones. */
+/** A mutation whose views differ from the real ones. */
 function seeing(change: (view: View) => Partial<View>): Mutant {
 	return telling((real) => {
 		const originals = new WeakMap<View, View>();
@@ -150,7 +150,7 @@ function seeing(change: (view: View) => Partial<View>): Mutant {
 	});
 }
 
-/** `token()` is that of the last view, or one that nothing covers. */
+/** `token()` is the token of the last view, or one that no view covers. */
 function withViewsToken(
 	change: (consistencyToken: () => string) => Partial<Freshness>,
 ): Mutant {
@@ -167,7 +167,7 @@ function withViewsToken(
 	});
 }
 
-/** Who carries what the last answer brought, and forgets what another did. */
+/** A client that carries the tokens of the last answer only. */
 const forgetful: Mutant = {
 	client(fetch) {
 		let last: string | null = null;
@@ -191,13 +191,13 @@ const write = (afterMs: number, client: number, isolate: number): Deed => ({
 });
 const commit: Deed = { kind: "commit", afterMs: 0, tag: "api.a" };
 
-/** Every isolate has the answer, and a young view. */
+/** Every isolate has the answer and a young view. */
 const WARM = [
 	...[read(4_000, 0, 0), read(0, 0, 1), read(0, 0, 2)],
 	...[read(1_000, 0, 0), read(0, 0, 1), read(0, 0, 2)],
 ];
 
-/** A write, and a read that overlaps it in an isolate that knows nothing of it: whose answer comes last? */
+/** A write, and a read that overlaps it in an isolate that does not know of it; either answer may come last. */
 const CROSSING = [200, 300, 400].flatMap((afterMs) => [
 	...WARM,
 	write(150, 1, 0),
@@ -205,7 +205,7 @@ const CROSSING = [200, 300, 400].flatMap((afterMs) => [
 	read(150, 1, 2),
 ]);
 
-/** One is shown a change by an isolate that has not heard of it, and goes on to one that has not, either. */
+/** A client sees a change through an isolate that has not heard of it, and then asks another that has not, either. */
 const AHEAD = [150, 250, 350].flatMap((afterMs) => [
 	...WARM,
 	{ ...commit, afterMs: 150 },
@@ -215,7 +215,7 @@ const AHEAD = [150, 250, 350].flatMap((afterMs) => [
 ]);
 
 /** A new feed epoch begins while an isolate has an entry of the old one. */
-const ANEW: Deed[] = [
+const RESTARTED: Deed[] = [
 	...[0, 0, 0].flatMap(() => [commit, read(4_000, 0, 1)]),
 	commit,
 	read(4_000, 0, 0),
@@ -223,17 +223,17 @@ const ANEW: Deed[] = [
 	read(2_000, 0, 1),
 ];
 
-describe("a history finds out", () => {
+describe("a history finds", () => {
 	const MUTANTS: [name: string, mutant: Mutant, deeds?: readonly Deed[]][] = [
 		["views that miss changes", seeing(() => ({ lastChange: () => 0 }))],
 		[
 			"entries of a feed epoch that has ended",
 			seeing(() => ({ feedEpoch: "always" })),
-			ANEW,
+			RESTARTED,
 		],
 		["stamps ahead of the view", seeing(({ seq }) => ({ seq: seq + 1 }))],
 		[
-			"views that are older than was asked for",
+			"views that are older than accepted",
 			telling((real) => ({
 				view: ({ consistencyTokens }) =>
 					real.view({ consistencyTokens, maxAgeMs: 60_000 }),
@@ -255,7 +255,7 @@ describe("a history finds out", () => {
 			AHEAD,
 		],
 		[
-			"writes that are not followed by a look at the feed",
+			"writes that are not followed by a poll",
 			withViewsToken((token) => ({ afterWrite: async () => token() })),
 		],
 		["clients that carry nothing", { client: (fetch) => fetch }],
@@ -280,9 +280,9 @@ describe("a history finds out", () => {
 	it.each([
 		["what an isolate was ahead of", AHEAD],
 		["answers that cross", CROSSING],
-		["numbers that begin anew", ANEW],
+		["numbers that start again", RESTARTED],
 	])(
-		"nothing about the real ones by %s",
+		"no fault in the real parts, with %s",
 		{ timeout: 120_000 },
 		async (_, deeds) => {
 			await fc.assert(

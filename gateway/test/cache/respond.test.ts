@@ -13,8 +13,8 @@ import { NOW } from "../support/tokens.ts";
 
 const GET = new Request("http://postgrest/notes");
 
-describe("an answer made of an entry", () => {
-	it("is what was stored", async () => {
+describe("an answer built from an entry", () => {
+	it("has the stored status, headers and body", async () => {
 		const entry = entryOf({ status: 206, statusText: "Partial Content" });
 		const answer = fromEntry(entry, GET);
 		expect([
@@ -43,12 +43,12 @@ describe("an answer made of an entry", () => {
 		expect(await fromEntry(entry, GET).text()).toBe('[{"id":1}]');
 	});
 
-	it("has no type where the stored one has none", () => {
+	it("has no type if the stored one has none", () => {
 		const entry = entryOf({ headers: [], body: new Uint8Array() });
 		expect(fromEntry(entry, GET).headers.has("content-type")).toBe(false);
 	});
 
-	it("repeats the client's own trace header, empty where there was none", () => {
+	it("repeats the client's own trace header, which is empty if there was none", () => {
 		const entry = entryOf({ echoed: ["x-request-id"] });
 		const request = new Request(GET, { headers: { "X-Request-Id": "mine" } });
 		expect([
@@ -57,7 +57,7 @@ describe("an answer made of an entry", () => {
 		]).toEqual(["mine", ""]);
 	});
 
-	it("has neither body nor tag for a HEAD", () => {
+	it("has neither body nor ETag for a HEAD", () => {
 		const { body, headers } = fromEntry(
 			entryOf(),
 			new Request(GET, { method: "HEAD" }),
@@ -66,7 +66,7 @@ describe("an answer made of an entry", () => {
 	});
 });
 
-describe("a strong validator", () => {
+describe("an ETag", () => {
 	const answer = {
 		status: 200,
 		headers: entryOf().headers,
@@ -78,7 +78,7 @@ describe("a strong validator", () => {
 		expect(await entityTag(again)).toBe(await entityTag(answer));
 	});
 
-	it("has the form of one", async () => {
+	it("is a strong validator", async () => {
 		expect(await entityTag(answer)).toMatch(/^"[\w-]{27}"$/);
 	});
 
@@ -93,7 +93,7 @@ describe("a strong validator", () => {
 			"border of headers and body",
 			{ headers: [], body: bytesOf(`${JSON.stringify(answer.headers)}[1]`) },
 		],
-	])("is another for another %s", async (_, change) => {
+	])("differs for another %s", async (_, change) => {
 		const other = await entityTag({ ...answer, ...change });
 		expect(other).not.toBe(await entityTag(answer));
 	});
@@ -106,9 +106,9 @@ describe("Age and Date", () => {
 		[1_000, "1"],
 		[1_001, "2"],
 		[4_999, "5"],
-		// Another's clock may be ahead.
+		// Another isolate's clock may be ahead.
 		[-500, "0"],
-	])("say that the answer is no older: %i ms", (ms, age) => {
+	])("never make the answer older: %i ms", (ms, age) => {
 		const headers = new Headers();
 		setAge(headers, NOW - ms, NOW);
 		expect([headers.get("Age"), headers.get("Date")]).toEqual([
@@ -161,7 +161,7 @@ describe("Cache-Status", () => {
 		]);
 	});
 
-	it("comes after those of caches nearer to the origin", () => {
+	it("follows the Cache-Status of caches nearer to the origin", () => {
 		const headers = new Headers({ "Cache-Status": "Tunnel; fwd=miss" });
 		setStatus(headers, { forwarded: "bypass" });
 		expect(parseList(headers.get("Cache-Status") ?? "")).toEqual([
@@ -170,7 +170,7 @@ describe("Cache-Status", () => {
 		]);
 	});
 
-	it("is not parsed by these tests where it is malformed", () => {
+	it("is rejected by the parser of these tests if it is malformed", () => {
 		for (const text of [
 			"Postern; hit,",
 			"Postern hit",
@@ -186,18 +186,18 @@ describe("Cache-Status", () => {
 	});
 });
 
-describe("those downstream", () => {
+describe("the headers for caches downstream", () => {
 	function told(given: Record<string, string> = {}): Headers {
 		const headers = new Headers(given);
 		setDownstream(headers);
 		return headers;
 	}
 
-	it("have to ask, and share nothing", () => {
+	it("demand revalidation, and forbid sharing", () => {
 		expect(told().get("Cache-Control")).toBe("private, no-cache");
 	});
 
-	it("may do what the origin says", () => {
+	it("keep the origin's Cache-Control", () => {
 		const { headers } = new Response(null, {
 			headers: { "Cache-Control": "public, max-age=60" },
 		});
@@ -205,23 +205,23 @@ describe("those downstream", () => {
 		expect(headers.get("Cache-Control")).toBe("public, max-age=60");
 	});
 
-	it("get a Vary with everything that an answer depends on", () => {
+	it("include a Vary with every request header that an answer depends on", () => {
 		expect(told().get("Vary")).toBe(
 			"Accept, Accept-Profile, Authorization, Apikey, Prefer, Range, Range-Unit",
 		);
 	});
 
-	it("get each name of Vary once", () => {
+	it("include each name of Vary once", () => {
 		expect(told({ Vary: "accept, Prefer, Range" }).get("Vary")).toBe(
 			"accept, Prefer, Range, Accept-Profile, Authorization, Apikey, Range-Unit",
 		);
 	});
 
-	it("get `Vary: *` as it is", () => {
+	it("keep `Vary: *` unchanged", () => {
 		expect(told({ Vary: "*" }).get("Vary")).toBe("*");
 	});
 
-	it("get the same headers when they are set twice", () => {
+	it("are the same when they are set twice", () => {
 		const headers = told();
 		const before = [...headers];
 		setDownstream(headers);
@@ -263,7 +263,7 @@ describe("If-None-Match", () => {
 		"*",
 		" * ",
 		'"a,b", "tag"',
-	])("is answered 304 where the client has the answer: %s", (wanted) => {
+	])("is answered 304 if the client has the answer: %s", (wanted) => {
 		expect(answered(wanted).status).toBe(304);
 	});
 
@@ -277,17 +277,17 @@ describe("If-None-Match", () => {
 		'"*"',
 		"",
 		undefined,
-	])("is answered in full where it has not: %s", async (wanted) => {
+	])("is answered in full if it has not: %s", async (wanted) => {
 		const answer = answered(wanted);
 		expect([answer.status, await answer.text()]).toEqual([200, "[]"]);
 	});
 
-	it("is answered in full where the answer has no tag", () => {
+	it("is answered in full if the answer has no ETag", () => {
 		const { ETag: _, ...headers } = HEADERS;
 		expect(answered("*", { headers }).status).toBe(200);
 	});
 
-	it("is answered with the headers that a cache needs, and no body", () => {
+	it("is answered with the headers that a cache needs, and without a body", () => {
 		const answer = answered('"tag"');
 		const { "Content-Range": _, "Content-Type": __, ...kept } = HEADERS;
 		expect([answer.body, Object.fromEntries(answer.headers)]).toEqual([

@@ -27,7 +27,7 @@ const nothing = () => undefined;
 const never = () => new Promise<never>(() => {});
 
 describe("a flight", () => {
-	it("is taken by who comes first", async () => {
+	it("belongs to the first request", async () => {
 		const { flights } = startFlights();
 		const taken = await flights.run("a", nothing, async () => 1);
 		expect(taken).toEqual({ value: 1, waited: false });
@@ -51,7 +51,7 @@ describe("a flight", () => {
 		]);
 	});
 
-	it("gives waiting requests what they find, while the work goes on", async () => {
+	it("ends for a waiting request that finds the outcome while the work goes on", async () => {
 		const { time, flights } = startFlights();
 		let found: string | undefined;
 		flights.run("a", nothing, never);
@@ -61,7 +61,7 @@ describe("a flight", () => {
 		expect(await time.until(second)).toEqual({ value: "it", waited: true });
 	});
 
-	it("gives waiting requests what is found at its end", async () => {
+	it("ends for waiting requests with the outcome that they find at its end", async () => {
 		const { time, flights } = startFlights();
 		let found: string | undefined;
 		const { work, resolve } = openWork<undefined>();
@@ -86,7 +86,7 @@ describe("a flight", () => {
 		});
 	});
 
-	it("can be flown again after the work has ended or failed", async () => {
+	it("can be started again after the work has ended or failed", async () => {
 		const { flights } = startFlights();
 		await flights.run("a", nothing, async () => 1);
 		await flights
@@ -96,17 +96,17 @@ describe("a flight", () => {
 		expect(taken).toEqual({ value: 2, waited: false });
 	});
 
-	it("ends after the limit where its request was cancelled", async () => {
+	it("ends after the limit if its request was cancelled", async () => {
 		const { time, flights } = startFlights();
 		flights.run("a", nothing, never);
 		const second = flights.run("a", nothing, never);
 		const start = time.ms;
 		expect((await time.until(second)).value).toBe(undefined);
-		// The end shows by the next look.
+		// A waiting request sees the end when it looks next.
 		expect(time.ms - start - LIMIT_MS).toBeOneOf([...Array(26).keys()]);
 	});
 
-	it("can be flown by another request after the limit, not before", async () => {
+	it("can be started by another request after the limit, not before", async () => {
 		const { time, flights } = startFlights();
 		flights.run("a", nothing, never);
 		await time.pass(LIMIT_MS - 1);
@@ -127,7 +127,7 @@ describe("a flight", () => {
 		expect(flights.isUnderWay("a")).toBe(true);
 	});
 
-	it("has to do with its own name alone", async () => {
+	it("affects its own name only", async () => {
 		const { flights } = startFlights();
 		flights.run("a", nothing, never);
 		const taken = await flights.run("b", nothing, async () => 2);
@@ -151,7 +151,7 @@ describe("a flight", () => {
 		expect(looks).toEqual([2, 6, 14, 30, 55, 80]);
 	});
 
-	it("is not waited for where there are too many others", async () => {
+	it("is not waited for if too many requests wait", async () => {
 		const { flights } = startFlights(2);
 		flights.run("a", nothing, never);
 		flights.run("b", nothing, never);
@@ -160,7 +160,7 @@ describe("a flight", () => {
 		expect([taken.waited, flights.isUnderWay("c")]).toEqual([false, false]);
 	});
 
-	it("is had again where the others were of people who have gone", async () => {
+	it("is waited for again after the waiting requests were cancelled", async () => {
 		const { time, flights } = startFlights(2);
 		flights.run("a", nothing, never);
 		flights.run("b", nothing, never);

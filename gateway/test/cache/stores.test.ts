@@ -1,4 +1,4 @@
-// One suite that every store passes, then what each store does besides.
+// One suite that every store passes, then one for each store.
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
@@ -8,7 +8,7 @@ import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 
-/** The isolate's memory answers at once: as a Store it is awaited. */
+/** The isolate's memory, which answers at once, as an awaited Store. */
 function awaited(memory: MemoryStore): Store {
 	return {
 		get: async (name) => memory.get(name),
@@ -64,10 +64,10 @@ const ENTRIES: [name: string, entry: Entry][] = [
 
 describe.each(STORES)("%s", (storeName, make) => {
 	const store = make();
-	/** Stores outlive a test. */
+	/** A new name, because stores outlive a test. */
 	const named = (name: string) => `${storeName}: ${name}`;
 
-	it("finds nothing that was not put", async () => {
+	it("finds no entry that was not put", async () => {
 		expect(await store.get(named("never"))).toBeUndefined();
 	});
 
@@ -119,7 +119,7 @@ describe("the memory of an isolate", () => {
 		).toBe(500);
 	});
 
-	it("forgets what was put first", () => {
+	it("evicts the oldest entry first", () => {
 		expect(names(filled(3 * size, "a", "b", "c", "d"))).toEqual([
 			"b",
 			"c",
@@ -127,34 +127,34 @@ describe("the memory of an isolate", () => {
 		]);
 	});
 
-	it("keeps what was used since", () => {
+	it("keeps an entry that was used since", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		store.get("a");
 		store.put("d", entryOf());
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
-	it("keeps what was replaced", () => {
+	it("keeps an entry that was replaced since", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		store.put("a", entryOf());
 		store.put("d", entryOf());
 		expect(names(store)).toEqual(["a", "c", "d"]);
 	});
 
-	it("forgets as many entries as a large one needs", () => {
+	it("evicts as many entries as a large one needs", () => {
 		const store = filled(3 * size, "a", "b", "c");
 		const body = new Uint8Array(entryOf().body.length + size);
 		store.put("d", entryOf({ body }));
 		expect(names(store)).toEqual(["c", "d"]);
 	});
 
-	it("forgets nothing for an entry that is larger than the whole store", () => {
+	it("evicts nothing for an entry that is larger than the whole store", () => {
 		const store = filled(3 * size, "a", "b");
 		store.put("d", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["a", "b"], 2 * size]);
 	});
 
-	it("forgets the entry that a too large one replaces", () => {
+	it("drops the entry that a too large one replaces", () => {
 		const store = filled(3 * size, "a", "b");
 		store.put("a", entryOf({ body: new Uint8Array(4 * size) }));
 		expect([names(store), store.bytes]).toEqual([["b"], size]);
@@ -162,7 +162,7 @@ describe("the memory of an isolate", () => {
 });
 
 describe("Workers KV", () => {
-	/** Records its calls, and gives the value to each get. */
+	/** A namespace that records its calls and answers each get with the value. */
 	function recording(value: unknown = null) {
 		const calls: unknown[] = [];
 		const namespace: Namespace = {
@@ -194,14 +194,14 @@ describe("Workers KV", () => {
 		]);
 	});
 
-	it("lists the entry with its expiration", async () => {
+	it("stores the entry with its expiration", async () => {
 		await new KvStore(env.CACHE).put("expiring", entryOf());
 		const { keys } = await env.CACHE.list({ prefix: "answer3:expiring" });
 		const inSeconds = (keys[0]?.expiration ?? 0) - Date.now() / 1_000;
 		expect(inSeconds).toBeGreaterThan(86_000);
 	});
 
-	/** The bytes of an entry, its head changed. */
+	/** The bytes of an entry with a changed head. */
 	function encoded(
 		change: (head: Record<string, unknown>) => object,
 	): ArrayBuffer {

@@ -28,7 +28,7 @@ type Following = Extract<SyncAnswer, { state: "following" }>;
 let database: Database;
 let objects = 0;
 const stubs: ReturnType<typeof env.CHANGE_FEED.getByName>[] = [];
-/** Takes the place of the database's answer. */
+/** Replaces the database's answer. */
 let fault: (() => Response | Promise<Response>) | undefined;
 const errors = vi.spyOn(console, "error");
 const fetches = vi.spyOn(globalThis, "fetch");
@@ -49,7 +49,7 @@ beforeEach(() => {
 		.mockImplementation((input) => origin(new Request(input as Request)));
 });
 afterEach(async () => {
-	// Else they go on asking what is another test's database by then.
+	// Otherwise they would go on polling the next test's database.
 	for (const stub of stubs.splice(0)) {
 		await runInDurableObject(stub, (_: ChangeFeed, { storage }) =>
 			storage.deleteAlarm(),
@@ -76,11 +76,11 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 	return Response.json({ pruned: 0, isDone });
 }
 
-/** An object without a request so far. */
+/** An object that has had no request yet. */
 function newFeed() {
 	const stub = env.CHANGE_FEED.getByName(`feed ${objects++}`);
 	stubs.push(stub);
-	// The stub's own type has no tuples.
+	// The stub's own type loses the tuples.
 	const feed = stub as unknown as Feed;
 	return {
 		stub,
@@ -99,7 +99,7 @@ function alarmOf(stub: (typeof stubs)[number]): Promise<number | null> {
 	);
 }
 
-it("follows the database where variables are wrong that it does not need", async () => {
+it("follows the database even if variables are wrong that it does not need", async () => {
 	const wrong = { ISSUERS: "?", TOKEN_JWKS: "?", CORS_ORIGINS: "?" };
 	Object.assign(env, wrong);
 	try {
@@ -127,7 +127,7 @@ it("follows the database", async () => {
 	]);
 });
 
-it("asks the origin over the binding, where there is one", async () => {
+it("asks the origin over the binding, if there is one", async () => {
 	const bound = vi.fn((request: Request) => globalThis.fetch(request));
 	Object.assign(env, { ORIGIN: { fetch: bound } });
 	await newFeed().sync();
@@ -136,7 +136,7 @@ it("asks the origin over the binding, where there is one", async () => {
 	);
 });
 
-it("goes on after an eviction with what it stored", async () => {
+it("continues after an eviction with its stored state", async () => {
 	const { stub, sync } = newFeed();
 	await sync();
 	database.commit("api.a");
@@ -152,14 +152,14 @@ it("goes on after an eviction with what it stored", async () => {
 	]).toEqual([true, false, true, [["api.b", after.seq]]]);
 });
 
-it("never gives a number out twice, wherever it ends", async () => {
+it("never gives a number twice, at whichever point it ends", async () => {
 	const { stub, sync } = newFeed();
 	const given = new Map<string, string>();
 	let last = await sync();
 	for (let round = 0; round < 10; round++) {
 		const tag = `api.t${round}`;
 		database.commit(tag);
-		// Its answer is lost, or comes.
+		// Its answer is lost, or arrives.
 		const lost = sync().catch(() => undefined);
 		if (round % 2 === 0) await lost;
 		await evictDurableObject(stub);
@@ -200,14 +200,14 @@ it("lets many wait for one poll", async () => {
 	]).toEqual([2, 1]);
 });
 
-it("answers by memory who allows it some age", async () => {
+it("answers from memory a request that accepts some age", async () => {
 	const { sync } = newFeed();
 	const { asOf } = await sync();
 	const again = await sync({ maxAgeMs: 60_000 });
 	expect([again.asOf, database.cursors.length]).toEqual([asOf, 1]);
 });
 
-it("polls for a token that it does not know", async () => {
+it("polls for a token that it does not cover", async () => {
 	const { stub, sync } = newFeed();
 	const token = toConsistencyToken(await sync());
 	await evictDurableObject(stub);
@@ -223,7 +223,7 @@ it("does not say when it was asked while the database cannot be", async () => {
 	await expect(sync()).rejects.toThrow("could not be reached");
 });
 
-it("says why there is nothing to follow", async () => {
+it("gives the reason if the database tracks nothing", async () => {
 	fault = () => postgrestError(404, "PGRST202")({} as never) as Response;
 	expect(await newFeed().feed.sync({ maxAgeMs: 0 })).toEqual({
 		state: "absent",
@@ -231,7 +231,7 @@ it("says why there is nothing to follow", async () => {
 	});
 });
 
-it("hands out the catalog, and reads it again when it changed", async () => {
+it("gives the catalog, and loads it again when it changed", async () => {
 	const { feed, sync } = newFeed();
 	await sync();
 	const first = await feed.catalog();
@@ -275,7 +275,7 @@ it("prunes once an hour, and polls no more, after an alarm that found it unused 
 	]).toEqual([true, 60, 1, 1]);
 });
 
-it("has its next alarm though the database cannot be asked", async () => {
+it("sets its next alarm even if the database cannot be asked", async () => {
 	const { stub, sync } = newFeed();
 	await sync();
 	await scheduler.wait(600);

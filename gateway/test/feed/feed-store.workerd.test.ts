@@ -1,4 +1,4 @@
-// The feed's storage, in a real Durable Object's SQLite: what was stored is loaded, all of it or nothing.
+// The feed's storage, in a real Durable Object's SQLite: a stored state is loaded whole, or not at all.
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -93,7 +93,7 @@ describe("the feed's storage", () => {
 			]);
 		}));
 
-	it("stores all of a poll or nothing of it", () =>
+	it("stores all of a poll, or none of it", () =>
 		inObject((storage, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
@@ -106,7 +106,7 @@ describe("the feed's storage", () => {
 			expect(open().load()).toEqual({ state: STATE, changes: CHANGES });
 		}));
 
-	it("stores more than one row holds", () =>
+	it("stores a state that is larger than a row", () =>
 		inObject((storage, open) => {
 			const text = "ж".repeat(600);
 			const changes = Array.from(
@@ -120,7 +120,7 @@ describe("the feed's storage", () => {
 			]);
 		}));
 
-	it("says when the log has grown by a thousand rows", () =>
+	it("reports when the log has grown by a thousand rows", () =>
 		inObject((_, open) => {
 			const store = open();
 			const grown = Array.from({ length: 1_001 }, () =>
@@ -141,7 +141,7 @@ describe("the feed's storage", () => {
 			expect(next.append(STATE, CHANGES)).toBe(true);
 		}));
 
-	it("says when the log has grown by four million characters", () =>
+	it("reports when the log has grown by four million characters", () =>
 		inObject((_, open) => {
 			const store = open();
 			const change: Change = ["x".repeat(1_000_000), 1];

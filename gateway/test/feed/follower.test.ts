@@ -1,4 +1,4 @@
-// What follows the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
+// The follower of the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
 import { describe, expect, it } from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
@@ -19,7 +19,7 @@ const HOUR = 60 * MINUTE;
 type Following = Extract<SyncAnswer, { state: "following" }>;
 type Started = ReturnType<typeof startFollower>;
 
-/** Asks, and lets as much time pass as that takes. */
+/** Asks, and lets time pass until the answer. */
 async function sync(
 	{ time, follower }: Pick<Started, "time" | "follower">,
 	request: Partial<SyncRequest> = {},
@@ -87,7 +87,7 @@ describe("the first poll", () => {
 });
 
 describe("a change", () => {
-	it("has the number of the poll that found it", async () => {
+	it("gets the number of the poll that found it", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a", "api.a(1)");
@@ -101,7 +101,7 @@ describe("a change", () => {
 		]);
 	});
 
-	it("is found though its transaction began before others that were found", async () => {
+	it("is found even if its transaction began before others that were found", async () => {
 		const started = startFollower();
 		await sync(started);
 		const commit = started.database.begin("api.late");
@@ -114,7 +114,7 @@ describe("a change", () => {
 		});
 	});
 
-	it("costs no number where there is none", async () => {
+	it("that is not there costs no number", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		const second = await sync(started);
@@ -124,7 +124,7 @@ describe("a change", () => {
 		]);
 	});
 
-	it("is sent alone to an isolate that knows the rest", async () => {
+	it("is sent alone to an isolate that knows the others", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
@@ -148,7 +148,7 @@ describe("a change", () => {
 		expect([answer.isWhole, changesOf(answer)]).toEqual([true, { "api.a": 2 }]);
 	});
 
-	it("of the catalog is sent with how long ago it was learned of", async () => {
+	it("of the catalog is sent with the time since it was found", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("catalog");
@@ -161,7 +161,7 @@ describe("a change", () => {
 });
 
 describe("an answer from memory", () => {
-	it("is given where the last poll began no longer ago than was asked", async () => {
+	it("is given if the last poll began within the accepted age", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(500);
@@ -171,7 +171,7 @@ describe("an answer from memory", () => {
 		);
 	});
 
-	it("is not given where the last poll began longer ago", async () => {
+	it("is not given if the last poll began earlier", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(501);
@@ -179,7 +179,7 @@ describe("an answer from memory", () => {
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
-	it("is as of before the poll was sent", async () => {
+	it("is dated before the poll was sent", async () => {
 		const { time, follower, held } = await startHeld();
 		const begun = time.now();
 		const work = follower.sync({ maxAgeMs: 0 });
@@ -218,7 +218,7 @@ describe("an answer from memory", () => {
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
-	it("is not given where one of several tokens is not covered", async () => {
+	it("is not given if one of several tokens is not covered", async () => {
 		const started = startFollower();
 		const answer = await sync(started);
 		const consistencyTokens = [toConsistencyToken(answer), later(answer, 1)];
@@ -255,7 +255,7 @@ describe("a poll", () => {
 		expect(held).toHaveLength(1);
 	});
 
-	it("is shared by all who came while another ran", async () => {
+	it("is shared by all requests that came while another ran", async () => {
 		const { time, follower, held, database } = await startHeld();
 		const first = follower.sync({ maxAgeMs: 0 });
 		await time.pass(10);
@@ -273,7 +273,7 @@ describe("a poll", () => {
 		const { time, follower, held, database } = await startHeld();
 		const first = follower.sync({ maxAgeMs: 0 });
 		await time.pass(10);
-		// Its snapshot is taken; the change comes after.
+		// The poll's snapshot is taken, and the change comes after it.
 		held[0]?.answer();
 		database.commit("api.a");
 		const second = follower.sync({ maxAgeMs: 0 });
@@ -283,7 +283,7 @@ describe("a poll", () => {
 		expect(changesOf((await second) as Following)).toEqual({ "api.a": 2 });
 	});
 
-	it("that runs is not waited for by a token that it may not show", async () => {
+	it("that runs does not serve a token that it may not cover", async () => {
 		const { time, follower, held } = await startHeld();
 		follower.sync({ maxAgeMs: 0 });
 		await time.pass(10);
@@ -295,7 +295,7 @@ describe("a poll", () => {
 		expect(held).toHaveLength(2);
 	});
 
-	it("that runs will do for who allows it some age", async () => {
+	it("that runs serves a request that accepts some age", async () => {
 		const { time, follower, held } = await startHeld();
 		follower.sync({ maxAgeMs: 0 });
 		await time.pass(100);
@@ -305,7 +305,7 @@ describe("a poll", () => {
 		expect(held).toHaveLength(1);
 	});
 
-	it("that began too long ago will not, and the next one begins when it ends", async () => {
+	it("that began too long ago does not, and the next one begins when it ends", async () => {
 		const { time, follower, held } = await startHeld();
 		follower.sync({ maxAgeMs: 0 });
 		await time.pass(100);
@@ -318,7 +318,7 @@ describe("a poll", () => {
 		expect(held).toHaveLength(2);
 	});
 
-	it("that fails rejects who waited for it, and moves nothing", async () => {
+	it("that fails rejects the requests that waited for it, and changes nothing", async () => {
 		const { time, follower, held, database } = await startHeld();
 		const work = follower.sync({ maxAgeMs: 0 });
 		await settle();
@@ -329,7 +329,7 @@ describe("a poll", () => {
 		expect(changesOf(await sync({ time, follower }))).toEqual({ "api.a": 2 });
 	});
 
-	it("that fails leaves the one that waits to be made", async () => {
+	it("that fails is followed by the one that waits", async () => {
 		const { time, follower, held } = await startHeld();
 		const first = follower.sync({ maxAgeMs: 0 });
 		await time.pass(10);
@@ -341,7 +341,7 @@ describe("a poll", () => {
 		expect((await second).state).toBe("following");
 	});
 
-	it("that fails does not make the last one any newer", async () => {
+	it("that fails does not make the last one newer", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		await started.time.pass(10);
@@ -356,7 +356,7 @@ describe("a poll", () => {
 });
 
 describe("a clock that is set back", () => {
-	it("makes no poll any younger", async () => {
+	it("makes no poll younger", async () => {
 		const time = stoppedTime();
 		const started = startFollower({ time });
 		await sync(started);
@@ -367,7 +367,7 @@ describe("a clock that is set back", () => {
 		expect(started.database.cursors).toHaveLength(2);
 	});
 
-	it("gives later polls later positions all the same", async () => {
+	it("still gives later polls later positions", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		started.time.ms -= HOUR;
@@ -377,7 +377,7 @@ describe("a clock that is set back", () => {
 });
 
 describe("a new feed epoch", () => {
-	it("begins where the database cannot say what changed", async () => {
+	it("begins if the database cannot say what changed", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		started.database.restart();
@@ -385,7 +385,7 @@ describe("a new feed epoch", () => {
 		expect(second.feedEpoch).not.toBe(first.feedEpoch);
 	});
 
-	it("knows no change of before", async () => {
+	it("knows no change of the previous one", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
@@ -405,7 +405,7 @@ describe("a new feed epoch", () => {
 		expect(catalogChangedMsAgo).toBe(10);
 	});
 
-	it("goes on from its own cursor", async () => {
+	it("continues from its own cursor", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.pruneAll();
@@ -414,7 +414,7 @@ describe("a new feed epoch", () => {
 		expect(changesOf(await sync(started))).toEqual({ "api.a": 2 });
 	});
 
-	it("begins where the cursor is so old that there may be too much since", async () => {
+	it("begins if the cursor is so old that too much may have changed since", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		await started.time.pass(HOUR + 1);
@@ -425,14 +425,14 @@ describe("a new feed epoch", () => {
 		]).toEqual([undefined, false]);
 	});
 
-	it("does not begin where it is not as old", async () => {
+	it("does not begin if the cursor is younger", async () => {
 		const started = startFollower();
 		const first = await sync(started);
 		await started.time.pass(HOUR - MINUTE);
 		expect((await sync(started)).feedEpoch).toBe(first.feedEpoch);
 	});
 
-	it("begins where an isolate knows a number that was never given", async () => {
+	it("begins if an isolate knows a number that was never given", async () => {
 		const started = startFollower();
 		const { feedEpoch, seq } = await sync(started);
 		const known = { feedEpoch, seq: seq + 1 };
@@ -443,7 +443,7 @@ describe("a new feed epoch", () => {
 		]);
 	});
 
-	it("is what is stored", async () => {
+	it("is stored", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.commit("api.a");
@@ -466,7 +466,7 @@ describe("a restart", () => {
 		return { ...started, before };
 	}
 
-	it("goes on with the feed epoch and its changes", async () => {
+	it("continues the feed epoch and its changes", async () => {
 		const { time, restart, before } = await startChanged();
 		const after = await sync({ time, follower: restart() });
 		expect([after.feedEpoch, after.changes]).toEqual([
@@ -475,7 +475,7 @@ describe("a restart", () => {
 		]);
 	});
 
-	it("gives no number twice, though what was stored has gone back to an older state", async () => {
+	it("gives no number twice, even if the storage has gone back to an older state", async () => {
 		const { time, database, kept, follower, restart } = await startChanged();
 		const { state, changes } = kept;
 		for (let count = 0; count < 3; count++) {
@@ -514,13 +514,13 @@ describe("a restart", () => {
 		expect(after.catalogChangedMsAgo).toBe(SECOND);
 	});
 
-	it("polls before it answers, however old the answer may be", async () => {
+	it("polls before it answers, even if any age is accepted", async () => {
 		const { time, restart, database } = await startChanged();
 		await sync({ time, follower: restart() }, { maxAgeMs: HOUR });
 		expect(database.cursors).toHaveLength(3);
 	});
 
-	it("covers no token of before without a poll", async () => {
+	it("covers no earlier token without a poll", async () => {
 		const { time, restart, database, before } = await startChanged();
 		const follower = restart();
 		await sync({ time, follower });
@@ -529,7 +529,7 @@ describe("a restart", () => {
 		expect(database.cursors).toHaveLength(4);
 	});
 
-	it("finds what was committed meanwhile, and gives it a number of its own", async () => {
+	it("finds what was committed meanwhile, and gives it a new number", async () => {
 		const { time, restart, database, before } = await startChanged();
 		database.commit("api.b");
 		const after = await sync({ time, follower: restart() }, { known: before });
@@ -539,7 +539,7 @@ describe("a restart", () => {
 		]);
 	});
 
-	it("finds again what was read and not stored", async () => {
+	it("finds again what was polled and not stored", async () => {
 		const { database, held } = heldPolls();
 		const { fault } = database;
 		database.fault = undefined;
@@ -557,7 +557,7 @@ describe("a restart", () => {
 		expect(changesOf(after)).toEqual({ "api.a": after.seq });
 	});
 
-	it("goes on from a cursor that is ten minutes old at the most", async () => {
+	it("continues from a cursor that is at most ten minutes old", async () => {
 		const { time, follower, kept, database } = await startChanged();
 		const cursor = kept.state?.cursor;
 		// Another snapshot, and nothing to find.
@@ -573,7 +573,7 @@ describe("a restart", () => {
 		]);
 	});
 
-	it("begins a new feed epoch where what was stored cannot be read", async () => {
+	it("begins a new feed epoch if the stored state cannot be read", async () => {
 		const { time, kept, logged, before } = await startChanged();
 		const store = kept.open();
 		const started = startFollower({
@@ -603,7 +603,7 @@ const refuse = () => {
 	throw new Error("full");
 };
 
-/** The storage, but for these of its methods. */
+/** The storage with these methods replaced. */
 function refusing(
 	kept: ReturnType<typeof memoryStore>,
 	methods: Partial<FeedStore>,
@@ -612,7 +612,7 @@ function refusing(
 }
 
 describe("an answer", () => {
-	it("is stored before", async () => {
+	it("is stored before it is given", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
 		await sync(started);
@@ -624,7 +624,7 @@ describe("an answer", () => {
 		]);
 	});
 
-	it("is nothing where it cannot be stored", async () => {
+	it("is not given if it cannot be stored", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
 		await sync(started);
@@ -636,7 +636,7 @@ describe("an answer", () => {
 		await expect(sync(full)).rejects.toThrow("full");
 	});
 
-	it("is of a new feed epoch where the storage can be read and not written", async () => {
+	it("has a new feed epoch if the storage can be read and not written", async () => {
 		const kept = memoryStore();
 		const started = startFollower({ kept });
 		await sync(started);
@@ -710,7 +710,7 @@ describe("a database that tracks nothing", () => {
 		});
 	});
 
-	it("is not polled for half a minute, whatever the request needs", async () => {
+	it("is not polled for half a minute, even for a request that needs a poll", async () => {
 		const { time, follower, database } = startFollower();
 		database.fault = absent;
 		await follower.sync({ maxAgeMs: 0 });
@@ -729,7 +729,7 @@ describe("a database that tracks nothing", () => {
 		expect((await sync(started)).state).toBe("following");
 	});
 
-	it("goes on with its feed epoch when it is back, and finds what was committed meanwhile", async () => {
+	it("continues its feed epoch when tracking is back, and finds what was committed meanwhile", async () => {
 		const started = startFollower();
 		const before = await sync(started);
 		started.database.fault = absent;
@@ -744,7 +744,7 @@ describe("a database that tracks nothing", () => {
 		]);
 	});
 
-	it("does not turn into one that is followed between a look and its answer", async () => {
+	it("does not become a tracked one between a poll and its answer", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.fault = absent;
@@ -776,7 +776,7 @@ describe("the catalog", () => {
 	const read = ({ time, follower }: Pick<Started, "time" | "follower">) =>
 		time.until(follower.catalog());
 
-	it("is read once while nothing changes", async () => {
+	it("is loaded once while nothing changes", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -785,14 +785,14 @@ describe("the catalog", () => {
 		expect(started.database.catalogsRead).toBe(1);
 	});
 
-	it("polls first where nothing is known", async () => {
+	it("is loaded after a poll if nothing is known", async () => {
 		const started = startFollower();
 		const { feedEpoch, seq } = await read(started);
 		const answer = await sync(started);
 		expect([feedEpoch, seq]).toEqual([answer.feedEpoch, answer.seq]);
 	});
 
-	it("is read again after it has changed", async () => {
+	it("is loaded again after it has changed", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -805,7 +805,7 @@ describe("the catalog", () => {
 		});
 	});
 
-	it("has the number that was known before it was read", async () => {
+	it("has the number that was known before it was loaded", async () => {
 		const database = startDatabase();
 		const { promise, resolve } = Promise.withResolvers<void>();
 		const tracking = {
@@ -825,7 +825,7 @@ describe("the catalog", () => {
 		expect((await reading).seq).toBe(before.seq);
 	});
 
-	it("is read a second time where it changed while it was read", async () => {
+	it("is loaded a second time if it changed while it was loaded", async () => {
 		const database = startDatabase();
 		const held: (() => void)[] = [];
 		const tracking = {
@@ -849,7 +849,7 @@ describe("the catalog", () => {
 		expect(await reading).toMatchObject({ seq, catalog: { version: "2" } });
 	});
 
-	it("counts as changed where no event told of it", async () => {
+	it("counts as changed even if no event told of it", async () => {
 		const started = startFollower();
 		await sync(started);
 		const before = await read(started);
@@ -863,7 +863,7 @@ describe("the catalog", () => {
 		]);
 	});
 
-	it("is current as it was read then", async () => {
+	it("is current as it was loaded then", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -878,7 +878,7 @@ describe("the catalog", () => {
 		]);
 	});
 
-	it("is not numbered a second time where an event told of its change", async () => {
+	it("is not numbered a second time if an event told of its change", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -906,7 +906,7 @@ describe("the catalog", () => {
 		expect(started.database.catalogsRead).toBe(0);
 	});
 
-	it("keeps the feed from answering where it is old and cannot be read", async () => {
+	it("keeps the feed from answering if it is old and cannot be loaded", async () => {
 		const database = startDatabase();
 		let isBroken = false;
 		const tracking = {
@@ -947,7 +947,7 @@ describe("the catalog", () => {
 		expect(changesOf(answer)).toEqual({ catalog: 2 });
 	});
 
-	it("that changed unseen after it was told of and read counts as changed, over a restart, too", async () => {
+	it("that changed without an event after it was loaded counts as changed, over a restart, too", async () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
@@ -977,13 +977,13 @@ describe("the catalog", () => {
 });
 
 describe("ticks", () => {
-	it("are asked for by the first use", async () => {
+	it("are scheduled by the first use", async () => {
 		const started = startFollower();
 		await sync(started);
 		expect(started.wakes).toEqual([SECOND]);
 	});
 
-	it("are not asked for again while one is due", async () => {
+	it("are not scheduled again while one is due", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(900);
@@ -991,7 +991,7 @@ describe("ticks", () => {
 		expect(started.wakes).toHaveLength(1);
 	});
 
-	it("are asked for again where one did not come", async () => {
+	it("are scheduled again if one did not come", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(15 * SECOND);
@@ -999,7 +999,7 @@ describe("ticks", () => {
 		expect(started.wakes).toHaveLength(2);
 	});
 
-	it("poll, and ask for the next", async () => {
+	it("poll, and schedule the next", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(SECOND);
@@ -1051,7 +1051,7 @@ describe("ticks", () => {
 		expect(started.wakes).toEqual([SECOND, HOUR, SECOND]);
 	});
 
-	it("only prune where this run of the object had no request", async () => {
+	it("only prune if this run of the object had no request", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.restart().tick();
@@ -1063,7 +1063,7 @@ describe("ticks", () => {
 		]);
 	});
 
-	it("prune each hour while it is not used, in as many goes as it takes", async () => {
+	it("prune each hour while the feed is not used, in as many calls as it takes", async () => {
 		const started = startFollower();
 		const { time, database, follower, wakes } = started;
 		await sync(started);
@@ -1080,7 +1080,7 @@ describe("ticks", () => {
 		]);
 	});
 
-	it("prune on after an absence", async () => {
+	it("prune again after the database tracked nothing", async () => {
 		const started = startFollower();
 		const { time, database, follower, wakes } = started;
 		await sync(started);
@@ -1093,7 +1093,7 @@ describe("ticks", () => {
 		expect([database.prunings, wakes]).toEqual([1, [SECOND, HOUR, HOUR]]);
 	});
 
-	it("prune on after pruning has failed", async () => {
+	it("prune again after pruning has failed", async () => {
 		const { tracking, ...database } = startDatabase();
 		const started = startFollower({
 			tracking: {
@@ -1113,7 +1113,7 @@ describe("ticks", () => {
 		]);
 	});
 
-	it("go on after a poll has failed, and tell of it once", async () => {
+	it("continue after a poll has failed, and log it once", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.fault = () => {
@@ -1129,7 +1129,7 @@ describe("ticks", () => {
 		]);
 	});
 
-	it("tell of it again after it went well", async () => {
+	it("log a failure again after a success", async () => {
 		const started = startFollower();
 		await sync(started);
 		for (const isBroken of [true, false, true]) {
@@ -1166,7 +1166,7 @@ describe("ticks", () => {
 		expect(started.database.prunings).toBe(2);
 	});
 
-	it("prune on while there is more", async () => {
+	it("continue to prune while there is more", async () => {
 		const started = startFollower();
 		await sync(started);
 		started.database.hasMoreToPrune = true;
@@ -1177,7 +1177,7 @@ describe("ticks", () => {
 		expect(started.database.prunings).toBe(5);
 	});
 
-	it("go on after pruning has failed", async () => {
+	it("continue after pruning has failed", async () => {
 		const database = startDatabase();
 		const tracking = {
 			...database.tracking,
