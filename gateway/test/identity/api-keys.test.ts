@@ -11,7 +11,7 @@ import {
 	sha256Hex,
 } from "../support/api-keys.ts";
 import { refusal, startGateway } from "../support/gateway.ts";
-import { postgrestError } from "../support/origin.ts";
+import { elsewhere, postgrestError } from "../support/origin.ts";
 import { NOW, tokenFor } from "../support/tokens.ts";
 
 const REMEMBERED = 5_000;
@@ -250,6 +250,20 @@ describe("a database that cannot look a key up", () => {
 		});
 		expect([await refusal(response), logged.length]).toEqual([
 			{ status: 500, code: "internal_error" },
+			1,
+		]);
+	});
+
+	it("lets no caller in where something before it answers", async () => {
+		const { request, origin } = startGateway({
+			answer: () =>
+				elsewhere("<html>", { headers: { "Content-Type": "text/html" } }),
+		});
+		const response = await request("/rest/v1/notes", {
+			headers: { apikey: SECRET_KEY },
+		});
+		expect([await refusal(response), origin.received.length]).toEqual([
+			{ status: 503, code: "origin_unreachable" },
 			1,
 		]);
 	});
