@@ -14,7 +14,10 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { databaseUrl } from "../gateway/cli/stack/addresses.ts";
+import { readCredentials } from "../gateway/cli/stack/credentials.ts";
 import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import { PROJECT } from "./support/project.ts";
 
@@ -56,6 +59,7 @@ describe("help", () => {
 		["rotate-key", "--retire"],
 		["migrate", "--accounts"],
 		["sql", "--from <number>"],
+		["status", "--database <url>"],
 	])("`%s --help` describes %s", async (command, text) => {
 		const { code, output } = await postern(...command.split(" "), "--help");
 		expect(output).toContain(`Usage: postern ${command}`);
@@ -103,7 +107,7 @@ describe("a wrong call ends with 2", () => {
 });
 
 describe("a failure ends with 1 and one line", () => {
-	it.each(["token", "key list", "rotate-key token", "migrate"])(
+	it.each(["token", "key list", "rotate-key token", "migrate", "status"])(
 		"`%s` without .env",
 		async (command) => {
 			await fails(command, `${folder} has no .env: \`postern env\` makes it.`);
@@ -222,10 +226,38 @@ it("brings up an application without a db folder, and gives its Worker no passwo
 		String(postgresPort),
 	);
 	expect(migrated).toMatchObject({ code: 0, error: "" });
+	await tellsTheContract(String(postgresPort));
 	child.kill("SIGTERM");
 	const [code] = await once(child, "close");
 	expect(code).toBe(0);
 }, 120_000);
+
+async function tellsTheContract(postgresPort: string): Promise<void> {
+	const { code, output } = await postern(
+		"status",
+		"--postgres-port",
+		postgresPort,
+	);
+	expect(JSON.parse(output)).toMatchObject({ contract: 1, tracked: [] });
+	expect(code).toBe(0);
+	const { postgresPassword } = await readCredentials(join(folder, ".env"));
+	const client = new Client({
+		connectionString: databaseUrl({
+			user: "postgres",
+			password: postgresPassword,
+			port: Number(postgresPort),
+		}),
+	});
+	await client.connect();
+	await client.query(
+		"create or replace function postern.contract() returns integer language sql immutable return 2",
+	);
+	await client.end();
+	await fails(
+		`status --postgres-port ${postgresPort}`,
+		"database contract 2, this Worker speaks 1",
+	);
+}
 
 async function makeApplication(): Promise<void> {
 	await writeFile(join(folder, "package.json"), "{}");

@@ -1,5 +1,5 @@
 // Options that several commands share. Each of them may also be set by an environment variable.
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { databaseUrl } from "./stack/addresses.ts";
 import { readCredentials } from "./stack/credentials.ts";
 
@@ -54,7 +54,7 @@ export function wholeNumber(text: string): number {
 }
 
 /** Without it, the database of `postern dev` or of docker compose. */
-export function databaseOption(): Option {
+function databaseOption(): Option {
 	return new Option(
 		"--database <url>",
 		"the database, as its owner (default: the one of `postern dev`)",
@@ -64,6 +64,11 @@ export function databaseOption(): Option {
 export interface DatabaseOptions {
 	database?: string;
 	postgresPort: number;
+}
+
+/** For a command that takes `DatabaseOptions`. */
+export function withDatabase(command: Command): Command {
+	return command.addOption(databaseOption()).addOption(postgresPort());
 }
 
 export async function databaseOf({

@@ -9,6 +9,7 @@ import { addKey } from "./commands/key.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRotateKey } from "./commands/rotate-key.ts";
 import { addSql } from "./commands/sql.ts";
+import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
 
 const { version } = createRequire(import.meta.url)("postern/package.json");
@@ -46,6 +47,7 @@ for (const add of [
 	addRotateKey,
 	addMigrate,
 	addSql,
+	addStatus,
 ])
 	add(postern);
 

@@ -10,8 +10,6 @@ import {
 } from "./support/gateway.ts";
 import { type Answer, postgrestError, silence } from "./support/origin.ts";
 
-const RESCUE_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
-
 describe("/health", () => {
 	it("answers", async () => {
 		const response = await startGateway().request("/health");
@@ -131,7 +129,7 @@ describe("a method that a route does not have", () => {
 		["GET", "/products/1/add-quantity", "PATCH"],
 		["POST", "/products/1/add-quantity", "PATCH"],
 		["DELETE", "/rescues", "POST, GET, HEAD"],
-		["PATCH", `/rescues/${RESCUE_ID}`, "GET, HEAD, PUT, DELETE"],
+		["PATCH", "/rescues/7", "GET, HEAD, PUT, DELETE"],
 		["POST", "/shared-data", "GET, HEAD"],
 		["POST", "/.well-known/jwks.json", "GET, HEAD"],
 	])(
@@ -211,21 +209,18 @@ describe("a trailing slash", () => {
 });
 
 describe("HEAD", () => {
-	it.each([
-		"/products/1",
-		"/rescues",
-		`/rescues/${RESCUE_ID}`,
-		"/shared-data",
-		"/health",
-	])("answers as GET does, without a body: %s", async (path) => {
-		const { request } = startGateway();
-		const response = await request(path, { method: "HEAD" });
-		expect([
-			response.status,
-			response.headers.get("content-type"),
-			response.body,
-		]).toEqual([200, "application/json", null]);
-	});
+	it.each(["/products/1", "/rescues", "/rescues/7", "/shared-data", "/health"])(
+		"answers as GET does, without a body: %s",
+		async (path) => {
+			const { request } = startGateway();
+			const response = await request(path, { method: "HEAD" });
+			expect([
+				response.status,
+				response.headers.get("content-type"),
+				response.body,
+			]).toEqual([200, "application/json", null]);
+		},
+	);
 
 	it("is refused without a body", async () => {
 		const response = await startGateway().request("/nowhere", {

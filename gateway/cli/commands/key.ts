@@ -1,12 +1,7 @@
 // `postern key`: the API keys of the local stack, or of DATABASE_URL.
 import type { Command } from "commander";
-import { Client, DatabaseError, type QueryResult } from "pg";
-import {
-	type DatabaseOptions,
-	databaseOf,
-	databaseOption,
-	postgresPort,
-} from "../options.ts";
+import { type DatabaseOptions, withDatabase } from "../options.ts";
+import { query } from "../query.ts";
 
 export function addKey(postern: Command): void {
 	const key = postern
@@ -23,10 +18,6 @@ export function addKey(postern: Command): void {
 	withDatabase(key.command("revoke <id>"))
 		.description("refuse a key from now on")
 		.action(revoke);
-}
-
-function withDatabase(command: Command): Command {
-	return command.addOption(databaseOption()).addOption(postgresPort());
 }
 
 async function create(
@@ -53,30 +44,4 @@ async function list(options: DatabaseOptions): Promise<void> {
 async function revoke(id: string, options: DatabaseOptions): Promise<void> {
 	await query(options, "select postern.revoke_api_key($1)", [id]);
 	console.log(`Key ${id} is refused within 5 seconds.`);
-}
-
-async function query(
-	options: DatabaseOptions,
-	sql: string,
-	values: string[] = [],
-): Promise<QueryResult> {
-	const client = new Client({ connectionString: await databaseOf(options) });
-	await client.connect();
-	try {
-		return await client.query(sql, values);
-	} catch (error) {
-		throw isMissing(error)
-			? new Error("The database has no API keys: `postern migrate` adds them.")
-			: error;
-	} finally {
-		await client.end();
-	}
-}
-
-/** undefined_function, undefined_table */
-function isMissing(error: unknown): boolean {
-	return (
-		error instanceof DatabaseError &&
-		(error.code === "42883" || error.code === "42P01")
-	);
 }

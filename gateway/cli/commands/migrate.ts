@@ -5,16 +5,12 @@ import {
 	accountsOption,
 	type DatabaseOptions,
 	databaseOf,
-	databaseOption,
-	postgresPort,
+	withDatabase,
 } from "../options.ts";
 
 export function addMigrate(postern: Command): void {
-	postern
-		.command("migrate")
+	withDatabase(postern.command("migrate"))
 		.description("bring the gateway's own schema in the database up to date")
-		.addOption(databaseOption())
-		.addOption(postgresPort())
 		.addOption(accountsOption())
 		.action(async (options: DatabaseOptions & { accounts?: true }) => {
 			const databaseUrl = await databaseOf(options);

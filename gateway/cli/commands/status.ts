@@ -1,0 +1,22 @@
+// `postern status`: what the gateway's schema says of itself, and whether Workers of this version can use it.
+import type { Command } from "commander";
+import { contractReason } from "../../src/feed/contract.ts";
+import { type DatabaseOptions, withDatabase } from "../options.ts";
+import { query } from "../query.ts";
+
+export function addStatus(postern: Command): void {
+	withDatabase(postern.command("status"))
+		.description(
+			"print what is tracked and what is wrong with it; fails where a Worker of this version could not cache",
+		)
+		.action(async (options: DatabaseOptions) => {
+			const { rows } = await query(
+				options,
+				"select postern.status() as status",
+			);
+			const [{ status }] = rows;
+			console.log(JSON.stringify(status, null, 2));
+			const reason = contractReason(status);
+			if (reason !== undefined) throw new Error(reason);
+		});
+}
