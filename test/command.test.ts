@@ -1,4 +1,4 @@
-// The command `postern` in the folder of an application, outside of this repository: help, exit codes, errors of one line.
+// The command `postern` in an application's folder outside of this repository: help, exit codes, one-line errors.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -23,7 +23,7 @@ import { PROJECT } from "./support/project.ts";
 
 const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
 
-/** Answers with what the Worker is given. */
+/** A Worker that answers with its environment. */
 const WORKER = "export default { fetch: (_, env) => Response.json(env) };";
 const WRANGLER = {
 	name: "application",
@@ -41,7 +41,7 @@ let folder: string;
 
 beforeEach(async () => {
 	folder = await mkdtemp(join(tmpdir(), "postern-command-"));
-	// Where root runs this, Postgres's own user has to be able to enter.
+	// If root runs this, Postgres's own user has to be able to enter.
 	await chmod(folder, 0o755);
 });
 
@@ -67,7 +67,7 @@ describe("help", () => {
 		expect(code).toBe(0);
 	});
 
-	it("tells the version of the package", async () => {
+	it("prints the version of the package", async () => {
 		const packageFile = join(PROJECT, "gateway", "package.json");
 		const { version } = JSON.parse(await readFile(packageFile, "utf8"));
 		expect(await postern("--version")).toEqual({
@@ -78,7 +78,7 @@ describe("help", () => {
 	});
 });
 
-describe("a wrong call ends with 2", () => {
+describe("a wrong call", () => {
 	it.each([
 		["frob", "error: unknown command 'frob'"],
 		["dev --frsh", "error: unknown option '--frsh' (Did you mean --fresh?)"],
@@ -90,7 +90,7 @@ describe("a wrong call ends with 2", () => {
 		["sql --from x", /^error: .* a whole number above 0\.$/],
 		["env more", /^error: too many arguments for 'env'\..*$/],
 		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
-	])("`%s`", async (call, reason) => {
+	])("exits with 2: `%s`", async (call, reason) => {
 		const { code, error } = await postern(...call.split(" "));
 		expect(error).toMatch(/^[^\n]+\n$/);
 		expect(error.trim()).toEqual(
@@ -99,14 +99,14 @@ describe("a wrong call ends with 2", () => {
 		expect(code).toBe(2);
 	});
 
-	it("without a command, and says which there are", async () => {
+	it("exits with 2 and lists the commands if it names none", async () => {
 		const { code, error } = await postern();
 		expect(error).toContain("rotate-key");
 		expect(code).toBe(2);
 	});
 });
 
-describe("a failure ends with 1 and one line", () => {
+describe("a failure exits with 1 and one line", () => {
 	it.each(["token", "key list", "rotate-key token", "migrate", "status"])(
 		"`%s` without .env",
 		async (command) => {
@@ -120,7 +120,7 @@ describe("a failure ends with 1 and one line", () => {
 	});
 
 	it.each(["key list", "migrate"])(
-		"`%s` before a database that is not there",
+		"`%s` without a database that answers",
 		async (command) => {
 			const url = `postgres://postgres:x@${LOOPBACK}:${await freePort()}/postern`;
 			await fails(
@@ -137,7 +137,7 @@ describe("a failure ends with 1 and one line", () => {
 		);
 	});
 
-	it("`dev` without the packages that it runs", async () => {
+	it("`dev` without the packages that it needs", async () => {
 		await makeApplication();
 		await mkdir(join(folder, "db", "migrations"), { recursive: true });
 		await fails(
@@ -160,7 +160,7 @@ describe("a failure ends with 1 and one line", () => {
 	});
 });
 
-it("makes .env for its owner alone, once, and signs tokens with it", async () => {
+it("writes .env once, readable by its owner alone, and signs tokens with it", async () => {
 	const first = await postern("env");
 	const file = join(folder, ".env");
 	const text = await readFile(file, "utf8");
@@ -187,7 +187,7 @@ it("prints the SQL of the gateway, with the accounts when asked", async () => {
 	expect(all.output.length).toBeGreaterThan(output.length);
 });
 
-it("brings up an application without a db folder, and gives its Worker no password", async () => {
+it("starts an application without a db folder, and gives its Worker no password", async () => {
 	await makeApplication();
 	await linkPackages();
 	const [port, postgrestPort, postgresPort] = [
@@ -293,7 +293,7 @@ function run(cwd: string, args: readonly string[]): Promise<Outcome> {
 	});
 }
 
-/** Without what this process was told about another stack. */
+/** The environment without the variables of another stack. */
 function environment(): NodeJS.ProcessEnv {
 	const { PATH, HOME } = process.env;
 	return { PATH, HOME };

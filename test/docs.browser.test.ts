@@ -1,4 +1,4 @@
-// What only a browser shows: the documentation at /docs works as a person uses it, under its own policy and without any
+// What only a browser shows: the page at /docs works as a person uses it, under its own policy and without any
 // other host; and a page of another origin works with an unmodified supabase-js. Against `npm start`.
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -53,7 +53,7 @@ afterAll(async () => {
 	await clone?.remove();
 });
 
-/** What the page asked for and what it complained about. */
+/** The requests of the page, and its errors. */
 let requested: URL[] = [];
 let complaints: string[] = [];
 
@@ -126,14 +126,14 @@ it("tries out a route that needs a token, without and with it", async () => {
 	expect(await created.json()).toMatchObject({ serialNumber, quantity: 0 });
 });
 
-it("is shown in no frame", async () => {
+it("cannot be shown in a frame", async () => {
 	await page.goto(`${urlOf(otherOrigin)}/frame`);
 	await expect.poll(() => complaints.join()).toContain("frame-ancestors");
 	const framed = page.frames().map((frame) => frame.url());
 	expect(framed).not.toContain(`${gateway}/docs`);
 });
 
-it("lets a page of another origin sign up, in and out, and work with a table", async () => {
+it("lets a page of another origin sign up, in and out, and read and write a table", async () => {
 	const person = {
 		email: `ada-${randomUUID()}@example.com`,
 		password: "correct horse battery",
@@ -146,7 +146,7 @@ it("lets a page of another origin sign up, in and out, and work with a table", a
 	expect(signedUp).toBe(person.email);
 	await page.evaluate(() => app.auth.signOut());
 
-	// supabase-js reads the code only where it may read a header of the answer.
+	// supabase-js reads the code only if it may read a header of the answer.
 	expect(await signIn({ ...person, password: "wrong horse" })).toEqual({
 		code: "invalid_credentials",
 		status: 400,
@@ -166,7 +166,7 @@ it("lets a page of another origin sign up, in and out, and work with a table", a
 	expect(await readTodos()).toEqual({ data: null, status: 401 });
 });
 
-/** The client that the page of another origin has made: see servePages. */
+/** The client in the page of another origin: see servePages. */
 declare const app: SupabaseClient;
 
 function signIn(person: { email: string; password: string }) {
@@ -196,7 +196,7 @@ async function tryOut(id: string): Promise<Locator> {
 	return operation;
 }
 
-/** Executes an operation; what the page then shows as the server's answer. */
+/** Executes an operation and returns the answer that the page shows. */
 async function execution(operation: Locator) {
 	const clear = operation.getByRole("button", { name: "Clear" });
 	if (await clear.isVisible()) await clear.click();
@@ -254,7 +254,7 @@ async function npmStart(): Promise<Service> {
 	return service;
 }
 
-/** What one of the project's scripts prints. */
+/** The output of one of the project's scripts. */
 async function run(script: string, ...args: string[]): Promise<string> {
 	const { stdout } = await execute(
 		"npm",

@@ -1,4 +1,4 @@
-// Promise 7, fails closed: what the planner does not know is not guessed at. The origin is asked each time, and an operator is
+// Promise 7, fails closed: the planner never guesses at an unknown thing. The origin is asked each time, and an operator is
 // told why. Every reason is tested in gateway/test/planner; here each kind of unknown thing goes through the whole stack.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { originToken, stack } from "./support/client.ts";
@@ -57,7 +57,7 @@ describe("the origin is asked each time for", () => {
 			{ "Accept-Profile": "nowhere" },
 			"the profile is none of the schemas that are exposed",
 		],
-	])("%s that is not known: %s", async (_, path, headers, reason) => {
+	])("an unknown %s: %s", async (_, path, headers, reason) => {
 		const expected = await fetch(stack.openPostgrestUrl + path, {
 			headers: { ...headers, Authorization: `Bearer ${sameAtOrigin}` },
 		});
@@ -77,7 +77,7 @@ describe("the origin is asked each time for", () => {
 	});
 });
 
-/** Asks as an operator. `bypass` is the reason why the answer is not from the cache. */
+/** Asks as an operator. `bypass` is the reason why the answer does not come from the cache. */
 async function ask(path: string, headers: object = {}) {
 	const answer = await fetch(`${stack.gatewayUrl}/rest/v1${path}`, {
 		headers: {

@@ -1,5 +1,5 @@
-// Who may do what, for every table, view, function and route: the owner of a row, another user, nobody, and a program with
-// a secret key. And what ends: attempts that are too many, keys, sessions.
+// Who may do what, for every table, view, function and route: the owner of a row, another user, an anonymous caller, and a program with
+// a secret key. Also throttled attempts, and the ends of sessions, tokens and keys.
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -49,7 +49,7 @@ const TABLES = casesOf(`
 	403 42501  403 42501  401 42501  200 1      PATCH /todos?id=eq.{todo} {"creator":"{other}"}
 	200 1      200 0      401 42501  200 1      DELETE /todos?id=eq.{todo}
 
-	# products: read by anyone, changed by whoever has signed in
+	# products: read by anyone, changed by every signed-in user
 	200 1      200 1      200 1      200 1      GET /products?id=eq.{product}
 	201 1      201 1      401 42501  201 1      POST /products {"serial_number":"{fresh}","title":"t","weight_lbs":1}
 	403 42501  403 42501  401 42501  201 1      POST /products {"serial_number":"{fresh}","title":"t","weight_lbs":1,"quantity":9}
@@ -66,7 +66,7 @@ const TABLES = casesOf(`
 	200 1      200 1      401 42501  200 1      DELETE /rescues?id=eq.{rescue}
 	200 1      200 1      200 1      200 1      GET /rescue_counts?species=eq.{species}
 
-	# profiles and users: read by anyone, changed by nobody
+	# profiles and users: read by anyone, changed by no one
 	200 1      200 1      200 1      200 1      GET /profiles?id=eq.{owner}
 	403 42501  403 42501  401 42501  403 42501  POST /profiles {"id":"{owner}","fullname":"n"}
 	403 42501  403 42501  401 42501  403 42501  PATCH /profiles?id=eq.{owner} {"fullname":"n"}
@@ -143,7 +143,7 @@ describe.each([
 	});
 });
 
-/** The outcome of the request, which finds rows of its own. */
+/** The outcome of the request on rows of its own. */
 async function attempt(one: Case, actor: Actor): Promise<string> {
 	const rows = await makeRows();
 	const before = await contentsOf(rows);
@@ -165,7 +165,7 @@ async function attempt(one: Case, actor: Actor): Promise<string> {
 	return isChanged && !isDone ? `${outcome}, and changes something` : outcome;
 }
 
-/** A todo and a follow of the owner's, and things that are everybody's. */
+/** A todo and a follow of the owner, and rows that everyone may read. */
 async function makeRows() {
 	const { owner, other, followed, stranger } = people;
 	const fresh = randomUUID();
@@ -195,7 +195,7 @@ async function makeRows() {
 
 type Rows = Awaited<ReturnType<typeof makeRows>>;
 
-/** All that the request could have changed. */
+/** All rows that the request could have changed. */
 async function contentsOf({ owner, other, fresh }: Rows) {
 	const { rows } = await database.query(
 		`select
@@ -223,7 +223,7 @@ async function removeRows({ owner, other, fresh }: Rows) {
 }
 
 it("has a line for every table, view and function that is exposed", async () => {
-	// Not the running database's: other tests have tables of their own there.
+	// Not the running database's, where other tests have their own tables.
 	const schema = await readFile(join(PROJECT, "db", "schema.sql"), "utf8");
 	const exposed = [
 		...schema.matchAll(
@@ -259,12 +259,12 @@ it("has a line for every route that is described", async () => {
 	expect(described.filter((route) => !tried.has(route))).toEqual([]);
 });
 
-/** The route, whatever its parameters are called. */
+/** The route without the names of its parameters. */
 function template(route: string): string {
 	return route.replace(/\{\w+\}/g, "{}").replace(/\/$/, "");
 }
 
-describe("what supabase-js would not send", () => {
+describe("a credential that supabase-js would not send", () => {
 	const NEW = { email: "ada@example.com", password: "correct horse" };
 	const cases: [string, string, unknown, string][] = [
 		["POST", "/signup", {}, "400 body_invalid"],
@@ -314,7 +314,7 @@ describe("what supabase-js would not send", () => {
 		["a session that is none", { session_id: "x" }],
 		["a subject that is no user's", { sub: "ada", session_id: randomUUID() }],
 		["a session in a list", { session_id: [randomUUID()] }],
-	])("is a token of Postern's own with %s", async (_, claims) => {
+	])("is refused: a token of Postern with %s", async (_, claims) => {
 		const token = await callerToken({ sub: people.owner.id, ...claims });
 		for (const [method, path] of [
 			["GET", "/auth/v1/user"],
@@ -328,7 +328,7 @@ describe("what supabase-js would not send", () => {
 	});
 });
 
-describe("attempts that are too many", () => {
+describe("too many attempts", () => {
 	it("to guess the password of one account are refused, even with the right one", async () => {
 		const user = await newUser();
 		const neighbour = { ...(await newUser()), address: user.address };
@@ -348,10 +348,10 @@ describe("attempts that are too many", () => {
 	});
 
 	it("are counted for an account that does not exist as well", async () => {
-		const nobody = newPerson();
-		const wrong = await statusesOf(10, () => trySignIn(nobody));
+		const unknown = newPerson();
+		const wrong = await statusesOf(10, () => trySignIn(unknown));
 		expect(wrong).toEqual({ 400: 10 });
-		await expectThrottled(trySignIn(nobody));
+		await expectThrottled(trySignIn(unknown));
 	});
 
 	it("are counted when they come at once", async () => {
@@ -364,7 +364,7 @@ describe("attempts that are too many", () => {
 		expect(countOf(answers)).toEqual({ 400: 10, 429: 10 });
 	});
 
-	it("are forgiven when the right password comes in time", async () => {
+	it("are forgotten after the right password", async () => {
 		const user = await newUser();
 		for (let round = 0; round < 2; round += 1) {
 			await statusesOf(9, () =>
@@ -374,7 +374,7 @@ describe("attempts that are too many", () => {
 		}
 	});
 
-	it("to sign in from one address are refused there, and nowhere else", async () => {
+	it("to sign in from one address are refused at that address only", async () => {
 		const user = await newUser();
 		const { address } = user;
 		await trySignIn({ ...newPerson(), address });
@@ -403,7 +403,7 @@ describe("attempts that are too many", () => {
 		expect((await trySignIn(person)).status).toBe(200);
 	});
 
-	it("to sign up from one address are refused there, and nowhere else", async () => {
+	it("to sign up from one address are refused at that address only", async () => {
 		const { address } = await newUser();
 		await exhaust("sign_up", "address", address);
 		const person = newPerson();
@@ -416,7 +416,7 @@ describe("attempts that are too many", () => {
 		expect((await signUp(newAddress())).status).toBe(200);
 	});
 
-	it("to refresh by one account are refused, and cost nobody a session", async () => {
+	it("to refresh by one account are refused, and end no session", async () => {
 		const user = await newUser();
 		const other = await newUser();
 		const next = await sessionIn(await refresh(user, user.refreshToken));
@@ -427,7 +427,7 @@ describe("attempts that are too many", () => {
 		expect((await refresh(user, next.refresh_token)).status).toBe(200);
 	});
 
-	it("to refresh from one address are refused there, and nowhere else", async () => {
+	it("to refresh from one address are refused at that address only", async () => {
 		const user = await newUser();
 		const { address } = user;
 		await refresh({ address }, "x".repeat(43));
@@ -489,8 +489,8 @@ describe("a wrong e-mail address and a wrong password", () => {
 	});
 });
 
-describe("what ends", () => {
-	it("a session, for whoever asks about it, while the access token reads the database until it expires", async () => {
+describe("the end of", () => {
+	it("a session is seen by every route, while its access token reads the database until it expires", async () => {
 		const user = await newUser();
 		const { accessToken: token } = user;
 		const ended = await call("/auth/v1/logout", { method: "POST", token });
@@ -509,7 +509,7 @@ describe("what ends", () => {
 		);
 	});
 
-	it("an access token, at its time", async () => {
+	it("an access token comes at its expiry", async () => {
 		const { accessToken } = await newUser();
 		const seconds = Math.floor(Date.now() / 1000);
 		const at = (exp: number) =>
@@ -520,7 +520,7 @@ describe("what ends", () => {
 		expect(await outcomeOf(await at(seconds - 30))).toBe("401 token_expired");
 	});
 
-	it("a deleted user's sessions, and its rows", async () => {
+	it("a user's sessions and rows comes with the user's deletion", async () => {
 		const user = await newUser();
 		const { accessToken: token } = user;
 		await call("/users/todos", { token, json: { name: "Buy milk" } });
@@ -543,7 +543,7 @@ describe("what ends", () => {
 		["publishable", publishableKey, "/rest/v1/products?limit=1"],
 		["secret", secretKey, "/rest/v1/todos?limit=1"],
 	])(
-		"a %s key, within 5 seconds of its being revoked",
+		"a %s key comes within 5 seconds of its revocation",
 		async (_, make, path) => {
 			const key = await make();
 			const ask = () => call(path, { headers: { apikey: key } });
@@ -560,7 +560,7 @@ describe("what ends", () => {
 		},
 	);
 
-	it("the tokens of an old signing key, when it is retired and not before", async () => {
+	it("an old signing key's tokens comes when the key is retired, not before", async () => {
 		const folder = await mkdtemp(join(tmpdir(), "postern-rotation-"));
 		try {
 			const file = join(folder, "credentials");
@@ -597,14 +597,14 @@ async function expectThrottled(answer: Promise<Response>): Promise<void> {
 	expect(seconds).toBeLessThanOrEqual(3_600);
 }
 
-/** One after another. */
+/** Sends requests one after another. */
 async function statusesOf(times: number, ask: () => Promise<Response>) {
 	const answers = [];
 	for (let time = 0; time < times; time += 1) answers.push(await ask());
 	return countOf(answers);
 }
 
-/** How many answers there are of each status. */
+/** The number of answers of each status. */
 function countOf(answers: Response[]): Record<string, number> {
 	const counts: Record<string, number> = {};
 	for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
@@ -623,7 +623,7 @@ async function attemptsOf(action: string, scope: string, subject: string) {
 	return rows[0]?.attempts;
 }
 
-/** Leaves no attempt to somebody of whom one at least was counted already. */
+/** Uses up the attempts of a subject of whom at least one was counted. */
 async function exhaust(action: string, scope: string, subject: string) {
 	const { rowCount } = await database.query(
 		`update auth.throttles set attempts = (
@@ -647,7 +647,7 @@ function median(numbers: number[]): string {
 	return (sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1);
 }
 
-/** Runs a Worker with the keys of the file, which is made if it is not there. */
+/** Runs a Worker with the keys of the file, which is made if it does not exist. */
 async function withKeysOf<Result>(
 	file: string,
 	use: (gatewayUrl: string) => Promise<Result>,
@@ -677,7 +677,7 @@ async function tokenAt(gatewayUrl: string, person: Person): Promise<string> {
 	return ((await response.json()) as { token: string }).token;
 }
 
-/** The ids of the keys that the gateway says are its own. */
+/** The ids of the keys that the gateway publishes. */
 async function kidsAt(gatewayUrl: string): Promise<string[]> {
 	const response = await fetch(`${gatewayUrl}/.well-known/jwks.json`);
 	const { keys } = (await response.json()) as { keys: { kid: string }[] };

@@ -34,7 +34,7 @@ describe("concurrent add-quantity", () => {
 		);
 		const done = answers.filter(({ status }) => status === 200);
 		const refused = answers.filter(({ status }) => status !== 200);
-		// Every one was either done or refused for the one reason there is.
+		// Every change was either done or refused because the quantity would fall below zero.
 		expect(new Set(refused.map(({ code }) => code))).toEqual(
 			new Set(refused.length > 0 ? ["quantity_below_zero"] : []),
 		);
@@ -202,14 +202,14 @@ describe("bad input", () => {
 		},
 	);
 
-	it("refuses 10 MB as soon as it knows, and changes nothing", async () => {
+	it("with a Content-Length of 10 MB is refused before the body is sent, and changes nothing", async () => {
 		const before = await contents();
 		const { status, code } = await beginToSend(10_000_000);
 		expect({ status, code }).toEqual({ status: 413, code: "body_too_large" });
 		expect(await contents()).toEqual(before);
 	});
 
-	it("takes neither a wrong type nor a fraction for a quantity", async () => {
+	it("with a wrong type or a fraction as a quantity is refused, and changes nothing", async () => {
 		const product = await createProduct();
 		for (const quantity of ["1", 1.5, null, [], 3e9]) {
 			const response = await call(`/products/${product}/add-quantity`, {
@@ -223,7 +223,7 @@ describe("bad input", () => {
 		expect(await quantityOf(product)).toBe(0);
 	});
 
-	it("refuses a write of nobody", async () => {
+	it("without credentials is refused, and changes nothing", async () => {
 		const before = await contents();
 		const response = await call("/products", { json: { ...valid } });
 		expect(response.status).toBe(401);
@@ -242,7 +242,7 @@ async function createProduct(): Promise<number> {
 	return (await answerOf(response)).productId;
 }
 
-/** What the routes answer: a product or an error. */
+/** The answer of the routes: a product or an error. */
 interface Answer {
 	productId: number;
 	quantity: number;
@@ -276,7 +276,7 @@ function post(
 }
 
 /**
- * Announces a product of so many bytes and sends the first of them: whoever has read the announcement can answer.
+ * Announces a product of so many bytes and sends the first of them: a server that has read the announcement can answer.
  * The proxy of `wrangler dev` passes an answer on only when all has been sent, so after a second the rest follows.
  */
 function beginToSend(bytes: number): Promise<{ status: number; code: string }> {
@@ -310,7 +310,7 @@ async function quantityOf(product: number): Promise<number> {
 	return rows[0].quantity;
 }
 
-/** Everything that the routes could have changed. */
+/** All rows that the routes could have changed. */
 async function contents(): Promise<unknown> {
 	const products = await database.query(
 		"select * from api.products order by id",

@@ -10,7 +10,7 @@ import {
 	ada,
 	grace,
 	MAKE_ARCHIVE,
-	nobody,
+	anonymous,
 	robot,
 } from "./support/isolation/archive.ts";
 import {
@@ -47,9 +47,9 @@ import { type World, worlds } from "./support/isolation/world.ts";
 import { sendRaw } from "./support/raw-http.ts";
 import { startWorkerd } from "./support/workerd/workerd.ts";
 
-/** All that is random follows from it: ISOLATION_SEED=… repeats a run. */
+/** Everything random follows from the seed: ISOLATION_SEED=… repeats a run. */
 const seed = numberFrom("ISOLATION_SEED", Date.now() % 2 ** 31);
-/** More of them for a longer run. */
+/** More worlds make a longer run. */
 const made = worlds(seed, numberFrom("ISOLATION_WORLDS", 12));
 const DUELS_A_WORLD = numberFrom("ISOLATION_DUELS", 80);
 
@@ -90,30 +90,30 @@ describe(`under random policies (ISOLATION_SEED=${seed})`, () => {
 	}, 600_000);
 });
 
-const everybody: readonly Caller[] = [ada, grace, nobody, robot];
+const allCallers: readonly Caller[] = [ada, grace, anonymous, robot];
 
-describe("gives each caller their own answer, whoever asked before", () => {
+describe("each caller gets their own answer, even after others asked", () => {
 	beforeAll(() => untilCached(sides));
 
 	it.each(Object.entries(SPELLINGS))(
 		"however they spell %s",
 		async (_, reads) => {
-			await expectOwnAnswers(reads, everybody);
+			await expectOwnAnswers(reads, allCallers);
 		},
 	);
 
-	it("however they spell anything, in the other order", async () => {
+	it("however they spell the reads, in reverse order", async () => {
 		const reads = Object.values(SPELLINGS).flat().reverse();
-		const statuses = await expectOwnAnswers(reads, everybody.toReversed());
+		const statuses = await expectOwnAnswers(reads, allCallers.toReversed());
 		expect(statuses.filter(isHit).length).toBeGreaterThan(statuses.length / 4);
 	});
 
-	it.each(HIDDEN)("where it depends on $subject", async ({ reads }) => {
-		await expectOwnAnswers(reads, everybody);
+	it.each(HIDDEN)("if it depends on $subject", async ({ reads }) => {
+		await expectOwnAnswers(reads, allCallers);
 	});
 
 	it.each(UNCACHEABLES)(
-		"and stores none that depends on $subject",
+		"and none is stored that depends on $subject",
 		async ({ reads }) => {
 			const statuses = await expectOwnAnswers(reads, [ada, grace]);
 			expect(statuses.filter(isHit)).toEqual([]);
@@ -121,12 +121,12 @@ describe("gives each caller their own answer, whoever asked before", () => {
 		},
 	);
 
-	it("and stores those of callers whom that does not concern", async () => {
+	it("and those of callers whom it does not depend on are stored", async () => {
 		await untilCached(sides, UNMOVED);
 	});
 });
 
-/** Each read by each caller, and by each again. @returns Cache-Status of each */
+/** Sends each read as each caller, twice. @returns Cache-Status of each */
 async function expectOwnAnswers(
 	reads: readonly Read[],
 	callers: readonly Caller[],
@@ -137,7 +137,7 @@ async function expectOwnAnswers(
 			callers.map((caller) => askDatabase(sides, read, caller)),
 		);
 		for (const index of [...callers.keys(), ...callers.keys()]) {
-			const caller = callers[index] ?? nobody;
+			const caller = callers[index] ?? anonymous;
 			const { answer, cacheStatus } = await askGateway(sides, read, caller);
 			const asked = { read, caller, cacheStatus };
 			expect({ ...asked, answer }).toEqual({ ...asked, answer: own[index] });
@@ -147,7 +147,7 @@ async function expectOwnAnswers(
 	return statuses;
 }
 
-describe("takes a caller for nobody else", () => {
+describe("a caller is told apart from others", () => {
 	const letters = get("letters?order=id");
 	let tokens: Record<"ada" | "grace", string>;
 	let keys: Record<"secret" | "publishable", string>;
@@ -161,8 +161,8 @@ describe("takes a caller for nobody else", () => {
 			publishable: await apiKey("publishable", "anon"),
 		};
 		await untilCached(sides);
-		// Everybody's answer is stored, to be given to the wrong one.
-		for (const caller of everybody) await askGateway(sides, letters, caller);
+		// Every caller's answer is stored and could be given to the wrong caller.
+		for (const caller of allCallers) await askGateway(sides, letters, caller);
 	});
 
 	it.each<[string, () => Read["headers"], Caller]>([
@@ -185,19 +185,19 @@ describe("takes a caller for nobody else", () => {
 			}),
 			ada,
 		],
-		["an app's key", () => ({ ApiKey: keys.publishable }), nobody],
+		["an app's key", () => ({ ApiKey: keys.publishable }), anonymous],
 		["a program's key", () => ({ apikey: keys.secret }), robot],
 		[
 			"a program's key as a token",
 			() => ({ authorization: `Bearer ${keys.secret}` }),
 			robot,
 		],
-		["a cookie", () => ({ cookie: `authorization=${tokens.ada}` }), nobody],
-		["no credential", () => ({ "x-authorization": tokens.ada }), nobody],
+		["a cookie", () => ({ cookie: `authorization=${tokens.ada}` }), anonymous],
+		["no credential", () => ({ "x-authorization": tokens.ada }), anonymous],
 	])("by %s", async (_, headers, caller) => {
 		for (const _ of ["once", "again"]) {
 			const read = { ...letters, headers: headers() };
-			const { answer } = await askGateway(sides, read, nobody);
+			const { answer } = await askGateway(sides, read, anonymous);
 			expect(answer).toEqual(await askDatabase(sides, letters, caller));
 		}
 	});
@@ -241,28 +241,28 @@ describe("takes a caller for nobody else", () => {
 				authorization: `Bearer ${tokens.ada.replace(/[^.]+$/, "")}${tokens.grace.split(".")[2]}`,
 			}),
 		],
-	])("and refuses %s", async (_, headers) => {
+	])("and is refused with %s", async (_, headers) => {
 		for (const _ of ["once", "again"]) {
 			const read = { ...letters, headers: headers() };
-			const { answer } = await askGateway(sides, read, nobody);
+			const { answer } = await askGateway(sides, read, anonymous);
 			expect(answer.status).toBeGreaterThanOrEqual(400);
 			expect(answer.body).not.toMatch(/analytical|nanoseconds/);
 		}
 	});
 
-	it("and has no 304 for somebody else's validator", async () => {
+	it("and gets no 304 for another caller's ETag", async () => {
 		const mine = await askGateway(sides, letters, ada);
 		const etag = headerOf(mine.raw, "etag");
 		expect(etag).not.toBe("");
 		const read = { ...letters, headers: { "if-none-match": etag } };
-		for (const caller of [grace, nobody, robot]) {
+		for (const caller of [grace, anonymous, robot]) {
 			const theirs = await askGateway(sides, read, caller);
 			expect(theirs.answer).toEqual(await askDatabase(sides, letters, caller));
 		}
 		expect((await askGateway(sides, read, ada)).answer.status).toBe(304);
 	});
 
-	it("and has nothing stored for those who only differ in what decides", async () => {
+	it("and gets no stored answer of a caller who differs in a claim that decides", async () => {
 		const read: Read = {
 			...letters,
 			headers: { "cache-control": "only-if-cached" },
@@ -282,9 +282,9 @@ describe("takes a caller for nobody else", () => {
 		}
 	});
 
-	it("and explains to nobody who may not ask", async () => {
+	it("and gets no explanation without a role of EXPLAIN_ROLES", async () => {
 		const read = { ...letters, headers: { "postern-explain": "1" } };
-		for (const caller of [ada, nobody]) {
+		for (const caller of [ada, anonymous]) {
 			const { answer, raw } = await askGateway(sides, read, caller);
 			expect(answer.status).toBeGreaterThanOrEqual(400);
 			expect(headerOf(raw, "postern-explain")).toBe("");
@@ -299,7 +299,7 @@ describe("takes a caller for nobody else", () => {
 	});
 
 	/** JavaScript reads both as the same number; the database does not. */
-	it("by a number that is nearly theirs", async () => {
+	it("by a number in a claim that differs only beyond the precision of JavaScript", async () => {
 		const accounts = get("accounts");
 		const answers: Answer[] = [];
 		for (const number of ["9007199254740992", "9007199254740993"]) {
@@ -370,7 +370,7 @@ describe("when policies, grants, views and functions change", () => {
 		};
 	});
 
-	it("gives either answer before the bound, and the new one after", async () => {
+	it("callers get either answer within the maximum staleness, and the new one after it", async () => {
 		const meanwhile: Answer[] = [];
 		for (const [caller, read] of asks)
 			meanwhile.push((await askGateway(busy, read, caller)).answer);
@@ -386,7 +386,7 @@ describe("when policies, grants, views and functions change", () => {
 			);
 	});
 
-	it("gives none of before to those who ask for old ones", async () => {
+	it("callers who accept old answers get none from before the change", async () => {
 		const headers = { "cache-control": "max-stale=3600" };
 		const answers: Answer[] = [];
 		for (const [caller, read] of asks) {
@@ -396,7 +396,7 @@ describe("when policies, grants, views and functions change", () => {
 		expect(answers).toEqual(await expectedAnswers());
 	});
 
-	it("stores the new ones, and none of before", async () => {
+	it("the new answers are stored, and none from before the change", async () => {
 		await untilCached(busy);
 		const { tally, violations } = await fightAll(busy, duels);
 		expect(violations.slice(0, 3)).toEqual([]);
@@ -474,7 +474,7 @@ function duelsIn(world: World, count: number, from: number): Duel[] {
 	return fc.sample(duel, { seed: from, numRuns: count });
 }
 
-/** The stack's Worker, for all the callers of these tests, with a cache of its own. */
+/** The stack's Worker for the callers of these tests, with its own cache. */
 async function startGateway(
 	variables: Record<string, string> = {},
 	bundle = stack.bundle,
@@ -491,14 +491,14 @@ async function startGateway(
 	});
 }
 
-/** Once this is answered from the cache, the rest may be: after a change of the schema nothing is stored for a while. */
+/** Waits until this is answered from the cache: nothing is stored for a while after a schema change. */
 async function untilCached(
 	{ gatewayUrl }: Pick<Sides, "gatewayUrl">,
 	read: Read = get("boxes"),
 ): Promise<void> {
 	await vi.waitFor(
 		async () => {
-			const { cacheStatus } = await askGateway({ gatewayUrl }, read, nobody);
+			const { cacheStatus } = await askGateway({ gatewayUrl }, read, anonymous);
 			expect(cacheStatus).toContain("; hit");
 		},
 		{ timeout: 30_000, interval: 200 },

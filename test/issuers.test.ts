@@ -1,4 +1,4 @@
-// Callers whose tokens others have issued: several issuers at once, their rotations and their outages, and Cloudflare Access.
+// Callers with tokens of other issuers: several issuers at once, their rotations and outages, and Cloudflare Access.
 import { randomBytes } from "node:crypto";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -24,7 +24,7 @@ const ADA = "0b5c6a52-5d0a-4f0e-9d43-6c1f0a7e2001";
 
 type Gateway = Service & { url: string };
 
-/** A database that nobody else sees, since a function is added to what it exposes. */
+/** A database of these tests only, because they add a function to the exposed schema. */
 const DATABASE = `postern_issuers_${randomBytes(4).toString("hex")}`;
 let postgrest: Gateway;
 
@@ -82,7 +82,7 @@ async function query(databaseUrl: string, sql: string): Promise<string> {
 	}
 }
 
-/** A Worker that knows these issuers, beside Postern itself. */
+/** A Worker that knows these issuers besides Postern itself. */
 async function gatewayFor(
 	issuers: object[],
 	variables: Record<string, string> = {},
@@ -105,7 +105,7 @@ function ask(
 	});
 }
 
-/** What the database is told of the caller. */
+/** The claims that the database receives. */
 async function claimsIn(response: Response) {
 	expect(response.status).toBe(200);
 	return (await response.json()) as Record<string, unknown>;
@@ -167,7 +167,7 @@ describe("several issuers at once", () => {
 			...claims,
 		});
 
-	it("are accepted, each with its own keys, and Postern's own beside them", async () => {
+	it("have their tokens accepted, each with its own keys, and Postern's own as well", async () => {
 		for (const [token, iss, sub] of [
 			[await ofCloud(), CLOUD, "cloud|1"],
 			[await ofPartner(), PARTNER, "7"],
@@ -184,7 +184,7 @@ describe("several issuers at once", () => {
 		}
 	});
 
-	it("are refused each other's keys", async () => {
+	it("have tokens signed by each other's keys refused", async () => {
 		const tokens = [
 			ofCloud({}, partnerKey),
 			ofCloud({}, legacyKey),
@@ -204,7 +204,7 @@ describe("several issuers at once", () => {
 		}
 	});
 
-	it("are refused tokens for another audience, and tokens that have expired or never do", async () => {
+	it("have tokens refused for another audience, after their expiry, or without one", async () => {
 		const past = Math.floor(Date.now() / 1000) - 60;
 		for (const [token, outcome] of [
 			[ofCloud({ aud: "authenticated" }), "401 token_rejected"],
@@ -220,7 +220,7 @@ describe("several issuers at once", () => {
 		}
 	});
 
-	it("name the role by the claim that is configured, one of those that they may", async () => {
+	it("name the role in the configured claim, out of the configured roles", async () => {
 		const role = (name: unknown) => ofCloud({ app_metadata: { role: name } });
 		for (const [token, outcome] of [
 			[role("service"), "service"],
@@ -232,7 +232,7 @@ describe("several issuers at once", () => {
 				ofCloud({ app_metadata: undefined, role: "service" }),
 				"403 role_refused",
 			],
-			// Its role is fixed, whatever the token says.
+			// Its role is fixed, even if the token names another.
 			[ofPartner({ role: "service" }), "authenticated"],
 			[ofLegacy({ role: "service" }), "403 role_refused"],
 			[ofLegacy({ role: "anon" }), "anon"],
@@ -245,7 +245,7 @@ describe("several issuers at once", () => {
 		}
 	});
 
-	it("hand all their claims to the database, but those of the token itself", async () => {
+	it("pass all claims on to the database, except those about the token itself", async () => {
 		const token = await ofCloud({
 			jti: "1",
 			nbf: 1,
@@ -294,7 +294,7 @@ describe("several issuers at once", () => {
 		expect(await todosOf(service)).toBe("200 1");
 	});
 
-	it("give nobody a session of Postern's", async () => {
+	it("give their callers no session of Postern", async () => {
 		const token = await ofLegacy({ session_id: ADA });
 		const user = await fetch(`${gateway.url}/auth/v1/user`, {
 			headers: { authorization: `Bearer ${token}` },
@@ -346,7 +346,7 @@ describe("keys at a URL", () => {
 		expect(issuer.asked).toEqual(["/jwks.json"]);
 	});
 
-	it("are not fetched for a token of nobody's, nor for one after another with unknown kids", async () => {
+	it("are fetched neither for malformed tokens, nor for each of many tokens with unknown kids", async () => {
 		const { key, issuer, gateway } = await setUp();
 		expect(await outcomeWith(gateway, key)).toBe("200");
 		for (let index = 0; index < 5; index += 1) {
@@ -356,7 +356,7 @@ describe("keys at a URL", () => {
 		expect(issuer.asked).toHaveLength(1);
 	});
 
-	it("go on being used when their issuer does not answer", async () => {
+	it("stay in use while their issuer does not answer", async () => {
 		const { key, issuer, gateway } = await setUp();
 		expect(await outcomeWith(gateway, key)).toBe("200");
 		for (const mood of ["failing", "hanging"] as const) {
@@ -383,7 +383,7 @@ describe("keys at a URL", () => {
 			expect(Date.now() - startedAt).toBeLessThan(7_000);
 			expect(response.headers.get("retry-after")).toBe("1");
 			expect(await outcomeOf(response)).toBe("503 issuer_unreachable");
-			// Nobody else is kept out.
+			// Other callers are not refused.
 			expect((await ask(gateway, await callerToken())).status).toBe(200);
 			expect(issuer.asked).not.toContain("/elsewhere");
 			issuer.mood = "well";
@@ -391,7 +391,7 @@ describe("keys at a URL", () => {
 		},
 	);
 
-	it.concurrent("that are new are accepted 30 seconds after the last fetch, without a restart", async ({
+	it.concurrent("are accepted 30 seconds after the last fetch if they are new, without a restart", async ({
 		expect,
 	}) => {
 		const { key: old, issuer, gateway } = await setUp();
@@ -409,7 +409,7 @@ describe("keys at a URL", () => {
 		expect(issuer.asked).toHaveLength(2);
 	}, 60_000);
 
-	it.concurrent("that are known are not waited for while unknown ones are fetched", async ({
+	it.concurrent("verify tokens without a wait while unknown ones are fetched", async ({
 		expect,
 	}) => {
 		const { key, issuer, gateway } = await setUp();
@@ -460,7 +460,7 @@ describe("Cloudflare Access", () => {
 
 	const HEADER = "cf-access-jwt-assertion";
 
-	it("says who a caller is", async () => {
+	it("identifies a caller by its assertion", async () => {
 		const response = await askWith({ [HEADER]: await assertion() });
 		expect(await claimsIn(response)).toMatchObject({
 			current_user: "authenticated",
@@ -471,13 +471,13 @@ describe("Cloudflare Access", () => {
 		expect(team.asked).toEqual(["/cdn-cgi/access/certs"]);
 	});
 
-	it("says so beside the key of an app", async () => {
+	it("identifies a caller who also sends an app's key", async () => {
 		const headers = { [HEADER]: await assertion(), apikey: publishableKey };
 		const { current_user } = await claimsIn(await askWith(headers));
 		expect(current_user).toBe("authenticated");
 	});
 
-	it("is not believed for another application, an old assertion, or another key", async () => {
+	it("has an assertion refused for another application, after its expiry, or by another key", async () => {
 		const stranger = await makeSigningKey("RS256");
 		const past = Math.floor(Date.now() / 1000) - 60;
 		for (const [forged, outcome] of [
@@ -497,7 +497,7 @@ describe("Cloudflare Access", () => {
 		}
 	});
 
-	it("may not say another than the bearer token does", async () => {
+	it("has an assertion refused together with another caller's bearer token", async () => {
 		const headers = {
 			[HEADER]: await assertion(),
 			authorization: `Bearer ${await callerToken()}`,
@@ -507,12 +507,12 @@ describe("Cloudflare Access", () => {
 		);
 	});
 
-	it("is not an issuer of bearer tokens", async () => {
+	it("does not issue bearer tokens", async () => {
 		const headers = { authorization: `Bearer ${await assertion()}` };
 		expect(await outcomeOf(await askWith(headers))).toBe("401 token_rejected");
 	});
 
-	it("gives the role that is configured, and no role that the assertion names", async () => {
+	it("gives the configured role, and no role that the assertion names", async () => {
 		const other = await gatewayFor([], {
 			ACCESS_TEAM_URL: team.url,
 			ACCESS_AUDIENCE: AUDIENCE,
@@ -523,7 +523,7 @@ describe("Cloudflare Access", () => {
 		expect(current_user).toBe("service");
 	});
 
-	it("says nothing where it is not configured", async () => {
+	it("has its assertions ignored if it is not configured", async () => {
 		const unconfigured = await gatewayFor([]);
 		const headers = { [HEADER]: await assertion() };
 		const claims = await claimsIn(await askWith(headers, unconfigured));

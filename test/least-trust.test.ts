@@ -1,5 +1,5 @@
-// Promise 6, least trust: the origin accepts only tokens that Postern signed for it, so that whoever learns the address of
-// the tunnel has nothing. And what Postern knows for itself is for no caller.
+// Promise 6, least trust: the origin accepts only tokens that Postern signed for it, so that an attacker who learns the address of
+// the tunnel gains nothing. And no caller reaches Postern's own schemas.
 import {
 	createHash,
 	createPublicKey,
@@ -41,8 +41,8 @@ beforeAll(async () => {
 	keys = { publishable: await publishableKey(), secret: await secretKey() };
 });
 
-describe("the origin, straight through its tunnel", () => {
-	/** What a leaked address would be tried for. */
+describe("the origin, asked directly through its tunnel", () => {
+	/** What an attacker would try with a leaked address. */
 	const PATHS = [
 		["GET", "/products", {}],
 		["GET", "/todos", {}],
@@ -51,7 +51,7 @@ describe("the origin, straight through its tunnel", () => {
 		["POST", "/rpc/find_api_key", { "content-profile": "postern" }],
 	] as const;
 
-	it("answers a token that Postern signed for it", async () => {
+	it("accepts a token that Postern signed for it", async () => {
 		const token = await originToken({ role: "anon" });
 		expect(await statusesWith({ authorization: `Bearer ${token}` })).toContain(
 			200,
@@ -130,7 +130,7 @@ describe("the origin, straight through its tunnel", () => {
 		expect(await statusesWith({})).toEqual(PATHS.map(() => 401));
 	});
 
-	it("does not look for a token anywhere else", async () => {
+	it("accepts a token nowhere but in Authorization", async () => {
 		const token = await originToken({ role: "anon" });
 		for (const headers of [
 			{ apikey: token },
@@ -164,7 +164,7 @@ describe("the gateway", () => {
 		},
 	);
 
-	it("takes none of the tokens that it signs for the origin", async () => {
+	it("accepts none of the tokens that it signs for the origin", async () => {
 		const token = await originToken({ role: "authenticated" });
 		const answer = await call("/rest/v1/products", { token });
 		expect(await outcomeOf(answer)).toBe("401 token_rejected");
@@ -172,7 +172,7 @@ describe("the gateway", () => {
 });
 
 describe.each(ACTORS)("what Postern knows for itself, asked by %s", (actor) => {
-	/** Status of nobody, status of the others. */
+	/** The status for anonymous callers, and the status for the others. */
 	const denied = () => (actor === "anonymous" ? "401 42501" : "403 42501");
 	const PROFILES = {
 		"accept-profile": "postern",
@@ -266,7 +266,7 @@ interface Arrived {
 	readonly body: string;
 }
 
-describe("what arrives at the origin", () => {
+describe("a request that arrives at the origin", () => {
 	let origin: TestOrigin;
 	let gateway: Awaited<ReturnType<typeof startGateway>>;
 	let arrived: Arrived[] = [];
@@ -293,7 +293,7 @@ describe("what arrives at the origin", () => {
 		["GET", "/auth/v1/user", undefined],
 		["POST", "/auth/v1/logout", {}],
 	])(
-		"is nothing of the caller's credentials: %s %s",
+		"contains none of the caller's credentials: %s %s",
 		async (method, path, json) => {
 			const { accessToken } = user;
 			await send(method, path, json, {
@@ -310,7 +310,7 @@ describe("what arrives at the origin", () => {
 		},
 	);
 
-	it("is the hash of an API key at most", async () => {
+	it("contains an API key only as its hash", async () => {
 		await send("GET", "/rest/v1/todos", undefined, { apikey: keys.secret });
 		expectNothingOf([keys.secret]);
 		expect(arrived.map(({ request }) => request.url)).toEqual([
@@ -319,7 +319,7 @@ describe("what arrives at the origin", () => {
 		]);
 	});
 
-	it("are passwords and refresh tokens in bodies alone, for Postern's own functions", async () => {
+	it("contains passwords and refresh tokens only in bodies for Postern's own functions", async () => {
 		const { email, password, refreshToken } = user;
 		const json = { email, password, refresh_token: refreshToken };
 		for (const [path, name] of [
@@ -339,7 +339,7 @@ describe("what arrives at the origin", () => {
 		}
 	});
 
-	it("is signed by Postern for the origin, for five minutes, with the caller's claims", async () => {
+	it("has a token that Postern signed for five minutes, with the caller's claims", async () => {
 		const { accessToken: token } = user;
 		await send("GET", "/rest/v1/todos", undefined, {
 			authorization: `Bearer ${token}`,
@@ -355,7 +355,7 @@ describe("what arrives at the origin", () => {
 		expect(Number(payload.exp) - Number(payload.iat)).toBe(300);
 	});
 
-	it("is the role postern for Postern's own questions, and for nothing else", async () => {
+	it("has the role postern for Postern's own questions only", async () => {
 		const headers = { authorization: `Bearer ${user.accessToken}` };
 		await send("GET", "/users/todos", undefined, headers);
 		const roles = [];
@@ -393,7 +393,7 @@ describe("what arrives at the origin", () => {
 		}
 	}
 
-	/** What PostgREST would answer, as far as a request needs it to go on to its next one. */
+	/** The parts of PostgREST's answer that a route needs to send its next request. */
 	function answerTo({ request: { url = "" }, body }: Arrived): unknown {
 		if (url.startsWith("/rpc/find_api_key")) {
 			const isSecret = body.includes(sha256(keys.secret));
@@ -405,8 +405,8 @@ describe("what arrives at the origin", () => {
 	}
 });
 
-describe("what is logged", () => {
-	it("has no password, no token and no key in it, whatever happens", async () => {
+describe("the log", () => {
+	it("never contains a password, a token or a key", async () => {
 		const lines: string[] = [];
 		const log = (line: string) => lines.push(line);
 		const postgrest = await startPostgrest({
@@ -457,7 +457,7 @@ describe("what is logged", () => {
 		for (const secret of secrets) expect(logged).not.toContain(secret);
 	});
 
-	/** Signs up, in and out, and fails at it; the secrets that this took. */
+	/** Signs up, in and out, also with failures. @returns the secrets that this used */
 	async function liveAt(gatewayUrl: string): Promise<string[]> {
 		const { email, password, address } = newPerson();
 		const send = async (
@@ -507,7 +507,7 @@ describe("what is logged", () => {
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-/** As the functions of accounts describe a user. */
+/** A user as the functions of accounts describe one. */
 const ANYBODY = {
 	id: NIL,
 	email: "ada@example.com",
@@ -518,7 +518,7 @@ const ANYBODY = {
 	last_sign_in_at: null,
 };
 
-/** As Postern signs for the origin, but for these claims. */
+/** An origin token like Postern's, with these claims changed. */
 function ownToken(
 	claims: Record<string, unknown>,
 	lifetimeSeconds = 300,

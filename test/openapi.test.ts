@@ -1,4 +1,4 @@
-// /openapi.json is OpenAPI, and true: the routes answer what it describes, and ask for credentials where it says so.
+// /openapi.json is valid OpenAPI, and true: the routes answer as it describes, and ask for credentials where it says so.
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { expect, it } from "vitest";
 import { z } from "zod";
@@ -25,7 +25,7 @@ const { paths } = validator.resolveRefs() as unknown as {
 	paths: Record<string, Record<string, Operation>>;
 };
 
-/** By method and path, such as `GET /rescues/{id}`. */
+/** The operations by method and path, such as `GET /rescues/{id}`. */
 const operations = new Map<string, Operation>(
 	Object.entries(paths).flatMap(([path, methods]) =>
 		Object.entries(methods).map(
@@ -36,13 +36,13 @@ const operations = new Map<string, Operation>(
 );
 
 interface Call {
-	/** What stands for the parameter in the path. */
+	/** The value of the parameter in the path. */
 	id?: unknown;
 	token?: string;
 	json?: unknown;
 }
 
-/** Calls the operation; its answer has to be one that is described, and have this status. Returns the body. */
+/** Calls the operation, checks that its answer is described and has this status, and returns the body. */
 async function expectAnswer(
 	status: number,
 	name: string,
@@ -76,7 +76,7 @@ function send(
 	return call(path.replace(/\{\w+\}/, id), { method, ...options });
 }
 
-/** The schema, with no other properties in any object than those that it has. */
+/** The schema, which allows no other properties in any object. */
 function closed(schema: Schema): Schema {
 	return JSON.parse(JSON.stringify(schema), (_, value) =>
 		value?.type === "object"
@@ -89,7 +89,7 @@ it("is a valid document of OpenAPI 3.1", () => {
 	expect([validation, validator.version]).toEqual([{ valid: true }, "3.1"]);
 });
 
-it("describes what every route answers whoever may call it", async () => {
+it("describes the answer of every route to a caller who may call it", async () => {
 	const called = new Set<string>();
 	const expectSuccess: typeof expectAnswer = (status, name, options) => {
 		called.add(name);
@@ -145,7 +145,7 @@ it("describes what every route answers whoever may call it", async () => {
 	expect([...called].sort()).toEqual([...operations.keys()].sort());
 });
 
-it("describes what the routes refuse", async () => {
+it("describes the refusals of the routes", async () => {
 	const token = await callerToken();
 	const { email, password, fullname } = await newUser();
 	const refused: [number, string, Call][] = [
@@ -174,7 +174,7 @@ function newPersonFields() {
 	return { email, fullname };
 }
 
-/** Without signing up and in: those take no credentials, and are counted. */
+/** The protected routes, without sign-up and sign-in, which take no credentials and are throttled. */
 const callable = [...operations].filter(
 	([, { security }]) => security.length > 0,
 );
@@ -185,7 +185,7 @@ it.each(callable)(
 		const isUuid = parameters?.[0]?.schema.format === "uuid";
 		const id = isUuid ? crypto.randomUUID() : "999999999";
 		const body = requestBody?.content?.["application/json"].schema;
-		// If the example were not valid, the answer would be 400.
+		// An invalid example would be answered with 400.
 		const json = body?.examples?.[0];
 		const { status } = await send(name, id, { json });
 		const isNeeded = !security.some((need) => Object.keys(need).length === 0);

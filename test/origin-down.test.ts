@@ -50,13 +50,13 @@ describe("an origin that fails", () => {
 		return hasty.stop;
 	});
 
-	it("is given up on at the deadline, when it is silent", async () => {
+	it("is given up at the deadline if it is silent", async () => {
 		origin.answer = () => {};
 		const answer = await send({}, hastyUrl);
 		expect(refusalOf(answer)).toEqual({ status: 504, code: "origin_timeout" });
 	});
 
-	it("learns that it was given up on", async () => {
+	it("has its request cancelled when it is given up", async () => {
 		const closed = new Promise((resolve) => {
 			origin.answer = (_, answering) => answering.on("close", resolve);
 		});
@@ -64,7 +64,7 @@ describe("an origin that fails", () => {
 		await closed;
 	});
 
-	it("cannot be reached where nothing listens", async () => {
+	it("is refused as unreachable if nothing listens", async () => {
 		const gateway = await startGateway(
 			`http://${LOOPBACK}:${await freePort()}`,
 		);
@@ -77,7 +77,7 @@ describe("an origin that fails", () => {
 		expect(answer.headers).toContainEqual(["Retry-After", "1"]);
 	});
 
-	// On a new connection. On a kept one that the origin closes, workerd itself repeats a GET, HEAD or DELETE.
+	// On a new connection, because workerd itself repeats a GET, HEAD or DELETE on a kept one that the origin closes.
 	it.each(METHODS)("is asked once, even if it hangs up: %s", async (method) => {
 		origin.answer = (received) => received.socket.destroy();
 		await send({});
@@ -102,14 +102,17 @@ describe("an origin that fails", () => {
 	it.each([
 		["of a given length", { "content-length": "100" }],
 		["in chunks", {}],
-	])("breaks an answer off for the client, too: %s", async (_, headers) => {
-		origin.answer = async (received, answering) => {
-			answering.writeHead(200, headers).write("begun");
-			await delay(50);
-			received.socket.resetAndDestroy();
-		};
-		await expect(send({})).rejects.toThrow("aborted");
-	});
+	])(
+		"in the middle of an answer breaks it off for the client, too: %s",
+		async (_, headers) => {
+			origin.answer = async (received, answering) => {
+				answering.writeHead(200, headers).write("begun");
+				await delay(50);
+				received.socket.resetAndDestroy();
+			};
+			await expect(send({})).rejects.toThrow("aborted");
+		},
+	);
 });
 
 /** Sends a whole request and waits for the whole answer. */

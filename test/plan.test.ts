@@ -1,5 +1,5 @@
-// What the planner of the read cache says of an answer is held against the real thing: what PostgreSQL reads for it, what
-// changes it, and who else gets the same.
+// Compares the plans of the read cache with a real PostgREST and PostgreSQL: what is read for an answer, what
+// changes it, and which other requests get the same bytes.
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Identity } from "../gateway/src/identity/identity.ts";
@@ -29,14 +29,14 @@ import {
 } from "./support/planning/random-reads.ts";
 import { READS } from "./support/transparency/requests.ts";
 
-/** PLAN_RUNS=20 for twenty times as much. */
+/** PLAN_RUNS=20 makes twenty times as many runs. */
 const RUNS = Number(process.env.PLAN_RUNS ?? 1);
 const TIMEOUT_MS = 120_000 * RUNS;
 
-/** Figures are for those who ask for more. */
+/** Longer runs print figures. */
 const report: typeof console.log = RUNS > 1 ? console.log : () => {};
 
-/** Of which some may be cached and are answered. */
+/** Reads, some of which are cacheable and answered. */
 const READS_PER_RUN = 700;
 
 const planner = createPlanner({ schemas: SCHEMAS, maxStalenessMs: 5_000 });
@@ -56,7 +56,7 @@ beforeAll(async () => {
 });
 
 describe("the planner's tags cover what PostgreSQL reads", () => {
-	it("for the reads that PostgREST is known to answer, of which it bypasses few", async () => {
+	it("for the reads that PostgREST is known to answer, few of which are bypassed", async () => {
 		const cacheable: string[] = [];
 		const bypassed: string[] = [];
 		for (const { method, path, headers = {}, as, status } of Object.values(
@@ -79,7 +79,7 @@ describe("the planner's tags cover what PostgreSQL reads", () => {
 		expect(cacheable.length).toBeGreaterThan(3 * bypassed.length);
 	});
 
-	it("whatever is asked", { timeout: TIMEOUT_MS }, async () => {
+	it("for random reads", { timeout: TIMEOUT_MS }, async () => {
 		const seen = { cacheable: 0, bypassed: 0, refused: 0 };
 		await fc.assert(
 			fc.asyncProperty(
@@ -103,7 +103,7 @@ describe("the planner's tags cover what PostgreSQL reads", () => {
 	});
 });
 
-it("a row that changed has a tag of each hard read that it changed", {
+it("a changed row has a tag of each hard read whose answer it changed", {
 	timeout: TIMEOUT_MS,
 }, async () => {
 	const { client } = origin;
@@ -117,7 +117,7 @@ it("a row that changed has a tag of each hard read that it changed", {
 		const tag = tagOf.get(table.id) ?? "";
 		const readers = hard.filter(
 			({ read: { ask } }, index) =>
-				// What functions read does not show.
+				// The reads of functions do not show in the plan.
 				isCalling(ask.path) || read[index]?.includes(tag),
 		);
 		for (let row = 0; row < 5; row++) {
@@ -143,7 +143,7 @@ it("a row that changed has a tag of each hard read that it changed", {
 	expect(seen.ofRows).toBeGreaterThan(10);
 });
 
-it("an answer that a change made another has a tag of the change, whoever changed what", {
+it("an answer that a random change alters has a tag of the change", {
 	timeout: TIMEOUT_MS,
 }, async () => {
 	const { client } = origin;
@@ -273,7 +273,7 @@ it.each([
 		"premieres.city=neq.y",
 	],
 ])(
-	"reads whose answer hangs on the order of what is said of embeds have different keys: %s",
+	"reads whose answer depends on the order of parameters about embeds have different keys: %s",
 	async (path, one, other) => {
 		const reads = [`${path}&${one}&${other}`, `${path}&${other}&${one}`].map(
 			(path): Read => ({
@@ -290,7 +290,7 @@ it.each([
 	},
 );
 
-it("an embed by a column that is called like its table reads what the column leads to", async () => {
+it("an embed by a column with the name of a table reads the table that the column references", async () => {
 	await origin.client.query(`
 		create table api.firms (id integer primary key, name text);
 		create table api.staff (
@@ -319,7 +319,7 @@ it("an embed by a column that is called like its table reads what the column lea
 	);
 });
 
-/** A read that may be cached. */
+/** A cacheable read. */
 interface Planned extends Read {
 	readonly plan: CacheablePlan;
 }
@@ -338,7 +338,7 @@ function isCalling(path: string): boolean {
 	return /rpc|studio_name|sequels|same_year|is_mine|team\(|teams/.test(path);
 }
 
-/** Some that say they read a table, and more that say they do not. */
+/** Some tables that a read names, and more that it does not. */
 function chosen(
 	planned: readonly Planned[],
 	tag: string,
@@ -361,7 +361,7 @@ function readersOf(
 	);
 }
 
-/** The same, its parameters in another order, but for those about embeds, and its characters escaped here and there. */
+/** The same read with its parameters, except those about embeds, in another order, and some characters escaped. */
 function spelled(path: string, numbers: Iterator<number>): string {
 	const number = () => numbers.next().value ?? 0;
 	const { pathname, searchParams } = new URL(path, "http://postgrest");
@@ -401,7 +401,7 @@ function rotated<T>(values: readonly T[], offset: number): readonly T[] {
 	return [...values.slice(start), ...values.slice(0, start)];
 }
 
-/** Those that PostgREST answers with what may be stored. */
+/** The reads whose answers may be stored. */
 async function answered(
 	planned: readonly Planned[],
 ): Promise<{ read: Planned; answer: string }[]> {
@@ -411,7 +411,7 @@ async function answered(
 		.filter(({ answer }) => /^\[20[06],/.test(answer));
 }
 
-/** The answers as text. */
+/** The texts of the answers. */
 function answersTo(reads: readonly Read[]): Promise<string[]> {
 	return Promise.all(
 		reads.map(async ({ ask, identity }) => {
@@ -424,7 +424,7 @@ function answersTo(reads: readonly Read[]): Promise<string[]> {
 	);
 }
 
-/** The tags of the tables that PostgreSQL would read; nothing where PostgREST refuses. */
+/** The tags of the tables that PostgreSQL would read; undefined if PostgREST refuses. */
 async function tagsRead(
 	ask: Ask,
 	identity: Identity,

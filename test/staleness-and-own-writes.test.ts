@@ -13,7 +13,7 @@ const database = useDatabase();
 
 describe("in a random history", () => {
 	it.for([1, newSeed()])(
-		"no promise is broken: npm run test:histories -- --short --seed %i",
+		"every promise is kept: npm run test:histories -- --short --seed %i",
 		{
 			timeout: 240_000,
 		},

@@ -1,5 +1,5 @@
-// `npm start` and `npm run worker` as a person runs them: they come up, the printed curls work as pasted, and no process is
-// left, by whatever signal they end.
+// `npm start` and `npm run worker` as a person runs them: they start, the printed curls work as pasted, and no process is
+// left after any signal.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -28,7 +28,7 @@ afterEach(() => {
 
 afterAll(() => remove());
 
-/** The README asks for nothing but Node and npm. */
+/** The README requires nothing but Node and npm. */
 const hasCurl = await execute("curl", ["--version"]).then(
 	() => true,
 	() => {
@@ -62,7 +62,7 @@ it("leaves no process behind after Ctrl-C", async () => {
 	await nothingIsLeft();
 });
 
-/** Who is killed, and by what. npm hands on SIGTERM and SIGINT to the shell that it runs the script by, and nothing else. */
+/** The killed process, and the signal. npm forwards SIGTERM and SIGINT to the shell that runs the script, and no other signal. */
 const ENDS = [
 	["npm", "SIGTERM"],
 	["npm", "SIGHUP"],
@@ -98,7 +98,7 @@ it.each([
 	},
 );
 
-it("ends what it started even when the process that sees to that was killed first", async () => {
+it("ends its processes even when the process that ends them was killed first", async () => {
 	await start("worker");
 	const reaper = await processIdOf("reaper");
 	process.kill(reaper, "SIGKILL");
@@ -107,7 +107,7 @@ it("ends what it started even when the process that sees to that was killed firs
 	await nothingIsLeft();
 });
 
-it("stops everything and says why when a part of it dies", async () => {
+it("stops everything and gives the reason when one of its processes dies", async () => {
 	await start();
 	process.kill(await processIdOf("postgres"), "SIGKILL");
 	expect((await ended()).code).toBe(1);
@@ -127,7 +127,7 @@ it("keeps the data over a restart, and deletes it with --fresh", async () => {
 	await ctrlC();
 });
 
-it("says which port is taken", async () => {
+it("names a port that is taken", async () => {
 	const port = Number(environment.POSTGREST_PORT);
 	const server = createServer().listen(port, LOOPBACK);
 	await once(server, "listening");
@@ -138,19 +138,19 @@ it("says which port is taken", async () => {
 	);
 });
 
-it("says which setting is not a port", async () => {
+it("names a setting that is not a port", async () => {
 	expect(await failure({ POSTERN_PORT: "http" }, 2)).toBe(
 		"error: option '--port <number>' value 'http' from env 'POSTERN_PORT' is invalid. It has to be a port, 1 to 65535.",
 	);
 });
 
-it("says that there is no PostgREST", async () => {
+it("says that PostgREST is missing", async () => {
 	expect(await failure({ POSTGREST_BIN: "/nowhere/postgrest" })).toBe(
 		"error: POSTGREST_BIN names /nowhere/postgrest, and there is nothing.",
 	);
 });
 
-it("says that the data is of another version of Postgres", async () => {
+it("says that another version of Postgres made the data", async () => {
 	const file = join(clone, ".postern", "postgres", "PG_VERSION");
 	const version = await readFile(file, "utf8");
 	await writeFile(file, "9.6\n");
@@ -173,7 +173,7 @@ it("says that the data was made with another password", async () => {
 	await writeFile(file, before);
 });
 
-it("says what .env lacks", async () => {
+it("names the variables that .env lacks", async () => {
 	const file = join(clone, ".env");
 	const before = await readFile(file, "utf8");
 	await writeFile(file, before.replace(/TOKEN_JWKS=.*/, ""));
@@ -181,7 +181,7 @@ it("says what .env lacks", async () => {
 	await writeFile(file, before);
 });
 
-it("takes passwords with any character in them", async () => {
+it("accepts passwords with any character", async () => {
 	const file = join(clone, ".env");
 	const before = await readFile(file, "utf8");
 	await writeFile(
@@ -197,7 +197,7 @@ it("takes passwords with any character in them", async () => {
 	await writeFile(file, before);
 });
 
-/** Runs a script of npm in a terminal's way, until it says that it is up; returns what it printed. */
+/** Runs an npm script as a terminal does until it reports that it is up; returns its output. */
 async function start(script = "start", ...args: string[]): Promise<string> {
 	const output = launch(script, args);
 	const child = started;
@@ -207,7 +207,7 @@ async function start(script = "start", ...args: string[]): Promise<string> {
 	return output();
 }
 
-/** The reason that a start prints, which cannot succeed. */
+/** The reason that a failing start prints. */
 async function failure(
 	overrides: NodeJS.ProcessEnv = {},
 	code = 1,
@@ -218,12 +218,12 @@ async function failure(
 	return reason();
 }
 
-/** What the last start said on standard error, without npm's own lines. */
+/** The last start's standard error without npm's own lines. */
 function reason(): string {
 	return complaints.replaceAll(/^npm .*$/gm, "").trim();
 }
 
-/** What the last start printed, and the part of it that went to standard error. */
+/** The output of the last start, and the part of it on standard error. */
 let printed = "";
 let complaints = "";
 
@@ -237,7 +237,7 @@ function launch(
 	const child = spawn("npm", ["run", script, "--", ...args], {
 		cwd: clone,
 		env: { ...environment, ...overrides },
-		// A process group of its own, as a shell gives to what it runs in the foreground.
+		// Its own process group, as a shell gives to a foreground job.
 		detached: true,
 		stdio: ["ignore", "pipe", "pipe"],
 	});
@@ -252,7 +252,7 @@ function launch(
 	return () => printed;
 }
 
-/** What a terminal does on Ctrl-C: SIGINT to everything in the foreground. Returns what was printed in all. */
+/** Sends SIGINT to the foreground process group, as a terminal does on Ctrl-C. Returns the whole output. */
 async function ctrlC(): Promise<string> {
 	kill("SIGINT");
 	return (await ended()).output;
@@ -271,7 +271,7 @@ function kill(signal: NodeJS.Signals) {
 	if (started?.pid !== undefined) process.kill(-started.pid, signal);
 }
 
-/** The last of them may take a moment to notice that it is not needed any more. */
+/** Waits until no process is left: the last one may take a moment to end. */
 async function nothingIsLeft(): Promise<void> {
 	await expect.poll(processesOfClone, { timeout: 15_000 }).toEqual([]);
 }
@@ -299,7 +299,7 @@ async function processIdOf(who: keyof typeof COMMANDS): Promise<number> {
 	return Number(found?.pid);
 }
 
-/** Every process that has the clone, or one of its ports, in its command or its environment. */
+/** Every process with the clone or one of its ports in its command or environment. */
 async function processesOfClone(): Promise<{ pid: string; command: string }[]> {
 	const marks = [
 		clone,
@@ -313,7 +313,7 @@ async function processesOfClone(): Promise<{ pid: string; command: string }[]> {
 	);
 }
 
-/** Each with its environment behind its command. */
+/** Each process with its environment after its command. */
 async function allProcesses(): Promise<{ pid: string; command: string }[]> {
 	if (process.platform !== "linux") {
 		const { stdout } = await execute("ps", ["axeww", "-o", "pid=,command="]);
@@ -327,7 +327,7 @@ async function allProcesses(): Promise<{ pid: string; command: string }[]> {
 	return Promise.all(
 		pids.map(async (pid) => {
 			const texts = ["cmdline", "environ"].map((name) =>
-				// It may have ended by now, or belong to another user.
+				// The process may have ended, or belong to another user.
 				readFile(join("/proc", pid, name), "utf8").catch(() => ""),
 			);
 			const command = (await Promise.all(texts)).join(" ");

@@ -1,4 +1,4 @@
-// An unmodified supabase-js at the gateway: signing up, in and out, refreshing, and reading and writing as its user.
+// An unmodified supabase-js with the gateway: signing up, in and out, refreshing, and reading and writing as its user.
 import {
 	type AuthChangeEvent,
 	type AuthError,
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 interface App {
 	readonly client: SupabaseClient;
-	/** Method and path of what it has sent since this was last read. */
+	/** Method and path of each request since this was last read. */
 	sent(): string[];
 	readonly events: AuthChangeEvent[];
 }
@@ -35,7 +35,7 @@ interface AppOptions {
 	storageKey?: string;
 }
 
-/** A client in the hands of a person. */
+/** A client that a person uses. */
 function appOf(
 	{ address }: Pick<Person, "address">,
 	{ key = appKey, ...auth }: AppOptions = {},
@@ -166,7 +166,7 @@ describe("signing up", () => {
 		expect(error?.message).toContain("email is not an e-mail address");
 	});
 
-	it("refuses more metadata than there is room for", async () => {
+	it("refuses metadata above the limit", async () => {
 		const { email, password, address } = newPerson();
 		const { error } = await appOf({ address }).client.auth.signUp({
 			email,
@@ -187,7 +187,7 @@ describe("signing in", () => {
 		expect(data.session?.refresh_token).toHaveLength(43);
 	});
 
-	it("refuses a wrong password and an unknown address in the same words", async () => {
+	it("refuses a wrong password and an unknown e-mail address in the same words", async () => {
 		const { person } = await signedUp();
 		const { auth } = appOf(person).client;
 		const wrong = await auth.signInWithPassword({
@@ -209,15 +209,15 @@ describe("signing in", () => {
 	});
 });
 
-describe("who is signed in", () => {
-	it("is told by getUser", async () => {
+describe("the signed-in user", () => {
+	it("is returned by getUser", async () => {
 		const { auth, id, person, sent } = await signedUp();
 		const { data } = await auth.getUser();
 		expect(data.user).toMatchObject({ id, email: person.email });
 		expect(sent()).toEqual(["GET /auth/v1/user"]);
 	});
 
-	it("is nobody before anybody has signed in", async () => {
+	it("is null before a sign-in", async () => {
 		const { client, sent } = appOf(newPerson());
 		const { error } = await client.auth.getUser();
 		expect(error).toMatchObject(NO_SESSION);
@@ -248,7 +248,7 @@ describe("who is signed in", () => {
 		expect(sent()).toEqual([]);
 	});
 
-	it("is nobody by a token that somebody altered", async () => {
+	it("is not accepted from an altered token", async () => {
 		const { auth, session } = await signedUp();
 		const [header = "", claims = "", signature = ""] =
 			session.access_token.split(".");
@@ -274,7 +274,7 @@ describe("refreshing", () => {
 		expect((await auth.getUser()).data.user?.id).toBe(id);
 	});
 
-	it("happens by itself when the access token has expired", async () => {
+	it("happens automatically when the access token has expired", async () => {
 		const storage = inMemory();
 		const before = await signedUp(newPerson(), { storage, storageKey: "old" });
 		const expired = {
@@ -293,7 +293,7 @@ describe("refreshing", () => {
 		expect(events).toContain("TOKEN_REFRESHED");
 	});
 
-	it("is needed: an expired access token is refused by itself", async () => {
+	it("is needed, because an expired access token is refused", async () => {
 		const { session, person } = await signedUp();
 		const token = await expiredTokenOf(session.access_token);
 		const { auth } = appOf(person).client;
@@ -329,19 +329,19 @@ describe("refreshing", () => {
 		expect((await refresh(person, successor)).error).toMatchObject(NO_SESSION);
 	});
 
-	it("forgives a client that lost the answer and asks again at once", async () => {
+	it("works again for a client that lost the answer and asks again at once", async () => {
 		const { person, session } = await signedUp();
 		const lost = await refreshed(person, session.refresh_token);
 		const successor = await refreshed(person, session.refresh_token);
 		expect(await getUserWith(person, session.access_token)).toBeNull();
-		// The lost answer is worth nothing any more: who has it took it from somebody.
+		// The tokens of the lost answer are no longer accepted: a client that has them has stolen them.
 		expect((await refresh(person, lost)).error?.code).toBe(
 			"refresh_token_already_used",
 		);
 		expect((await refresh(person, successor)).error).toMatchObject(NO_SESSION);
 	});
 
-	it("refuses a refresh token that never was", async () => {
+	it("refuses a refresh token that never existed", async () => {
 		const { error } = await refresh(newPerson(), "x".repeat(43));
 		expect(error).toMatchObject({
 			code: "refresh_token_not_found",
@@ -349,7 +349,7 @@ describe("refreshing", () => {
 		});
 	});
 
-	it("gives one client that refreshes many times at once one session", async () => {
+	it("gives a client that refreshes many times at once one session", async () => {
 		const { auth, sent, session } = await signedUp();
 		await Promise.all(Array.from({ length: 5 }, () => auth.refreshSession()));
 		expect(sent()).toContain("POST /auth/v1/token");
@@ -361,8 +361,8 @@ describe("refreshing", () => {
 	});
 });
 
-describe("changing one's account", () => {
-	it("merges the data, and takes a key away that is set to null", async () => {
+describe("changing the account", () => {
+	it("merges the data, and removes a key that is set to null", async () => {
 		const { auth, client, id } = await signedUp();
 		const { data, error } = await auth.updateUser({
 			data: { theme: "dark", full_name: "Countess" },
@@ -416,7 +416,7 @@ describe("changing one's account", () => {
 });
 
 describe("the user's own rows", () => {
-	it("are inserted, read, updated and deleted, and are not another's", async () => {
+	it("are inserted, read, updated and deleted by their user only", async () => {
 		const ada = await signedUp();
 		const bob = await signedUp(newPerson("Bob"));
 		const made = await ada.client
@@ -466,18 +466,18 @@ describe("the user's own rows", () => {
 		expect(left).toMatchObject({ count: 1, data: [{ name: "Call Bob" }] });
 	});
 
-	it("cannot be given to another, or to nobody", async () => {
+	it("cannot be given to another user or to none", async () => {
 		const ada = await signedUp();
 		const bob = await signedUp(newPerson("Bob"));
 		const given = await ada.client
 			.from("todos")
 			.insert({ name: "For you", creator: bob.id });
 		expect(given).toMatchObject({ status: 403, error: { code: "42501" } });
-		const nobody = await appOf(newPerson()).client.from("todos").select();
-		expect(nobody).toMatchObject({ status: 401, error: { code: "42501" } });
+		const anonymous = await appOf(newPerson()).client.from("todos").select();
+		expect(anonymous).toMatchObject({ status: 401, error: { code: "42501" } });
 	});
 
-	it("count among the followers", async () => {
+	it("count in the number of followers", async () => {
 		const ada = await signedUp();
 		const bob = await signedUp(newPerson("Bob"));
 		const carol = await signedUp(newPerson("Carol"));
@@ -487,7 +487,7 @@ describe("the user's own rows", () => {
 				.insert({ followed: ada.id });
 			expect(error).toBeNull();
 		}
-		// The same once more changes nothing.
+		// Repeating it changes nothing.
 		const again = await bob.client
 			.from("follows")
 			.upsert(
@@ -507,7 +507,7 @@ describe("the user's own rows", () => {
 		});
 		expect(famous.data?.every(({ followers }) => followers >= 2)).toBe(true);
 
-		// Nobody takes a follow back but who made it.
+		// Only the follower can take a follow back.
 		await ada.client.from("follows").delete().eq("followed", ada.id);
 		await bob.client.from("follows").delete().eq("followed", ada.id);
 		const { data } = await ada.client
@@ -518,7 +518,7 @@ describe("the user's own rows", () => {
 		expect(data).toEqual({ followers: 1 });
 	});
 
-	it("are joined by upsert and by functions where they are everybody's", async () => {
+	it("are joined by upsert and functions on the rows that all users share", async () => {
 		const { client, person } = await signedUp();
 		const serial_number = person.email.slice(0, 40);
 		const products = client.from("products");
@@ -540,11 +540,11 @@ describe("the user's own rows", () => {
 				.select("quantity")
 				.single();
 			expect(added.data).toEqual({ quantity: 5 });
-			const nobody = await appOf(newPerson()).client.rpc("add_quantity", {
+			const anonymous = await appOf(newPerson()).client.rpc("add_quantity", {
 				product_id: data?.id,
 				quantity: 5,
 			});
-			expect(nobody.status).toBe(401);
+			expect(anonymous.status).toBe(401);
 		} finally {
 			await products.delete().eq("serial_number", serial_number);
 		}
@@ -574,7 +574,7 @@ describe("signing out", () => {
 		}
 	});
 
-	it("elsewhere is noticed when the client asks who is signed in", async () => {
+	it("elsewhere is noticed when the client asks for its user", async () => {
 		const here = await signedUp();
 		const there = await signedIn(here.person);
 		await here.auth.signOut();
@@ -583,7 +583,7 @@ describe("signing out", () => {
 		expect(there.events.at(-1)).toBe("SIGNED_OUT");
 	});
 
-	it("leaves the access token good until it expires, for the database alone", async () => {
+	it("leaves the access token valid for the database until it expires", async () => {
 		const { auth, person, session } = await signedUp();
 		await auth.signOut();
 		const response = await fetch(`${stack.gatewayUrl}/rest/v1/todos`, {
@@ -596,8 +596,8 @@ describe("signing out", () => {
 	});
 });
 
-describe("a whole day", () => {
-	it("is told by its events", async () => {
+describe("a day of a client", () => {
+	it("shows in its events", async () => {
 		const person = newPerson();
 		const { client, events } = appOf(person);
 		await expect.poll(() => events).toEqual(["INITIAL_SESSION"]);
@@ -617,7 +617,7 @@ describe("a whole day", () => {
 		]);
 	});
 
-	it("works as well with a token of the role anon as the key", async () => {
+	it("works with a token of the role anon as the key, too", async () => {
 		const key = await callerToken({ role: "anon", sub: undefined });
 		const person = newPerson();
 		const { client, auth } = await signedUp(person, { key });
@@ -637,18 +637,18 @@ describe("a whole day", () => {
 		);
 	});
 
-	it("works in a browser, whose scripts may read what the client has to", async () => {
+	it("works in a browser, whose scripts may read the headers that the client needs", async () => {
 		const response = await fetch(`${stack.gatewayUrl}/auth/v1/user`, {
 			headers: { origin: "https://app.example.com" },
 		});
 		expect(response.headers.get("access-control-allow-origin")).toBe("*");
-		// Without this header the client does not believe the code of an error.
+		// Without this header the client ignores the code of an error.
 		expect(response.headers.get("access-control-expose-headers")).toContain(
 			"X-Supabase-Api-Version",
 		);
 	});
 
-	it("does not begin with a key that never was", async () => {
+	it("does not begin with a key that never existed", async () => {
 		const key = `${appKey.slice(0, -4)}AAAA`;
 		const { client } = appOf(newPerson(), { key });
 		const { error } = await client.auth.signInWithPassword(newPerson());
@@ -658,7 +658,7 @@ describe("a whole day", () => {
 });
 
 describe("a secret key of the role service", () => {
-	it("reads and changes everybody's rows", async () => {
+	it("reads and changes the rows of all users", async () => {
 		const ada = await signedUp();
 		const bob = await signedUp(newPerson("Bob"));
 		for (const { client } of [ada, bob]) {
@@ -681,7 +681,7 @@ describe("a secret key of the role service", () => {
 		expect((await bob.client.from("todos").select()).data).toHaveLength(2);
 	});
 
-	it("is no user", async () => {
+	it("has no user", async () => {
 		const { client } = appOf(newPerson(), { key: await secretKey() });
 		expect((await client.auth.getUser()).error).toMatchObject(NO_SESSION);
 	});
@@ -702,7 +702,7 @@ async function getUserWith(person: Person, accessToken: string) {
 	return (await appOf(person).client.auth.getUser(accessToken)).error;
 }
 
-/** The token as it was, of an hour ago. */
+/** The same token, expired an hour ago. */
 function expiredTokenOf(token: string): Promise<string> {
 	const hourAgo = Math.floor(Date.now() / 1000) - 3_600;
 	return callerToken({ ...claimsOf(token), iat: hourAgo, exp: hourAgo + 600 });

@@ -1,4 +1,4 @@
-// The package as it is installed: packed, put into an empty folder, used there as docs/adoption.md says, in front of a real PostgREST.
+// The package as adopters install it: packed, installed in an empty folder, and used there as docs/adoption.md says, in front of a real PostgREST.
 import { execFile } from "node:child_process";
 import {
 	mkdir,
@@ -24,7 +24,7 @@ const execute = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..");
 const PACKAGE = join(ROOT, "gateway");
 
-/** The tools that the adopter installs besides the package: this repository's, so that they are not fetched once more. */
+/** The adopter's other tools, taken from this repository so that they are not downloaded again. */
 const TOOLS = ["wrangler", "typescript"];
 
 const { postgrestUrl, credentials } = inject("stack");
@@ -54,10 +54,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("the tarball", () => {
-	it("has what is built, the SQL, and the texts for people, and nothing else", async () => {
+	it("contains the build, the SQL and the documents, and nothing else", async () => {
 		const sql = await filesBelow("sql");
 		const cli = await filesBelow("cli");
-		// What several entries share has a hash in its name.
+		// A chunk that several entries share has a hash in its name.
 		const others = packed.filter((path) => !SHARED.test(path));
 		expect(others.sort()).toEqual(
 			[
@@ -80,11 +80,11 @@ describe("the tarball", () => {
 });
 
 describe("an empty folder with the package", { timeout: 120_000 }, () => {
-	it("answers through the Worker of five lines", async () => {
+	it("answers requests through the Worker of five lines", async () => {
 		expect(await askThrough("wrangler.jsonc")).toEqual([200, "PostgREST"]);
 	});
 
-	it("answers through the Worker that needs no code", async () => {
+	it("answers requests through the Worker that needs no code", async () => {
 		const [, main] = /"main": "(node_modules\/[^"]+)"/.exec(adoption) ?? [];
 		const config = snippet("`wrangler.jsonc`:");
 		await write(
@@ -111,7 +111,7 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 		expect(await typeErrors()).toEqual([]);
 	});
 
-	it("refuses what the types of the database, of the refusals and of the client do not have", async () => {
+	it("rejects code that contradicts the types of the database, of the refusals and of the client", async () => {
 		await write("src/typed.ts", MISTYPED);
 		expect(await typeErrors()).toEqual([
 			"src/typed.ts(14,34): error TS2769",
@@ -122,7 +122,7 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 	});
 });
 
-/** What several entries of the library share. */
+/** A chunk that several entries of the library share. */
 const SHARED = /^dist\/[\w-]+-[\w-]{8}\.(d\.ts|js)$/;
 
 /** The files below a folder of the package, by their paths in the package. */
@@ -136,7 +136,7 @@ async function filesBelow(name: string): Promise<string[]> {
 		.map((entry) => relative(PACKAGE, join(entry.parentPath, entry.name)));
 }
 
-/** Reads from PostgREST through the Worker of this configuration: the status, and who answers. */
+/** Reads from PostgREST through the Worker of this configuration: the status, and which server answered. */
 async function askThrough(config: string): Promise<[number, string]> {
 	const worker = await startWranglerDev({
 		config: join(folder, config),

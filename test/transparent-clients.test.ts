@@ -1,4 +1,4 @@
-// The unmodified clients of PostgREST, and browsers, work at the gateway as they do at PostgREST itself (promise 1).
+// Promise 1, transparent: unmodified clients of PostgREST, and browsers, work with the gateway as with PostgREST itself.
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { createClient } from "@supabase/supabase-js";
 import pg from "pg";
@@ -10,7 +10,7 @@ const REST_URL = `${stack.gatewayUrl}/rest/v1`;
 const PRODUCTS = "/rest/v1/products";
 const ROW = "serial_number,title,weight_lbs,quantity";
 
-/** What both libraries have in common. */
+/** The interface that both libraries share. */
 type Client = Pick<PostgrestClient, "from" | "rpc">;
 
 type Answer = object & { error: Error | null };
@@ -27,7 +27,7 @@ afterAll(async () => {
 	await database.end();
 });
 
-/** Three products of these tests' own. */
+/** Three products for these tests. */
 async function resetProducts() {
 	await removeProducts();
 	await database.query(`
@@ -48,7 +48,7 @@ function products(client: Client, options?: CountOptions) {
 		.like("serial_number", "client-*");
 }
 
-/** What people do with the libraries. Products are known by serial number: their ids are new ones each time. */
+/** Common uses of the libraries. Products are named by serial number, because their ids differ in each run. */
 const USES: Record<string, (client: Client) => PromiseLike<Answer>> = {
 	select: (client) => products(client).order("serial_number"),
 	"select nothing": (client) => products(client).eq("title", "nothing"),
@@ -108,7 +108,7 @@ const USES: Record<string, (client: Client) => PromiseLike<Answer>> = {
 		client
 			.from("products")
 			.insert({ serial_number: "client-1", title: "Anvil", weight_lbs: 1 }),
-	"insert of a column that nobody may write": (client) =>
+	"insert of a column that no caller may write": (client) =>
 		client.from("products").insert({ serial_number: "client-4", id: 1 }),
 	upsert: (client) =>
 		client
@@ -181,7 +181,7 @@ const LIBRARIES: Record<string, Library> = {
 };
 
 describe.each(Object.entries(LIBRARIES))("%s", (_, connect) => {
-	describe.each(["ada", "nobody"] as const)("as %s", (caller) => {
+	describe.each(["ada", "anonymous"] as const)("as %s", (caller) => {
 		it.each(Object.entries(USES))(
 			"is answered as by PostgREST itself: %s",
 			async (_, use) => {
@@ -281,7 +281,7 @@ describe("a browser on a page of another origin", () => {
 		expect(listOf(answer, "access-control-expose-headers")).toContain(name);
 	});
 
-	it("sends no cookies and is told so", async () => {
+	it("may send no cookies", async () => {
 		const answer = await sendRaw(stack.gatewayUrl, {
 			method: "GET",
 			path: PRODUCTS,
@@ -300,7 +300,7 @@ describe("a browser on a page of another origin", () => {
 	});
 });
 
-/** As in an application: the key is a token of role anon, a session's token comes beside it. */
+/** As in an application: the key is a token of the role anon, and a session adds its access token. */
 async function connectSupabase(
 	token: string | undefined,
 	fetch: typeof globalThis.fetch = globalThis.fetch,
@@ -326,7 +326,7 @@ async function headersOfSupabase(): Promise<string[]> {
 	return names;
 }
 
-/** An answer with all fields of its error, which are compared by message alone otherwise. */
+/** An answer with all fields of its error, of which only the message would be compared otherwise. */
 function plain(answer: Answer): unknown {
 	const { error } = answer;
 	return { ...answer, error: error && { ...error, message: error.message } };

@@ -37,7 +37,7 @@ import {
 const PATH = "/rest/v1/films";
 const MEGABYTE = Buffer.alloc(1024 * 1024, "0123456789abcdef");
 const METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"];
-/** Much longer than anything here takes. */
+/** Much longer than any step here takes. */
 const SOON = { timeout: 10_000 };
 
 let origin: TestOrigin;
@@ -119,17 +119,17 @@ describe("a body", () => {
 		});
 	});
 
-	it("is sent by a client that waits to be told to go on", async () => {
+	it("is sent by a client that waits for 100 Continue", async () => {
 		origin.answer = echo;
 		const asking = ask("POST", { expect: "100-continue" });
 		asking.on("continue", () => asking.end("body"));
-		// As curl does: it has waited long enough.
+		// As curl does after it has waited for a second.
 		setTimeout(() => asking.end("body"), 1_000);
 		const [answer] = await once(asking, "response");
 		expect(await text(answer)).toBe("body");
 	});
 
-	it("that the origin compressed stays what it is", async () => {
+	it("that the origin compressed is passed on unchanged", async () => {
 		origin.answer = (_, answering) =>
 			answering
 				.writeHead(200, { "content-encoding": "gzip" })
@@ -139,9 +139,9 @@ describe("a body", () => {
 	});
 });
 
-describe("a client that goes away", () => {
-	// By a reset. A client that only closes its half of the connection may still be reading: workerd goes on for it, and
-	// sees that it is gone when it writes to it.
+describe("a client that disconnects", () => {
+	// It resets the connection. A client that only closes its half may still be reading: workerd continues for it, and
+	// notices that it is gone when it writes to it.
 	it("ends its request to the origin before the answer has begun", async () => {
 		const asked = origin.received;
 		const closed = new Promise((resolve) => {
@@ -208,7 +208,7 @@ describe("a deadline", () => {
 });
 
 describe("an answer", () => {
-	it("that redirects is not followed", async () => {
+	it("that is a redirect is not followed", async () => {
 		origin.answer = (_, answering) =>
 			answering.writeHead(302, { location: `${origin.url}/elsewhere` }).end();
 		const { status, headers } = await send({});
@@ -237,7 +237,7 @@ describe("an answer", () => {
 	});
 
 	it.each([204, 304])(
-		"of status %d gains no header about a body",
+		"of status %d gets no header about a body",
 		async (status) => {
 			origin.answer = (_, answering) => answering.writeHead(status).end();
 			const { headers } = await send({});
@@ -290,7 +290,7 @@ function ask(
 	baseUrl = gatewayUrl,
 ): ClientRequest {
 	const asking = request(baseUrl + PATH, { method, headers, agent: false });
-	// A test that breaks the connection off hears of it, and does not mind.
+	// A test that breaks the connection off expects this error.
 	asking.on("error", () => {});
 	onTestFinished(() => reset(asking));
 	asking.flushHeaders();
@@ -349,7 +349,7 @@ async function digestOf(stream: Readable): Promise<string> {
 	return hash.digest("hex");
 }
 
-/** Writes up to 100 MB, until one is not taken within a second: then the buffers on the way are full. */
+/** Writes up to 100 MB until a write is not accepted within a second, which means that the buffers on the way are full. */
 async function megabytesTakenBy(stream: Writable): Promise<number> {
 	for (let taken = 0; taken < 100; taken++) {
 		const written = new Promise((resolve) => {

@@ -1,5 +1,5 @@
 // Promise 1, transparent: a request that PostgREST answers gets the same status, body and PostgREST headers through Postern.
-// The other half: what a client says of itself, but may not, does not reach PostgREST.
+// The other half: what a client may not claim about itself does not reach PostgREST.
 import fc from "fast-check";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { callerToken, stack } from "./support/client.ts";
@@ -25,7 +25,7 @@ beforeAll(async () => {
 describe("answers a read as PostgREST does, from the origin and from the cache", () => {
 	const statuses: string[] = [];
 
-	/** The same request twice: the second is answered from the cache, where it may be. */
+	/** The same request twice: the second is answered from the cache if it is cacheable. */
 	async function expectTwice(question: Question, answer: ComparableAnswer) {
 		for (const _ of ["from the origin", "from the cache"]) {
 			const { answer: ours, cacheStatus } = await askGatewayHow(question);
@@ -46,16 +46,16 @@ describe("answers a read as PostgREST does, from the origin and from the cache",
 		});
 	}
 
-	it("from the cache for a good part of them", () => {
+	it("from the cache for many of them", () => {
 		const hits = statuses.filter((status) => status.includes("; hit"));
 		expect(hits.length).toBeGreaterThan(statuses.length / 8);
 	});
 
-	it.each(["ada", "nobody"] as const)(
+	it.each(["ada", "anonymous"] as const)(
 		"describes the schema to %s in the same OpenAPI document",
 		async (as) => {
 			const question: Question = { method: "GET", path: "/", as };
-			// Both describe the schema as of their last look at it, and other tests may just have changed it.
+			// Both describe the schema as they loaded it last, and other tests may just have changed it.
 			await vi.waitFor(
 				async () =>
 					expect(await askGateway(question)).toEqual(
@@ -66,7 +66,7 @@ describe("answers a read as PostgREST does, from the origin and from the cache",
 		},
 	);
 
-	it("whatever is asked", async () => {
+	it("for random requests", async () => {
 		await fc.assert(
 			fc.asyncProperty(randomRead, async (question) => {
 				await expectTwice(question, await askPostgrest(question));
@@ -99,7 +99,7 @@ describe("answers a write as PostgREST does, and the same is in the database aft
 	}
 });
 
-describe("keeps from PostgREST what a client may not say", () => {
+describe("keeps from PostgREST", () => {
 	it.each([
 		"cdn-loop",
 		"cf-access-client-secret",
@@ -122,19 +122,19 @@ describe("keeps from PostgREST what a client may not say", () => {
 		expect(headers).toMatchObject({ "x-other": "kept" });
 	});
 
-	it("the host that it was called by", async () => {
+	it("the host of the request", async () => {
 		const { host } = await headersSeen({ host: "forged" });
 		expect(host).toBe(new URL(stack.postgrestUrl).host);
 	});
 
-	it("cookies of Cloudflare's and its own", async () => {
+	it("the cookies of Cloudflare and its own", async () => {
 		const answer = await askGateway({
 			method: "GET",
 			path: "/rpc/request_cookies",
 			headers: {
 				cookie: "CF_Authorization=forged; a=1; __cf_bm=forged; postern=forged",
 			},
-			as: "nobody",
+			as: "anonymous",
 		});
 		expect(JSON.parse(answer.body)).toEqual({ a: "1" });
 	});
@@ -164,7 +164,7 @@ describe("keeps from PostgREST what a client may not say", () => {
 			method: "GET",
 			path: "/rpc/request_headers",
 			headers,
-			as: "nobody",
+			as: "anonymous",
 		});
 		return JSON.parse(answer.body);
 	}
@@ -179,18 +179,18 @@ describe("is the only way to PostgREST, which refuses", () => {
 		expect(response.status).toBe(401);
 	});
 
-	it("whoever brings none", async () => {
+	it("a caller without a token", async () => {
 		const response = await fetch(`${stack.postgrestUrl}/films`);
 		expect(response.status).toBe(401);
 	});
 });
 
-/** After a change of the schema nothing is stored for a while. */
+/** Waits until answers are cached: nothing is stored for a while after a schema change. */
 async function untilCached() {
 	const question: Question = {
 		method: "GET",
 		path: "/films?limit=1",
-		as: "nobody",
+		as: "anonymous",
 	};
 	await vi.waitFor(
 		async () => {
@@ -201,13 +201,13 @@ async function untilCached() {
 	);
 }
 
-/** A row that no longer asks what it seems to shows on the version that its status is of. */
+/** Checks the row's status on the version that it was written for: a row that no longer tests its case shows there. */
 function expectOfPostgrest12(answer: ComparableAnswer, status: Row["status"]) {
 	const isPostgrest12 = /^postgrest\/12\./.test(String(answer.headers.server));
 	if (isPostgrest12) expect(answer.status).toBe(status);
 }
 
-/** `POST /books?columns=isbn (ada; prefer: return=minimal) {"isbn":"1"}`, not longer than a line. */
+/** `POST /books?columns=isbn (ada; prefer: return=minimal) {"isbn":"1"}`, cut to one line. */
 function inWords({ method, path, headers = {}, body = "", as }: Question) {
 	const fields = Object.entries(headers).map((field) => field.join(": "));
 	return `${method} ${path} (${[as, ...fields].join("; ")}) ${body}`

@@ -1,5 +1,5 @@
 // The tunnel changes nothing: through cloudflared and Cloudflare's edge, as the stand-in imitates them, the gateway answers as
-// without them, PostgREST's answers are told from theirs, and what they add reaches nobody who should not have it.
+// without them, PostgREST's answers are told from theirs, and the headers that they add reach no caller.
 
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ import {
 } from "./support/tunnel/settings.ts";
 import { startSlowClose } from "./support/tunnel/slow-close.ts";
 
-/** The Worker before a tunnel before the stack's PostgREST, and what the Worker logs. */
+/** A Worker in front of a tunnel in front of the stack's PostgREST, and the Worker's log. */
 let tunnel: Tunnel;
 let gateway: Awaited<ReturnType<typeof startGateway>>;
 let fixture: Fixture;
@@ -50,8 +50,8 @@ afterAll(async () => {
 	await fixture.drop();
 });
 
-describe("an answer of PostgREST's is the same through the tunnel", () => {
-	/** Server is Cloudflare's there, and HTTP/2 has no reason phrase. */
+describe("an answer of PostgREST is the same through the tunnel", () => {
+	/** Without Server, which is Cloudflare's there, and the reason phrase, which HTTP/2 lacks. */
 	function withoutServer({ status, headers, body }: ComparableAnswer) {
 		const { server: _, "cf-ray": __, ...others } = headers;
 		return { status, headers: others, body };
@@ -75,14 +75,14 @@ describe("an answer of PostgREST's is the same through the tunnel", () => {
 		60_000,
 	);
 
-	it("where a function signs in with a page of its own", async () => {
+	it("even if a function answers with its own sign-in page", async () => {
 		const headers = { accept: "text/html" };
 		await expectSame({ method: "GET", path: "/rpc/page", headers, as: "ada" });
 	});
 });
 
 describe("a connection that PostgREST closes after HEAD is not used again", () => {
-	/** The statuses of reads that follow a HEAD each, where a connection's end takes its time to arrive. */
+	/** The statuses of reads that each follow a HEAD, when the end of a connection arrives late. */
 	async function statuses(
 		keepAliveConnections: number | undefined,
 		protocol: "http2" | "quic",
@@ -124,7 +124,7 @@ describe("a connection that PostgREST closes after HEAD is not used again", () =
 		).toEqual(new Set([200]));
 	});
 
-	// Else the tests above would pass without the setting.
+	// Otherwise the tests above would pass without the setting.
 	it.each([
 		["cloudflared's default", undefined, "http2", "GET", [200, 502]],
 		["0, which Go takes for 2", 0, "http2", "GET", [200, 502]],
@@ -170,7 +170,7 @@ describe("an origin that does not answer", () => {
 		"ready 503",
 	];
 
-	it("is origin_unreachable where no cloudflared is connected, and the log says so", async () => {
+	it("is origin_unreachable if no cloudflared is connected, and the log says so", async () => {
 		logged.length = 0;
 		tunnel.isConnected = false;
 		const seen = await outcomes(gateway.url);
@@ -182,7 +182,7 @@ describe("an origin that does not answer", () => {
 		expect(logged.join("\n")).toContain("no cloudflared is connected");
 	});
 
-	it("is origin_unreachable where PostgREST is down behind cloudflared, and the log says so", async () => {
+	it("is origin_unreachable if PostgREST is down behind cloudflared, and the log says so", async () => {
 		const lines: string[] = [];
 		const down = await startTunnel({
 			originUrl: `http://127.0.0.1:${await freePort()}`,
@@ -201,7 +201,7 @@ describe("an origin that does not answer", () => {
 
 describe("a path with a malformed percent-encoding", () => {
 	it.each(["%zz", "films%", "films%2", "rpc/%u0041"])(
-		"is refused alike with and without a tunnel: %s",
+		"is refused with and without a tunnel: %s",
 		async (path) => {
 			const request = { method: "GET", path: `/rest/v1/${path}` };
 			const outcomes = [];
@@ -216,7 +216,7 @@ describe("a path with a malformed percent-encoding", () => {
 		},
 	);
 
-	it("is refused by cloudflared, which is why", async () => {
+	it("is refused by cloudflared, so the gateway refuses it as well", async () => {
 		const { status } = await sendRaw(tunnel.url, {
 			method: "GET",
 			path: "/%zz",
@@ -228,14 +228,14 @@ describe("a path with a malformed percent-encoding", () => {
 		["a query", "/films?title=eq.%zz", 200],
 		["an encoded percent sign", "/films?title=eq.%25zz", 200],
 		["bytes that are no UTF-8", "/%E0%A4", 404],
-	])("is not that of %s", async (_, path, status) => {
+	])("is not assumed of %s", async (_, path, status) => {
 		const question = { method: "GET", path, as: "ada" } as const;
 		const { answer } = await askGatewayHow(question, gateway.url);
 		expect(answer.status).toBe(status);
 	});
 });
 
-describe("what Cloudflare adds to a request", () => {
+describe("a header that Cloudflare adds to a request", () => {
 	const ADDED = Object.keys(ADDED_BY_CLOUDFLARE);
 
 	async function headersSeen(url: string): Promise<Record<string, string>> {
@@ -296,7 +296,7 @@ describe("what Cloudflare adds to a request", () => {
 			for (const end of cleanup.reverse()) await end();
 		});
 
-		it("and so is the gateway's token", async () => {
+		it("and so is the origin token", async () => {
 			const seen = await headersSeen(hidden.url);
 			expect(seen).toMatchObject({ "x-mine": "kept" });
 			expect(Object.keys(seen)).not.toEqual(
@@ -315,7 +315,7 @@ describe("what Cloudflare adds to a request", () => {
 			expect(JSON.parse(one.answer.body)).toBeNull();
 		});
 
-		it("from callers without a token, too", async () => {
+		it("for callers without a token, too", async () => {
 			const { answer } = await askGatewayHow(
 				{ method: "GET", path: "/rpc/request_headers", as: "nobody" },
 				hidden.url,
@@ -326,14 +326,14 @@ describe("what Cloudflare adds to a request", () => {
 });
 
 describe("the tunnel's settings", () => {
-	it("name nothing that cloudflared does not know, and end in 404", async () => {
+	it("contain no key that cloudflared does not know, and end in 404", async () => {
 		const { ingress } = await readTunnelConfig();
 		expect(ingress.at(-1)).toEqual({ service: "http_status:404" });
 		for (const { hostname } of ingress.slice(0, -1))
 			expect(hostname).toBe(hostname?.toLowerCase());
 	});
 
-	it("keep no connection to PostgREST, in a quick tunnel either", async () => {
+	it("keep no connection to PostgREST open, not even in a quick tunnel", async () => {
 		const { originRequest } = await readTunnelConfig();
 		const { "cloudflared-quick": quick } = await readTunnelServices();
 		expect(originRequest.keepAliveConnections).toBe(-1);

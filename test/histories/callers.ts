@@ -11,7 +11,7 @@ export const USERS: readonly User[] = [
 	person("ada", "red"),
 	person("bob", "red"),
 	person("cyd", "blue"),
-	{ name: "nobody", role: "anon", claims: {} },
+	{ name: "anonymous", role: "anon", claims: {} },
 ];
 
 /** Longer than any run. */

@@ -74,7 +74,7 @@ export const sameUrl: Scenario = async (stage) => {
 /** Nobody asks for the same as somebody. */
 export const otherRole: Scenario = async (stage) => {
 	await stage.warm("/late?order=id", { as: "ada" });
-	await stage.read("/late?order=id", { as: "nobody" });
+	await stage.read("/late?order=id", { as: "anonymous" });
 };
 
 /** A transaction commits after others that began later. */

@@ -85,7 +85,7 @@ export class Stage {
 	/** Reads a path of those in queries.ts. */
 	async read(
 		path: string,
-		{ as = "nobody", at = 0, directive, session }: Reading = {},
+		{ as = "anonymous", at = 0, directive, session }: Reading = {},
 	): Promise<Read> {
 		const query = QUERIES.find(({ name }) => name === `GET ${path}`);
 		if (query === undefined) throw new Error(`There is no query ${path}.`);

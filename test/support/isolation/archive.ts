@@ -43,7 +43,11 @@ function user(sub: string): Caller {
 
 export const ada = user("ada");
 export const grace = user("grace");
-export const nobody: Caller = { role: "anon", claims: {}, issuer: undefined };
+export const anonymous: Caller = {
+	role: "anon",
+	claims: {},
+	issuer: undefined,
+};
 export const robot: Caller = {
 	role: "service",
 	claims: {},

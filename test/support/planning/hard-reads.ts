@@ -5,7 +5,7 @@ const ada = {
 	role: "authenticated",
 	claims: { sub: "ada", person: "ada", level: 2, nick: "ada" },
 };
-const nobody = { role: "anon", claims: {} };
+const anonymous = { role: "anon", claims: {} };
 const editor = { role: "editor", claims: { sub: "joan" } };
 const service = { role: "service", claims: {} };
 
@@ -28,7 +28,7 @@ const by =
 		reads(identity, lines);
 
 export const HARD_READS: readonly Read[] = [
-	...by(nobody)`
+	...by(anonymous)`
 		/films?select=id,studio_name&order=id
 		/films?select=id&order=studio_name,id
 		/films?select=id&studio_name=eq.Toho&order=id

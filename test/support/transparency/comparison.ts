@@ -7,10 +7,10 @@ import { type RawAnswer, type RawRequest, sendRaw } from "../raw-http.ts";
 
 const MOUNT = "/rest/v1";
 
-/** A request to PostgREST; `ada` brings a token of role `authenticated`, `nobody` none. */
+/** A request to PostgREST; `ada` brings a token of role `authenticated`, `anonymous` brings none. */
 export interface Question extends Omit<RawRequest, "headers"> {
 	headers?: OutgoingHttpHeaders;
-	as: "ada" | "nobody";
+	as: "ada" | "anonymous";
 }
 
 /** Response headers that may differ between PostgREST and the gateway, each with the reason why. All others are equal. */
@@ -108,7 +108,7 @@ async function withToken(
 	{ as, ...request }: Question,
 	token: () => Promise<string>,
 ): Promise<RawRequest> {
-	if (as === "nobody") return request;
+	if (as === "anonymous") return request;
 	const authorization = `Bearer ${await token()}`;
 	return { ...request, headers: { ...request.headers, authorization } };
 }

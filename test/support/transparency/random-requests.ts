@@ -172,7 +172,7 @@ export const randomRead: fc.Arbitrary<Question> = fc
 				[columns, ...conditions, terms, bounds].filter((one) => one !== null),
 			),
 		headers,
-		as: fc.constantFrom("ada", "nobody"),
+		as: fc.constantFrom("ada", "anonymous"),
 	})
 	.map(({ relation, parameters, ...rest }) => ({
 		...rest,

@@ -16,7 +16,7 @@ function prefer(...preferences: string[]): Headers {
 }
 
 function get(status: number, path: string, headers: Headers = {}): Row {
-	return { status, method: "GET", path: asUri(path), headers, as: "nobody" };
+	return { status, method: "GET", path: asUri(path), headers, as: "anonymous" };
 }
 
 /** A line each: the status, then path and query. Backslashes are what they are. */
@@ -93,8 +93,8 @@ function asAda(row: Row): Row {
 	return { ...row, as: "ada" };
 }
 
-function asNobody(row: Row): Row {
-	return { ...row, as: "nobody" };
+function asAnonymous(row: Row): Row {
+	return { ...row, as: "anonymous" };
 }
 
 /** Requests that change nothing. */
@@ -846,7 +846,7 @@ export const WRITES: Record<string, Row[]> = {
 		}),
 		post(200, "/rpc/shelve", { isbn: "10", room: "nowhere" }),
 		post(409, "/rpc/shelve", { isbn: "1" }),
-		asNobody(post(401, "/rpc/shelve", { isbn: "10" })),
+		asAnonymous(post(401, "/rpc/shelve", { isbn: "10" })),
 	],
 	refusals: [
 		post(400, "/books", "{"),
@@ -873,11 +873,11 @@ export const WRITES: Record<string, Row[]> = {
 		patch(400, "/books?id=eq.1", ""),
 		del(400, "/books?nothing=eq.1"),
 		del(403, "/films?id=eq.1"),
-		asNobody(post(401, "/books", BOOK)),
-		asNobody(put(401, "/tallies?code=eq.a", { code: "a", count: 5 })),
-		asNobody(patch(401, "/books?id=eq.1", { pages: 1 })),
-		asNobody(del(401, "/books?id=eq.1")),
-		asNobody(post(401, "/letters", { body: "anonymous" })),
+		asAnonymous(post(401, "/books", BOOK)),
+		asAnonymous(put(401, "/tallies?code=eq.a", { code: "a", count: 5 })),
+		asAnonymous(patch(401, "/books?id=eq.1", { pages: 1 })),
+		asAnonymous(del(401, "/books?id=eq.1")),
+		asAnonymous(post(401, "/letters", { body: "anonymous" })),
 		send(405, "PROPFIND", "/books"),
 	],
 };
