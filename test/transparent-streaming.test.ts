@@ -253,7 +253,7 @@ describe("an answer", () => {
 		"proxy-connection",
 		"upgrade",
 		"x-hop",
-	])("leaves %s behind, which is about one connection", async (name) => {
+	])("is passed on without %s, which is about one connection", async (name) => {
 		origin.answer = (_, answering) =>
 			answering
 				.writeHead(200, { connection: "keep-alive, x-hop", [name]: "hop" })
@@ -265,7 +265,7 @@ describe("an answer", () => {
 
 describe("a request", () => {
 	it.each(["keep-alive", "proxy-connection", "te", "x-hop"])(
-		"leaves %s behind, which is about one connection",
+		"is passed on without %s, which is about one connection",
 		async (name) => {
 			await send({
 				headers: { connection: "keep-alive, x-hop", [name]: "hop" },

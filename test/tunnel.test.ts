@@ -317,7 +317,7 @@ describe("a header that Cloudflare adds to a request", () => {
 
 		it("for callers without a token, too", async () => {
 			const { answer } = await askGatewayHow(
-				{ method: "GET", path: "/rpc/request_headers", as: "nobody" },
+				{ method: "GET", path: "/rpc/request_headers", as: "anonymous" },
 				hidden.url,
 			);
 			expect(JSON.parse(answer.body)).not.toHaveProperty(["cf-ray"]);
