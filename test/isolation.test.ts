@@ -8,9 +8,9 @@ import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { stack } from "./support/client.ts";
 import {
 	ada,
+	anonymous,
 	grace,
 	MAKE_ARCHIVE,
-	anonymous,
 	robot,
 } from "./support/isolation/archive.ts";
 import {

@@ -1,4 +1,4 @@
-// Who reads and writes in a run. Each has several tokens that differ in what no answer depends on.
+// The callers of a run. Each has several access tokens that differ only in claims on which no answer depends.
 import type { Credentials } from "../../gateway/cli/stack/credentials.ts";
 import {
 	issueCallerToken,
@@ -14,7 +14,7 @@ export const USERS: readonly User[] = [
 	{ name: "anonymous", role: "anon", claims: {} },
 ];
 
-/** Longer than any run. */
+/** A lifetime longer than any run. */
 const LIFETIME_SECONDS = 86_400;
 
 const TOKENS_EACH = 2;

@@ -1,12 +1,12 @@
-// Text in place of other text. One that does not fit is an error: no mutation can come to change nothing.
+// Replaces text by other text. A text that does not occur is an error, so every mutation changes something.
 
 export interface Change {
-	/** Has to be there once. Blanks are as good as each other. */
+	/** The text to replace, which has to occur once. Any whitespace equals any other. */
 	readonly from: string;
 	readonly to: string;
 }
 
-/** @throws {Error} where the text to change is not there, or more than once */
+/** @throws {Error} if the text does not occur exactly once */
 export function changed(text: string, { from, to }: Change): string {
 	const pattern = RegExp(
 		from.trim().split(/\s+/).map(literal).join("\\s+"),

@@ -1,4 +1,4 @@
-// The checker itself, on histories made by hand: good ones pass, and each way to be wrong is told from the others.
+// The checker itself, on written histories: right ones pass, and each kind of violation is told from the others.
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { check, type Query } from "./check.ts";
@@ -37,7 +37,7 @@ const QUERIES: Query[] = [
 	},
 ];
 
-/** Transactions by the time when they began to be visible, and what they wrote. */
+/** Transactions by the time when they became visible, and their writes. */
 function commits(
 	...list: [at: number, values: Record<string, unknown>, operation?: string][]
 ): Commit[] {
@@ -101,16 +101,16 @@ function kinds(commits: Commit[], ...events: Event[]): string[] {
 const X = commits([0, { x: 1, y: 1 }], [5_000, { x: 2 }], [9_000, { y: 2 }]);
 
 describe("an answer", () => {
-	it("may be that of the newest state", ({ expect }) => {
+	it("may be from the newest state", ({ expect }) => {
 		expect(kinds(X, read("x", "2", 6_500))).toEqual([]);
 	});
 
-	it("may be out of date for as long as the bound", ({ expect }) => {
+	it("may be out of date up to the maximum staleness", ({ expect }) => {
 		expect(kinds(X, read("x", "1", 9_999))).toEqual([]);
 		expect(kinds(X, read("x", "1", 10_001))).toEqual(["stale"]);
 	});
 
-	it("is out of date from when the next transaction began to be visible, or its writer heard of it", ({
+	it("is out of date from the moment when the next transaction became visible, or was acknowledged", ({
 		expect,
 	}) => {
 		const x = commits([0, { x: 1 }], [5_000, { x: 2 }, "w"]);
@@ -121,43 +121,45 @@ describe("an answer", () => {
 		]);
 	});
 
-	it("is measured against the moment it was asked for", ({ expect }) => {
+	it("is measured at the moment when it was asked for", ({ expect }) => {
 		expect(kinds(X, read("x", "1", 9_900, { endedAt: 30_000 }))).toEqual([]);
 	});
 
-	it("may have to be newer than is promised", ({ expect }) => {
+	it("may be limited to a smaller age than promised", ({ expect }) => {
 		expect(kinds(X, read("x", "1", 9_500, { maxStalenessMs: 0 }))).toEqual([
 			"stale",
 		]);
 	});
 
-	it("is not of the future", ({ expect }) => {
+	it("may not be from the future", ({ expect }) => {
 		expect(kinds(X, read("x", "2", 4_900))).toEqual(["impossible"]);
 	});
 
-	it("is not of parts of several states", ({ expect }) => {
+	it("may not be put together from several states", ({ expect }) => {
 		expect(kinds(X, read("both", "1 2", 9_500))).toEqual(["impossible"]);
 		expect(kinds(X, read("both", "2 1", 9_500))).toEqual([]);
 	});
 
-	it("is not what somebody else may see", ({ expect }) => {
+	it("may not be another caller's", ({ expect }) => {
 		const own = commits([0, { ada: "a", bob: "b" }]);
 		expect(kinds(own, read("own", "b", 10))).toEqual(["foreign"]);
 		expect(kinds(own, read("own", "b", 10, { user: "bob" }))).toEqual([]);
 	});
 
-	it("respects a change of rights within the bound", ({ expect }) => {
+	it("has to follow a change of rights within the maximum staleness", ({
+		expect,
+	}) => {
 		const own = commits([0, { ada: "a" }], [5_000, { owners: false }, "w"]);
 		const changed = write("w", 5_000);
 		expect(kinds(own, changed, read("own", "a", 5_999))).toEqual([]);
 		expect(kinds(own, changed, read("own", "a", 6_001))).toEqual(["stale"]);
 	});
 
-	it("of none is nothing to judge", ({ expect }) => {
+	it("that failed is not judged", ({ expect }) => {
 		expect(kinds(X, read("x", undefined, 9_900))).toEqual([]);
 	});
 
-	it("knows that rows come and go", ({ expect }) => {
+	it("follows inserts and deletes", ({ expect }) => {
 		const x = commits(
 			[0, { x: 1 }],
 			[100, { x: null }],
@@ -175,25 +177,27 @@ describe("a session", () => {
 	const x = commits([0, { x: 1, y: 1 }], [500, { x: 2 }, "w"]);
 	const causal = { isCausal: true, session: "writer" };
 
-	it("sees what it wrote", ({ expect }) => {
+	it("has to see what it wrote", ({ expect }) => {
 		expect(kinds(x, write("w", 510), read("x", "2", 520, causal))).toEqual([]);
 		expect(kinds(x, write("w", 510), read("x", "1", 520, causal))).toEqual([
 			"session",
 		]);
 	});
 
-	it("need not see what it was not told is done", ({ expect }) => {
+	it("need not see a write that was not acknowledged", ({ expect }) => {
 		const unknown = write("w", 510, { isAcknowledged: false });
 		expect(kinds(x, unknown, read("x", "1", 520, causal))).toEqual([]);
 	});
 
-	it("without tokens is promised no more than others", ({ expect }) => {
+	it("without tokens has no more than the maximum staleness promised", ({
+		expect,
+	}) => {
 		expect(
 			kinds(x, write("w", 510), read("x", "1", 520, { session: "writer" })),
 		).toEqual([]);
 	});
 
-	it("does not go back in time", ({ expect }) => {
+	it("may not go back in time", ({ expect }) => {
 		const first = read("x", "2", 510, causal);
 		expect(kinds(x, first, read("x", "1", 530, causal))).toEqual(["session"]);
 		expect(kinds(x, first, read("both", "1 1", 530, causal))).toEqual([
@@ -201,7 +205,7 @@ describe("a session", () => {
 		]);
 	});
 
-	it("does not go back in time from one row to another", ({ expect }) => {
+	it("may not go back in time from one row to another", ({ expect }) => {
 		const twice = commits(
 			[0, { x: 1, y: 1 }],
 			[500, { x: 2 }],
@@ -214,14 +218,16 @@ describe("a session", () => {
 		]);
 	});
 
-	it("is taken to have seen the oldest state that an answer can be of", ({
+	it("counts as having seen the oldest state that fits an answer", ({
 		expect,
 	}) => {
 		const before = read("y", "1", 510, causal);
 		expect(kinds(x, before, read("x", "1", 530, causal))).toEqual([]);
 	});
 
-	it("sees what another saw whose tokens it was told", ({ expect }) => {
+	it("has to see what another session saw after it received that one's tokens", ({
+		expect,
+	}) => {
 		const told: Event = {
 			kind: "handover",
 			session: "reader",
@@ -238,14 +244,14 @@ describe("a session", () => {
 describe("a write", () => {
 	const x = commits([0, { x: 1 }]);
 
-	it("that is reported done is done", ({ expect }) => {
+	it("that is acknowledged has to be done", ({ expect }) => {
 		expect(kinds(x, write("w", 10))).toEqual(["lost write"]);
 		expect(kinds(x, write("w", 10, { hasEffect: false }))).toEqual([]);
 		expect(kinds(x, write("w", 10, { isAcknowledged: false }))).toEqual([]);
 	});
 });
 
-it("tells how far out of date answers were, at most", ({ expect }) => {
+it("reports the greatest age of the answers", ({ expect }) => {
 	const events = [read("x", "2", 9_500), read("x", "1", 9_700)];
 	const history = { commits: X, events, queries: QUERIES, users: USERS };
 	expect(check(history, PROMISES)).toMatchObject({
@@ -255,7 +261,7 @@ it("tells how far out of date answers were, at most", ({ expect }) => {
 	});
 });
 
-/** Transactions a while apart, and reads of random states. */
+/** Transactions with pauses between them, and reads of random states. */
 const random = fc.record({
 	gaps: fc.array(fc.nat({ max: 400 }), { minLength: 3, maxLength: 60 }),
 	reads: fc.array(
@@ -269,7 +275,7 @@ const random = fc.record({
 	),
 });
 
-/** Each writes x or y. */
+/** Transactions that each write x or y. */
 function transactions(gaps: number[]): Commit[] {
 	let at = 0;
 	const later = gaps.map((gap, index): [number, Record<string, number>] => {
@@ -279,7 +285,7 @@ function transactions(gaps: number[]): Commit[] {
 	return commits([0, { x: -1, y: -1 }], ...later);
 }
 
-/** What a cache answers that is this far behind. */
+/** The answers of a cache that is this far behind. */
 function asOf(list: Commit[], time: number, query: string): string {
 	const values = new Map<string, unknown>();
 	for (const { at, changes } of list) {
@@ -292,7 +298,7 @@ function asOf(list: Commit[], time: number, query: string): string {
 }
 
 describe("a cache that is behind", () => {
-	it("is not blamed as long as it keeps to the bound", ({ expect }) => {
+	it("breaks no promise up to the maximum staleness", ({ expect }) => {
 		fc.assert(
 			fc.property(random, ({ gaps, reads }) => {
 				const list = transactions(gaps);
@@ -305,7 +311,7 @@ describe("a cache that is behind", () => {
 		);
 	});
 
-	it("is found out when it is further behind and that makes a difference", ({
+	it("is reported when it is further behind and an answer shows it", ({
 		expect,
 	}) => {
 		fc.assert(

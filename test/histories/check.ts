@@ -1,15 +1,15 @@
 // Decides whether a history keeps the promises. Transactions became visible in a known order, so the database had a known
-// sequence of states, and every answer has to be what its reader would have been told in one of them:
+// sequence of states, and every answer has to be what its reader would have got in one of them:
 //
-//   isolation          the answer is that of some state, for this reader, and not of one that was yet to come
-//   bounded staleness  of a state no older than the bound, counted from when the read was sent
-//   sessions           of a state no older than any that the session wrote or was shown before
+//   isolation          the answer is that of some state, for this reader, and not of a later one
+//   maximum staleness  of a state no older than that, counted from when the read was sent
+//   sessions           of a state no older than any that the session wrote or saw before
 //
-// Asks nothing of the system that it judges.
+// It asks nothing of the system that it judges.
 import type { Commit, Event, Read, User, Write } from "./history.ts";
 import { lastIndex, type State, States } from "./states.ts";
 
-/** A read, and what a reader is told in a state. */
+/** A read, and a reader's answer to it in a state. */
 export interface Query {
 	readonly name: string;
 	readonly reads: readonly string[];
@@ -18,22 +18,22 @@ export interface Query {
 
 export interface Promises {
 	readonly maxStalenessMs: number;
-	/** How far times of the database's clock and of the test's may be apart. */
+	/** The largest difference between the database's clock and the test's. */
 	readonly toleranceMs: number;
 }
 
 export type ViolationKind =
-	/** An answer that was out of date for longer than the bound. */
+	/** An answer that was out of date for longer than the maximum staleness. */
 	| "stale"
 	/** A session that did not see what it wrote or saw before. */
 	| "session"
-	/** An answer for somebody else. */
+	/** An answer for another caller. */
 	| "foreign"
-	/** An answer of no state at all: torn between several, or not yet true. */
+	/** An answer of no state: put together from several, or not yet true. */
 	| "impossible"
-	/** A write that was reported done, and was not. */
+	/** A write that was acknowledged and not done. */
 	| "lost write"
-	/** A failure where none may be. */
+	/** A failure of a request that may not fail. */
 	| "failure";
 
 export interface Violation {
@@ -46,7 +46,7 @@ export interface Verdict {
 	readonly violations: readonly Violation[];
 	/** The oldest answer: for how long it had been out of date when it was asked for, in milliseconds. */
 	readonly worstStalenessMs: number;
-	/** How many answers were out of date at all when they were asked for. */
+	/** The number of answers that were out of date when they were asked for. */
 	readonly outdated: number;
 }
 
@@ -68,11 +68,11 @@ class Checker {
 	readonly #queries: ReadonlyMap<string, Query>;
 	readonly #users: ReadonlyMap<string, User>;
 	readonly #numberOf: ReadonlyMap<string, number>;
-	/** When each transaction was visible at the latest, and when at the earliest. */
+	/** The latest and the earliest moment when each transaction became visible. */
 	readonly #visibleBy: Float64Array;
 	readonly #visibleFrom: Float64Array;
 	readonly #answers = new Map<string, string>();
-	/** By session: the first state that it may still be shown. */
+	/** By session: the oldest state that it may still see. */
 	readonly #floors = new Map<string, number>();
 	readonly #violations: Violation[] = [];
 	#worstStalenessMs = 0;
@@ -162,7 +162,7 @@ class Checker {
 		return undefined;
 	}
 
-	/** For how long the answer, that of a state, had been out of date when it was asked for. */
+	/** For how long a state's answer had been out of date when it was asked for. */
 	#staleness({ sentAt }: Read, number: number, current: number): number {
 		if (number >= current) return 0;
 		return sentAt - (this.#visibleBy[number + 1] ?? sentAt);
@@ -173,7 +173,7 @@ class Checker {
 		this.#worstStalenessMs = Math.max(this.#worstStalenessMs, staleness);
 	}
 
-	/** What is wrong with an answer that matches no state that it may be of. */
+	/** The violation of an answer that matches no allowed state. */
 	#explain(
 		read: Read,
 		{ bound, floor, newest }: { bound: number; floor: number; newest: number },
@@ -207,7 +207,7 @@ class Checker {
 		}
 	}
 
-	/** Somebody else who might have been given this answer. */
+	/** Another caller to whom this answer belongs. */
 	#ownerOf(read: Read, newest: number): string | undefined {
 		for (const { name } of this.#history.users) {
 			const other = { ...read, user: name };
@@ -220,7 +220,7 @@ class Checker {
 		const query = this.#queries.get(name);
 		const user = this.#users.get(userName);
 		if (query === undefined || user === undefined)
-			throw new Error(`Nobody knows the query ${name} of ${userName}.`);
+			throw new Error(`There is no query ${name} of ${userName}.`);
 		const since = this.#states.unchangedSince(query.reads, number);
 		const memo = `${since} ${userName} ${name}`;
 		let answer = this.#answers.get(memo);
@@ -250,7 +250,7 @@ class Checker {
 		return high;
 	}
 
-	/** The last state that was there for everybody to see by then. */
+	/** The last state that was visible to everyone by then. */
 	#visibleAt(time: number): number {
 		return Math.max(
 			0,
@@ -278,7 +278,7 @@ class Checker {
 }
 
 /**
- * When each transaction was visible at the latest: acknowledged, or followed by another. As all before it were, too, an
+ * The latest moment when each transaction became visible: it was acknowledged, or followed by another. So were all before it, and an
  * earlier one is never later.
  */
 function visibleBy(

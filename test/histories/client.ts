@@ -1,4 +1,4 @@
-// Callers: they send one request at a time and carry what tokens they were given from one answer to the next.
+// Callers, who send one request at a time and carry the consistency tokens of each answer to the next request.
 import { Agent, type IncomingHttpHeaders, request as send } from "node:http";
 import { text } from "node:stream/consumers";
 import type { Read, User, Write } from "./history.ts";
@@ -9,22 +9,22 @@ import type { GatewayWrite } from "./writes.ts";
 const TOKEN = "postern-token";
 const TIMEOUT_MS = 15_000;
 
-/** Where requests go. */
+/** A place to send requests to. */
 export interface Target {
 	readonly name: string;
-	/** PostgREST's root, there. */
+	/** PostgREST's root at that place. */
 	readonly url: string;
 }
 
-/** What a reader asks of the cache, and how old the answer may be then. */
+/** A cache directive, and the maximum staleness that it asks for. */
 export interface Directive {
 	readonly field: string;
 	readonly maxStalenessMs?: number | undefined;
 }
 
-/** Somebody with credentials. */
+/** A user with credentials. */
 export interface Caller extends User {
-	/** Any of these will do: they differ in what answers do not depend on. None: nobody. */
+	/** Access tokens that differ only in claims on which no answer depends. Empty: the user is anonymous. */
 	readonly credentials: readonly string[];
 }
 
@@ -43,19 +43,19 @@ interface Reading {
 	readonly credential: string | undefined;
 	readonly target: Target;
 	readonly directive?: Directive | undefined;
-	/** The answer need not be told again where it is still the same. */
+	/** Sends If-None-Match with the ETag of the last answer. */
 	readonly isConditional?: boolean;
-	/** How long the reader waits before it goes away, in milliseconds. */
+	/** How long the reader waits before it disconnects, in milliseconds. */
 	readonly patienceMs?: number | undefined;
 }
 
-/** One who reads and writes, one thing after another. */
+/** A client that reads and writes, one request after another. */
 export class Session {
 	readonly name: string;
-	/** Whether it sends the tokens that it was given. */
+	/** Whether it sends the consistency tokens that it received. */
 	readonly isCausal: boolean;
 	#tokens: string | undefined;
-	/** What browsers remember: answers with their validators. */
+	/** The answers that a browser would remember, with their ETags. */
 	readonly #remembered = new Map<string, { etag: string; answer: string }>();
 
 	constructor(name: string, isCausal: boolean) {
@@ -63,7 +63,7 @@ export class Session {
 		this.isCausal = isCausal;
 	}
 
-	/** Is told of another's tokens. Those that it had are still its own. */
+	/** Receives another session's tokens, and keeps its own. */
 	hear(other: Session): void {
 		const all = [this.#tokens, other.#tokens].filter(
 			(one) => one !== undefined,
@@ -171,9 +171,9 @@ export class Session {
 	}
 }
 
-/** The answer as histories have it. */
+/** The answer as histories record it. */
 function textOf({ status, headers, body }: Answer): string {
-	// The only refusal that is an answer: there is not exactly one row.
+	// The only refusal that is an answer: it means that there is not exactly one row.
 	if (status === 406) return "406";
 	const isJson = /\bjson\b/.test(headers["content-type"] ?? "");
 	return canonical(status, headers["content-range"] ?? null, body, isJson);

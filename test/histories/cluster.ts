@@ -1,4 +1,4 @@
-// Postern as it is in the world, on one machine: several isolates with memory of their own, one change feed, one KV that
+// Postern on one machine as it is deployed: several isolates with their own memory, one change feed, one KV that
 // is behind, and a faulty link wherever one process speaks to another.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,17 +23,17 @@ export interface Restartable {
 export interface Instance extends Restartable {
 	readonly name: string;
 	readonly url: string;
-	/** To PostgREST. */
+	/** The link to PostgREST. */
 	readonly originLink: Link;
-	/** To the change feed's object. */
+	/** The link to the change feed's object. */
 	readonly feedLink: Link;
 }
 
 /** The process of the change feed's object. */
 export interface FeedObject extends Restartable {
-	/** To PostgREST: its polls. */
+	/** The link to PostgREST for its polls. */
 	readonly pollLink: Link;
-	/** Begins anew without what the object had stored. */
+	/** Restarts the object with empty storage. */
 	lose(): Promise<void>;
 }
 
@@ -158,15 +158,15 @@ async function start(
 	};
 }
 
-/** PostgREST bears with tokens of the future for 30 seconds. */
+/** PostgREST accepts tokens from up to 30 seconds in the future. */
 const CLOCK_OFFSET_MS = 20_000;
 const CLOCK_DRIFT = 0.0005;
 
-/** The Worker on a machine whose clock is wrong, and a little too fast or too slow. Each start is on another machine. */
+/** The Worker on a machine whose clock is wrong, and a little too fast or too slow. Each start is on a different machine. */
 function withClock(bundle: string, random: Random): string {
 	const offsetMs = random.between(-CLOCK_OFFSET_MS, CLOCK_OFFSET_MS);
 	const pace = random.between(1 - CLOCK_DRIFT, 1 + CLOCK_DRIFT);
-	// Not taken there: at its start, the time in a Worker is zero.
+	// Not read in the Worker, where the time is zero at its start.
 	const start = Date.now();
 	return `{
 	const now = Date.now;
@@ -175,7 +175,7 @@ function withClock(bundle: string, random: Random): string {
 ${bundle}`;
 }
 
-/** Kills without a word of warning: nothing that the process was at is finished. */
+/** Kills the process with SIGKILL, so that it finishes nothing. */
 async function restartable(start: () => Promise<Service>) {
 	let service = await start();
 	let isStopped = false;

@@ -33,7 +33,7 @@ export async function startDatabase(): Promise<Database> {
 	};
 	const connect = async () => {
 		const client = new pg.Client({ connectionString: postgres.url });
-		// The server ends first, where a test fails.
+		// If a test fails, the server ends first.
 		client.on("error", silent);
 		await client.connect();
 		return client;
@@ -56,7 +56,7 @@ export async function startDatabase(): Promise<Database> {
 			log: silent,
 		});
 		const owner = await connect();
-		// Faster, and as visible: the server does not crash here.
+		// Faster, and safe enough, because the server does not crash here.
 		await owner.query("alter system set synchronous_commit = off");
 		await owner.query("select pg_reload_conf()");
 		await owner.query(SCHEMA);

@@ -1,4 +1,4 @@
-// What goes wrong while a history is played. Each fault ends by itself.
+// The faults that are injected while a history is played. Each fault ends by itself.
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Cluster, Instance } from "./cluster.ts";
@@ -8,7 +8,7 @@ import type { Random } from "./random.ts";
 export interface FaultKind {
 	readonly name: string;
 	readonly weight: number;
-	/** Resolves when it is over. */
+	/** Resolves when the fault is over. */
 	strike(
 		victims: Victims,
 		random: Random,
@@ -16,13 +16,13 @@ export interface FaultKind {
 	): Promise<unknown>;
 }
 
-/** What can go wrong. */
+/** The parts that a fault can affect. */
 export interface Victims extends Cluster {
-	/** To the database, as its owner. */
+	/** A connection to the database as its owner. */
 	readonly client: pg.Client;
 }
 
-/** How long a fault that waits for a request to strike waits for one. */
+/** How long a fault waits for a request that it can affect. */
 const PATIENCE_MS = 2_000;
 
 export const FAULTS: readonly FaultKind[] = [
@@ -149,7 +149,7 @@ export const FAULTS: readonly FaultKind[] = [
 			cut(random.pick(instances).feedLink, random, "onAnswer"),
 	},
 	{
-		// Cursors that missed a poll or two are too old then.
+		// A cursor that missed a poll or two is too old after that.
 		name: "changes pruned early",
 		weight: 0.3,
 		strike: ({ client }) =>
@@ -170,7 +170,7 @@ export function isWrite({ method }: Passing): boolean {
 	return method === "POST" || method === "PATCH" || method === "DELETE";
 }
 
-/** Kills an isolate when the origin has done a write for it and it has not heard of that. */
+/** Kills an isolate after the origin has done a write for it and before the answer arrives. */
 export async function killAfterCommit(
 	instance: Instance,
 	patienceMs: number,
@@ -200,7 +200,7 @@ async function hold(
 ): Promise<void> {
 	const { promise, resolve } = Promise.withResolvers<"pass">();
 	const end = link.inject({ [step]: () => promise } satisfies Fault);
-	// Shorter and longer than answers may be old.
+	// Shorter and longer than the maximum staleness.
 	await sleep(random.between(0.1, 1.6) * maxStalenessMs);
 	end();
 	resolve("pass");

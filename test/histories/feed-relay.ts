@@ -1,4 +1,4 @@
-// Lets several workerd processes share one ChangeFeed object, as isolates all over the world do: the object lives in a
+// Lets several workerd processes share one ChangeFeed object, as isolates in production do: the object lives in a
 // process of its own with FRONT before it; the others have RELAY in its place. Both are Workers, given as text.
 
 /** In the object's process: its methods over HTTP. */

@@ -1,4 +1,4 @@
-// What a run comes to, in numbers, and how a violation is told.
+// The figures of a run, and the text of a violation.
 
 import type { Verdict, Violation } from "./check.ts";
 import type { Event, Read } from "./history.ts";
@@ -7,19 +7,19 @@ import type { Played } from "./play.ts";
 export interface Figures {
 	operations: number;
 	reads: number;
-	/** Answers of the cache, of those that PostgREST itself was not asked for. */
+	/** Answers from the cache, without the reads past the gateway. */
 	hits: number;
 	answered: number;
 	writes: number;
 	transactions: number;
-	/** For how long an answer had been out of date when it was asked for, at most. */
+	/** The longest time that an answer had been out of date when it was asked for. */
 	worstStalenessMs: number;
 	outdated: number;
 	violations: number;
-	/** By kind, and how often. */
+	/** The number of faults by kind. */
 	faults: Record<string, number>;
 	failures: Record<string, number>;
-	/** What Cache-Status says of reads through the gateway. */
+	/** The Cache-Status values of reads through the gateway. */
 	statuses: Record<string, number>;
 }
 

@@ -1,6 +1,6 @@
-// What a run records: every operation with its time by one monotonic clock, in milliseconds, and what came of it.
+// The record of a run: every operation with its time by one monotonic clock, in milliseconds, and its outcome.
 
-/** Who asks. */
+/** The caller of a request. */
 export interface User {
 	readonly name: string;
 	readonly role: string;
@@ -8,10 +8,10 @@ export interface User {
 }
 
 interface Step {
-	/** Whoever did it: one thing after another. */
+	/** The session that did it, one operation after another. */
 	readonly session: string;
 	readonly sentAt: number;
-	/** When the answer was there; of what was never answered, when that was clear. */
+	/** When the answer had arrived, or when it was clear that none would. */
 	readonly endedAt: number;
 }
 
@@ -19,34 +19,34 @@ export interface Read extends Step {
 	readonly kind: "read";
 	readonly user: string;
 	readonly query: string;
-	/** Who answered. */
+	/** The isolate or the PostgREST that answered. */
 	readonly from: string;
-	/** Canonical text of the answer; undefined where there was none, or one that says that it is none. */
+	/** Canonical text of the answer; undefined if there was none, or it was a failure. */
 	readonly answer: string | undefined;
-	/** Why there is none: a status, or what became of the connection. */
+	/** The reason if there is no answer: a status, or an error of the connection. */
 	readonly failure?: string | undefined;
 	readonly cacheStatus: string;
-	/** The session sent what tokens it had: it has to see what it saw before. */
+	/** The session sent its consistency tokens, so it has to see what it saw before. */
 	readonly isCausal: boolean;
-	/** How old the answer may be, where the reader asked for another one than is promised, in milliseconds. */
+	/** The maximum staleness in milliseconds, if the reader asked for another than the configured one. */
 	readonly maxStalenessMs?: number | undefined;
 }
 
 export interface Write extends Step {
 	readonly kind: "write";
-	/** The transaction says so in the log. */
+	/** The name that the transaction has in the log. */
 	readonly operation: string;
 	readonly description: string;
-	/** It was answered, and as done. */
+	/** The answer said that it was done. */
 	readonly isAcknowledged: boolean;
-	/** Done, it changed something. */
+	/** If it is done, it changes something. */
 	readonly hasEffect: boolean;
-	/** The answer brought a token. */
+	/** The answer brought a consistency token. */
 	readonly isCausal: boolean;
 	readonly outcome: string;
 }
 
-/** One session is told another's tokens, and has to see from now on what that one saw. */
+/** One session receives another's tokens, and has to see from now on what that one saw. */
 export interface Handover extends Step {
 	readonly kind: "handover";
 	readonly of: string;
@@ -62,7 +62,7 @@ export type Event = Read | Write | Handover | Mishap;
 /** A transaction, in the order in which they became visible. */
 export interface Commit {
 	readonly operation: string | undefined;
-	/** When it began to be visible, by the same clock; it was visible at the latest when the next one began to be. */
+	/** The earliest moment when it was visible, by the same clock; the latest is the next transaction's. */
 	readonly at: number;
 	readonly changes: readonly Change[];
 }
@@ -70,7 +70,7 @@ export interface Commit {
 export interface Change {
 	readonly relation: string;
 	readonly key: string;
-	/** null: it was deleted. */
+	/** null if the row was deleted. */
 	readonly contents: unknown;
 }
 

@@ -1,5 +1,5 @@
-// What a session reads next: mostly anything, but it looks again at what it wrote and at what it saw, and there it is that a
-// promise to a session is put to the test.
+// Chooses a session's next read: often a row that it wrote or saw before, because such reads put a
+// promise to a session to the test.
 import { QUERIES, type SentQuery } from "./queries.ts";
 import { pickWeighted, type Random } from "./random.ts";
 import type { GatewayWrite } from "./writes.ts";

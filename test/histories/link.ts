@@ -1,5 +1,5 @@
-// One way between two processes, an HTTP proxy that a test can slow down or cut. It delivers what it has accepted even
-// when the sender is gone: a request may do its work long after nobody waits for it.
+// A link between two processes: an HTTP proxy that a test can slow down or cut. It delivers what it has accepted even
+// when the sender is gone, because a request may do its work long after its client stopped waiting.
 import { once } from "node:events";
 import {
 	Agent,
@@ -12,19 +12,19 @@ import {
 import type { AddressInfo } from "node:net";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
-/** What passes a link. */
+/** A request that passes the link. */
 export interface Passing {
 	readonly method: string;
 	readonly path: string;
 }
 
-/** What happens to requests. Each step may take its time; `cut` ends the sender's connection without an answer. */
+/** A fault on the link. Each step may delay the request; `cut` ends the sender's connection without an answer. */
 export interface Fault {
-	/** Which requests; all by default. */
+	/** The requests that it affects; all by default. */
 	readonly of?: (passing: Passing) => boolean;
-	/** Before it is delivered: after `cut` it never is. */
+	/** Runs before the request is delivered; after `cut` it never is. */
 	readonly onRequest?: (passing: Passing) => Verdict | Promise<Verdict>;
-	/** When the other side has answered, before the sender hears of it. */
+	/** Runs after the other side has answered, before the sender gets the answer. */
 	readonly onAnswer?: (
 		passing: Passing,
 		status: number,
@@ -36,11 +36,11 @@ export interface Link {
 	readonly url: string;
 	/** Host and port. */
 	readonly address: string;
-	/** Where it leads: may change. */
+	/** The address of the other side, which may change. */
 	target: string;
-	/** Requests that were accepted and not answered yet. */
+	/** The number of requests that are not answered yet. */
 	readonly underWay: number;
-	/** @returns how to end the fault; `times` ends it by itself */
+	/** @returns a function that ends the fault; `times` ends it after so many requests */
 	inject(fault: Fault, times?: number): () => void;
 	stop(): Promise<void>;
 }
@@ -59,13 +59,13 @@ export async function startLink(target: string): Promise<Link> {
 	const server = createServer((request, response) => {
 		underWay += 1;
 		pass(request, response)
-			// The other side is not there, or went away.
+			// The other side is down, or disconnected.
 			.catch(() => request.socket.destroy())
 			.finally(() => {
 				underWay -= 1;
 			});
 	});
-	// Longer than workerd keeps a connection: it is never this side that closes an idle one.
+	// Longer than workerd keeps a connection, so this side never closes an idle one.
 	server.keepAliveTimeout = 600_000;
 	server.listen(0, LOOPBACK);
 	await once(server, "listening");
@@ -151,7 +151,7 @@ async function contentsOf(message: IncomingMessage): Promise<Buffer> {
 	return Buffer.concat(chunks);
 }
 
-/** The answer goes on in one piece, on a connection of its own. */
+/** Sends the answer in one piece, on its own connection. */
 function withoutFraming(headers: IncomingHttpHeaders): IncomingHttpHeaders {
 	const { "transfer-encoding": _, connection: __, ...others } = headers;
 	return others;

@@ -1,8 +1,8 @@
-// Reads what the database itself says of its transactions: see schema.ts. Its times are told by the test's clock.
+// Reads the database's own log of its transactions (see schema.ts), with times converted to the test's clock.
 import type pg from "pg";
 import { type Change, type Commit, now } from "./history.ts";
 
-/** What the database's clock said when the test's said something else, both in milliseconds. */
+/** Readings of the database's clock and the test's at one moment, in milliseconds. */
 export interface ClockReading {
 	readonly own: number;
 	readonly database: number;
@@ -10,7 +10,7 @@ export interface ClockReading {
 
 const READINGS = 5;
 
-/** The reading that took least time, so that it is off by no more than half of that. */
+/** The fastest of several readings: its error is at most half of its duration. */
 export async function readClock(client: pg.Client): Promise<ClockReading> {
 	let best: (ClockReading & { took: number }) | undefined;
 	for (let count = 0; count < READINGS; count += 1) {
@@ -58,7 +58,7 @@ export async function readCommits(
 	}));
 }
 
-/** Begins the log anew. Nobody may be writing. */
+/** Empties the log. No transaction may be running. */
 export async function beginAnew(client: pg.Client): Promise<void> {
 	await client.query("select histories.begin_anew()");
 }

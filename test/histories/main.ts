@@ -1,5 +1,5 @@
 // npm run test:histories -- --seed 1 --operations 100000 --instances 3
-// Plays a long history and says whether the promises were kept. Ends with 1 where one was not.
+// Plays a long history and says whether the promises were kept. Exits with 1 if one was broken.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { bundleWorker } from "../support/workerd/bundle.ts";
@@ -12,15 +12,15 @@ import { LONG, SHORT } from "./workloads.ts";
 const { values } = parseArgs({
 	options: {
 		seed: { type: "string", default: String(newSeed()) },
-		/** The one of test/staleness-and-own-writes.test.ts. */
+		/** Plays the short history of test/staleness-and-own-writes.test.ts. */
 		short: { type: "boolean", default: false },
 		operations: { type: "string" },
 		instances: { type: "string", default: "3" },
-		/** Operations in a second, if the machine can. */
+		/** Operations in a second, as far as the machine can. */
 		rate: { type: "string" },
 		/** The maximum staleness, in seconds. */
 		"max-staleness": { type: "string", default: "2" },
-		/** A file: the Worker, bundled earlier. */
+		/** The file of a Worker that was bundled earlier. */
 		bundle: { type: "string" },
 		verbose: { type: "boolean", default: false },
 	},

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PROJECT } from "../support/project.ts";
 import { type Change, changed } from "./change.ts";
 
-/** The part of esbuild that is used. */
+/** The part of esbuild that this file uses. */
 interface Esbuild {
 	build(options: {
 		entryPoints: string[];
@@ -52,7 +52,7 @@ export async function bundleMutated(
 		target: "es2024",
 		write: false,
 		external: ["cloudflare:*", "node:*"],
-		// As wrangler has them.
+		// As wrangler sets them.
 		conditions: ["workerd", "worker", "browser"],
 		mainFields: ["browser", "module", "main"],
 		alias: {

@@ -1,4 +1,4 @@
-// Each way to break the Worker's promises is found out by the checker, in a schedule that brings it to light: so the checker
+// The checker finds each mutation that breaks a promise, in a schedule that shows it. This proves that the checker
 // can fail. scenarios.test.ts plays the same schedules without a mutation.
 import { describe, it } from "vitest";
 import { changed } from "./change.ts";
@@ -8,7 +8,7 @@ import { findIn, useDatabase } from "./staged.ts";
 
 const database = useDatabase();
 
-describe("the checker finds out that", () => {
+describe("the checker finds that", () => {
 	it.for(WORKER_MUTATIONS)(
 		"$name",
 		{ timeout: 90_000 },
@@ -23,11 +23,11 @@ describe("the checker finds out that", () => {
 describe("a mutation", () => {
 	const mutation = { from: "a + b", to: "a - b" };
 
-	it("takes text with other blanks for the same", ({ expect }) => {
+	it("matches text with other whitespace", ({ expect }) => {
 		expect(changed("(a\n\t+ b)", mutation)).toBe("(a - b)");
 	});
 
-	it("is an error where its text is not there, or not once", ({ expect }) => {
+	it("is an error if its text does not occur exactly once", ({ expect }) => {
 		expect(() => changed("a * b", mutation)).toThrow("0 times");
 		expect(() => changed("a + b; a + b", mutation)).toThrow("2 times");
 	});

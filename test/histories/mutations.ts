@@ -1,4 +1,4 @@
-// Ways to break the promises: changes of the Worker's sources or of a function in the database, each with the schedule that
+// Mutations that break a promise: changes of the Worker's sources or of a function in the database, each with the schedule that
 // shows it.
 import type pg from "pg";
 import { type Change, changed } from "./change.ts";
@@ -9,12 +9,12 @@ import * as scenarios from "./scenarios.ts";
 interface Mutation extends Change {
 	readonly name: string;
 	readonly scenario: Scenario;
-	/** As what the checker has to find it. */
+	/** The kind of violation that the checker has to find. */
 	readonly found: ViolationKind;
 }
 
 export interface WorkerMutation extends Mutation {
-	/** Below gateway/src. */
+	/** The file below gateway/src. */
 	readonly file: string;
 }
 
@@ -60,7 +60,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		found: "session",
 	},
 	{
-		name: "a poll that was under way when a write was done will do for its token",
+		name: "a poll that was running when a write was done satisfies its token",
 		file: "feed/polls.ts",
 		from: "return nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
 		to: "return running ?? nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
@@ -68,7 +68,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		found: "session",
 	},
 	{
-		name: "tokens are not heeded",
+		name: "consistency tokens are ignored",
 		file: "consistency/view.ts",
 		from: "consistencyTokens.every((token) => covers(position, token));",
 		to: "true;",
@@ -100,7 +100,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		found: "foreign",
 	},
 	{
-		name: "the age of the view is not looked at",
+		name: "the age of the view is ignored",
 		file: "consistency/view.ts",
 		from: "now() - asOf <= maxAgeMs && consistencyTokens",
 		to: "consistencyTokens",
@@ -229,7 +229,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 
 const EVENT_TRIGGERS = ["postern_after_ddl", "postern_after_drop"];
 
-/** Changes a function behind the back of the event triggers, which would say so. @returns how to change it back */
+/** Replaces a function without the event triggers, which would log it. @returns a function that restores it */
 export async function changeFunction(
 	client: pg.Client,
 	mutation: SqlMutation,

@@ -1,5 +1,5 @@
-// Plays a history: sessions that read and write through randomly chosen isolates, others who write in SQL, and faults.
-// Everything that is chosen follows from the seed; what happens first, of what happens at once, does not.
+// Plays a history: sessions that read and write through randomly chosen isolates, other writers in SQL, and faults.
+// Every choice follows from the seed; the order of concurrent events does not.
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { callersOf, directCallersOf } from "./callers.ts";
@@ -24,19 +24,19 @@ import {
 
 export interface Workload {
 	readonly operations: number;
-	/** Sessions that carry tokens, and such that do not. */
+	/** The numbers of sessions that carry tokens and that do not. */
 	readonly causalSessions: number;
 	readonly plainSessions: number;
 	readonly sqlWriters: number;
-	/** How many of a session's operations write. */
+	/** The share of a session's operations that write. */
 	readonly writeShare: number;
-	/** How many of all operations are transactions in SQL. */
+	/** The share of all operations that are transactions in SQL. */
 	readonly sqlShare: number;
-	/** Operations in a second, if the machine can. */
+	/** Operations in a second, as far as the machine can. */
 	readonly rate: number;
-	/** Operations between two faults, on average. 0: there are none. */
+	/** Operations between two faults, on average. 0 means no faults. */
 	readonly faultEvery: number;
-	/** How often somebody's rights change, on average in operations. 0: never. */
+	/** Operations between two changes of rights, on average. 0 means no changes. */
 	readonly policyEvery: number;
 }
 
@@ -51,15 +51,15 @@ interface Scene {
 }
 
 export interface Played extends History {
-	/** How often each kind of fault was brought about. */
+	/** The number of faults of each kind. */
 	readonly faults: Readonly<Record<string, number>>;
 }
 
-/** What a reader may ask of a cache, and how often: RFC 9111, section 5.2.1. */
+/** Cache directives (RFC 9111, section 5.2.1) with their weights. */
 const DIRECTIVES: readonly {
 	readonly weight: number;
 	readonly field?: string;
-	/** How old the answer may be then, in milliseconds. */
+	/** The maximum staleness that it asks for, in milliseconds. */
 	readonly bound?: (maxStalenessMs: number) => number;
 }[] = [
 	{ weight: 90 },
@@ -71,12 +71,12 @@ const DIRECTIVES: readonly {
 ];
 const CONDITIONAL = 0.2;
 const HANDOVER = 0.01;
-/** Of those who go away before they are answered. */
+/** The patience of readers who disconnect before they are answered. */
 const IMPATIENT = 0.01;
 const IMPATIENCE_MS = 40;
-/** At the same time. */
+/** The number of writers in SQL at the same time. */
 const MAX_FAULTS = 3;
-/** The share of reads that go to PostgREST itself: they test the test. */
+/** The share of reads that go to PostgREST itself, which test the test. */
 const CONTROL_SHARE = 0.02;
 
 export async function play(scene: Scene): Promise<Played> {
@@ -240,7 +240,7 @@ class Round {
 		count: number,
 	): Promise<GatewayWrite> {
 		const value = newValue(random);
-		// Nobody may write nothing.
+		// An anonymous caller may write nothing.
 		const writer =
 			user.role === "anon" ? random.pick(this.#callers.slice(0, -1)) : user;
 		const chosen = pickWeighted(random, GATEWAY_WRITES);
@@ -257,7 +257,7 @@ class Round {
 		return write;
 	}
 
-	/** Reads past the gateway: what is found wrong here is wrong with the test. */
+	/** Reads past the gateway: a violation here is a fault of the test. */
 	async #control(quota: number, random: Random): Promise<void> {
 		const session = new Session("control", true);
 		const share = quota / this.#scene.workload.operations;
@@ -312,7 +312,7 @@ class Round {
 		}
 	}
 
-	/** Brings about one fault after another, some of them at the same time. */
+	/** Injects one fault after another, some of them at the same time. */
 	async #strike(random: Random): Promise<void> {
 		const { workload } = this.#scene;
 		if (workload.faultEvery === 0) return;
@@ -348,16 +348,16 @@ class Round {
 		});
 	}
 
-	/** Waits until nothing is under way any more, and nothing may be out of date. */
+	/** Waits until every request has ended and the maximum staleness has passed. */
 	async #quiesce(): Promise<void> {
 		const { cluster, promises } = this.#scene;
 		while (cluster.underWay() > 0) await sleep(20);
-		// What was visible last is known to have been by the time of the next transaction.
+		// The last transaction is known to be visible when the next one is, so make one more.
 		await this.#client.query("select histories.note('end', '', null)");
 		await sleep(promises.maxStalenessMs + 2 * promises.toleranceMs);
 	}
 
-	/** Everything, as everybody, somewhere, and past the gateway. */
+	/** Reads everything as every caller, through a random isolate and past the gateway. */
 	async #readEverything(): Promise<void> {
 		const session = new Session("last", false);
 		const control = new Session("control", true);
@@ -384,7 +384,7 @@ class Round {
 		this.#done += 1;
 	}
 
-	/** Leaves the time that the rate asks for, on average. */
+	/** Waits between operations to keep the rate, on average. */
 	#pace(random: Random, share: number): Promise<void> {
 		const meanMs = 1_000 / (this.#scene.workload.rate * share);
 		return sleep(-Math.log(1 - random.fraction()) * meanMs);
@@ -409,7 +409,7 @@ function patienceOf(random: Random): number | undefined {
 		: undefined;
 }
 
-/** No two writes have the same, by all odds. */
+/** A value that with near certainty no other write has. */
 function newValue(random: Random): number {
 	return 1 + random.integer(2 ** 31) * 2 ** 20 + random.integer(2 ** 20);
 }

@@ -1,4 +1,4 @@
-// The reads of a run: what is asked of PostgREST, and what each reader has to be told in a given state of the database.
+// The reads of a run: the request to PostgREST, and the right answer for each reader in a given state of the database.
 import type { Query } from "./check.ts";
 import type { User } from "./history.ts";
 import { BOARDS, CROWD, FAMILIES, LATE, NOTES, PAIRS } from "./schema.ts";
@@ -9,13 +9,13 @@ export interface SentQuery extends Query {
 	readonly method: "GET" | "HEAD";
 	readonly path: string;
 	readonly headers: Readonly<Record<string, string>>;
-	/** How often it is asked. */
+	/** The weight of the query. */
 	readonly weight: number;
 }
 
 type Row = Readonly<Record<string, number | string>>;
 
-/** An answer in one line: two are the same if and only if their texts are. */
+/** An answer as text: two answers are the same if and only if their texts are. */
 export function canonical(
 	status: number,
 	contentRange: string | null,
@@ -202,7 +202,7 @@ function list(
 	});
 }
 
-/** The first rows, and how many there are in all. */
+/** The first rows, and the count of all. */
 function page(
 	name: string,
 	limit: number,
@@ -322,12 +322,12 @@ function ofTeam(state: State, { claims }: User): Row[] {
 	);
 }
 
-/** Whoever is somebody. */
+/** Every caller with credentials. */
 function known(state: State, { role }: User): Row[] {
 	return role === "anon" ? [] : rowsOf(state, "late");
 }
 
-/** POLICIES in schema.ts, in their order. */
+/** The conditions of POLICIES in schema.ts, in their order. */
 function guarded(state: State, { claims }: User): Row[] {
 	const isVisible = (
 		[
@@ -360,7 +360,7 @@ function pairs(state: State): Row[] {
 	});
 }
 
-/** Rows of one relation with those of another that a third one links to them. */
+/** Rows of one relation with the rows of another that a junction links to them. */
 function linked(
 	state: State,
 	relation: string,

@@ -1,10 +1,10 @@
-// Random choices that a seed repeats. Each part of a run has a stream of its own, so that one part's choices do not
+// Random choices that a seed repeats. Each part of a run has its own stream, so that one part's choices do not
 // depend on how often another one chose.
 
 export interface Random {
-	/** 0 to 1, without 1. */
+	/** At least 0 and less than 1. */
 	fraction(): number;
-	/** 0 to `below`, without it. */
+	/** A whole number, at least 0 and less than `below`. */
 	integer(below: number): number;
 	between(min: number, max: number): number;
 	chance(probability: number): boolean;
@@ -40,7 +40,7 @@ export function randomOf(seed: number | string): Random {
 	};
 }
 
-/** Weighted choice: one of the values, as often as its weight says. */
+/** One of the values, each with its weight. */
 export function pickWeighted<T extends { weight: number }>(
 	random: Random,
 	list: readonly T[],

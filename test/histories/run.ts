@@ -1,4 +1,4 @@
-// A whole run: a cluster, rounds of a history played on it, each judged when it is over.
+// A run: a cluster, and rounds of a history played on it, each checked when it is over.
 import { check, type Promises, type Verdict } from "./check.ts";
 import { startCluster } from "./cluster.ts";
 import type { Database } from "./database.ts";
@@ -13,7 +13,7 @@ export interface RunOptions {
 	readonly instances: number;
 	readonly maxStalenessSeconds: number;
 	readonly workload: Workload;
-	/** Operations after which everything has to be quiet and is judged. */
+	/** The operations of a round, after which the run waits for quiet and checks. */
 	readonly roundOperations: number;
 	/** Called after each round. */
 	readonly onRound?: (
@@ -21,12 +21,12 @@ export interface RunOptions {
 		verdict: Verdict,
 		figures: Figures,
 	) => void;
-	/** Rounds after the first one with a violation. */
+	/** Whether to play further rounds after a violation. */
 	readonly goesOn?: boolean;
 	readonly log?: (line: string) => void;
 }
 
-/** Times of the database and of the test are compared: both clocks are this machine's. */
+/** The error of comparing times of the database and the test, whose clocks are both this machine's. */
 export const TOLERANCE_MS = 50;
 
 export async function run(options: RunOptions): Promise<Figures> {

@@ -1,5 +1,5 @@
-// Schedules that are known to be dangerous: nothing is wrong with what readers are told. And what is wrong in the database
-// is found out, should a trigger or a function there not do its work.
+// Schedules that are known to be dangerous: readers get right answers. And a trigger or a function in the database
+// that does not do its work is found.
 import { describe, it } from "vitest";
 import { stack } from "../support/client.ts";
 import { changeFunction, SQL_MUTATIONS } from "./mutations.ts";
@@ -8,7 +8,7 @@ import { findIn, play, useDatabase } from "./staged.ts";
 
 const database = useDatabase();
 
-/** After them nothing is kept for a while: that would disturb the others. */
+/** These change the schema, after which nothing is stored for a while, which would disturb the other schedules. */
 const { changedPolicy, policyTellsApart, ...others } = scenarios;
 
 describe("the gateway keeps its promises", () => {
@@ -29,7 +29,7 @@ describe("the gateway keeps its promises", () => {
 	);
 });
 
-describe("the checker finds out that in the database", () => {
+describe("the checker finds that in the database", () => {
 	it.for(SQL_MUTATIONS)(
 		"$name",
 		{ timeout: 90_000 },

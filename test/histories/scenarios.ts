@@ -1,4 +1,4 @@
-// Schedules in which a fault of one kind, if the gateway has it, shows at once. Without it, each is a history like others.
+// Schedules in which a fault of one kind shows at once if the gateway has it. Without the fault each is a normal history.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Passing } from "./link.ts";
 import { CROWD, POLICIES } from "./schema.ts";
@@ -7,7 +7,7 @@ import type { Stage } from "./stage.ts";
 export type Scenario = (stage: Stage) => Promise<void>;
 
 let last = 1_000;
-/** No two writes have the same. */
+/** A value that no other write has. */
 function newValue(): number {
 	last += 1;
 	return last;
@@ -30,7 +30,7 @@ function policy(variant: number): string {
 
 const isPoll = ({ path }: Passing) => path.endsWith("/changes_since");
 
-/** The answer of the origin is under way while what it says changes. */
+/** The rows of an answer change while the answer is on its way from the origin. */
 export const overtakenAnswer: Scenario = async (stage) => {
 	await stage.warm("/boards?id=eq.2");
 	const { promise: arrival, resolve: arrive } = Promise.withResolvers<"pass">();
@@ -55,7 +55,7 @@ export const overtakenAnswer: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.1");
 };
 
-/** Somebody writes past the gateway. */
+/** A writer in SQL changes a row that is cached. */
 export const writeInSql: Scenario = async (stage) => {
 	await stage.warm("/boards?id=eq.3");
 	await stage.sql(sqlWrite("boards", 3));
@@ -63,7 +63,7 @@ export const writeInSql: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.3");
 };
 
-/** Two ask for the same, and may not see the same. */
+/** Two callers who see different rows ask for the same URL. */
 export const sameUrl: Scenario = async (stage) => {
 	await stage.warm("/notes?order=id", { as: "ada" });
 	await stage.read("/notes?order=id", { as: "bob" });
@@ -71,7 +71,7 @@ export const sameUrl: Scenario = async (stage) => {
 	await stage.read("/tenant_notes?order=id", { as: "cyd" });
 };
 
-/** Nobody asks for the same as somebody. */
+/** An anonymous caller asks for the same URL as a user. */
 export const otherRole: Scenario = async (stage) => {
 	await stage.warm("/late?order=id", { as: "ada" });
 	await stage.read("/late?order=id", { as: "anonymous" });
@@ -88,7 +88,7 @@ export const lateCommit: Scenario = async (stage) => {
 	await stage.read("/late?id=eq.1", { as: "ada" });
 };
 
-/** Somebody writes, and looks. */
+/** A session writes, and reads through the same isolate. */
 export const ownWrite: Scenario = async (stage) => {
 	const session = stage.session("ada");
 	await stage.warm("/boards?id=eq.5", { session, as: "ada" });
@@ -96,7 +96,7 @@ export const ownWrite: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.5", { session, as: "ada" });
 };
 
-/** Somebody writes while the database is being polled for somebody else, and looks. */
+/** A session writes during a poll for another reader, and reads. */
 export const pollUnderWay: Scenario = async (stage) => {
 	const session = stage.session("ada");
 	const path =
@@ -114,7 +114,7 @@ export const pollUnderWay: Scenario = async (stage) => {
 		},
 		1,
 	);
-	// The other isolate asks.
+	// The other isolate asks the feed.
 	const other = stage.refresh(1);
 	await polled.promise;
 	const written = stage.write(session, patch("/authors?id=eq.1"));
@@ -124,7 +124,7 @@ export const pollUnderWay: Scenario = async (stage) => {
 	await stage.read(path, { session, as: "ada" });
 };
 
-/** Somebody writes, and looks elsewhere. */
+/** A session writes, and reads through another isolate. */
 export const ownWriteElsewhere: Scenario = async (stage) => {
 	const session = stage.session("ada");
 	await stage.warm("/boards?id=eq.6", { at: 1, as: "ada" });
@@ -132,7 +132,7 @@ export const ownWriteElsewhere: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.6", { session, at: 1, as: "ada" });
 };
 
-/** Somebody is shown what another wrote past the gateway, and looks elsewhere. */
+/** A session sees a write in SQL, and reads through another isolate. */
 export const seenElsewhere: Scenario = async (stage) => {
 	const session = stage.session("ada");
 	await stage.warm("/boards?id=eq.7", { at: 1 });
@@ -143,7 +143,7 @@ export const seenElsewhere: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.7", { session, at: 1 });
 };
 
-/** Somebody is shown by the cache what it learnt before the feed said so, and looks elsewhere. */
+/** A session gets from the cache a write that the feed has not reported yet, and reads through another isolate. */
 export const seenAhead: Scenario = async (stage) => {
 	const session = stage.session("ada");
 	await stage.warm("/parts?id=eq.3&part=eq.1", { at: 1 });
@@ -155,7 +155,7 @@ export const seenAhead: Scenario = async (stage) => {
 	await stage.read("/parts?id=eq.3&part=eq.1", { session, at: 1 });
 };
 
-/** Another isolate finds in KV what is not right any more. */
+/** Another isolate finds an outdated entry in KV. */
 export const oldInKv: Scenario = async (stage) => {
 	stage.cluster.kv.isDown = false;
 	const paths = [1, 2, 3, 4, 5, 6, 7, 8].map((id) => `/notes?id=eq.${id}`);
@@ -168,7 +168,7 @@ export const oldInKv: Scenario = async (stage) => {
 			await stage.read(path, { as, at: 1 });
 };
 
-/** Nobody tells the isolate anything. */
+/** An isolate cannot reach the feed. */
 export const feedOutOfReach: Scenario = async (stage) => {
 	await stage.warm("/boards?id=eq.8");
 	stage.isolate(0).feedLink.inject({ onRequest: () => "cut" });
@@ -177,7 +177,7 @@ export const feedOutOfReach: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.8");
 };
 
-/** What decides who may see a row is in another table. */
+/** A policy reads another table, which changes. */
 export const leftTeam: Scenario = async (stage) => {
 	await stage.sql(
 		"delete from api.members where user_name = 'ada'",
@@ -189,7 +189,7 @@ export const leftTeam: Scenario = async (stage) => {
 	await stage.read("/documents?order=id", { as: "ada" });
 };
 
-/** What is embedded changes, and what it is embedded in does not. */
+/** An embedded row changes, and the row that embeds it does not. */
 export const embeddedWrite: Scenario = async (stage) => {
 	const path =
 		"/parents?select=id,value,children(id,value)&order=id&children.order=id";
@@ -199,7 +199,7 @@ export const embeddedWrite: Scenario = async (stage) => {
 	await stage.read(path);
 };
 
-/** A row goes with the one that it belongs to. */
+/** A row is deleted with the row that it references. */
 export const cascade: Scenario = async (stage) => {
 	const path = "/children?select=id,value&order=id";
 	await stage.sql(
@@ -213,7 +213,7 @@ export const cascade: Scenario = async (stage) => {
 	await stage.read(path);
 };
 
-/** A view over two tables, by a function that writes both. */
+/** A function writes both tables of a view. */
 export const viewOfTwo: Scenario = async (stage) => {
 	await stage.warm("/pairs?order=id");
 	await stage.sql(`select api.set_pair(1, ${newValue()})`);
@@ -221,7 +221,7 @@ export const viewOfTwo: Scenario = async (stage) => {
 	await stage.read("/pairs?order=id");
 };
 
-/** More rows than are named change, and all go. */
+/** More rows change than the outbox names, and then all are truncated. */
 export const manyRows: Scenario = async (stage) => {
 	await stage.sql(
 		"delete from api.crowd",
@@ -237,7 +237,7 @@ export const manyRows: Scenario = async (stage) => {
 	await stage.read("/crowd?id=eq.30");
 };
 
-/** The rights to a table change. */
+/** The policy of a table changes. */
 export const changedPolicy: Scenario = async (stage) => {
 	const path = "/guarded?order=id";
 	await stage.sql(policy(0));
@@ -248,9 +248,9 @@ export const changedPolicy: Scenario = async (stage) => {
 	await stage.read(path, { as: "ada" });
 };
 
-/** Two who were alike to a table's policy are not any more, and nobody knows yet. */
+/** A changed policy tells two callers apart that shared answers, before the gateway knows of the change. */
 export const policyTellsApart: Scenario = async (stage) => {
-	// By tenant: that of ada and of bob is the same.
+	// By tenant, which ada and bob share.
 	await stage.sql(policy(1));
 	await stage.warm("/guarded?order=id", { as: "ada" });
 	await stage.refresh();
@@ -280,9 +280,9 @@ export const refreshed: Scenario = async (stage) => {
 	await stage.read("/totals");
 };
 
-/** The object of the feed forgets all that it knew, and what changes meanwhile. */
+/** The feed's object loses its storage, and a row changes meanwhile. */
 export const lostObject: Scenario = async (stage) => {
-	// So that its numbers are higher than those of the next one.
+	// So that its numbers are higher than the next object's.
 	for (let count = 0; count < 3; count += 1) {
 		await stage.sql(sqlWrite("late", 2));
 		await stage.refresh();
@@ -294,7 +294,7 @@ export const lostObject: Scenario = async (stage) => {
 	await stage.read("/late?id=eq.3", { as: "ada" });
 };
 
-/** The object of the feed is evicted, and something changes before it is back. */
+/** The feed's object is evicted, and a row changes before it is back. */
 export const evictedObject: Scenario = async (stage) => {
 	await stage.warm("/late?id=eq.4", { as: "ada" });
 	const { pollLink } = stage.cluster.feed;

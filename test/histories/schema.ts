@@ -1,7 +1,7 @@
-// The tables that histories are played on, and a log of the test's own that says what every transaction did and in which
-// order transactions became visible. The log has triggers of its own: tracking is what is tested, so it is not asked.
+// The tables of the histories, and the test's own log of what every transaction did and in which
+// order transactions became visible. The log has its own triggers, because tracking is the thing under test.
 
-/** Relations whose rows the log has, with the columns of their keys. */
+/** The logged relations, with the columns of their keys. */
 const LOGGED: Readonly<Record<string, readonly string[]>> = {
 	boards: ["id"],
 	notes: ["id"],
@@ -34,7 +34,7 @@ export const OWNERS = ["ada", "bob", "cyd"] as const;
 const SUB = "current_setting('request.jwt.claims', true)::json ->> 'sub'";
 const TENANT = "current_setting('request.jwt.claims', true)::json ->> 'tenant'";
 
-/** Who may see a row of `guarded`: a run changes between these, by ALTER POLICY. */
+/** The policies of `guarded`, between which a run changes by ALTER POLICY. */
 export const POLICIES = [
 	`owner = (select ${SUB})`,
 	`tenant = ${TENANT}`,
@@ -94,7 +94,7 @@ grant execute on function api.set_pair(int, bigint), api.read_pair(int) to anon,
 grant select on api.pairs, api.totals to anon, authenticated;
 `;
 
-/** Who may read and write the rows of a table; others are everybody's. */
+/** The policies of the tables; tables without one are open to all. */
 const RESTRICTED: Readonly<Record<string, string>> = {
 	notes: `owner = (select ${SUB})`,
 	tenant_notes: `tenant = ${TENANT}`,
@@ -215,7 +215,7 @@ end
 $$;
 `;
 
-/** Begins the log anew, with one transaction that says how everything is. */
+/** Empties the log, and logs the present state as one transaction. */
 const BEGIN_ANEW = `
 create function histories.begin_anew()
 returns void
@@ -239,7 +239,7 @@ end
 $$;
 `;
 
-/** Where TRUNCATE takes the rows from: of a partitioned table, its partitions. */
+/** The tables that TRUNCATE empties: a partitioned table's are its partitions. */
 const TRUNCATED: Readonly<Record<string, readonly string[]>> = {
 	parts: ["histories.parts_0", "histories.parts_1"],
 };
@@ -290,15 +290,15 @@ select histories.refresh();
 select histories.note('policy', 'guarded', '0');
 `;
 
-/** All of it, for a database that has the migrations. */
+/** The whole SQL, for a database with the migrations applied. */
 export const SCHEMA = [
 	LOG,
 	TABLES,
 	...Object.entries(LOGGED).map(([relation, key]) => logged(relation, key)),
 	...Object.keys(LOGGED).map(secured),
-	// Only for whoever is somebody: what is left is `to authenticated`.
+	// For users only: the remaining policies are `to authenticated`.
 	"drop policy readable on api.late",
-	// A policy of `for all` would let a reader past the one that a run changes.
+	// A policy `for all` would let a reader past the policy that a run changes.
 	"drop policy writable on api.guarded",
 	BEGIN_ANEW,
 	ROWS,

@@ -1,5 +1,5 @@
-// A cluster for a history whose every step is written down, to bring about one thing that must not go wrong. Judged by the
-// same checker as random histories are.
+// A cluster for a schedule: a history whose every step is written, to provoke one kind of fault. Checked by the
+// same checker as random histories.
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { callersOf, USERS } from "./callers.ts";
@@ -16,7 +16,7 @@ import { TOLERANCE_MS } from "./run.ts";
 import { transact } from "./transact.ts";
 import type { GatewayWrite, SqlWrite } from "./writes.ts";
 
-/** The least that MAX_STALENESS_SECONDS may be. */
+/** The smallest MAX_STALENESS_SECONDS. */
 const MAX_STALENESS_SECONDS = 1;
 
 export class Stage {
@@ -40,7 +40,7 @@ export class Stage {
 			maxStalenessSeconds: MAX_STALENESS_SECONDS,
 			random: randomOf(0),
 		});
-		// It is the gateway's turn to go wrong, not KV's.
+		// KV works here: a fault has to be the gateway's.
 		cluster.kv.isDown = true;
 		const client = await database.connect();
 		return new Stage(
@@ -77,12 +77,12 @@ export class Stage {
 		return instance;
 	}
 
-	/** A session that carries tokens. */
+	/** A session that carries consistency tokens. */
 	session(name: string): Session {
 		return new Session(name, true);
 	}
 
-	/** Reads a path of those in queries.ts. */
+	/** Reads one of the paths in queries.ts. */
 	async read(
 		path: string,
 		{ as = "anonymous", at = 0, directive, session }: Reading = {},
@@ -101,7 +101,7 @@ export class Stage {
 		return read;
 	}
 
-	/** Reads until the cache answers: from now on it is known to have an answer. */
+	/** Reads until the answer comes from the cache. */
 	async warm(path: string, reading: Reading = {}): Promise<void> {
 		for (let attempt = 0; attempt < WARM_ATTEMPTS; attempt += 1) {
 			if (isHit(await this.read(path, reading))) return;
@@ -110,7 +110,7 @@ export class Stage {
 		throw new Error(`${path} is never answered by the cache.`);
 	}
 
-	/** The isolate asks the feed now. */
+	/** Makes the isolate ask the feed. */
 	async refresh(at: 0 | 1 = 0): Promise<void> {
 		const directive = { field: "max-age=0", maxStalenessMs: 0 };
 		await this.read("/totals", { at, directive });
@@ -134,7 +134,7 @@ export class Stage {
 		);
 	}
 
-	/** A transaction that goes on for a while. */
+	/** Begins a transaction. @returns a function that commits it */
 	async begin(...statements: string[]): Promise<() => Promise<void>> {
 		const client = await this.#database.connect();
 		const { promise: end, resolve } = Promise.withResolvers<void>();
@@ -161,14 +161,14 @@ export class Stage {
 		};
 	}
 
-	/** Until nothing that was done before may be unknown to a reader. */
+	/** Waits until the maximum staleness has passed. */
 	async outwait(): Promise<void> {
 		await this.#client.query("select histories.note('end', '', null)");
 		const { maxStalenessMs, toleranceMs } = this.#promises;
 		await sleep(maxStalenessMs + 2 * toleranceMs);
 	}
 
-	/** What the checker says of it all. */
+	/** The violations that the checker finds. */
 	async judge(): Promise<Verdict & { events: readonly Event[] }> {
 		const ended = await readClock(this.#client);
 		const commits = await readCommits(this.#client, this.#begun, ended);
@@ -182,7 +182,7 @@ export class Stage {
 		await this.#cluster.stop();
 	}
 
-	/** What is written down happens, or the schedule is not the one that it seems to be. */
+	/** Throws if a step failed, because the schedule would then not be the written one. */
 	#did(write: Write): void {
 		if (!write.isAcknowledged)
 			throw new Error(`${write.description}: ${write.outcome}`);
@@ -195,7 +195,7 @@ export class Stage {
 
 	#caller(name: string): Caller {
 		const caller = this.#callers.find((one) => one.name === name);
-		if (caller === undefined) throw new Error(`Nobody is called ${name}.`);
+		if (caller === undefined) throw new Error(`There is no caller ${name}.`);
 		return caller;
 	}
 

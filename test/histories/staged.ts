@@ -1,4 +1,4 @@
-// What tests with a stage share: a database of their own, and verdicts on schedules played on it.
+// Shared by the tests with schedules: their own database, and the verdicts on the schedules played on it.
 import { afterAll, beforeAll } from "vitest";
 import type { ViolationKind } from "./check.ts";
 import { type Database, startDatabase } from "./database.ts";
@@ -19,7 +19,7 @@ export function useDatabase(): () => Database {
 	};
 }
 
-/** Plays a schedule. @returns all that is to say of violations */
+/** Plays a schedule. @returns the texts of its violations */
 export async function play(
 	database: Database,
 	bundle: string,
@@ -38,10 +38,10 @@ export async function play(
 	}
 }
 
-/** A machine that has too much to do may miss the moment in which a mutation shows. */
+/** A busy machine may miss the moment in which a mutation shows. */
 const ATTEMPTS = 3;
 
-/** Plays a schedule until there is a violation of this kind. @returns the kinds that there were */
+/** Plays a schedule until there is a violation of this kind. @returns the kinds that it found */
 export async function findIn(
 	database: Database,
 	bundle: string,

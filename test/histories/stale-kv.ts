@@ -1,4 +1,4 @@
-// Workers KV on its worst day: a read may find any version that was ever written, newest or not, or none at all, and a
+// Workers KV at its worst: a read may find any version that was ever written, or none, and a
 // later read an older one than an earlier read did. Writes are refused, lost or slow at times.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -9,9 +9,9 @@ import {
 import type { Random } from "./random.ts";
 
 export interface StaleKv extends KvStorage {
-	/** While this holds, nothing works. */
+	/** While this is set, every call fails. */
 	isDown: boolean;
-	/** How often it misbehaved, by kind. */
+	/** The number of faults by kind. */
 	readonly misdeeds: Readonly<Record<string, number>>;
 }
 
@@ -43,7 +43,7 @@ export function createStaleKv(random: Random): StaleKv {
 			throw new KvFailure(429, "Too Many Requests");
 		const written = versions.get(key) ?? [];
 		written.push(entry);
-		// The first ones stay: the older, the more wrong.
+		// Keep the first versions, because older ones show more faults.
 		if (written.length > MAX_VERSIONS) written.splice(MAX_VERSIONS / 4, 1);
 		versions.set(key, written);
 		if (happens(UNACKNOWLEDGED, "kv write unacknowledged"))

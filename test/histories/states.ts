@@ -1,4 +1,4 @@
-// Every state that the database was in, one for each transaction, rebuilt from the log of changes.
+// Every state of the database, one for each transaction, rebuilt from the log of changes.
 import type { Commit } from "./history.ts";
 
 /** The rows of a relation, by key. */
@@ -13,7 +13,7 @@ const NONE: Rows = new Map();
 /** State number n is the one after transaction number n; there is none before the first. */
 export class States {
 	readonly count: number;
-	/** By relation: the transactions that changed it, and its rows after each. */
+	/** By relation: the transactions that changed it, and its rows after each of them. */
 	readonly #changes = new Map<string, { at: number; rows: Rows }[]>();
 
 	constructor(commits: readonly Commit[]) {

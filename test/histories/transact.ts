@@ -1,9 +1,9 @@
-// One transaction in SQL, past the gateway, as histories record it.
+// Runs one transaction in SQL, past the gateway, and returns its record for the history.
 import { setTimeout as sleep } from "node:timers/promises";
 import { now, type Write } from "./history.ts";
 import type { SqlWrite } from "./writes.ts";
 
-/** The part of a connection that is used. */
+/** The part of a connection that this file uses. */
 interface Queryable {
 	query(text: string, values?: unknown[]): Promise<unknown>;
 }

@@ -1,7 +1,7 @@
-// How much of what a run does.
+// Workloads: the shares and rates of what a run does.
 import type { Workload } from "./play.ts";
 
-/** Readers and writers as they are in the world, and more goes wrong. */
+/** A realistic mix of readers and writers, with more faults than in production. */
 export const LONG: Workload = {
 	operations: 100_000,
 	causalSessions: 8,
@@ -14,7 +14,7 @@ export const LONG: Workload = {
 	policyEvery: 12_000,
 };
 
-/** As part of the whole test suite. Rights do not change: nothing would be cached for most of it. */
+/** For the test suite. Rights do not change, because then hardly anything would be cached. */
 export const SHORT: Workload = {
 	...LONG,
 	operations: 2_500,

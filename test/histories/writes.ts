@@ -1,4 +1,4 @@
-// The writes of a run: through the gateway, and straight in SQL past it. Each writes a number of its own, so that every
+// The writes of a run: through the gateway, and in SQL past it. Each writes a different number, so that every
 // version of a row is known by its value.
 
 import type { Random } from "./random.ts";
@@ -20,11 +20,11 @@ export interface GatewayWrite {
 	readonly path: string;
 	readonly body?: unknown;
 	readonly prefer?: string;
-	/** Reported done, it changed a row. */
+	/** If it is acknowledged, it changed a row. */
 	readonly hasEffect?: boolean;
 }
 
-/** Chooses a write that gives `value` to what it changes, for a user with this name. */
+/** Chooses a write that sets `value`, for a user with this name. */
 type GatewayWriter = (
 	random: Random,
 	value: number,
@@ -78,7 +78,7 @@ export const GATEWAY_WRITES: readonly {
 		}),
 	},
 	{
-		// It may come back as somebody else's.
+		// It may be inserted again for another user.
 		weight: 2,
 		write: (random, value, owner) => ({
 			method: "POST",
@@ -201,7 +201,7 @@ export const GATEWAY_WRITES: readonly {
 			patch(`/crowd?id=eq.${key(random, CROWD)}`, { value }),
 	},
 	{
-		// Up to 50 rows are named, more are not.
+		// The outbox names up to 50 rows.
 		weight: 1,
 		write: (random, value) =>
 			patch(`/crowd?id=lte.${random.pick([49, 50, 51, CROWD])}`, { value }),
@@ -251,7 +251,7 @@ export const SQL_WRITES: readonly {
 		],
 	},
 	{
-		// Nobody sees any for a while.
+		// For a while no reader sees any row.
 		weight: 1,
 		write: (random) => [
 			random.pick(["truncate api.boards", "delete from api.boards"]),
@@ -330,7 +330,7 @@ export const SQL_WRITES: readonly {
 		],
 	},
 	{
-		// As a restore or replication writes: ordinary triggers do not fire.
+		// As a restore or replication writes, without ordinary triggers.
 		weight: 1,
 		write: (random, value) => [
 			"set local session_replication_role = replica",
@@ -340,7 +340,7 @@ export const SQL_WRITES: readonly {
 	},
 	{ weight: 2, write: () => ["select histories.refresh()"] },
 	{
-		// Begun long before it commits, with parts that are taken back.
+		// A transaction that commits long after its beginning, with parts that are rolled back.
 		weight: 4,
 		write: (random, value) => {
 			const id = key(random, LATE);
@@ -368,7 +368,7 @@ export const SQL_WRITES: readonly {
 	},
 ];
 
-/** Changes who may see what. */
+/** Changes a policy. */
 export function policyChange(random: Random): SqlWrite {
 	const variant = random.integer(POLICIES.length);
 	const condition = String(POLICIES[variant]).replaceAll("'", "''");
