@@ -564,6 +564,30 @@ describe("a request is bypassed", () => {
 		["/films", "answers in text/plain are not cached", accept("text/plain")],
 		[
 			"/films",
+			"answers in text/plain are not cached",
+			accept("text/plain, application/json"),
+		],
+		["/films", "PostgREST answers in none of text/html", accept("text/html")],
+		["/films", "PostgREST answers in none of font/*", accept("font/*")],
+		[
+			"/films",
+			"answers in Application/JSON are not cached",
+			accept("Application/JSON, text/csv"),
+		],
+		[
+			"/films",
+			"answers in application/json;Q=0.1 are not cached",
+			accept("text/csv, application/json;Q=0.1"),
+		],
+		...["2", ".5", "0.5x", "0.5;x=1", "-1", ""].map(
+			(quality): [string, string, Asked] => [
+				"/films",
+				`answers in text/csv;q=${quality} are not cached`,
+				accept(`application/json, text/csv;q=${quality}`),
+			],
+		),
+		[
+			"/films",
 			"answers in no media type are not cached",
 			accept("application/json,"),
 		],
@@ -676,11 +700,17 @@ describe("media types", () => {
 			}),
 		);
 
+	const keyOf = (accept: string) => cacheable("/films", { headers: { accept } }).key;
+
 	it.each([
 		"*/*",
 		"application/json",
-		"APPLICATION/JSON",
 		"application/json;charset=utf-8",
+		// As axios and Angular send it.
+		"application/json, text/plain, */*",
+		"application/json,text/plain;q=0.9,*/*;q=0.1",
+		"application/*;q=0.5, application/json;q=0.5",
+		"application/*, */*",
 		"text/csv",
 		"text/csv;q=0.5, application/json",
 		"application/vnd.pgrst.object+json",
@@ -696,6 +726,30 @@ describe("media types", () => {
 	});
 
 	it.each([
+		["application/json", "*/*"],
+		["application/json, text/plain, */*", "application/json"],
+		["text/html, */*", "application/json"],
+		["application/json;q=0.5, text/csv", "text/csv"],
+		["*/*, text/csv", "text/csv"],
+		["text/csv ;q=0.5,application/json; q=0.25", "text/csv"],
+		["application/json;q=0, text/csv;q=0.0", "application/json"],
+	])("%s is planned as %s", (accept, picked) => {
+		expect(keyOf(accept)).toBe(keyOf(picked));
+	});
+
+	it.each([
+		["application/json, text/csv", "text/csv, application/json"],
+		["application/json, text/csv", "text/csv"],
+		[
+			"application/vnd.pgrst.array+json;nulls=stripped, application/json",
+			"application/json",
+		],
+		["application/vnd.pgrst.object+json", "application/json"],
+	])("%s is not planned as %s", (one, other) => {
+		expect(keyOf(one)).not.toBe(keyOf(other));
+	});
+
+	it.each([
 		[["application/json"], undefined],
 		[["application/json"], "*/*"],
 		[["application/json"], "application/json"],
@@ -703,10 +757,10 @@ describe("media types", () => {
 		[["*/*"], undefined],
 		[["*/*"], "text/csv"],
 		[["*/*"], "image/png, application/json"],
-		[["text/csv"], "application/json, text/csv;q=0.1"],
+		[["text/csv"], "application/json;q=0.1, text/csv"],
 		[["image/png"], "image/png"],
 		[["image/png"], "image/png;x=1, application/json"],
-		[["image/png"], "image/*, application/json"],
+		[["image/png"], "image/*;x=1, application/json"],
 	])("where the database makes %j, %s is not cached", (made, accept) => {
 		const headers = accept === undefined ? {} : { accept };
 		expect(plan("/films", { headers, catalog: withTypes(...made) }).kind).toBe(
@@ -718,6 +772,8 @@ describe("media types", () => {
 		[["image/png"], "application/json"],
 		[["application/json", "*/*"], "application/vnd.pgrst.object+json"],
 		[["text/csv"], "*/*"],
+		[["text/csv"], "application/json, text/csv;q=0.1"],
+		[["text/plain"], "application/json, text/plain, */*"],
 	])("where the database makes %j, %s may be cached", (made, accept) => {
 		const asked = { headers: { accept }, catalog: withTypes(...made) };
 		expect(reason("/films", asked)).toBe("none");
