@@ -19,7 +19,9 @@ import { rest } from "./http/rest.ts";
 import type { GatewayEnv } from "./http/router.ts";
 import { createFindApiKey } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
+import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
+import type { Namespace } from "./kv/sealed-values.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -30,12 +32,14 @@ const AUTH = "/auth/v1";
 const KEYS = "/.well-known/jwks.json";
 
 /** What comes from outside. Tests hand in plain functions. */
-export interface Deps extends VerifyDeps {
+export interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	config: Config;
 	/** Reaches the origin. */
 	fetch: Fetch;
 	/** The static assets. Without them there is no /docs. */
 	assets: Fetch | undefined;
+	/** Workers KV, for answers and issuers' keys. */
+	kv: Namespace | undefined;
 	/** What the application adds. */
 	application: Application;
 	/** Without it every read goes to the origin. */
@@ -48,18 +52,25 @@ export interface Deps extends VerifyDeps {
 export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const { application, config, now, fetch, assets, log } = deps;
 	const { anonRole, tokens } = config;
+	const kv = deps.kv && {
+		namespace: deps.kv,
+		secret: config.origin.signingKey.d,
+		log,
+	};
 	const sign = createSign(config.origin, now);
 	const origin = withAnonymous401(
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
 	);
-	const cache = deps.cache && createReadCache(origin, deps, deps.cache);
+	const cache =
+		deps.cache && createReadCache(origin, { ...deps, kv }, deps.cache);
 	const pipeline = cache?.pipeline ?? origin;
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
+	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };
 	const identify = createIdentify({
-		verifyToken: createVerify(config.issuers, deps),
-		verifyAssertion: config.access && createVerify([config.access], deps),
+		verifyToken: createVerify(config.issuers, verifyDeps),
+		verifyAssertion: config.access && createVerify([config.access], verifyDeps),
 		findApiKey: createFindApiKey(origin, now),
 		anonRole,
 	});

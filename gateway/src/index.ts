@@ -63,10 +63,9 @@ function build(env: PosternEnv, application: Application): Gateway {
 			fetch: (request) => (ORIGIN ?? globalThis).fetch(request),
 			assets: ASSETS && ((request) => ASSETS.fetch(request)),
 			fetchKeys: (request) => globalThis.fetch(request),
-			keyStore: CACHE,
+			kv: CACHE,
 			cache: CHANGE_FEED && {
 				feed: feedOf(CHANGE_FEED, config.feedLocation),
-				namespace: CACHE,
 				sleep: (ms) => scheduler.wait(ms),
 				waitUntil,
 			},

@@ -25,7 +25,8 @@ export function isFresh(
 		entry.seq >= view.prunedBelow &&
 		tags.every(isUnchanged) &&
 		entry.tags.every(isUnchanged) &&
-		now - entry.filledAt < LIFETIME_MS
+		// Either way: an isolate's clock may have been ahead.
+		Math.abs(now - entry.filledAt) < LIFETIME_MS
 	);
 }
 

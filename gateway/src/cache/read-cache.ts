@@ -1,13 +1,14 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
 import { createFreshness } from "../consistency/freshness.ts";
 import type { Feed } from "../feed/feed.ts";
+import { KvStore } from "../kv/kv-store.ts";
+import type { Kv } from "../kv/sealed-values.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { parseCatalog } from "../planner/catalog.ts";
 import { createPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
 import { createFailOpenStore } from "./fail-open-store.ts";
-import { KvStore, type Namespace } from "./kv-store.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { createSingleFlight } from "./single-flight.ts";
 
@@ -20,8 +21,6 @@ const TURN_MS = 5_000;
 /** What the read cache needs of the runtime. */
 export interface CacheBindings {
 	feed: Feed;
-	/** Keeps answers for all isolates. */
-	namespace: Namespace | undefined;
 	sleep: (ms: number) => Promise<void>;
 	/** Work that goes on after the answer of the request at hand. */
 	waitUntil: (promise: Promise<unknown>) => void;
@@ -29,6 +28,8 @@ export interface CacheBindings {
 
 interface CacheDeps {
 	config: Config;
+	/** Keeps answers for all isolates. */
+	kv: Kv | undefined;
 	now: () => number;
 	log: (error: unknown) => void;
 }
@@ -42,8 +43,8 @@ export interface ReadCache {
 
 export function createReadCache(
 	origin: Pipeline,
-	{ config, now, log }: CacheDeps,
-	{ feed, namespace, sleep, waitUntil }: CacheBindings,
+	{ config, kv, now, log }: CacheDeps,
+	{ feed, sleep, waitUntil }: CacheBindings,
 ): ReadCache {
 	const { schemas, maxStalenessMs, explainRoles } = config;
 	const freshness = createFreshness({
@@ -60,9 +61,9 @@ export function createReadCache(
 		freshness,
 		memory: new MemoryStore(MEMORY_BYTES),
 		store:
-			namespace &&
+			kv &&
 			createFailOpenStore({
-				store: new KvStore(namespace),
+				store: new KvStore(kv),
 				now,
 				sleep,
 				log,

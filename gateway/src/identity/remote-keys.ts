@@ -7,17 +7,16 @@ import {
 	type JWTVerifyGetKey,
 } from "jose";
 import { Refusal } from "../http/refusals.ts";
-
-/** Remembers small texts longer than an isolate lives, as Workers KV does. */
-export interface KeyStore {
-	get(name: string): Promise<string | null>;
-	put(name: string, value: string): Promise<void>;
-}
+import {
+	createSealedValues,
+	type Kv,
+	type SealedValues,
+} from "../kv/sealed-values.ts";
 
 interface RemoteKeysOptions {
 	url: URL;
 	fetch: (request: Request) => Promise<Response>;
-	store: KeyStore | undefined;
+	store: SealedValues | undefined;
 	/** The clock, in milliseconds since the epoch. */
 	now: () => number;
 }
@@ -37,6 +36,14 @@ interface Known {
 	readonly resolve: ReturnType<typeof createLocalJWKSet>;
 }
 
+/** Where isolates share the keys that they have fetched. */
+export function createKeyStore(kv: Kv): SealedValues {
+	return createSealedValues(kv, {
+		prefix: "keys1:",
+		purpose: "postern kv issuer keys v1",
+	});
+}
+
 /**
  * Makes a key resolver for jose's `jwtVerify`.
  * @throws {Refusal} `issuer_unreachable` when no keys can be fetched
@@ -44,7 +51,6 @@ interface Known {
  */
 export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 	const { url, fetch, store, now } = options;
-	const storeName = `jwks:${url.href}`;
 	let known: Known | undefined;
 	let attemptStartedAt = Number.NEGATIVE_INFINITY;
 	let attemptEndedAt = Number.NEGATIVE_INFINITY;
@@ -67,12 +73,12 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 			// Another request may have fetched the keys meanwhile.
 			known ??= recalled;
 		}
-		if (known !== undefined && age(known) < FRESH_MS) return known;
+		if (known !== undefined && isYounger(known, FRESH_MS)) return known;
 		// Without keys every request fetches them. With old keys only one request in a cool-down does.
 		const newer =
 			known === undefined || mayAttempt() ? await fetchKeys() : undefined;
 		if (newer !== undefined) return newer;
-		if (known !== undefined && age(known) < USABLE_MS) return known;
+		if (known !== undefined && isYounger(known, USABLE_MS)) return known;
 		throw new Refusal("issuer_unreachable");
 	}
 
@@ -111,7 +117,8 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 
 	async function remember(text: string, fetchedAt: number): Promise<void> {
 		try {
-			await store?.put(storeName, JSON.stringify({ text, fetchedAt }));
+			const value = JSON.stringify({ text, fetchedAt });
+			await store?.put(url.href, new TextEncoder().encode(value));
 		} catch {
 			// The isolate remembers the keys anyway.
 		}
@@ -119,17 +126,19 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 
 	async function recall(): Promise<Known | undefined> {
 		try {
-			const stored = await store?.get(storeName);
-			if (stored == null) return undefined;
-			const { text, fetchedAt } = JSON.parse(stored);
+			const stored = await store?.get(url.href);
+			if (stored === undefined) return undefined;
+			const { text, fetchedAt } = JSON.parse(new TextDecoder().decode(stored));
 			return parse(text, fetchedAt);
 		} catch {
 			return undefined;
 		}
 	}
 
-	function age({ fetchedAt }: Known): number {
-		return now() - fetchedAt;
+	/** Keys that were fetched in the future, by a clock that was wrong, count as too old. */
+	function isYounger({ fetchedAt }: Known, limitMs: number): boolean {
+		const ageMs = now() - fetchedAt;
+		return ageMs >= 0 && ageMs < limitMs;
 	}
 }
 

@@ -12,8 +12,9 @@ import {
 } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
 import { Refusal } from "../http/refusals.ts";
+import type { SealedValues } from "../kv/sealed-values.ts";
 import type { Identity } from "./identity.ts";
-import { createRemoteKeys, type KeyStore } from "./remote-keys.ts";
+import { createRemoteKeys } from "./remote-keys.ts";
 
 /** Where an issuer's keys come from. */
 type IssuerKeys =
@@ -40,7 +41,8 @@ export interface VerifyDeps {
 	now: () => number;
 	/** Fetches keys by URL. */
 	fetchKeys: (request: Request) => Promise<Response>;
-	keyStore: KeyStore | undefined;
+	/** Keeps fetched keys for all isolates. */
+	keyStore: SealedValues | undefined;
 }
 
 /** Longer tokens are refused before they are decoded. */

@@ -60,7 +60,7 @@ export interface OriginSettings {
 	/** Base URL of PostgREST; its path, if any, comes before PostgREST's own. */
 	url: URL;
 	/** Private ES256 key (RFC 7517) that origin tokens are signed with. */
-	signingKey: JWK & { kid: string };
+	signingKey: JWK & { kid: string; d: string };
 	/** Cloudflare Access service token of the tunnel's hostname. */
 	access: { clientId: string; clientSecret: string } | undefined;
 	/** Longest wait for the head of an answer, in milliseconds. */

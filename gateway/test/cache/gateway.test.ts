@@ -2,7 +2,6 @@
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { Namespace } from "../../src/cache/kv-store.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
 import { rows, statusOf, tokensOf } from "../support/cache.ts";
@@ -26,9 +25,8 @@ const NEW_PRODUCT = {
 /** A gateway with a cache, over a database without other writers. */
 function startCachingGateway({
 	isAbsent = false,
-	namespace,
 	...options
-}: GatewayOptions & { isAbsent?: boolean; namespace?: Namespace } = {}) {
+}: GatewayOptions & { isAbsent?: boolean } = {}) {
 	const background: Promise<unknown>[] = [];
 	// Each poll takes a while.
 	let ms = NOW;
@@ -39,7 +37,6 @@ function startCachingGateway({
 		now,
 		cache: {
 			feed,
-			namespace,
 			sleep: (time) => new Promise((resolve) => setTimeout(resolve, time)),
 			waitUntil: (promise) => background.push(promise),
 		},
@@ -79,10 +76,10 @@ describe("/rest/v1", () => {
 	});
 
 	it("is answered from KV if another isolate has asked", async () => {
-		const first = startCachingGateway({ namespace: env.CACHE });
+		const first = startCachingGateway({ kv: env.CACHE });
 		await first.request("/rest/v1/notes");
 		await first.settle();
-		const { request, origin } = startCachingGateway({ namespace: env.CACHE });
+		const { request, origin } = startCachingGateway({ kv: env.CACHE });
 		const answer = await request("/rest/v1/notes");
 		expect([origin.received.length, statusOf(answer).detail]).toEqual([
 			0,

@@ -3,9 +3,14 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
 import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
-import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
+import { KvStore } from "../../src/kv/kv-store.ts";
+import {
+	createSealedValues,
+	type Namespace,
+} from "../../src/kv/sealed-values.ts";
 import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
+import { kvOf, mapNamespace } from "../support/kv.ts";
 import { NOW } from "../support/tokens.ts";
 
 /** The isolate's memory, which answers at once, as an awaited Store. */
@@ -26,8 +31,8 @@ const failOpen = (store: Store) =>
 
 const STORES: [name: string, make: () => Store][] = [
 	["the memory of an isolate", () => awaited(new MemoryStore(4_000_000))],
-	["Workers KV", () => new KvStore(env.CACHE)],
-	["Workers KV, failing open", () => failOpen(new KvStore(env.CACHE))],
+	["Workers KV", () => new KvStore(kvOf(env.CACHE))],
+	["Workers KV, failing open", () => failOpen(new KvStore(kvOf(env.CACHE)))],
 ];
 
 const ALL_BYTES = new Uint8Array(256).map((_, index) => index);
@@ -175,14 +180,14 @@ describe("Workers KV", () => {
 				calls.push(["put", name, bytes.byteLength > 0, options]);
 			},
 		};
-		return { calls, store: new KvStore(namespace) };
+		return { calls, store: new KvStore(kvOf(namespace)) };
 	}
 
 	it("is read with the shortest cacheTtl that it allows", async () => {
 		const { calls, store } = recording();
 		await store.get("n");
 		expect(calls).toEqual([
-			["get", "answer3:n", { type: "arrayBuffer", cacheTtl: 30 }],
+			["get", "answer4:n", { type: "arrayBuffer", cacheTtl: 30 }],
 		]);
 	});
 
@@ -190,13 +195,13 @@ describe("Workers KV", () => {
 		const { calls, store } = recording();
 		await store.put("n", entryOf());
 		expect(calls).toEqual([
-			["put", "answer3:n", true, { expirationTtl: 86_400 }],
+			["put", "answer4:n", true, { expirationTtl: 86_400 }],
 		]);
 	});
 
 	it("stores the entry with its expiration", async () => {
-		await new KvStore(env.CACHE).put("expiring", entryOf());
-		const { keys } = await env.CACHE.list({ prefix: "answer3:expiring" });
+		await new KvStore(kvOf(env.CACHE)).put("expiring", entryOf());
+		const { keys } = await env.CACHE.list({ prefix: "answer4:expiring" });
 		const inSeconds = (keys[0]?.expiration ?? 0) - Date.now() / 1_000;
 		expect(inSeconds).toBeGreaterThan(86_000);
 	});
@@ -214,16 +219,32 @@ describe("Workers KV", () => {
 		return bytes.buffer;
 	}
 
+	/** What is found where Postern itself has stored these bytes. */
+	async function decoded(bytes: ArrayBuffer) {
+		const kv = kvOf(mapNamespace());
+		await createSealedValues(kv, {
+			prefix: "answer4:",
+			purpose: "postern kv entry v1",
+		}).put("n", bytes);
+		return new KvStore(kv).get("n");
+	}
+
 	it("decodes bytes that were encoded by hand", async () => {
-		const { store } = recording(encoded((head) => head));
-		expect(await store.get("n")).toEqual(entryOf());
+		expect(await decoded(encoded((head) => head))).toEqual(entryOf());
 	});
+
+	it.each([["text"], [undefined], [{}], [[]], [7]])(
+		"finds no entry in a value that is no bytes: %o",
+		async (value) => {
+			expect(await recording(value).store.get("n")).toBeUndefined();
+		},
+	);
 
 	const without = (field: string) =>
 		encoded(({ [field]: _, ...others }) => others);
 	const withField = (field: string, value: unknown) =>
 		encoded((head) => ({ ...head, [field]: value }));
-	const GARBAGE: [name: string, value: unknown][] = [
+	const GARBAGE: [name: string, bytes: ArrayBuffer][] = [
 		["nothing at all", new ArrayBuffer(0)],
 		["three bytes", new ArrayBuffer(3)],
 		["a head of no length", new ArrayBuffer(4)],
@@ -235,12 +256,9 @@ describe("Workers KV", () => {
 		["a head that is no JSON", new Uint8Array([0, 0, 0, 1, 0x7b]).buffer],
 		["a head that is no text", new Uint8Array([0, 0, 0, 1, 0xff]).buffer],
 		["null", new Uint8Array([0, 0, 0, 4, ...bytesOf("null")]).buffer],
-		["text", "text"],
-		["undefined", undefined],
-		["an object", {}],
 		...Object.keys(entryOf())
 			.filter((field) => field !== "body")
-			.map((field): [string, unknown] => [`no ${field}`, without(field)]),
+			.map((field): [string, ArrayBuffer] => [`no ${field}`, without(field)]),
 		["a seq that is no number", withField("seq", "7")],
 		["half a seq", withField("seq", 7.5)],
 		["another status", withField("status", 404)],
@@ -254,9 +272,8 @@ describe("Workers KV", () => {
 		["times that are none", withField("filledAt", null)],
 	];
 
-	it.each(GARBAGE)("finds no entry in %s", async (_, value) => {
-		const { store } = recording(value);
-		expect(await store.get("n")).toBeUndefined();
+	it.each(GARBAGE)("finds no entry in %s", async (_, bytes) => {
+		expect(await decoded(bytes)).toBeUndefined();
 	});
 
 	it("finds no entry in bytes that are cut off anywhere in the head", async () => {
@@ -264,7 +281,7 @@ describe("Workers KV", () => {
 		const end = 4 + new DataView(whole).getUint32(0);
 		const found = await Promise.all(
 			Array.from({ length: end }, (_, length) =>
-				recording(whole.slice(0, length)).store.get("n"),
+				decoded(whole.slice(0, length)),
 			),
 		);
 		expect(found.filter((entry) => entry !== undefined)).toEqual([]);

@@ -242,7 +242,6 @@ const PROVOKED: Record<
 		request: { headers: { "Cache-Control": "only-if-cached" } },
 		cache: {
 			feed: startFeed({ now: () => NOW }),
-			namespace: undefined,
 			sleep: (ms) => scheduler.wait(ms),
 			waitUntil() {},
 		},

@@ -1,8 +1,11 @@
 // An issuer that publishes its keys: how long they are used, when they are fetched, and what an outage does.
 import { describe, expect, it, vi } from "vitest";
-import type { KeyStore } from "../../src/identity/remote-keys.ts";
+import { createKeyStore } from "../../src/identity/remote-keys.ts";
+import type { Namespace } from "../../src/kv/sealed-values.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
+import { bytesOf } from "../support/cache.ts";
 import { refusal, startGateway } from "../support/gateway.ts";
+import { kvOf, mapNamespace } from "../support/kv.ts";
 import {
 	ADA,
 	makeKey,
@@ -35,20 +38,8 @@ const publish =
 	() =>
 		Response.json({ keys: keys.map(({ publicJwk }) => publicJwk) });
 
-/** A store that keeps what it is given, as Workers KV does. */
-function memory(): KeyStore & { entries: Map<string, string> } {
-	const entries = new Map<string, string>();
-	return {
-		entries,
-		get: async (name) => entries.get(name) ?? null,
-		async put(name, value) {
-			entries.set(name, value);
-		},
-	};
-}
-
 /** An issuer, a clock, and isolates that ask the one and are told the other's time. */
-function startIssuer(publication: Publication, store?: KeyStore) {
+function startIssuer(publication: Publication, kv?: Namespace) {
 	const fetches: Request[] = [];
 	const issuer = { publication, time: NOW, fetches, isolate };
 	const fetchKeys: Fetch = async (request) => {
@@ -63,7 +54,7 @@ function startIssuer(publication: Publication, store?: KeyStore) {
 			env: { ISSUERS },
 			now: () => issuer.time,
 			fetchKeys,
-			...(store === undefined ? {} : { keyStore: store }),
+			...(kv === undefined ? {} : { kv }),
 		});
 		return {
 			logged,
@@ -170,7 +161,7 @@ describe("a key that is new", () => {
 	});
 
 	it("is taken at once where the store fails, too", async () => {
-		const store: KeyStore = {
+		const store: Namespace = {
 			get: async () => null,
 			put: () => Promise.reject(new Error("the store is full")),
 		};
@@ -273,7 +264,7 @@ describe("a key that the issuer took back", () => {
 	});
 
 	it("is refused ten minutes after its last fetch by any isolate", async () => {
-		const issuer = startIssuer(publish(FIRST), memory());
+		const issuer = startIssuer(publish(FIRST), mapNamespace());
 		await issuer.isolate().ask();
 		issuer.publication = publish(SECOND_KEY);
 		issuer.time += FRESH - 1;
@@ -368,7 +359,7 @@ describe.each(OUTAGES)("an issuer that %s", (_, outage) => {
 	});
 
 	it("does not lose the keys that the store has", async () => {
-		const store = memory();
+		const store = mapNamespace();
 		const issuer = startIssuer(publish(FIRST), store);
 		await issuer.isolate().ask();
 		issuer.publication = outage;
@@ -446,7 +437,7 @@ describe("an issuer that never answers", () => {
 
 describe("the store", () => {
 	it("saves an isolate that has just begun the fetch", async () => {
-		const issuer = startIssuer(publish(FIRST), memory());
+		const issuer = startIssuer(publish(FIRST), mapNamespace());
 		await issuer.isolate().ask();
 		const answers = [
 			await issuer.isolate().ask(),
@@ -456,17 +447,19 @@ describe("the store", () => {
 	});
 
 	it("is asked once by an isolate", async () => {
-		const store = memory();
+		const store = mapNamespace();
 		const get = vi.spyOn(store, "get");
 		const issuer = startIssuer(publish(FIRST), store);
 		const { ask } = issuer.isolate();
 		await ask();
 		await ask();
-		expect(get.mock.calls).toEqual([[`jwks:${KEYS_URL}`]]);
+		expect(get.mock.calls).toEqual([
+			[`keys1:${KEYS_URL}`, { type: "arrayBuffer", cacheTtl: 30 }],
+		]);
 	});
 
 	it("keeps the age of the keys", async () => {
-		const issuer = startIssuer(publish(FIRST), memory());
+		const issuer = startIssuer(publish(FIRST), mapNamespace());
 		await issuer.isolate().ask();
 		issuer.time += FRESH;
 		expect([await issuer.isolate().ask(), issuer.fetches.length]).toEqual([
@@ -475,7 +468,7 @@ describe("the store", () => {
 	});
 
 	it("does not keep keys beyond their day", async () => {
-		const issuer = startIssuer(publish(FIRST), memory());
+		const issuer = startIssuer(publish(FIRST), mapNamespace());
 		await issuer.isolate().ask();
 		issuer.publication = () => new Response(null, { status: 500 });
 		issuer.time += USABLE;
@@ -483,7 +476,7 @@ describe("the store", () => {
 	});
 
 	it("has the newer keys after a rotation", async () => {
-		const issuer = startIssuer(publish(FIRST), memory());
+		const issuer = startIssuer(publish(FIRST), mapNamespace());
 		const { ask } = issuer.isolate();
 		await ask();
 		issuer.publication = publish(SECOND_KEY);
@@ -497,7 +490,7 @@ describe("the store", () => {
 	});
 
 	it("does not take an isolate back to older keys than it has fetched", async () => {
-		const store = memory();
+		const store = mapNamespace();
 		const issuer = startIssuer(publish(FIRST), store);
 		await issuer.isolate().ask();
 		issuer.publication = publish(SECOND_KEY);
@@ -505,8 +498,8 @@ describe("the store", () => {
 		// The first to ask the store is the last to hear from it.
 		let answerLate = () => {};
 		const get = store.get;
-		store.get = async (name) => {
-			const stored = await get(name);
+		store.get = async (...of) => {
+			const stored = await get(...of);
 			if (get !== store.get && issuer.fetches.length === 1) {
 				store.get = get;
 				await new Promise<void>((resolve) => {
@@ -523,7 +516,7 @@ describe("the store", () => {
 		expect([fast, await slow, issuer.fetches.length]).toEqual([200, 200, 2]);
 	});
 
-	it.each<[string, KeyStore]>([
+	it.each<[string, Namespace]>([
 		[
 			"cannot be read",
 			{
@@ -538,19 +531,6 @@ describe("the store", () => {
 				put: () => Promise.reject(new Error("unavailable")),
 			},
 		],
-		...[
-			"",
-			"{",
-			"null",
-			"[]",
-			"{}",
-			'{"text":"{"}',
-			'{"text":"{}","fetchedAt":0}',
-			'{"text":1,"fetchedAt":"now"}',
-		].map((stored): [string, KeyStore] => [
-			`has ${stored}`,
-			{ get: async () => stored, put: async () => {} },
-		]),
 	])("that %s fails no request", async (_, store) => {
 		const issuer = startIssuer(publish(FIRST), store);
 		const { ask } = issuer.isolate();
@@ -560,9 +540,63 @@ describe("the store", () => {
 	});
 });
 
+describe("what Postern itself has stored", () => {
+	const ofFirst = JSON.stringify({ keys: [FIRST.publicJwk] });
+
+	/** How often an isolate fetches keys that finds this in the store, over two requests. */
+	async function fetchesWith(stored: string) {
+		const kv = mapNamespace();
+		await createKeyStore(kvOf(kv)).put(KEYS_URL, bytesOf(stored));
+		const issuer = startIssuer(publish(FIRST), kv);
+		const { ask } = issuer.isolate();
+		expect([await ask(), await ask()]).toEqual([200, 200]);
+		return issuer.fetches.length;
+	}
+
+	it("is used while it is fresh", async () => {
+		const fetchedAt = NOW - FRESH + 1;
+		expect(
+			await fetchesWith(JSON.stringify({ text: ofFirst, fetchedAt })),
+		).toBe(0);
+	});
+
+	it.each([
+		"",
+		"{",
+		"null",
+		"[]",
+		"{}",
+		'{"text":"{"}',
+		'{"text":"{}","fetchedAt":0}',
+		'{"text":1,"fetchedAt":"now"}',
+		JSON.stringify({ text: ofFirst }),
+		JSON.stringify({ text: ofFirst, fetchedAt: null }),
+		JSON.stringify({ text: ofFirst, fetchedAt: NOW - FRESH }),
+		JSON.stringify({ text: ofFirst, fetchedAt: NOW + 1 }),
+		JSON.stringify({ text: ofFirst, fetchedAt: NOW + 365 * 24 * HOUR }),
+		`{"text":${JSON.stringify(ofFirst)},"fetchedAt":1e999}`,
+	])(
+		"is fetched again where it is no keys, or has another time: %.60s",
+		async (stored) => {
+			expect(await fetchesWith(stored)).toBe(1);
+		},
+	);
+
+	it("is not used while the issuer is down, where it is of the future", async () => {
+		const kv = mapNamespace();
+		const fetchedAt = NOW + HOUR;
+		await createKeyStore(kvOf(kv)).put(
+			KEYS_URL,
+			bytesOf(JSON.stringify({ text: ofFirst, fetchedAt })),
+		);
+		const issuer = startIssuer(() => new Response(null, { status: 500 }), kv);
+		expect(await issuer.isolate().ask()).toBe("issuer_unreachable");
+	});
+});
+
 describe("issuers with keys of their own", () => {
 	it("do not share them, though one is known and the other is not", async () => {
-		const store = memory();
+		const store = mapNamespace();
 		const both = [
 			{
 				issuer: "https://a.example",
@@ -577,7 +611,7 @@ describe("issuers with keys of their own", () => {
 		];
 		const { request } = startGateway({
 			env: { ISSUERS: JSON.stringify(both) },
-			keyStore: store,
+			kv: store,
 			fetchKeys: async ({ url }) =>
 				Response.json({
 					keys: [(url.includes("//a.") ? FIRST : SECOND_KEY).publicJwk],

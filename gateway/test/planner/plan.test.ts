@@ -700,7 +700,8 @@ describe("media types", () => {
 			}),
 		);
 
-	const keyOf = (accept: string) => cacheable("/films", { headers: { accept } }).key;
+	const keyOf = (accept: string) =>
+		cacheable("/films", { headers: { accept } }).key;
 
 	it.each([
 		"*/*",

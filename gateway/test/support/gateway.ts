@@ -3,7 +3,7 @@
 import type { CacheBindings } from "../../src/cache/read-cache.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
-import type { KeyStore } from "../../src/identity/remote-keys.ts";
+import type { Namespace } from "../../src/kv/sealed-values.ts";
 import type { Fetch } from "../../src/origin/origin.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
 import { application as example } from "./application.ts";
@@ -39,7 +39,8 @@ export interface GatewayOptions {
 	assets?: Fetch;
 	/** Answers for issuers that publish their keys. */
 	fetchKeys?: Fetch;
-	keyStore?: KeyStore;
+	/** Workers KV. */
+	kv?: Namespace;
 	/** The read cache; without it every read goes to the origin. */
 	cache?: CacheBindings;
 }
@@ -53,7 +54,7 @@ export function startGateway({
 	now = () => NOW,
 	assets,
 	fetchKeys = async () => new Response(null, { status: 404 }),
-	keyStore,
+	kv,
 	cache,
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
@@ -65,7 +66,7 @@ export function startGateway({
 		fetch: asPostgrest(fetch ?? origin.fetch),
 		assets,
 		fetchKeys,
-		keyStore,
+		kv,
 		cache,
 		log: (problem) => logged.push(problem),
 	});

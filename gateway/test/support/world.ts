@@ -3,7 +3,6 @@
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
-import { KvStore, type Namespace } from "../../src/cache/kv-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
@@ -12,11 +11,14 @@ import {
 	type Freshness,
 } from "../../src/consistency/freshness.ts";
 import type { Feed } from "../../src/feed/feed.ts";
+import { KvStore } from "../../src/kv/kv-store.ts";
+import type { Namespace } from "../../src/kv/sealed-values.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
 import type { Planner } from "../../src/planner/planner.ts";
 import { ANYBODY, CATALOG, rows } from "./cache.ts";
+import { kvOf } from "./kv.ts";
 import { startFeed } from "./memory-feed.ts";
 
 /** What is done in the world, and how long after the thing before it, in milliseconds. */
@@ -144,7 +146,7 @@ export async function live(
 			// Of a few entries: it forgets some.
 			memory: new MemoryStore(3_000),
 			store: createFailOpenStore({
-				store: new KvStore(namespace),
+				store: new KvStore(kvOf(namespace)),
 				now,
 				sleep: time.sleep,
 				log() {},

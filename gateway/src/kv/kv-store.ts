@@ -1,29 +1,12 @@
 // Entries in Workers KV, shared by all isolates. KV may be a minute behind, and may miss what is there. An entry says itself
 // how new it is, so both are harmless.
 import { z } from "zod";
-import type { Entry, Store } from "./entry.ts";
-
-/** The part of KVNamespace that is used. */
-export interface Namespace {
-	get(
-		name: string,
-		options: { type: "arrayBuffer"; cacheTtl: number },
-	): Promise<ArrayBuffer | null>;
-	put(
-		name: string,
-		value: ArrayBuffer,
-		options: { expirationTtl: number },
-	): Promise<void>;
-}
-
-/** The number changes with the form of entries. */
-const PREFIX = "answer3:";
-
-/** How long a location may go on reading an old copy. KV allows no less. */
-const CACHE_TTL_SECONDS = 30;
-
-/** Longer than an entry can be fresh: a stale one may still be given while the origin is down. */
-const EXPIRATION_TTL_SECONDS = 86_400;
+import type { Entry, Store } from "../cache/entry.ts";
+import {
+	createSealedValues,
+	type Kv,
+	type SealedValues,
+} from "./sealed-values.ts";
 
 const HEAD_LENGTH_BYTES = 4;
 
@@ -46,35 +29,33 @@ const head = z.object({
 });
 
 export class KvStore implements Store {
-	readonly #namespace: Namespace;
+	readonly #values: SealedValues;
 
-	constructor(namespace: Namespace) {
-		this.#namespace = namespace;
+	constructor(kv: Kv) {
+		this.#values = createSealedValues(kv, {
+			prefix: "answer4:",
+			purpose: "postern kv entry v1",
+		});
 	}
 
 	async get(name: string): Promise<Entry | undefined> {
-		const value = await this.#namespace.get(PREFIX + name, {
-			type: "arrayBuffer",
-			cacheTtl: CACHE_TTL_SECONDS,
-		});
-		return value === null ? undefined : decode(value);
+		const value = await this.#values.get(name);
+		return value && decode(value);
 	}
 
 	async put(name: string, entry: Entry): Promise<void> {
-		await this.#namespace.put(PREFIX + name, encode(entry), {
-			expirationTtl: EXPIRATION_TTL_SECONDS,
-		});
+		await this.#values.put(name, encode(entry));
 	}
 }
 
 /** Four bytes, big-endian, for the length of the head; the head as JSON; the body. */
-function encode({ body, ...fields }: Entry): ArrayBuffer {
+function encode({ body, ...fields }: Entry): Uint8Array<ArrayBuffer> {
 	const text = new TextEncoder().encode(JSON.stringify(fields));
 	const bytes = new Uint8Array(HEAD_LENGTH_BYTES + text.length + body.length);
 	new DataView(bytes.buffer).setUint32(0, text.length);
 	bytes.set(text, HEAD_LENGTH_BYTES);
 	bytes.set(body, HEAD_LENGTH_BYTES + text.length);
-	return bytes.buffer;
+	return bytes;
 }
 
 /** @returns undefined where the bytes are not an entry that an answer can be built from */

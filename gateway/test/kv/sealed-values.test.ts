@@ -1,0 +1,195 @@
+// What others can do with Postern's values in Workers KV: take them away, and nothing else.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createSealedValues, type Kv } from "../../src/kv/sealed-values.ts";
+import { bytesOf } from "../support/cache.ts";
+import { kvOf, type MapNamespace, mapNamespace } from "../support/kv.ts";
+import { makeKey } from "../support/tokens.ts";
+
+const KIND = { prefix: "answer4:", purpose: "postern kv entry v1" };
+const TEXT = "the secret of ada";
+
+function sealed(namespace: MapNamespace, kv: Partial<Kv> = {}, kind = KIND) {
+	const values = createSealedValues(kvOf(namespace, kv), kind);
+	return {
+		put: (name: string, text: string) => values.put(name, bytesOf(text)),
+		async get(name: string) {
+			const value = await values.get(name);
+			return value && new TextDecoder().decode(value);
+		},
+	};
+}
+
+/** A namespace with the text under "n", and its bytes there. */
+async function stored(text = TEXT) {
+	const namespace = mapNamespace();
+	await sealed(namespace).put("n", text);
+	return { namespace, bytes: bytesIn(namespace, "answer4:n") };
+}
+
+function bytesIn({ values }: MapNamespace, name: string) {
+	return new Uint8Array(values.get(name) ?? new ArrayBuffer());
+}
+
+/** What is found where these bytes lie under "n". */
+function found(bytes: Uint8Array<ArrayBuffer>) {
+	const namespace = mapNamespace();
+	namespace.values.set("answer4:n", bytes.slice().buffer);
+	return sealed(namespace).get("n");
+}
+
+const otherSecret = (await makeKey("other")).privateJwk.d ?? "";
+
+describe("a value", () => {
+	it.each(["", "a", TEXT, "x".repeat(100_000)])(
+		"is found: %.20s",
+		async (text) => {
+			const { namespace } = await stored(text);
+			expect(await sealed(namespace).get("n")).toBe(text);
+		},
+	);
+
+	it("cannot be read in KV", async () => {
+		const { bytes } = await stored();
+		expect(new TextDecoder().decode(bytes)).not.toContain("ada");
+	});
+
+	it("never looks the same twice", async () => {
+		const [one, other] = [await stored(), await stored()];
+		expect(one.bytes).not.toEqual(other.bytes);
+	});
+
+	it("may be an older one of its name: its reader judges its age", async () => {
+		const { namespace, bytes } = await stored("old");
+		await sealed(namespace).put("n", "new");
+		expect(await found(bytes)).toBe("old");
+	});
+
+	it("is found with a key that is derived by RFC 5869 from the secret", async () => {
+		const { bytes } = await stored();
+		const { secret } = kvOf(mapNamespace());
+		const base64 = secret.replaceAll("-", "+").replaceAll("_", "/");
+		const material = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+		const extracted = await hmac(new Uint8Array(32), material);
+		const info = bytesOf(`${KIND.purpose}\x01`);
+		const key = await crypto.subtle.importKey(
+			"raw",
+			await hmac(extracted, info),
+			"AES-GCM",
+			false,
+			["decrypt"],
+		);
+		const text = await crypto.subtle.decrypt(
+			{
+				name: "AES-GCM",
+				iv: bytes.slice(0, 12),
+				additionalData: bytesOf("answer4:n"),
+			},
+			key,
+			bytes.slice(12),
+		);
+		expect(new TextDecoder().decode(text)).toBe(TEXT);
+	});
+});
+
+async function hmac(
+	secret: Uint8Array<ArrayBuffer>,
+	text: Uint8Array<ArrayBuffer>,
+) {
+	const key = await crypto.subtle.importKey(
+		"raw",
+		secret,
+		{ name: "HMAC", hash: "SHA-256" },
+		false,
+		["sign"],
+	);
+	return new Uint8Array(await crypto.subtle.sign("HMAC", key, text));
+}
+
+describe("no value is", () => {
+	it("the value of another name", async () => {
+		const { namespace } = await stored();
+		await sealed(namespace).put("m", "bob's");
+		const { values } = namespace;
+		const [n, m] = [values.get("answer4:n"), values.get("answer4:m")];
+		values.set("answer4:n", m ?? new ArrayBuffer());
+		values.set("answer4:m", n ?? new ArrayBuffer());
+		const { get } = sealed(namespace);
+		expect([await get("n"), await get("m")]).toEqual([undefined, undefined]);
+	});
+
+	it.each([
+		["another kind by its prefix", { ...KIND, prefix: "keys1:" }],
+		[
+			"another kind by its key",
+			{ ...KIND, purpose: "postern kv issuer keys v1" },
+		],
+	])("one of %s", async (_, kind) => {
+		const { bytes } = await stored();
+		const namespace = mapNamespace();
+		namespace.values.set(`${kind.prefix}n`, bytes.slice().buffer);
+		expect(await sealed(namespace, {}, kind).get("n")).toBeUndefined();
+	});
+
+	it("one of another Postern", async () => {
+		const namespace = mapNamespace();
+		await sealed(namespace, { secret: otherSecret }).put("n", TEXT);
+		expect(await sealed(namespace).get("n")).toBeUndefined();
+	});
+
+	it("one with a byte changed, anywhere", async () => {
+		const { bytes } = await stored();
+		for (const [index, byte] of bytes.entries()) {
+			const changed = bytes.slice();
+			changed[index] = byte ^ 1;
+			expect(await found(changed), `byte ${index}`).toBeUndefined();
+		}
+	});
+
+	it("one with some bits changed", async () => {
+		const { bytes } = await stored("x".repeat(20_000));
+		await fc.assert(
+			fc.asyncProperty(
+				fc.nat(bytes.length - 1),
+				fc.integer({ min: 1, max: 255 }),
+				async (index, bits) => {
+					const changed = bytes.slice();
+					changed[index] = (changed[index] ?? 0) ^ bits;
+					expect(await found(changed)).toBeUndefined();
+				},
+			),
+		);
+	});
+
+	it("one that is cut, anywhere, or longer", async () => {
+		const { bytes } = await stored();
+		for (let end = 0; end < bytes.length; end++)
+			expect(await found(bytes.slice(0, end)), `${end}`).toBeUndefined();
+		expect(await found(new Uint8Array([...bytes, 0]))).toBeUndefined();
+	});
+
+	it.each([0, 1, 11, 12, 13, 27, 28, 29, 1_000])(
+		"%i bytes of text",
+		async (length) => {
+			expect(await found(new Uint8Array(length).fill(97))).toBeUndefined();
+		},
+	);
+});
+
+describe("the log", () => {
+	it("has the first value that cannot be opened, without what is in it", async () => {
+		const logged: unknown[] = [];
+		const namespace = mapNamespace();
+		for (const name of ["n", "m"])
+			namespace.values.set(`answer4:${name}`, bytesOf(TEXT).buffer);
+		const { get } = sealed(namespace, { log: (one) => logged.push(one) });
+		await get("n");
+		await get("m");
+		await get("missing");
+		expect(logged).toEqual([
+			new Error(
+				"The value of answer4:n in KV was not written with the current ORIGIN_SIGNING_KEY",
+			),
+		]);
+	});
+});
