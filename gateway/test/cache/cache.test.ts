@@ -227,7 +227,13 @@ describe("a read", () => {
 			"an empty list",
 			() => rows("[]", { headers: { "Content-Range": "*/*" } }),
 		],
-		["nothing", () => rows("", { headers: { "Content-Type": "text/csv" } })],
+		[
+			"nothing",
+			() =>
+				rows("", {
+					headers: { "Content-Type": "text/csv", "Content-Length": "0" },
+				}),
+		],
 		["bytes", () => rows(new Uint8Array([0, 255, 254]))],
 	])("is answered from the cache if the answer is %s", async (_, answer) => {
 		const { ask } = startCache({ answer });

@@ -47,6 +47,12 @@ async function reasonFor(response: Response, given?: Given) {
 	return result.entry === undefined ? result.reason : undefined;
 }
 
+/** An answer of this type that tells its length. */
+const sized = (body: string, type: string) =>
+	rows(body, {
+		headers: { "Content-Type": type, "Content-Length": `${body.length}` },
+	});
+
 const withHeaders = (headers: Record<string, string>) =>
 	rows("[]", { headers });
 
@@ -104,21 +110,8 @@ describe("an answer that is stored", () => {
 		]).toEqual([200, "db;dur=1", entry?.etag, "[]"]);
 	});
 
-	it.each(['{"a":1}', '"text"', "1", "null"])(
-		"may be a single value: %s",
-		async (body) => {
-			const entry = await entryFrom(rows(body));
-			expect(new TextDecoder().decode(entry.body)).toBe(body);
-		},
-	);
-
-	it("may end anywhere if it is not JSON", async () => {
-		const answer = rows("[a", { headers: { "Content-Type": "text/csv" } });
-		expect((await entryFrom(answer)).body).toEqual(bytesOf("[a"));
-	});
-
-	it.each(["[]", "1", "x".repeat(MAX_BODY_BYTES)])(
-		"may have a body like this: %.10s",
+	it.each(['{"a":1}', '"text"', "true", "null", ' [{"a":"]"}]\n', "[1]"])(
+		"may be any whole JSON without a length: %s",
 		async (body) => {
 			const entry = await entryFrom(rows(body));
 			expect(new TextDecoder().decode(entry.body)).toBe(body);
@@ -126,12 +119,22 @@ describe("an answer that is stored", () => {
 	);
 
 	it.each([
-		["a HEAD's", rows(null), "HEAD"],
-		["no JSON", rows("", { headers: { "Content-Type": "text/csv" } }), "GET"],
-	])("may have no body if it is %s", async (_, answer, method) => {
-		expect((await entryFrom(answer, { method })).body).toEqual(
-			new Uint8Array(),
-		);
+		["text/csv", "[a"],
+		["text/csv", ""],
+		["application/json", "1"],
+		["application/json", "[]"],
+		["text/csv", "x".repeat(MAX_BODY_BYTES)],
+	])(
+		"may be anything that is as long as Content-Length says: %s, %.10s",
+		async (type, body) => {
+			const entry = await entryFrom(sized(body, type));
+			expect(new TextDecoder().decode(entry.body)).toBe(body);
+		},
+	);
+
+	it("may have no body if it is a HEAD's", async () => {
+		const { body } = await entryFrom(rows(null), { method: "HEAD" });
+		expect(body).toEqual(new Uint8Array());
 	});
 
 	it("is dated when its last byte arrived", async () => {
@@ -318,16 +321,46 @@ describe("an answer that is not stored", () => {
 		},
 	);
 
-	it.each(["", '[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]'])(
-		"ends before its JSON does: %s",
-		async (body) => {
-			const { response, ...others } = await filled(rows(body));
-			expect([others, await response.text()]).toEqual([
-				{ reason: "the body is cut off" },
-				body,
-			]);
-		},
-	);
+	it.each([
+		...["", '[{"id":1},{"id"', "[", '{"id":1,', '"tex', '{"a":[1]', "tru"],
+		// The end of an inner value is not the end of the whole.
+		'[{"tags":["a"]',
+		'{"a":{"b":1}',
+		'[{"a":"]',
+		String.raw`"a\"`,
+		// This may be the beginning of 120.
+		"12",
+		"-1.5e3",
+	])("has no length, and is not proved to be whole JSON: %s", async (body) => {
+		const { response, ...others } = await filled(rows(body));
+		expect([others, await response.text()]).toEqual([
+			{ reason: "the body may be cut off" },
+			body,
+		]);
+	});
+
+	it("is not UTF-8, though it has quotes around it", async () => {
+		const body = new Uint8Array([0x22, 0xc3, 0x22]);
+		expect(await reasonFor(rows(body))).toBe("the body may be cut off");
+	});
+
+	it("has no length, and may end anywhere: CSV", async () => {
+		const headers = { "Content-Type": "text/csv; charset=utf-8" };
+		expect(await reasonFor(rows("id,name\n1,a", { headers }))).toBe(
+			"the body may be cut off",
+		);
+	});
+
+	it.each([
+		["shorter than", { "Content-Length": "9" }],
+		["longer than", { "Content-Length": "1" }],
+		["compressed to", { "Content-Length": "2", "Content-Encoding": "gzip" }],
+	])("is %s its length says", async (_, headers) => {
+		const csv = { "Content-Type": "text/csv", ...headers };
+		expect(await reasonFor(rows("id", { headers: csv }))).toBe(
+			"the body may be cut off",
+		);
+	});
 
 	it("goes to the client unchanged", async () => {
 		const answer = rows("[1]", { status: 404, headers: { "X-A": "b" } });
@@ -350,7 +383,7 @@ describe("many bodies at once", () => {
 		expect((await response.arrayBuffer()).byteLength).toBe(1_200);
 		other.close();
 		const again = chunked([400, 400, 400]).body;
-		const csv = { "Content-Type": "text/csv" };
+		const csv = { "Content-Type": "text/csv", "Content-Length": "1200" };
 		expect(
 			(await entryFrom(rows(again, { headers: csv }), { filling })).body,
 		).toHaveLength(1_200);
