@@ -180,7 +180,10 @@ function isWhole({ headers }: Response, body: Uint8Array): boolean {
 
 function isWholeJson(body: Uint8Array): boolean {
 	try {
-		const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+		const text = new TextDecoder("utf-8", {
+			fatal: true,
+			ignoreBOM: true,
+		}).decode(body);
 		// The beginning of a number is a number, too.
 		return typeof JSON.parse(text) !== "number";
 	} catch {

@@ -234,7 +234,13 @@ describe("a read", () => {
 					headers: { "Content-Type": "text/csv", "Content-Length": "0" },
 				}),
 		],
-		["bytes", () => rows(new Uint8Array([0, 255, 254]))],
+		[
+			"bytes",
+			() =>
+				rows(new Uint8Array([0, 255, 254]), {
+					headers: { "Content-Length": "3" },
+				}),
+		],
 	])("is answered from the cache if the answer is %s", async (_, answer) => {
 		const { ask } = startCache({ answer });
 		const first = await ask();
