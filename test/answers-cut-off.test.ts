@@ -3,7 +3,15 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+	afterAll,
+	beforeAll,
+	beforeEach,
+	describe,
+	expect,
+	it,
+	vi,
+} from "vitest";
 import { LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import { callerToken, stack } from "./support/client.ts";
 import { startGateway } from "./support/origin.ts";
@@ -63,12 +71,13 @@ beforeAll(async () => {
 	const { port } = server.address() as AddressInfo;
 	gateway = await startGateway(`http://${LOOPBACK}:${port}`);
 	// Nothing is stored before the feed follows, nor just after a change of the schema.
-	await expect
-		.poll(async () => (await ask("application/json", "warm")).cacheStatus, {
-			timeout: 25_000,
-			interval: 500,
-		})
-		.toContain("hit");
+	await vi.waitFor(
+		async () => {
+			const { cacheStatus } = await ask("application/json", "warm");
+			expect(cacheStatus).toContain("hit");
+		},
+		{ timeout: 25_000, interval: 500 },
+	);
 }, 60_000);
 afterAll(async () => {
 	await gateway.stop();
