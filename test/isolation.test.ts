@@ -36,7 +36,7 @@ import {
 	type Duel,
 	fightAll,
 	isHit,
-	turnsOf,
+	readsInOrder,
 	worthFighting,
 } from "./support/isolation/duel.ts";
 import { HIDDEN, UNCACHEABLES, UNMOVED } from "./support/isolation/hidden.ts";
@@ -356,7 +356,7 @@ describe("when policies, grants, views and functions change", () => {
 		}));
 		const changed = made.slice(0, 8);
 		duels = changed.flatMap((world, index) => duelsIn(world, 8, seed - index));
-		asks = duels.flatMap((duel) => turnsOf(duel).slice(0, 2));
+		asks = duels.flatMap((duel) => readsInOrder(duel).slice(0, 2));
 		for (const one of [busy, idle]) {
 			await untilCached(one);
 			const { violations } = await fightAll(one, duels);

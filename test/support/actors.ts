@@ -1,12 +1,12 @@
-// Who may do what, as a table: a line a request, a column an actor.
-// `{todo}` and the like stand for what a test puts in their place. An outcome is a status, then the code of a refusal or
-// the number of rows of an answer that is a list.
+// Who may do what, as a table: one line for each request, one column for each actor.
+// A test replaces placeholders such as `{todo}`. An outcome is a status, then the code of a refusal or
+// the number of rows if the answer is a list.
 
 export const ACTORS = ["owner", "other", "anonymous", "service"] as const;
 export type Actor = (typeof ACTORS)[number];
 
 export interface Case {
-	/** As it is in the table. */
+	/** The request as the table writes it. */
 	readonly request: string;
 	readonly method: string;
 	readonly path: string;
@@ -15,7 +15,7 @@ export interface Case {
 	readonly outcomes: Record<Actor, string>;
 }
 
-/** Reads a table: columns are two spaces apart, at least. */
+/** Parses a table whose columns are at least two spaces apart. */
 export function casesOf(table: string): Case[] {
 	return table
 		.split("\n")
@@ -41,7 +41,7 @@ function caseOf(line: string): Case {
 	};
 }
 
-/** The text with what its placeholders stand for. */
+/** The text with its placeholders replaced. */
 export function filled(text: string, values: Record<string, string>): string {
 	return text.replace(/\{(\w+)\}/g, (placeholder, name) => {
 		return values[name] ?? placeholder;
@@ -51,7 +51,7 @@ export function filled(text: string, values: Record<string, string>): string {
 export async function outcomeOf(response: Response): Promise<string> {
 	const text = await response.text();
 	const answer: unknown = text === "" ? undefined : JSON.parse(text);
-	// PostgREST's own lists: those of the routes are of everybody's rows.
+	// Only PostgREST's own lists: the lists of the routes include other tests' rows.
 	const isList = Array.isArray(answer) && response.headers.has("content-range");
 	if (isList) return `${response.status} ${answer.length}`;
 	const code = response.ok ? undefined : (answer as { code?: string })?.code;

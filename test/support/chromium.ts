@@ -1,10 +1,10 @@
 // The Chromium of this machine, for the tests that look at pages. Nothing is downloaded: it is installed or it is not.
 import { access, constants } from "node:fs/promises";
 
-/** Debian's. */
+/** Debian's path. */
 const DEFAULT_PATH = "/usr/bin/chromium";
 
-/** Nothing that a test does not ask for: no sandbox for root, no traffic of the browser's own. */
+/** No sandbox, which root cannot use, and no traffic of the browser's own. */
 export const CHROMIUM_FLAGS = [
 	"--headless",
 	"--no-sandbox",
@@ -14,12 +14,12 @@ export const CHROMIUM_FLAGS = [
 	"--disable-sync",
 ];
 
-/** CHROMIUM_BIN, or where Debian installs it. */
+/** The path in CHROMIUM_BIN, or Debian's. */
 export function chromiumPath(): string {
 	return process.env.CHROMIUM_BIN || DEFAULT_PATH;
 }
 
-/** Whether it is there. With POSTERN_REQUIRE_BROWSER=1 it must be, and the reason why not is thrown. */
+/** Whether there is a Chromium. With POSTERN_REQUIRE_BROWSER=1 a missing one is an error with the reason. */
 export async function hasChromium(): Promise<boolean> {
 	try {
 		await access(chromiumPath(), constants.X_OK);

@@ -1,4 +1,4 @@
-// What tests of the whole stack say to it.
+// Requests and tokens for tests of the whole stack.
 import { inject } from "vitest";
 import {
 	issueCallerToken,
@@ -7,7 +7,7 @@ import {
 
 export const stack = inject("stack");
 
-/** A token that the Worker accepts. */
+/** An access token that the Worker accepts. */
 export function callerToken(
 	claims: Record<string, unknown> = {},
 ): Promise<string> {
@@ -19,7 +19,7 @@ export function callerToken(
 	});
 }
 
-/** A token that PostgREST accepts: only the Worker may make one, and the tests that compare. */
+/** An origin token, which PostgREST accepts: only the Worker makes one, and tests that compare. */
 export function originToken(claims: Record<string, unknown>): Promise<string> {
 	const { originSigningKey } = stack.credentials;
 	return issueToken(originSigningKey, { aud: "postgrest", ...claims }, 300);

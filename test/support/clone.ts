@@ -1,4 +1,4 @@
-// A copy of the project, as a clone is after `npm ci`, with ports of its own: for the tests that run `npm start` itself.
+// A copy of the project with its own ports, as a clone is after `npm ci`: for the tests that run `npm start` itself.
 import { chmod, cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,17 +7,17 @@ import { PROJECT } from "./project.ts";
 
 export interface Clone {
 	readonly directory: string;
-	/** For what is run in the directory. */
+	/** The environment for commands in the directory. */
 	readonly environment: NodeJS.ProcessEnv;
 	remove(): Promise<void>;
 }
 
-/** What a clone does not have: it is made by what runs there. */
+/** Files that a clone does not have, because commands make them. */
 const MADE = [".wrangler", join("docs", "swagger-ui"), "node_modules", "dist"];
 
 export async function makeClone(): Promise<Clone> {
 	const directory = await mkdtemp(join(tmpdir(), "postern-clone-"));
-	// Where root runs this, Postgres's own user has to be able to enter.
+	// If root runs this, Postgres's own user has to be able to enter.
 	await chmod(directory, 0o755);
 	for (const name of ["package.json", "gateway", "db", "worker", "test"]) {
 		await cp(join(PROJECT, name), join(directory, name), {

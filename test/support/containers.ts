@@ -19,7 +19,7 @@ export const IMAGES = {
 const POSTGRES_HOST = "postgres";
 
 export interface PostgresContainer {
-	/** How this machine reaches the database `postern`, as superuser. */
+	/** The connection string of the database `postern` for this machine, as superuser. */
 	readonly url: string;
 	/** The Docker network in which containers reach it as `postgres`. */
 	readonly network: string;
@@ -38,11 +38,11 @@ export interface PostgrestOptions {
 	network: string;
 	authenticatorPassword: string;
 	jwks: string;
-	/** Who may ask without a token; nobody when it is left out. */
+	/** The role of requests without a token; they are refused if it is left out. */
 	anonRole?: string;
 }
 
-/** Whether containers can be run here. With POSTERN_REQUIRE_DOCKER=1 they must, and the reason why not is thrown. */
+/** Whether containers can run here. With POSTERN_REQUIRE_DOCKER=1 it is an error with the reason if they cannot. */
 export async function hasDocker(): Promise<boolean> {
 	try {
 		await getContainerRuntimeClient();
@@ -71,7 +71,7 @@ export async function startPostgresContainer(options: {
 				POSTGRES_DB: "postern",
 			})
 			.withExposedPorts(5432)
-			// Over TCP: while the image sets up the database, it listens on a socket only.
+			// Over TCP, because the image listens on a socket only while it sets up the database.
 			.withWaitStrategy(
 				Wait.forSuccessfulCommand(
 					"pg_isready --host=127.0.0.1 --username=postgres --dbname=postern",

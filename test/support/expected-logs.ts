@@ -1,5 +1,5 @@
-// What workerd itself logs about requests that tests send on purpose. Dropped, so that a green run prints no warning; every
-// other line of workerd's is printed.
+// Lines that workerd itself logs about requests that tests send on purpose. They are dropped, so that a green run prints no warning; every
+// other line of workerd is printed.
 
 const EXPECTED = [
 	/^A header value for "(content-location|Prefer)" contains non-ASCII characters/,

@@ -1,4 +1,4 @@
-// An issuer of tokens that publishes its keys over HTTP: on good days, and on bad ones.
+// An issuer of tokens that publishes its keys over HTTP, and can fail to.
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,7 +19,7 @@ export interface SigningKey {
 	readonly privateKey: GenerateKeyPairResult["privateKey"] | Uint8Array;
 }
 
-/** Also wrong ones, and those that are to be left out. */
+/** Claims to add, replace or, if undefined, leave out. */
 export type Claims = Record<string, unknown>;
 
 export async function makeSigningKey(alg: string): Promise<SigningKey> {
@@ -29,7 +29,7 @@ export async function makeSigningKey(alg: string): Promise<SigningKey> {
 	return { kid, alg, publicJwk, privateKey };
 }
 
-/** A token of these claims, five minutes long unless they say otherwise. */
+/** A token with these claims, valid for five minutes unless they say otherwise. */
 export function signWith(
 	{ alg, kid, privateKey }: SigningKey,
 	claims: Claims,
@@ -40,7 +40,7 @@ export function signWith(
 		.sign(privateKey);
 }
 
-/** How the issuer answers who asks for its keys. */
+/** How the issuer answers requests for its keys. */
 const MOODS = {
 	well: (answering: ServerResponse, keys: JWK[]) => {
 		answering.setHeader("content-type", "application/json");
@@ -62,10 +62,10 @@ export type Mood = keyof typeof MOODS;
 
 export interface TestIssuer {
 	readonly url: string;
-	/** The keys that it publishes, at every path but /elsewhere. */
+	/** The keys that it publishes at every path except /elsewhere. */
 	keys: SigningKey[];
 	mood: Mood;
-	/** Paths that were asked for. */
+	/** The requested paths. */
 	readonly asked: string[];
 	stop(): Promise<void>;
 }

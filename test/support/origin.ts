@@ -1,5 +1,5 @@
-// An HTTP server of a test's own in PostgREST's place, which also does what PostgREST does only on a bad day, and a Worker
-// before it.
+// A test's own HTTP server in PostgREST's place, which can also fail in every way, and a Worker
+// in front of it.
 import { once } from "node:events";
 import {
 	createServer,
@@ -16,9 +16,9 @@ import { startWorkerd } from "./workerd/workerd.ts";
 
 export interface TestOrigin {
 	readonly url: string;
-	/** All requests that reached it, in their order; but for the change feed's. */
+	/** The requests that reached it, in order, without the change feed's. */
 	readonly received: IncomingMessage[];
-	/** What it does with a request. */
+	/** Answers a request. */
 	answer: RequestListener;
 	stop(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export async function startOrigin(
 		answering.setHeader("server", "postgrest/12.0.2");
 		origin.answer(incoming, answering);
 	});
-	// Longer than workerd keeps a connection, as PostgREST does: it is never the origin that closes an idle one.
+	// Longer than workerd keeps a connection, as with PostgREST, so the origin never closes an idle one.
 	server.keepAliveTimeout = 60_000;
 	server.listen(0, LOOPBACK);
 	await once(server, "listening");
@@ -52,13 +52,13 @@ export async function startOrigin(
 	return origin;
 }
 
-/** What PostgREST answers where there is no function of that name. */
+/** PostgREST's answer if there is no function of that name. */
 function trackNothing(answering: ServerResponse): void {
 	answering.writeHead(404, { "content-type": "application/json" });
 	answering.end(JSON.stringify({ code: "PGRST202", message: "no function" }));
 }
 
-/** The stack's Worker, before another origin. */
+/** The stack's Worker in front of another origin. */
 export async function startGateway(
 	originUrl: string,
 	variables: Record<string, string> = {},

@@ -1,4 +1,4 @@
-// Users and API keys of a test file's own. What is made here is deleted when the file's tests are over.
+// Users and API keys of one test file, which are deleted after the file's tests.
 import { randomBytes, randomUUID } from "node:crypto";
 import { Client } from "pg";
 import { afterAll, beforeAll } from "vitest";
@@ -8,7 +8,7 @@ export interface Person {
 	readonly email: string;
 	readonly password: string;
 	readonly fullname: string;
-	/** Network address: each person has one, so that nobody is throttled for what another did. */
+	/** Each person has a different network address, so that no one is throttled for another's attempts. */
 	readonly address: string;
 }
 
@@ -20,7 +20,7 @@ export interface User extends Person {
 	readonly refreshToken: string;
 }
 
-/** What `/auth/v1` answers who has signed in. */
+/** The answer of `/auth/v1` to a sign-in. */
 export interface SessionAnswer {
 	access_token: string;
 	refresh_token: string;
@@ -44,7 +44,7 @@ afterAll(async () => {
 	await database.end();
 });
 
-/** Somebody who has no account yet. */
+/** A person without an account. */
 export function newPerson(fullname = "Ada"): Person {
 	return {
 		email: `${fullname.toLowerCase()}-${randomUUID()}@${DOMAIN}`,
@@ -54,7 +54,7 @@ export function newPerson(fullname = "Ada"): Person {
 	};
 }
 
-/** An address of the block for documentation (RFC 3849), in a subscriber's network of its own. */
+/** An address of the block for documentation (RFC 3849), each in a different subscriber's network. */
 export function newAddress(): string {
 	const groups = randomBytes(4).toString("hex").match(/.{4}/g) ?? [];
 	return `2001:db8:${groups.join(":")}::1`;
@@ -116,18 +116,18 @@ function userOf(person: Person, session: SessionAnswer): User {
 	};
 }
 
-/** What a token says, unverified. */
+/** The claims of a token, unverified. */
 export function claimsOf(token: string): Record<string, unknown> {
 	const [, claims = ""] = token.split(".");
 	return JSON.parse(Buffer.from(claims, "base64url").toString());
 }
 
-/** A key that stands for nobody. */
+/** A publishable key, whose caller has the anonymous role. */
 export function publishableKey(): Promise<string> {
 	return apiKey("publishable", "anon");
 }
 
-/** A key of a program. */
+/** A secret key of a program. */
 export function secretKey(role = "service"): Promise<string> {
 	return apiKey("secret", role);
 }

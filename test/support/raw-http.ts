@@ -1,12 +1,12 @@
-// HTTP as it is on the wire: nothing is normalised, decoded, followed or repeated, which fetch would do.
+// HTTP as it is on the wire: unlike fetch, it normalises, decodes, follows and repeats nothing.
 import { Agent, type OutgoingHttpHeaders, request } from "node:http";
 import { buffer } from "node:stream/consumers";
 
 export interface RawRequest {
 	method: string;
-	/** Path and query, sent as they are; characters beyond ASCII as UTF-8, as curl does. */
+	/** Path and query, sent unchanged; characters beyond ASCII as UTF-8, as curl does. */
 	path: string;
-	/** A list is sent as so many fields of the same name. */
+	/** A list is sent as several fields of the same name. */
 	headers?: OutgoingHttpHeaders;
 	body?: string | Uint8Array;
 }
@@ -14,12 +14,12 @@ export interface RawRequest {
 export interface RawAnswer {
 	status: number;
 	statusText: string;
-	/** Names as they were sent, in their order, repeated ones as often as they were. */
+	/** The fields as they were sent, in order and with repeats. */
 	headers: [name: string, value: string][];
 	body: Buffer;
 }
 
-/** Connections are kept for all requests of a test file. Not more than a few: PostgREST's pool holds ten. */
+/** Keeps a few connections for all requests of a test file: PostgREST's pool holds ten. */
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
 export function sendRaw(

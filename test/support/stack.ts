@@ -1,4 +1,4 @@
-// One whole stack for all tests of a project, made before the first and gone after the last.
+// One whole stack for all tests of a project, started before the first and stopped after the last.
 // POSTERN_TEST_ORIGIN=compose takes the one that `docker compose up` and `npm run worker` are running.
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,18 +28,18 @@ import {
 import { bundleWorker } from "./workerd/bundle.ts";
 import { startWorkerd } from "./workerd/workerd.ts";
 
-/** What every test of the whole stack is given. */
+/** The parts of the stack that every test gets. */
 export interface TestStack {
 	/** The Worker. */
 	readonly gatewayUrl: string;
-	/** PostgREST behind the Worker: takes only tokens that the Worker signed. */
+	/** PostgREST behind the Worker, which accepts only tokens that the Worker signed. */
 	readonly postgrestUrl: string;
-	/** A second PostgREST on the same database, with the anonymous role `anon`: what clients had before there was a gateway. */
+	/** A second PostgREST on the same database, with the anonymous role `anon`, as clients had it before the gateway. */
 	readonly openPostgrestUrl: string;
 	/** The database, as superuser. */
 	readonly databaseUrl: string;
 	readonly credentials: Credentials;
-	/** The Worker as one file, for tests that run it in front of something else. */
+	/** The Worker as one file, for tests that run it in front of another origin. */
 	readonly bundle: string;
 }
 
@@ -107,7 +107,7 @@ async function compose(cleanup: Cleanup): Promise<TestStack> {
 	};
 }
 
-/** As docker-compose.yml takes it. */
+/** The setting as docker-compose.yml reads it. */
 function port(name: keyof typeof DEFAULT_PORTS): number {
 	return Number(process.env[name] || DEFAULT_PORTS[name]);
 }

@@ -1,11 +1,11 @@
-// Tables with fixed policies, one kind each, and four callers who see different rows of them.
+// Tables with fixed policies, each of one kind, and four callers who see different rows of them.
 import { BYPASSER, type Caller, MEMBER } from "./callers.ts";
 
-/** A claim, as policies read it. */
+/** A claim in the way that policies read it. */
 export const SUB =
 	"current_setting('request.jwt.claims', true)::json ->> 'sub'";
 
-/** Letters are their owner's, boxes everybody's, notices of a role, accounts of a claim that is a number. */
+/** Letters are visible to their owner, boxes to everyone, notices to a role, accounts by a claim that is a number. */
 export const MAKE_ARCHIVE = `
 	grant usage on schema api to ${BYPASSER}, ${MEMBER};
 	create table api.isolation_boxes (id integer primary key, name text not null);

@@ -1,4 +1,4 @@
-// Asks the gateway and the database the same, as the same caller, and keeps of the answers what has to be equal.
+// Sends the gateway and the database the same read as the same caller, and reduces the answers to the parts that have to be equal.
 import { isUtf8 } from "node:buffer";
 import { type RawAnswer, sendRaw } from "../raw-http.ts";
 import { type Caller, callersToken, originsToken } from "./callers.ts";
@@ -6,7 +6,7 @@ import type { Read } from "./reads.ts";
 
 const MOUNT = "/rest/v1";
 
-/** Headers by which PostgREST says something of the answer itself. */
+/** PostgREST's headers about the answer itself. */
 const SAID = [
 	"allow",
 	"content-location",
@@ -32,13 +32,13 @@ export interface GatewayAnswer {
 	readonly raw: RawAnswer;
 }
 
-/** The two that are asked. */
+/** The gateway and the PostgREST that are compared. */
 export interface Sides {
 	readonly gatewayUrl: string;
 	readonly postgrestUrl: string;
 }
 
-/** What the database itself gives this caller. */
+/** The database's own answer to this caller. */
 export async function askDatabase(
 	{ postgrestUrl }: Pick<Sides, "postgrestUrl">,
 	read: Read,
@@ -52,7 +52,7 @@ export async function askDatabase(
 		},
 	});
 	const answer = said(raw);
-	// With a token PostgREST never takes a caller for anonymous: the gateway has to.
+	// PostgREST never treats a caller with a token as anonymous, so the gateway has to.
 	const isRefused = answer.status === 403 && caller.role === "anon";
 	return isRefused ? { ...answer, status: 401 } : answer;
 }

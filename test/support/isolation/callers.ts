@@ -1,5 +1,5 @@
-// Callers with random roles and claims, pairs of them that nearly are the same, and their tokens: the one that the gateway
-// takes, and what it makes of it for PostgREST.
+// Callers with random roles and claims, pairs of nearly equal ones, and their tokens: the access token that the gateway
+// accepts, and the origin token that it makes for PostgREST.
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { CompactSign, importJWK } from "jose";
@@ -8,11 +8,11 @@ import { seldom, text } from "./values.ts";
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** A caller as the database is to see them. */
+/** A caller as the database has to see them. */
 export interface Caller {
 	readonly role: string;
 	readonly claims: Claims;
-	/** Who vouches for them; nobody for a caller without a token. */
+	/** The issuer of the caller's token; undefined without a token. */
 	readonly issuer: "postern" | "other" | undefined;
 }
 
@@ -32,11 +32,11 @@ export const MAKE_ROLES = `
 `;
 export const DROP_ROLES = `drop role if exists ${BYPASSER}, ${MEMBER};`;
 
-/** Another issuer, which vouches for anything. */
+/** Another issuer, whose tokens may name any role and claims. */
 const OTHER = "https://issuer.example";
 const SECRET = "isolation".repeat(4);
 
-/** Variables of a gateway that takes all these callers. */
+/** The variables of a gateway that accepts all these callers. */
 export const CALLER_VARIABLES = {
 	TOKEN_ROLES: ROLES.join(),
 	ISSUERS: JSON.stringify([
@@ -44,10 +44,10 @@ export const CALLER_VARIABLES = {
 	]),
 };
 
-/** A claim, and where in it text is, if it holds what it should. */
+/** A claim, and the path of its text, if it has the expected form. */
 export type ClaimPath = readonly [string, ...string[]];
 
-/** Those that policies may ask for. */
+/** The claims that policies may read. */
 export const CLAIM_PATHS: readonly ClaimPath[] = [
 	["sub"],
 	["tenant"],
@@ -63,10 +63,10 @@ export const CLAIM_PATHS: readonly ClaimPath[] = [
 	["iss"],
 ];
 
-/** Of no policy's business. */
+/** Claims that no policy reads. */
 const UNREAD = ["session_id", "nonce", "name"];
 
-/** What is not what policies expect. */
+/** Values that policies do not expect. */
 const odd: fc.Arbitrary<unknown> = fc.constantFrom<unknown>(
 	...[1, 0, -0, 1.5, true, false, null, [], {}, ["a"], ["A"], [["a"]]],
 	...[{ org: "a" }, { org: null }, { "": "a" }],
@@ -74,12 +74,12 @@ const odd: fc.Arbitrary<unknown> = fc.constantFrom<unknown>(
 
 const json = seldom(odd, text, 8);
 
-/** The value of a claim that has text at the end of a path, and things beside it. */
+/** The value of a claim with text at the end of a path, and other members. */
 function holding([name, ...others]: readonly string[]): fc.Arbitrary<unknown> {
 	if (name === undefined) return json;
-	const beside = fc.constantFrom<string>("a", "other", "__proto__");
+	const other = fc.constantFrom<string>("a", "other", "__proto__");
 	return fc
-		.tuple(holding(others), fc.option(fc.tuple(beside, json)), fc.boolean())
+		.tuple(holding(others), fc.option(fc.tuple(other, json)), fc.boolean())
 		.map(([value, more, isFirst]) => {
 			const entries = more === null ? [] : [more];
 			if (isFirst) entries.unshift([name, value]);
@@ -91,12 +91,12 @@ function holding([name, ...others]: readonly string[]): fc.Arbitrary<unknown> {
 type Claim = readonly [name: string, value: unknown];
 
 function claimAt([name, ...path]: ClaimPath): fc.Arbitrary<Claim> {
-	// Others are refused (RFC 7519, section 4.1.2).
+	// Other values are refused (RFC 7519, section 4.1.2).
 	const value = name === "sub" ? text : holding(path);
 	return fc.tuple(fc.constant(name), value);
 }
 
-/** Policies may read it, or none does. */
+/** A claim that policies may read, or one that none reads. */
 const anyClaim: fc.Arbitrary<Claim> = fc.oneof(
 	{ weight: 1, arbitrary: fc.constantFrom(...CLAIM_PATHS).chain(claimAt) },
 	{
@@ -139,12 +139,12 @@ const caller = seldom(
 	10,
 );
 
-/** Two callers, often nearly the same one. */
+/** Two callers, often nearly equal. */
 export const pairs: fc.Arbitrary<readonly [Caller, Caller]> = caller.chain(
 	(one) => fc.tuple(fc.constant(one), seldom(caller, near(one), 4)),
 );
 
-/** Somebody who differs in a thing or two. */
+/** A caller who differs in one or two points. */
 function near(one: Caller): fc.Arbitrary<Caller> {
 	const { claims } = one;
 	const changed = (other: Claims): Caller => ({ ...one, claims: other });
@@ -189,7 +189,7 @@ function without(claims: Claims, left: string): Claims {
 	);
 }
 
-/** The same, with all members in the other order. */
+/** The same value with all members in reverse order. */
 function reversed(value: unknown): unknown {
 	if (typeof value !== "object" || value === null || Array.isArray(value))
 		return value;
@@ -200,7 +200,7 @@ function reversed(value: unknown): unknown {
 	);
 }
 
-/** Whether the database is told the same of both. */
+/** Whether the database receives the same role and claims for both. */
 export function isSame(one: Caller, other: Caller): boolean {
 	return isDeepStrictEqual(one, other);
 }
@@ -208,7 +208,7 @@ export function isSame(one: Caller, other: Caller): boolean {
 const LIFETIME_SECONDS = 3_600;
 const remembered = new Map<string, Promise<string>>();
 
-/** The token that the caller brings to the gateway; none for a caller whom nobody vouches for. */
+/** The access token that the caller sends to the gateway; undefined for a caller without an issuer. */
 export function callersToken(one: Caller): Promise<string> | undefined {
 	if (one.issuer === undefined) return undefined;
 	return once(`caller ${JSON.stringify(one)}`, () =>
@@ -222,7 +222,7 @@ export function callersToken(one: Caller): Promise<string> | undefined {
 	);
 }
 
-/** The token by which PostgREST is told of the same caller: one for nobody as well, as the gateway has it. */
+/** The origin token of the same caller, for an anonymous one as well, as the gateway makes it. */
 export function originsToken(one: Caller): Promise<string> {
 	return once(`origin ${JSON.stringify(one)}`, () =>
 		signed(

@@ -1,21 +1,21 @@
-// Conditions of policies, views and functions, drawn from a grammar: by claims in every way that SQL can read them, by role,
-// by other tables, by functions, and by what no stored answer can depend on.
+// Random conditions of policies, views and functions: by claims in every way that SQL can read them, by role,
+// by other tables, by functions, and by values on which no stored answer can depend.
 import fc from "fast-check";
 import type { ClaimPath } from "./callers.ts";
 import { literal, text } from "./values.ts";
 
-/** A condition, and what has to be declared of a function that is made of it. */
+/** A condition, and the declaration that a function with it needs. */
 export interface Condition {
 	readonly sql: string;
-	/** Claims that it reads. */
+	/** The claims that it reads. */
 	readonly claims: readonly string[];
 }
 
-/** What a condition is about. */
+/** The columns, claims and tables that a condition may use. */
 export interface Subject {
-	/** The claims that it may ask for. */
+	/** The claims that it may read. */
 	readonly paths: readonly ClaimPath[];
-	/** What the table's columns are written after. */
+	/** The prefix of the table's columns. */
 	readonly row: string;
 	/** Columns of type text. */
 	readonly texts: readonly string[];
@@ -23,10 +23,10 @@ export interface Subject {
 	readonly levels: readonly string[];
 	/** The column that names a team. */
 	readonly team?: string;
-	/** Tables that may be asked about the team. */
+	/** Tables that it may look the team up in. */
 	readonly members?: string;
 	readonly teams?: string;
-	/** A function that may be asked about text. */
+	/** A function of text that it may call. */
 	readonly maySee?: string;
 }
 
@@ -134,7 +134,7 @@ function leaf(subject: Subject): fc.Arbitrary<Condition> {
 	);
 }
 
-/** A row is somebody's by what their claims say. */
+/** Conditions that compare a row with the caller's claims. */
 export function ownership({
 	paths,
 	row,
@@ -221,7 +221,7 @@ function byRow(
 	);
 }
 
-/** By what other tables and functions say. */
+/** Conditions that ask other tables and functions. */
 function byOthers(
 	{ paths, row, team, members, teams, maySee }: Subject,
 	column: fc.Arbitrary<string>,
@@ -251,7 +251,7 @@ function unclaimed(sql: string): Condition {
 	return { sql, claims: [] };
 }
 
-/** What no stored answer can depend on, as conditions that have one outcome for one caller and request. */
+/** Conditions on which no stored answer can depend, though each has one outcome for one caller and request. */
 export const UNCACHEABLE: Readonly<Record<string, string>> = {
 	"a header":
 		"current_setting('request.headers', true)::json ->> 'x-tenant' = 'a'",

@@ -1,4 +1,4 @@
-// A database that nobody else sees, and PostgREST before it: its schema changes a lot, and while one does nothing is stored.
+// A database of one test file, with a PostgREST. Its schema changes often, and nothing is stored while a schema changes.
 import pg from "pg";
 import { asAuthenticator } from "../../../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
@@ -10,7 +10,7 @@ import { DROP_ROLES, MAKE_ROLES } from "./callers.ts";
 export interface TestDatabase {
 	/** As superuser. */
 	readonly client: pg.Client;
-	/** Takes only tokens that the gateway could have signed. */
+	/** A PostgREST that accepts only tokens that the gateway could have signed. */
 	readonly postgrestUrl: string;
 	stop(): Promise<void>;
 }
@@ -19,7 +19,7 @@ const NAME = "postern_isolation";
 
 const silent = () => {};
 
-/** @param sql makes what is to be exposed, each in a transaction of its own */
+/** @param sql makes the exposed objects, each text in its own transaction */
 export async function makeDatabase(
 	sql: readonly string[],
 ): Promise<TestDatabase> {

@@ -1,4 +1,4 @@
-// Two callers ask the same in turns, through a gateway whose cache they share; each time the answer has to be the one that
+// Two callers alternately send the same reads through a gateway whose cache they share; each answer has to be the one that
 // the database gives to this caller.
 import { isDeepStrictEqual } from "node:util";
 import { type Answer, askDatabase, askGateway, type Sides } from "./ask.ts";
@@ -8,7 +8,7 @@ import type { Read, Reads } from "./reads.ts";
 export interface Duel {
 	readonly callers: readonly [Caller, Caller];
 	readonly reads: Reads;
-	/** Whether all is asked at once. */
+	/** Whether all reads are sent at once. */
 	readonly isAtOnce: boolean;
 }
 
@@ -19,31 +19,31 @@ export interface Violation {
 	readonly cacheStatus: string;
 	readonly answer: Answer;
 	readonly expected: Answer;
-	/** Who else asked, and what. */
+	/** The callers and reads of the duel. */
 	readonly duel: Duel;
 }
 
-/** What has been seen, so that a cache that never does anything is not taken for one that is right. */
+/** Counts of what happened, so that a cache that never stores anything does not pass. */
 export interface Tally {
 	duels: number;
 	answers: number;
 	hits: number;
-	/** Answers that were waited for while another asked for them. */
+	/** Answers that were collapsed with another request's. */
 	collapsed: number;
 	bypasses: number;
-	/** Duels in which one caller got what was stored for a different one. */
+	/** Duels in which one caller got an answer that was stored for the other. */
 	shared: number;
 	/** Duels in which the callers had to have different answers, and each had theirs from the cache. */
 	apart: number;
 }
 
-/** What has come of duels. */
+/** The result of duels. */
 export interface Outcome {
 	readonly tally: Tally;
 	readonly violations: readonly Violation[];
 }
 
-/** More would only wait for PostgREST. */
+/** More at once would only wait for PostgREST. */
 const AT_ONCE = 4;
 
 export async function fightAll(
@@ -55,7 +55,7 @@ export async function fightAll(
 	return { tally, violations: violations.flat() };
 }
 
-/** Does the work for each, a few at a time. */
+/** Does the work for each item, a few at a time. */
 async function atOnce<T, Result>(
 	all: Iterable<T>,
 	work: (one: T) => Promise<Result>,
@@ -81,7 +81,7 @@ function newTally(): Tally {
 	};
 }
 
-/** Those in which the callers have to get different answers, and of the others one in six. */
+/** The duels in which the callers have to get different answers, and one in six of the others. */
 export async function worthFighting(
 	sides: Sides,
 	duels: readonly Duel[],
@@ -97,8 +97,11 @@ export async function worthFighting(
 	return duels.filter((_, index) => isWorth[index]);
 }
 
-/** Who asks what, in this order. The same asks come last, when their answers may be stored. */
-export function turnsOf({ callers, reads }: Duel): readonly [Caller, Read][] {
+/** The reads of a duel with their callers, in order. The last repeat the first, whose answers may be stored by then. */
+export function readsInOrder({
+	callers,
+	reads,
+}: Duel): readonly [Caller, Read][] {
 	const [one, other] = callers;
 	const [read, variant] = reads;
 	return [
@@ -116,8 +119,8 @@ async function fight(
 	duel: Duel,
 	tally: Tally,
 ): Promise<Violation[]> {
-	const turns = turnsOf(duel);
-	// Nobody writes: what the database says once, it goes on saying.
+	const turns = readsInOrder(duel);
+	// Nothing is written meanwhile, so the database's answer stays the same.
 	const said = await Promise.all(
 		turns.slice(0, 4).map(([caller, read]) => askDatabase(sides, read, caller)),
 	);

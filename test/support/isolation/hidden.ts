@@ -1,12 +1,12 @@
-// What answers depend on without a word of it in a policy, a view or a request: PostgreSQL and PostgREST put it in.
-// And what the words say that no stored answer can depend on.
+// Dependencies of answers that no policy, view or request shows, because PostgreSQL and PostgREST add them.
+// And visible dependencies that no stored answer can have.
 import { SUB } from "./archive.ts";
 import { UNCACHEABLE } from "./conditions.ts";
 import { call, get, type Read } from "./reads.ts";
 
 interface Hidden {
 	readonly subject: string;
-	/** SQL that makes what is read. */
+	/** SQL that makes the objects that are read. */
 	readonly make: string;
 	readonly reads: readonly Read[];
 }
@@ -98,7 +98,7 @@ export const HIDDEN: readonly Hidden[] = [
 		reads: [get("secrets"), get("secrets?id=eq.1")],
 	},
 	{
-		subject: "a setting beside a claim that is named twice",
+		subject: "a setting next to a claim that is named twice",
 		make: `
 			create view api.isolation_headed as
 				select ${SUB} as reader, count(*) filter (where ${TENANT} = 'a') as boxes from api.isolation_boxes group by ${SUB};
@@ -111,7 +111,7 @@ export const HIDDEN: readonly Hidden[] = [
 		reads: [...byTenant("headed"), get("tenants")],
 	},
 	{
-		subject: "a setting beside a name that looks like a claim's reader",
+		subject: "a setting next to a name that looks like a claim's reader",
 		make: `
 			create view api.isolation_named as
 				select 1 as "current_setting('role'::text)", ${TENANT} as tenant from api.isolation_boxes;
@@ -174,7 +174,7 @@ export const HIDDEN: readonly Hidden[] = [
 		reads: [get("papers"), get("papers?id=eq.1")],
 	},
 	{
-		subject: "a claim between two quotes, beside one that is named twice",
+		subject: "a claim between two quotes, next to one that is named twice",
 		make: `
 			create view api.isolation_quoting as
 				select '"' || (${SUB}) || '"' as reader, current_setting('request.jwt.claims', true)::json ->> 'tenant' as tenant, count(*)
@@ -185,7 +185,7 @@ export const HIDDEN: readonly Hidden[] = [
 	},
 ];
 
-/** A table, a view and a function each for what no stored answer can depend on. */
+/** A table, a view and a function for each dependency that no stored answer can have. */
 export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
 	([subject, condition], index) => {
 		const name = `moving_${index}`;
@@ -219,5 +219,5 @@ export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
 	},
 );
 
-/** What anonymous callers ask of these does not depend on it. */
+/** Reads whose answer to an anonymous caller does not have the dependency. */
 export const UNMOVED: Read = get("moving_0");

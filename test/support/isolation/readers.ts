@@ -8,7 +8,7 @@ import { literal, seldom } from "./values.ts";
 const security_invoker = fc.constantFrom("true", "false");
 const definer = fc.constantFrom("security definer", "");
 
-/** A function of text that conditions on notes call: declared, usually, or with a body that can be read. */
+/** A function of text that conditions on notes call: usually declared, or with a body that can be analysed. */
 const maySee = (paths: Paths): fc.Arbitrary<string> =>
 	fc
 		.tuple(
@@ -31,13 +31,13 @@ const maySee = (paths: Paths): fc.Arbitrary<string> =>
 						});
 		});
 
-/** Vouches for a function that reads members, and teams perhaps. */
+/** Declares a function that reads members, and perhaps teams. */
 function declared(signature: string, { claims }: Condition): string {
 	const names = claims.length === 0 ? "'{}'" : `array[${claims.map(literal)}]`;
 	return `select postern.declare_cacheable('${signature}', '{${P}members,${P}teams}', ${names});`;
 }
 
-/** What a view says itself of the rows that it shows: nothing, as often as not. */
+/** The view's own condition; in half of the cases it has none. */
 const filter = (paths: Paths, table: Table, row: string) =>
 	seldom(
 		condition(subject(paths, table, row)),

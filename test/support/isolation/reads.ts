@@ -12,12 +12,12 @@ export interface Read {
 	readonly headers: OutgoingHttpHeaders;
 }
 
-/** Of something whose name begins with `isolation_`. */
+/** A read of a relation whose name begins with `isolation_`. */
 export function get(path: string, headers: Read["headers"] = {}): Read {
 	return { method: "GET", path: `/isolation_${path}`, headers };
 }
 
-/** The same of a function. */
+/** A call of a function whose name begins with `isolation_`. */
 export function call(path: string, headers: Read["headers"] = {}): Read {
 	return { method: "GET", path: `/rpc/isolation_${path}`, headers };
 }
@@ -67,7 +67,7 @@ const SELECTS: Record<Name, readonly string[]> = {
 	found: ["*", "id,@teams(*)", "id,mine:@mine", "id,@replies(id)"],
 };
 
-/** The column that all have values of, which are integers and not negative. */
+/** A column of all relations, with integers that are not negative. */
 const NUMBER: Partial<Record<Name, string>> = {
 	members: "team_id",
 	digest: "notes",
@@ -150,7 +150,7 @@ export function readsOf({ prefix }: World): fc.Arbitrary<Reads> {
 	return seldom(listedIn(prefix), relationsIn(names, prefix), 20);
 }
 
-/** PostgREST knows no columns of it to filter by. */
+/** PostgREST knows no columns of its result, so it cannot be filtered. */
 function listedIn(prefix: string): fc.Arbitrary<Reads> {
 	return fc.tuple(nonces, headers, headers).map(([nonce, first, second]) => {
 		const wanted = encodeURIComponent(` ${nonce}`);
@@ -162,7 +162,7 @@ function listedIn(prefix: string): fc.Arbitrary<Reads> {
 	});
 }
 
-/** Make a question one that nobody has asked before. */
+/** Filters that make a read unlike every read before it. */
 const nonces = fc.nat({ max: 2 ** 31 - 1 });
 
 function relationsIn(
@@ -171,7 +171,7 @@ function relationsIn(
 ): fc.Arbitrary<Reads> {
 	return fc.tuple(fc.constantFrom(...names), nonces).chain(([name, nonce]) => {
 		const path = `${name === "found" ? "/rpc" : ""}/${prefix}${name}`;
-		// Holds for every row.
+		// True for every row.
 		const own = `&${NUMBER[name] ?? "id"}=gte.-${nonce}`;
 		return fc
 			.tuple(

@@ -1,4 +1,4 @@
-// Who may see which rows and columns of a world's tables, at random.
+// Random policies and grants on a world's tables.
 import fc from "fast-check";
 import { MEMBER, ROLES } from "./callers.ts";
 import { condition, ownership, UNCACHEABLE } from "./conditions.ts";
@@ -47,7 +47,7 @@ function policy(
 
 const none = fc.constant("");
 
-/** Row level security of a table: none, now and then. */
+/** Row level security of a table, sometimes none. */
 const rowSecurity = (paths: Paths, table: Table): fc.Arbitrary<string> =>
 	seldom(
 		none,
@@ -91,10 +91,10 @@ const uncacheable = seldom(
 	8,
 );
 
-/** Functions and policies read them. Whether a role that might not would be refused is up to the plan, which may be another the next time. */
+/** Functions and policies read these. Whether a role without the privilege is refused depends on the execution plan, which may change. */
 const READ_BY_ALL: readonly Table[] = ["members", "teams"];
 
-/** Some roles may read some columns, or nothing. */
+/** Some roles may read only some columns, or nothing. */
 const grants = fc
 	.tuple(...TABLES.flatMap((table) => ROLES.map((role) => grant(table, role))))
 	.map((all) => all.join("\n"));
@@ -110,7 +110,7 @@ function grant(table: Table, role: string): fc.Arbitrary<string> {
 	return seldom(fc.oneof(fc.constant(""), some, some), fc.constant(all), 12);
 }
 
-/** All of it, for all tables. */
+/** The policies and grants of all tables. */
 export function security(sites: Sites): fc.Arbitrary<string> {
 	return fc
 		.tuple(
@@ -121,7 +121,7 @@ export function security(sites: Sites): fc.Arbitrary<string> {
 		.map(([tables, ...others]) => [...tables, ...others].join("\n"));
 }
 
-/** Nobody may see anything, and no policy is left. */
+/** Drops every policy and revokes every grant. */
 export const NO_SECURITY = `
 	do $$
 	declare

@@ -1,4 +1,4 @@
-// Reads of the archive in every spelling, for those who try to be taken for another.
+// Reads of the archive in every spelling that could confuse two callers or two reads.
 import { get, type Read } from "./reads.ts";
 
 function head(path: string): Read {
@@ -7,7 +7,7 @@ function head(path: string): Read {
 
 const LONG = Array.from({ length: 800 }, (_, index) => index + 10).join();
 
-/** Requests that nearly ask the same, or seem to. */
+/** Groups of requests that are nearly the same, or seem to be. */
 export const SPELLINGS: Readonly<Record<string, readonly Read[]>> = {
 	"HEAD and GET": [
 		head("letters"),
@@ -136,6 +136,6 @@ export const SPELLINGS: Readonly<Record<string, readonly Read[]>> = {
 		get("letters?select=id,isolation_boxes(name,isolation_letters(id))"),
 		get("boxes?select=*,isolation_letters(*)&isolation_letters.id=lt.3"),
 	],
-	"what is nobody's": [get("boxes"), get("boxes?order=id.desc")],
+	"a table without owners": [get("boxes"), get("boxes?order=id.desc")],
 	"what is a role's": [get("notices"), get("notices?select=title")],
 };

@@ -6,7 +6,7 @@ import { literal, seldom, text } from "./values.ts";
 
 const NOTE_TEXTS = ["owner", "tenant", "org", "audience"];
 
-/** What conditions on each table can be about; tables further down are not asked about those above, which would be a circle. */
+/** The possible conditions on each table. A table uses only those below it, so that there is no cycle. */
 export const SUBJECTS = {
 	notes: {
 		texts: NOTE_TEXTS,
@@ -26,10 +26,10 @@ export const SUBJECTS = {
 export type Table = keyof typeof SUBJECTS;
 export const TABLES = Object.keys(SUBJECTS) as Table[];
 
-/** Stands for the prefix until the world has one. */
+/** Replaced by the world's prefix. */
 export const P = "api.@";
 
-/** Each place asks for claims of its own: one that is overlooked is not made up for by another. */
+/** Each place reads different claims, so that another place cannot hide one that the gateway overlooks. */
 export interface Sites {
 	readonly notes: Paths;
 	readonly replies: Paths;
@@ -43,7 +43,7 @@ export interface Sites {
 
 export type Paths = readonly ClaimPath[];
 
-/** Who asks for which. */
+/** The claims by place. */
 export const sites: fc.Arbitrary<Sites> = fc
 	.shuffledSubarray([...CLAIM_PATHS], { minLength: CLAIM_PATHS.length })
 	.map((paths) => ({
@@ -57,7 +57,7 @@ export const sites: fc.Arbitrary<Sites> = fc
 		maySee: paths.slice(9, 10),
 	}));
 
-/** @param row what its columns are written after */
+/** @param row the prefix of its columns */
 export function subject(
 	paths: Paths,
 	table: Table,

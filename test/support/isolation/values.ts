@@ -1,7 +1,7 @@
 // The few values that rows and claims share, so that callers see some rows and not others, and that nearly equal each other.
 import fc from "fast-check";
 
-/** Differ in case, in space, in the form of Unicode, or stand for something else where quoting is forgotten. */
+/** Texts that differ in case, in whitespace or in Unicode form, or change their meaning without quotes. */
 const TEXTS = [
 	"a",
 	"A",
@@ -19,7 +19,7 @@ const TEXTS = [
 	"%61",
 ] as const;
 
-/** Now and then of the first, usually of the second. */
+/** Sometimes a value of the first, usually one of the second. */
 export function seldom<T>(
 	rare: fc.Arbitrary<T>,
 	usual: fc.Arbitrary<T>,
@@ -31,12 +31,12 @@ export function seldom<T>(
 	);
 }
 
-/** Text as SQL has it. */
+/** A text as an SQL literal. */
 export function literal(value: string | null): string {
 	return value === null ? "null" : `'${value.replaceAll("'", "''")}'`;
 }
 
-/** The same two come up often, so that rows and claims meet. */
+/** Two values are frequent, so that rows and claims match. */
 export const text: fc.Arbitrary<string> = seldom(
 	fc.constantFrom(...TEXTS),
 	fc.constantFrom("a", "A"),

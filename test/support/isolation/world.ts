@@ -1,5 +1,5 @@
-// A handful of tables, views and functions in the schema `api` with random row level security: who sees what of them.
-// All that belongs to one world begins with its prefix, so that many stand beside each other.
+// A world: a few tables, views and functions in the schema `api` with random row level security.
+// Every name in a world begins with its prefix, so that many worlds fit into one database.
 import fc from "fast-check";
 import { readers } from "./readers.ts";
 import { NO_SECURITY, security } from "./security.ts";
@@ -7,21 +7,21 @@ import { CREATE_TABLES, P, rows, sites, TABLES } from "./tables.ts";
 import { seldom } from "./values.ts";
 
 export interface World {
-	/** Begins every name. */
+	/** The beginning of every name. */
 	readonly prefix: string;
-	/** SQL that makes it. */
+	/** SQL that makes the world. */
 	readonly make: string;
-	/** SQL that leaves the rows as they are, and gives it other policies, grants, views and functions. */
+	/** SQL that keeps the rows, and replaces policies, grants, views and functions. */
 	readonly change: string;
 }
 
-/** What can be read, by its name without the prefix; beside them there are the functions `found` and `listed`. */
+/** The relations by name without the prefix. The world also has the functions `found` and `listed`. */
 export const RELATIONS = [
 	...["notes", "replies", "teams", "members"],
 	...["shown", "open", "owned", "digest", "me"],
 ] as const;
 
-/** So many worlds, the same for the same seed. */
+/** This many worlds, the same for the same seed. */
 export function worlds(seed: number, count: number): World[] {
 	const blueprints = fc.sample(world, { seed, numRuns: count });
 	return blueprints.map(({ make, change }, index) => {

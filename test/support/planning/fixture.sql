@@ -1,4 +1,4 @@
--- What makes answers hard to plan, beside the tables of ../transparency/fixture.sql: policies of every kind, views over views,
+-- Objects that make answers hard to plan, besides the tables of ../transparency/fixture.sql: policies of every kind, views over views,
 -- junctions that are views, partitions, computed columns and relationships, functions. All of it is tracked.
 
 create schema other;

@@ -1,4 +1,4 @@
-// Reads by hand that are easily planned wrong: what they depend on is more than it seems, or other than the row they name.
+// Written reads that are easily planned wrong: they depend on more than it seems, or on another row than they name.
 import type { Read } from "./random-reads.ts";
 
 const ada = {

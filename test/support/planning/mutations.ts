@@ -1,16 +1,16 @@
-// Random changes of random tables, past every gateway, each of which can be taken back.
+// Random changes of random tables in SQL, each of which can be undone.
 import fc from "fast-check";
 import type pg from "pg";
 
 interface Column {
 	readonly name: string;
 	readonly type: string;
-	/** Part of the primary key. */
+	/** Whether it is part of the primary key. */
 	readonly isKey: boolean;
 }
 
 export interface Table {
-	/** As SQL has it. */
+	/** The name in SQL. */
 	readonly name: string;
 	/** JSON of the schema and the name. */
 	readonly id: string;
@@ -18,12 +18,12 @@ export interface Table {
 }
 
 export interface Mutation {
-	/** What was done, in words. */
+	/** The change in words. */
 	readonly statement: string;
 	undo(): Promise<void>;
 }
 
-/** A change by numbers: which table, which row, which column, which kind. */
+/** A change as numbers that choose the table, the row, the column and the kind. */
 export const randomChange = fc.record({
 	table: fc.nat(),
 	row: fc.nat(),
@@ -35,7 +35,7 @@ export const randomChange = fc.record({
 export type Change =
 	typeof randomChange extends fc.Arbitrary<infer T> ? T : never;
 
-/** The tables that hold rows themselves. */
+/** The tables that contain rows themselves. */
 export async function readTables(client: pg.Client): Promise<Table[]> {
 	const { rows } = await client.query<Table>(`
 		select
@@ -57,12 +57,12 @@ export async function readTables(client: pg.Client): Promise<Table[]> {
 	return rows.map((table) => ({ ...table, id: JSON.stringify(table.id) }));
 }
 
-/** The table that a change is about. */
+/** The table that a change affects. */
 export function tableOf(tables: readonly Table[], change: Change): Table {
 	return pick(tables, change.table);
 }
 
-/** @returns nothing where there was nothing to change, or the change is against a rule */
+/** @returns undefined if there was nothing to change, or a constraint forbids the change */
 export function mutate(
 	client: pg.Client,
 	table: Table,
@@ -71,7 +71,7 @@ export function mutate(
 	return execute(client, table, statementOf(table, change));
 }
 
-/** Changes what a row has beside its key; takes it away where that is all. */
+/** Changes the columns of a row outside its key; deletes the row if it has none. */
 export function overwrite(
 	client: pg.Client,
 	table: Table,
@@ -101,7 +101,7 @@ async function execute(
 ): Promise<Mutation | undefined> {
 	const before = await contents(client, table);
 	try {
-		// Foreign keys are not looked at, and the triggers of tracking fire all the same.
+		// Foreign keys are not checked, and the triggers of tracking still fire.
 		await client.query("set session_replication_role = replica");
 		const { rowCount } = await client.query(statement);
 		if (rowCount === 0) return undefined;
@@ -157,7 +157,7 @@ function statementOf(table: Table, { row, column, kind, value }: Change) {
 	return `update only ${name} set ${chosen.name} = ${fresh(chosen, value)} where ${one}`;
 }
 
-/** A value that is probably not there yet. */
+/** A value that is probably new. */
 function fresh({ type }: Column, value: number): string {
 	const number = (value % 20) - 2;
 	if (/int|numeric|double/.test(type)) return String(number);

@@ -1,5 +1,5 @@
-// A Postgres and a PostgREST of a test file's own, that say how they would answer as well as answering: to compare what is
-// planned with what is read. Disturbs nobody else's database.
+// A test file's own Postgres and PostgREST, which answer and explain how they would: to compare the
+// plan with the tables that are read.
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import {
 } from "../../../gateway/src/planner/catalog.ts";
 import { type RawAnswer, sendRaw } from "../raw-http.ts";
 
-/** The schemas that are planned for; PostgREST exposes `postern`, too. */
+/** The planned schemas; PostgREST exposes `postern`, too. */
 export const SCHEMAS = ["api", "other"];
 
 export interface Ask {
@@ -27,7 +27,7 @@ export interface Ask {
 	readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The catalog as it comes, for those who make requests of all that there is. */
+/** The raw catalog, from which random requests are made. */
 export interface Facts {
 	readonly relations: readonly {
 		readonly schema: string;
@@ -63,7 +63,7 @@ interface KeyEnd {
 export interface PlanningOrigin {
 	/** The database, as superuser. */
 	readonly client: pg.Client;
-	/** What postern.catalog says now. */
+	/** The present result of postern.catalog. */
 	catalog(): Promise<{ catalog: Catalog; facts: Facts }>;
 	ask(ask: Ask, identity: Identity): Promise<RawAnswer>;
 	stop(): Promise<void>;
@@ -92,7 +92,7 @@ export async function startPlanningOrigin(): Promise<PlanningOrigin> {
 		const client = new pg.Client(postgres.url);
 		await client.connect();
 		cleanup.push(() => client.end());
-		// Another execution plan in between would change the order of rows that nothing orders.
+		// A changed execution plan would change the order of unordered rows.
 		await client.query("alter system set autovacuum = off");
 		await client.query("alter system set plan_cache_mode = force_custom_plan");
 		await client.query("select pg_reload_conf()");
@@ -117,7 +117,7 @@ export async function startPlanningOrigin(): Promise<PlanningOrigin> {
 		cleanup.push(postgrest.stop);
 		const tokens = new Map<string, string>();
 
-		/** As origin/sign.ts makes them. */
+		/** Origin tokens as origin/sign.ts makes them. */
 		async function tokenFor({ role, claims }: Identity): Promise<string> {
 			const name = JSON.stringify([role, claims]);
 			const token =

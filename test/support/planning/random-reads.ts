@@ -1,10 +1,10 @@
-// Reads put together at random of everything that a catalog names: columns, computed ones, embeds by every kind of name and
-// hint, filters with values that are there, keys above all. What makes no sense to PostgREST it refuses.
+// Random reads of everything that a catalog names: columns, computed ones, embeds by every kind of name and
+// hint, filters with existing values, mostly keys. PostgREST refuses the reads that make no sense.
 import fc from "fast-check";
 import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import type { Ask, Facts } from "./origin.ts";
 
-/** Rows that are there, by `schema.relation`, their values as text. */
+/** Existing rows by `schema.relation`, with their values as text. */
 export type Samples = ReadonlyMap<
 	string,
 	readonly Readonly<Record<string, string | null>>[]
@@ -15,7 +15,7 @@ export interface Read {
 	readonly identity: Identity;
 }
 
-/** Columns that keys of the fixtures are made of. */
+/** The columns of the fixtures' keys. */
 const KEYS = [
 	...["id", "code", "film_id", "actor_id", "region", "n"],
 	...["note_id", "team_id", "person", "review_id", "critic_id"],
@@ -34,7 +34,7 @@ const page = fc.constantFrom<Parameter[]>(
 type Relation = Facts["relations"][number];
 type Parameter = [name: string, value: string];
 
-/** A part of a request: what is selected, and parameters about it, their names without the way to it. */
+/** A part of a request: its select, and its parameters, whose names lack the path to the embed. */
 interface Part {
 	readonly items: readonly string[];
 	readonly parameters: readonly Parameter[];
@@ -231,7 +231,7 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 			);
 	}
 
-	/** Names that lead from a relation to another, some that do not, and where to. */
+	/** Names of embeds in a relation with their targets, and some names that lead nowhere. */
 	function waysFrom(
 		relation: Relation,
 	): { name: string; relation: Relation }[] {
@@ -354,7 +354,7 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 		);
 	}
 
-	/** What looks like a key held to one value in each column: most often that of a row. */
+	/** Equality filters on the columns of a key, usually with the values of a row. */
 	function key(relation: Relation): fc.Arbitrary<Parameter[]> {
 		const columns = relation.columns.filter(({ name }) => KEYS.includes(name));
 		const ofOne = fc
@@ -400,7 +400,7 @@ function argumentOf(type: string): fc.Arbitrary<string> {
 	return fc.constantFrom("1", "2", "8", "1970");
 }
 
-/** As PostgREST wants names that are more than letters and digits. */
+/** A name quoted as PostgREST requires if it has more than letters and digits. */
 function quoted(name: string): string {
 	return /^[A-Za-z_][\w]*$/.test(name)
 		? name

@@ -1,5 +1,5 @@
-// Sends one request both ways, to the PostgREST that clients had before and to the gateway, and keeps of the two answers
-// what promise 1 (transparency) says is equal.
+// Sends one request to the PostgREST that clients had before and to the gateway, and reduces both answers to the parts that
+// promise 1 (transparency) says are equal.
 import { isUtf8 } from "node:buffer";
 import type { OutgoingHttpHeaders } from "node:http";
 import { callerToken, originToken, stack } from "../client.ts";
@@ -13,7 +13,7 @@ export interface Question extends Omit<RawRequest, "headers"> {
 	as: "ada" | "anonymous";
 }
 
-/** Response headers that may differ between PostgREST and the gateway, each with the reason why. All others are equal. */
+/** Response headers that may differ between PostgREST and the gateway, each with the reason. All others have to be equal. */
 export const MAY_DIFFER: Readonly<Record<string, string>> = {
 	date: "is the second in which each answer was made",
 	connection: "is about one connection (RFC 9110, 7.6.1)",
@@ -25,7 +25,7 @@ export const MAY_DIFFER: Readonly<Record<string, string>> = {
 	"access-control-expose-headers": "CORS is the gateway's own",
 };
 
-/** What the gateway adds to an answer, by the name of the header; a function in the database may use these names for itself. */
+/** The headers that the gateway adds to an answer. A function in the database may set headers of these names. */
 export const ADDED: Readonly<Record<string, RegExp>> = {
 	age: /^\d+$/,
 	"cache-control": /^private, no-cache$/,
@@ -34,14 +34,14 @@ export const ADDED: Readonly<Record<string, RegExp>> = {
 	"postern-token": /^[\w.-]+(, [\w.-]+)*$/,
 };
 
-/** PostgREST itself says `Vary` from version 16 on. */
+/** PostgREST itself sends `Vary` from version 16 on. */
 const ADDED_TO_VARY =
 	/^(Accept|Accept-Profile|Authorization|Apikey|Prefer|Range|Range-Unit)$/i;
 
-/** Where PostgREST names its own resources by path, the gateway puts the path before it that it is mounted at. */
+/** Headers in which PostgREST names its resources by path, to which the gateway adds its mount. */
 const ADDRESSES = ["location", "content-location"];
 
-/** An answer less what may differ. */
+/** An answer without the parts that may differ. */
 export interface ComparableAnswer {
 	status: number;
 	statusText: string;
@@ -51,7 +51,7 @@ export interface ComparableAnswer {
 	body: string;
 }
 
-/** The gateway's answer, and what it says of how it came about. */
+/** The gateway's answer and its Cache-Status. */
 export interface GatewayAnswer {
 	answer: ComparableAnswer;
 	/** Cache-Status (RFC 9211). */
@@ -92,7 +92,7 @@ export async function askGatewayHow(
 
 const callerTokenOfAda = once(() => callerToken());
 const originTokenOfAda = once(() =>
-	// What the Worker makes of the caller's token.
+	// The origin token that the Worker makes for the caller.
 	originToken({ iss: "postern", role: "authenticated", sub: "ada" }),
 );
 

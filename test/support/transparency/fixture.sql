@@ -234,7 +234,7 @@ $$;
 create function api.request_header(name text) returns text
 language sql stable set search_path = ''
 return current_setting('request.headers', true)::json ->> name;
--- all but the token, which is nobody's business
+-- all but the token
 create function api.request_headers() returns jsonb
 language sql stable set search_path = ''
 return current_setting('request.headers', true)::jsonb - 'authorization';

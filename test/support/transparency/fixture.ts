@@ -1,4 +1,4 @@
-// The tables and functions of fixture.sql in the database of the stack, and both PostgRESTs aware of them.
+// The tables and functions of fixture.sql in the stack's database, loaded by both PostgRESTs.
 import { readFile } from "node:fs/promises";
 import pg from "pg";
 import { expect, vi } from "vitest";
@@ -7,15 +7,15 @@ import { originToken, stack } from "../client.ts";
 /** The tables that requests may write to. */
 const WRITTEN = ["shelves", "books", "tallies", "letters"] as const;
 
-/** A function of the fixture that PostgREST knows once it has read the schema. */
+/** A function of the fixture, which PostgREST knows after it has loaded the schema. */
 const WITNESS = "/rpc/caller";
 
 export interface Fixture {
-	/** Gives the tables that requests may write to the rows and sequences that they had at first. */
+	/** Restores the rows and sequences of the tables that requests may write to. */
 	reset(): Promise<void>;
-	/** What is in these tables. */
+	/** The rows of these tables. */
 	contents(): Promise<Record<string, unknown[]>>;
-	/** Takes all of it away. */
+	/** Drops the fixture. */
 	drop(): Promise<void>;
 }
 

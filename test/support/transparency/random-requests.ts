@@ -1,5 +1,5 @@
-// Reads put together at random from what PostgREST knows: columns, embeds, filters, order, pages, headers.
-// Most make sense to it; some do not, and are refused.
+// Random reads from the parts that PostgREST knows: columns, embeds, filters, order, pages, headers.
+// PostgREST answers most of them, and refuses some.
 import fc from "fast-check";
 import type { Question } from "./comparison.ts";
 
@@ -9,7 +9,7 @@ interface Filter {
 	condition: string;
 }
 
-/** One of `usual`, now and then one of `odd`. */
+/** One of `usual`, sometimes one of `odd`. */
 function mostly<T>(usual: readonly T[], odd: readonly T[]): fc.Arbitrary<T> {
 	return fc.oneof(
 		{ weight: 12, arbitrary: fc.constantFrom(...usual) },
@@ -24,7 +24,7 @@ const text = fc.oneof(
 const year = fc.integer({ min: 1954, max: 2002 }).map(String);
 const id = fc.integer({ min: 0, max: 9 }).map(String);
 
-/** Columns of films, and what they may be compared with. */
+/** Columns of films, and values to compare them with. */
 const VALUES: Record<string, fc.Arbitrary<string>> = {
 	id,
 	title: text,

@@ -1,8 +1,8 @@
-// The requests of promise 1: what PostgREST 12 and later offer, and what it refuses, one request each.
+// The requests of promise 1: one for each feature of PostgREST 12 and later, and one for each refusal.
 import type { Question } from "./comparison.ts";
 
 export interface Row extends Question {
-	/** What PostgREST 12 answers, so that no request is quietly about something else than it seems. Later versions differ here and there. */
+	/** The status of PostgREST 12, which shows that a request tests the case it is meant for. Later versions differ in some. */
 	status: number;
 }
 
@@ -19,7 +19,7 @@ function get(status: number, path: string, headers: Headers = {}): Row {
 	return { status, method: "GET", path: asUri(path), headers, as: "anonymous" };
 }
 
-/** A line each: the status, then path and query. Backslashes are what they are. */
+/** One request for each line: the status, then path and query. Backslashes are literal. */
 function gets({ raw: [lines = ""] }: TemplateStringsArray): Row[] {
 	return lines
 		.trim()
@@ -30,7 +30,7 @@ function gets({ raw: [lines = ""] }: TemplateStringsArray): Row[] {
 		});
 }
 
-/** Escapes what may be in no URI (RFC 3986): clients do that too, and workerd insists on it. All else goes out as it is written. */
+/** Escapes characters that no URI may contain (RFC 3986), as clients do and workerd demands. Everything else is sent as written. */
 function asUri(path: string): string {
 	return path.replaceAll(/["<> ]/g, encodeURIComponent);
 }
@@ -604,7 +604,7 @@ const BOOKS = [BOOK, { ...BOOK, isbn: "11", title: "Second" }];
 const COLUMNS = "select=id,isbn,title,pages,shelf_id,details";
 const REPRESENTATION = prefer("return=representation");
 
-/** Some hundred kilobytes of CSV. */
+/** A few hundred kilobytes of CSV. */
 function manyLines(count: number): string {
 	const title = "x".repeat(100);
 	return Array.from({ length: count }, (_, n) => `n${n},${title}`).join("\n");

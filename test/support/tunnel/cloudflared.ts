@@ -1,5 +1,5 @@
-// Stands in for cloudflared and for Cloudflare's edge before it, where no real one can run: what both do to requests, answers
-// and connections, by the sources of cloudflared (`proxy/proxy.go`, `ingress/origin_service.go`) and of Go's `net/http`.
+// Stands in for cloudflared and Cloudflare's edge where no real ones can run. It imitates what both do to requests, answers
+// and connections, after the sources of cloudflared (`proxy/proxy.go`, `ingress/origin_service.go`) and of Go's `net/http`.
 import { once } from "node:events";
 import {
 	Agent,
@@ -15,10 +15,10 @@ import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 /** cloudflared's own default. */
 const DEFAULT_KEEP_ALIVE_CONNECTIONS = 100;
 
-/** Go's, where the setting is 0. */
+/** Go's default, used if the setting is 0. */
 const GO_KEEP_ALIVE_CONNECTIONS = 2;
 
-/** What Cloudflare adds to a request on its way to the origin. */
+/** The headers that Cloudflare adds to a request on its way to the origin. */
 export const ADDED_BY_CLOUDFLARE = {
 	"cdn-loop": "cloudflare; loops=1; subreqs=1",
 	"cf-access-jwt-assertion": "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl",
@@ -41,7 +41,7 @@ interface TunnelOptions {
 }
 
 export interface Tunnel {
-	/** Where Cloudflare's edge answers. */
+	/** The address of Cloudflare's edge. */
 	readonly url: string;
 	/** Whether a cloudflared is connected to the edge. */
 	isConnected: boolean;
@@ -83,7 +83,7 @@ export async function startTunnel({
 	};
 	return tunnel;
 
-	/** `http.Transport.RoundTrip`: sends once more what a reused connection lost, if it was a read that can be sent again. */
+	/** `http.Transport.RoundTrip`: repeats a request that a reused connection lost, if it is replayable. */
 	async function roundTrip(incoming: IncomingMessage) {
 		for (;;) {
 			const attempt = send(incoming);
@@ -107,7 +107,7 @@ export async function startTunnel({
 				connection: "keep-alive",
 			},
 		});
-		// Node gives up a connection after an answer to HEAD without a length, Go keeps it.
+		// Node closes a connection after an answer to HEAD without a length, and Go keeps it.
 		outgoing.once("response", ({ headers }) => {
 			if (incoming.method === "HEAD")
 				outgoing.shouldKeepAlive = headers.connection !== "close";

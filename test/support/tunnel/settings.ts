@@ -1,9 +1,9 @@
-// What this repository tells cloudflared: tunnel/config.yml and docker-compose.yml.
+// This repository's settings of cloudflared: tunnel/config.yml and docker-compose.yml.
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 
-/** By cloudflared's sources (`config/configuration.go`), which ignore a key that they do not know. */
+/** The keys of cloudflared's sources (`config/configuration.go`), which ignore an unknown key. */
 const originRequest = z.strictObject({
 	access: z
 		.strictObject({
@@ -51,7 +51,7 @@ export async function readTunnelServices() {
 	return compose.parse(parse(text, { merge: true })).services;
 }
 
-/** A file of this repository's. */
+/** Reads a file of this repository. */
 export function read(path: string): Promise<string> {
 	return readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
 }

@@ -1,10 +1,10 @@
-// The way to an origin on which the end of a connection arrives a little late, as it may between two machines.
+// A link to an origin on which the end of a connection arrives a little late, as it may between two machines.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 
-/** Long enough for the next request to be under way. */
+/** Long enough for the next request to be sent. */
 const LATE_MS = 50;
 
 export async function startSlowClose(originUrl: string) {

@@ -1,4 +1,4 @@
-// What workerd takes for Workers KV: an HTTP server that speaks the protocol of its KV bindings and keeps values in
+// Workers KV for workerd: an HTTP server that speaks the protocol of its KV bindings and keeps values in
 // memory, or wherever a test wants them. Never used by `wrangler dev`, which has its own.
 import { once } from "node:events";
 import {
@@ -17,14 +17,14 @@ export interface KvEntry {
 	readonly expiration: number | undefined;
 }
 
-/** Where the values are. Throws a KvFailure to answer with its status. */
+/** The store of the values. It throws a KvFailure to answer with its status. */
 export interface KvStorage {
 	get(key: string): Promise<KvEntry | undefined>;
 	put(key: string, entry: KvEntry): Promise<void>;
 	delete(key: string): Promise<void>;
 }
 
-/** An answer of KV's that is no success, such as 429 for a key written too often. */
+/** A failure of KV, such as 429 for a key written too often. */
 export class KvFailure extends Error {
 	override readonly name = "KvFailure";
 	readonly status: number;
@@ -41,7 +41,7 @@ export interface Kv {
 	stop(): Promise<void>;
 }
 
-/** Workers KV refuses less: both in seconds. */
+/** The minimums of Workers KV, in seconds. */
 const MIN_CACHE_TTL = 30;
 const MIN_EXPIRATION_TTL = 60;
 const MAX_KEY_BYTES = 512;
@@ -56,7 +56,7 @@ export async function startKv(storage: KvStorage = inMemory()): Promise<Kv> {
 			response.writeHead(status).end(String(error));
 		});
 	});
-	// Longer than workerd keeps a connection: it is never this side that closes an idle one.
+	// Longer than workerd keeps a connection, so this side never closes an idle one.
 	server.keepAliveTimeout = 600_000;
 	server.listen(0, LOOPBACK);
 	await once(server, "listening");
@@ -167,7 +167,7 @@ function metadataIn({ headers }: IncomingMessage): string | undefined {
 	return text;
 }
 
-/** Node takes header fields for Latin-1; workerd's are UTF-8. */
+/** Node decodes header fields as Latin-1; workerd sends UTF-8. */
 function fromHeader(field: string): string {
 	return Buffer.from(field, "latin1").toString();
 }

@@ -1,7 +1,7 @@
-// The text of a workerd configuration: the Worker with the bindings that wrangler.jsonc gives it, and what stands around it.
+// The text of a workerd configuration: the Worker with the bindings of wrangler.jsonc, and its companions.
 import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 
-/** What wrangler.jsonc says of the Worker and workerd has to know. */
+/** The parts of wrangler.jsonc that workerd needs. */
 export interface WorkerSettings {
 	readonly compatibilityDate: string;
 	readonly compatibilityFlags: readonly string[];
@@ -14,7 +14,7 @@ export interface Companion {
 	readonly name: string;
 	/** One ES module. */
 	readonly source: string;
-	/** Where it listens, if it does. */
+	/** The address that it listens at, if any. */
 	readonly port?: number;
 	/** Host and port of HTTP servers, by the name of the binding. */
 	readonly servers?: Readonly<Record<string, string>>;
@@ -23,7 +23,7 @@ export interface Companion {
 export interface WorkerdLayout {
 	readonly port: number;
 	readonly settings: WorkerSettings;
-	/** Taken from the environment of the process. */
+	/** Names of variables from the environment of the process. */
 	readonly variables: readonly string[];
 	/** Host and port of the server for each KV namespace, by the name of the binding. */
 	readonly kv: Readonly<Record<string, string>>;

@@ -28,11 +28,11 @@ interface WorkerdOptions {
 	port: number;
 	variables: WorkerVariables;
 	log: Log;
-	/** What `bundleWorker` returned. */
+	/** The result of `bundleWorker`. */
 	bundle: string;
-	/** Servers that stand for KV namespaces, host and port by the name of the binding. By default each gets one, gone with the process. */
+	/** Servers of KV namespaces, host and port by the name of the binding. By default each namespace gets one that ends with the process. */
 	kv?: Readonly<Record<string, string>>;
-	/** Folder in which Durable Objects keep their storage. By default it goes with the process. */
+	/** The folder of the Durable Objects' storage. By default it is deleted with the process. */
 	storageDirectory?: string;
 	/** Other Workers in the same process. */
 	companions?: readonly Companion[];
@@ -119,7 +119,7 @@ async function withKv(
 	};
 }
 
-/** The part of wrangler's own type, which it does not export, that is read here. */
+/** The part of wrangler's own type, which it does not export, that this file reads. */
 interface WranglerConfig {
 	compatibility_date?: string;
 	compatibility_flags: string[];
@@ -128,7 +128,7 @@ interface WranglerConfig {
 	durable_objects: { bindings: { name: string; class_name: string }[] };
 }
 
-/** What wrangler.jsonc says of the Worker. */
+/** The Worker's part of wrangler.jsonc. */
 async function wranglerConfig(): Promise<{
 	settings: WorkerSettings;
 	vars: WorkerVariables;
@@ -148,7 +148,7 @@ async function wranglerConfig(): Promise<{
 	};
 }
 
-/** The workerd that wrangler runs: another package may bring another. */
+/** The path of the workerd that wrangler runs; another package may install a different one. */
 function workerdBinary(): string {
 	const packageFile = createRequire(wrangler()).resolve("workerd/package.json");
 	return join(dirname(packageFile), "bin", "workerd");
