@@ -13,6 +13,7 @@ import { crossOrigin } from "./http/cors.ts";
 import { docs } from "./http/docs.ts";
 import { health } from "./http/health.ts";
 import { describe } from "./http/openapi.ts";
+import { pathOf } from "./http/path.ts";
 import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
@@ -78,8 +79,12 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const issue = signingKey && createIssue({ ...tokens, signingKey, now });
 	const toRefusal = createToRefusal(application);
 
-	const app = new OpenAPIHono<GatewayEnv>({ strict: false });
+	const app = new OpenAPIHono<GatewayEnv>({ strict: false, getPath: pathOf });
 	app.use(crossOrigin(config.corsOrigins));
+	app.use(({ req }, next) => {
+		if (URL.canParse(req.url)) return next();
+		throw new Refusal("parameter_invalid", { details: "Host is not a host" });
+	});
 	app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
 
 	const anonymous = { role: anonRole, claims: {} };

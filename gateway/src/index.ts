@@ -1,8 +1,10 @@
 // The package's public API: builds a Worker from its options and the environment. Decides nothing else.
 import { waitUntil } from "cloudflare:workers";
+import { Hono } from "hono";
 import type { Feed } from "./feed/feed.ts";
 import { createGateway } from "./gateway.ts";
 import type { Application, Routes } from "./http/application.ts";
+import { crossOrigin } from "./http/cors.ts";
 import type { OpenApiOptions } from "./http/openapi.ts";
 import {
 	Refusal,
@@ -74,7 +76,10 @@ function build(env: PosternEnv, application: Application): Gateway {
 		return (request) => app.fetch(request);
 	} catch (error) {
 		console.error(error);
-		return () => refusalResponse(new Refusal("gateway_misconfigured"));
+		// Without its CORS headers a browser shows the page nothing of it. The origins that may see it are not known.
+		const app = new Hono().use(crossOrigin(["*"]));
+		app.all("*", () => refusalResponse(new Refusal("gateway_misconfigured")));
+		return (request) => app.fetch(request);
 	}
 }
 

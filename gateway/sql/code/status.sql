@@ -21,7 +21,12 @@ as $$
       from postern.tracked_relations as tracked
       join postern.relation_facts as facts on facts.node = tracked.relation
     ),
-    'outboxRows', (select count(*) from postern.outbox)
+    'outboxRows', (select count(*) from postern.outbox),
+    -- A pruning that succeeds notes its time once in an hour. Late means that the Worker does not call it, or that it fails.
+    'pruning', (
+      select jsonb_build_object('notedAt', horizon.noted_at, 'isLate', horizon.noted_at < clock_timestamp() - interval '3 hours')
+      from postern.horizon
+    )
   )
 $$;
 comment on function postern.status() is

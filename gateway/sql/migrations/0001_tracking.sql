@@ -79,6 +79,10 @@ begin
     );
   end if;
 
+  -- A publication "for all tables" refuses to delete from a table without a replica identity, at any wal_level. The outbox has no
+  -- key, which writers would pay for. This costs a row's text in the WAL per pruned row, and only where wal_level is logical.
+  alter table postern.outbox replica identity full;
+
   comment on table postern.tracked_relations is
   'Tables whose changes are written to the outbox. Of partitions and inheritance children, their root. Written by postern.track and untrack.';
   comment on table postern.tracked_schemas is

@@ -3,6 +3,7 @@
 import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
+import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { contractReason } from "./contract.ts";
@@ -49,9 +50,6 @@ const ABSENCE_REASONS: Readonly<Record<string, string>> = {
 	"3F000": "the database has no schema postern",
 	"22023": "the database has no role postern",
 	"42501": "the role postern may not call the function",
-	PGRST301: "PostgREST does not accept the gateway's token",
-	PGRST302: "PostgREST does not accept the gateway's token",
-	PGRST303: "PostgREST does not accept the gateway's token",
 };
 
 const poll = z.object({
@@ -104,6 +102,10 @@ export function createTracking(
 }
 
 function absence(error: unknown): Absent | undefined {
+	if (error instanceof Refusal && error.code === "origin_refused")
+		return new Absent("PostgREST does not accept the gateway's token", {
+			cause: error,
+		});
 	if (!(error instanceof PostgrestError)) return undefined;
 	const reason = ABSENCE_REASONS[error.code];
 	return reason === undefined

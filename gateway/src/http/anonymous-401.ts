@@ -17,21 +17,29 @@ export function withAnonymous401(
 ): Pipeline {
 	return async (request, identity) => {
 		const response = await pipeline(request, identity);
-		return identity.role === anonRole && response.status === 403
-			? asUnauthenticated(response, request.method)
-			: response;
+		if (identity.role !== anonRole || response.status !== 403) return response;
+		// As bytes, because a body that is not PostgREST's error passes unchanged.
+		const body = await response.arrayBuffer();
+		let code = codeInHead(response.headers) ?? codeInBody(body);
+		// PostgREST 12 names the code in the body only, which the answer to HEAD does not have.
+		if (code === undefined && request.method === "HEAD") {
+			const asked = new Request(request, { method: "GET" });
+			code = await codeOf(await pipeline(asked, identity));
+		}
+		return code === "42501"
+			? asUnauthenticated(body, response)
+			: new Response(body, response);
 	};
 }
 
-async function asUnauthenticated(
-	response: Response,
-	method: string,
-): Promise<Response> {
-	// As bytes, because a body that is not PostgREST's error passes unchanged.
-	const body = await response.arrayBuffer();
-	const code =
-		method === "HEAD" ? codeInHead(response.headers) : codeInBody(body);
-	if (code !== "42501") return new Response(body, response);
+/** The code of an error. The body of any other answer is not read. */
+async function codeOf(response: Response): Promise<unknown> {
+	if (response.status === 403) return codeInBody(await response.arrayBuffer());
+	await response.body?.cancel();
+	return undefined;
+}
+
+function asUnauthenticated(body: ArrayBuffer, response: Response): Response {
 	const headers = new Headers(response.headers);
 	headers.set("WWW-Authenticate", CHALLENGE);
 	return new Response(body, {
@@ -41,10 +49,9 @@ async function asUnauthenticated(
 	});
 }
 
-/** The error's code from `Proxy-Status` (PostgREST 13). Without it (12) a 403 is taken for what it nearly always is. */
+/** The error's code from `Proxy-Status`, which PostgREST 13 and later send. */
 function codeInHead(headers: Headers): string | undefined {
-	const status = headers.get("proxy-status") ?? "error=42501";
-	return /\berror=(\w+)/.exec(status)?.[1];
+	return /\berror=(\w+)/.exec(headers.get("proxy-status") ?? "")?.[1];
 }
 
 /** `code` of PostgREST's error body, where the body is one. */

@@ -1,6 +1,6 @@
 // A postgrest-js client whose fetch is the pipeline: how routes ask the database.
 import { PostgrestClient } from "@supabase/postgrest-js";
-import type { Identity } from "../identity/identity.ts";
+import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { asksForToken } from "./anonymous-401.ts";
 import { Refusal } from "./refusals.ts";
@@ -24,6 +24,11 @@ export function openDatabase(
 			const request = new Request(input, signal ? { ...init, signal } : init);
 			const response = await pipeline(request, identity);
 			if (asksForToken(response)) throw new Refusal("unauthenticated");
+			// A privilege that the gateway's own role lacks is not one that the caller lacks.
+			if (identity === GATEWAY && response.status === 403)
+				throw new Refusal("origin_refused", {
+					cause: new Error(`For the role postern: ${await response.text()}`),
+				});
 			return response;
 		},
 		retry: false,

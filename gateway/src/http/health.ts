@@ -14,11 +14,12 @@ export function health(
 	const app = new Hono();
 	app.get("/health", (context) => context.json({ status: "ok" }));
 	app.get("/ready", async (context) => {
-		const answer = await origin(
-			new Request(`${PIPELINE_URL}/`, { method: "HEAD" }),
-			anonymous,
-		);
-		// 404 is PostgREST with its OpenAPI document turned off: it answered, and took the token.
+		const ask = (method: string) =>
+			origin(new Request(`${PIPELINE_URL}/`, { method }), anonymous);
+		let answer = await ask("HEAD");
+		// PostgREST with its OpenAPI document turned off, which took the token; or any server, which the body tells.
+		if (answer.status === 404) answer = await ask("GET");
+		await answer.body?.cancel();
 		if (!answer.ok && answer.status !== 404)
 			throw new Refusal("origin_not_ready", {
 				details: `it answers ${answer.status}`,

@@ -65,7 +65,7 @@ const REFUSALS = {
 		message: "The Content-Type has to be application/json",
 	},
 	body_too_large: { status: 413, message: "The request body is too large" },
-	body_malformed: { status: 400, message: "The request body is not JSON" },
+	body_malformed: { status: 400, message: "The request body is malformed" },
 	body_invalid: { status: 400, message: "The request body is not valid" },
 	parameter_invalid: { status: 400, message: "The URL is not valid" },
 	not_unique: { status: 409, message: "The value is already taken" },
@@ -77,6 +77,10 @@ const REFUSALS = {
 	issuer_unreachable: {
 		status: 503,
 		message: "The issuer of the token could not be reached",
+	},
+	origin_refused: {
+		status: 503,
+		message: "The database does not accept the gateway",
 	},
 	origin_unreachable: {
 		status: 503,

@@ -77,6 +77,7 @@ const COMMON: readonly RefusalCode[] = [
 	"credentials_conflict",
 	"role_refused",
 	"issuer_unreachable",
+	"origin_refused",
 	"origin_unreachable",
 	"origin_timeout",
 	"internal_error",

@@ -86,6 +86,25 @@ function describe(issues: z.core.$ZodIssue[]): string {
 /** The media type and its parameters: no more than what Hono's validator takes. */
 const JSON_MEDIA_TYPE = /^application\/json(;\s*[a-z\d-]+=[^;]+)*$/i;
 
+const limitBody = bodyLimit({
+	maxSize: MAX_BODY_BYTES,
+	onError: () => {
+		throw new Refusal("body_too_large", {
+			details: `the limit is ${MAX_BODY_BYTES} bytes`,
+		});
+	},
+});
+
+async function readText(context: Context): Promise<string> {
+	try {
+		await limitBody(context, async () => {});
+		return await context.req.text();
+	} catch (cause) {
+		if (cause instanceof Refusal) throw cause;
+		throw new Refusal("body_malformed", { cause, details: "it breaks off" });
+	}
+}
+
 /** Runs before validation: refuses a body that is not JSON, or too large. */
 export const jsonBody: MiddlewareHandler = every(
 	async (context, next) => {
@@ -94,22 +113,14 @@ export const jsonBody: MiddlewareHandler = every(
 			throw new Refusal("media_type_unsupported");
 		await next();
 	},
-	bodyLimit({
-		maxSize: MAX_BODY_BYTES,
-		onError: () => {
-			throw new Refusal("body_too_large", {
-				details: `the limit is ${MAX_BODY_BYTES} bytes`,
-			});
-		},
-	}),
 	async (context, next) => {
-		const text = await context.req.text();
+		const text = await readText(context);
 		if (text.trim() === "")
 			throw new Refusal("body_malformed", { details: "it is empty" });
 		try {
 			JSON.parse(text);
 		} catch (cause) {
-			throw new Refusal("body_malformed", { cause });
+			throw new Refusal("body_malformed", { cause, details: "it is not JSON" });
 		}
 		await next();
 	},

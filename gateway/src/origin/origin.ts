@@ -5,6 +5,7 @@ import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import type { Sign } from "./sign.ts";
 
@@ -24,7 +25,9 @@ export function createOrigin(
 		setAccess(headers, settings.access);
 		const url = originUrl(request.url, settings.url);
 		const response = await send(request, url, headers);
-		return fromOrigin(await requirePostgrest(response, request.method), mount);
+		const { method } = request;
+		const answer = await requirePostgrest(response, method);
+		return fromOrigin(await withoutOriginFaults(answer, method), mount);
 	};
 
 	async function send(
@@ -37,12 +40,22 @@ export function createOrigin(
 		const deadline = new AbortController();
 		let timer: number | null = null;
 		let isOver = false;
-		const body = passing(request, () => {
-			if (isOver) return;
-			timer = setTimeout(() => deadline.abort(), settings.timeoutMs);
-		});
+		const broken = new AbortController();
+		const body = passing(
+			request,
+			() => {
+				if (isOver) return;
+				timer = setTimeout(() => deadline.abort(), settings.timeoutMs);
+			},
+			// The runtime ends a body in chunks that breaks off as if it were whole. PostgREST would write the part that it has.
+			(cause) => broken.abort(cause),
+		);
 		const { method } = request;
-		const signal = AbortSignal.any([request.signal, deadline.signal]);
+		const signal = AbortSignal.any([
+			request.signal,
+			deadline.signal,
+			broken.signal,
+		]);
 		try {
 			return await fetch(
 				new Request(url, { method, headers, body, signal, redirect: "manual" }),
@@ -51,6 +64,11 @@ export function createOrigin(
 			if (request.signal.aborted) throw new Refusal("client_closed", { cause });
 			if (deadline.signal.aborted)
 				throw new Refusal("origin_timeout", { cause });
+			if (broken.signal.aborted)
+				throw new Refusal("body_malformed", {
+					cause,
+					details: "it breaks off",
+				});
 			throw new Refusal("origin_unreachable", { cause });
 		} finally {
 			isOver = true;
@@ -63,6 +81,7 @@ export function createOrigin(
 function passing(
 	{ method, body, headers }: Request,
 	onSent: () => void,
+	onBroken: (cause: unknown) => void,
 ): ReadableStream | null {
 	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
 	if (body === null || method === "GET" || method === "HEAD") {
@@ -74,14 +93,13 @@ function passing(
 		length === null
 			? new IdentityTransformStream()
 			: new FixedLengthStream(Number(length));
-	// A failure here fails the request itself, which reports it.
-	body.pipeTo(writable).then(onSent, () => {});
+	body.pipeTo(writable).then(onSent, onBroken);
 	return readable;
 }
 
 /**
  * Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path holds.
- * cloudflared refuses a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
+ * PostgREST refuses a path with a null character in its HTTP server's words, and cloudflared a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
  * so that `%2F` in it becomes `/`. Both are settled here, so that the tunnel changes nothing.
  */
 function originUrl(requestUrl: string, base: URL): URL {
@@ -89,6 +107,10 @@ function originUrl(requestUrl: string, base: URL): URL {
 	if (/%(?![\da-f]{2})/i.test(pathname))
 		throw new Refusal("parameter_invalid", {
 			details: "a % in its path begins no percent-encoding",
+		});
+	if (pathname.includes("%00"))
+		throw new Refusal("parameter_invalid", {
+			details: "its path has a null character",
 		});
 	const url = new URL(base);
 	const path = pathname.replaceAll("|", "%7C").replaceAll("^", "%5E");

@@ -4,9 +4,15 @@ import { BoundedMap } from "../cache/bounded-map.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 
-/** A token lives this long and is reused for the first part of it, so that PostgREST's cache of verified tokens helps. */
-const LIFETIME_SECONDS = 300;
-const REUSE_SECONDS = 240;
+/**
+ * A token lives this long and is reused for the first part of it, so that PostgREST's cache of verified tokens helps. Short, because
+ * a function in the database can read the token and give it away.
+ */
+const LIFETIME_SECONDS = 90;
+const REUSE_SECONDS = 60;
+
+/** PostgREST lets clocks differ by 30 s. A token issued this long ago lets the Worker's clock be ahead by as much more. */
+const ISSUED_AGO_SECONDS = 30;
 
 /** How many identities one isolate remembers tokens for. */
 const MAX_REMEMBERED = 1_000;
@@ -38,7 +44,7 @@ export function createSign(
 		const token = await new SignJWT({ ...claims, role })
 			.setProtectedHeader({ alg: "ES256", kid: signingKey.kid, typ: "JWT" })
 			.setAudience(AUDIENCE)
-			.setIssuedAt(seconds)
+			.setIssuedAt(seconds - ISSUED_AGO_SECONDS)
 			.setExpirationTime(seconds + LIFETIME_SECONDS)
 			.sign(key);
 		remembered.set(name, { token, reuseUntil: seconds + REUSE_SECONDS });
