@@ -32,6 +32,25 @@ describe("the Worker", () => {
 		});
 	});
 
+	it("lets a browser's page read the refusal if its environment is wrong", async () => {
+		const headers = { Origin: "https://app.example" };
+		const worker = createPostern();
+		const preflight = await worker.fetch(
+			new Request("https://gateway.example/rest/v1/notes", {
+				method: "OPTIONS",
+				headers: { ...headers, "Access-Control-Request-Method": "PATCH" },
+			}),
+			{} as PosternEnv,
+		);
+		const refused = await worker.fetch(
+			new Request("https://gateway.example/rest/v1/notes", { headers }),
+			{} as PosternEnv,
+		);
+		for (const response of [preflight, refused])
+			expect(response.headers.get("access-control-allow-origin")).toBe("*");
+		expect([preflight.status, refused.status]).toEqual([204, 500]);
+	});
+
 	it("logs what is wrong with its environment", async () => {
 		await ask({});
 		expect(String(log.mock.calls[0]?.[0])).toContain("TOKEN_JWKS is missing");

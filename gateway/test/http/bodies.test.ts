@@ -119,7 +119,7 @@ describe("a body", () => {
 			{
 				status: 400,
 				code: "body_malformed",
-				message: "The request body is not JSON: it is empty",
+				message: "The request body is malformed: it is empty",
 			},
 			[],
 		]);

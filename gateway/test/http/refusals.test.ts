@@ -223,6 +223,12 @@ const PROVOKED: Record<
 		path: "/ready",
 		answer: () => new Response(null, { status: 401 }),
 	},
+	origin_refused: {
+		status: 503,
+		path: "/rest/v1/notes",
+		request: { token: ADA_TOKEN },
+		answer: postgrestError(401, "PGRST301", { message: SECRET }),
+	},
 	origin_unreachable: {
 		status: 503,
 		path: "/rest/v1/notes",

@@ -468,6 +468,37 @@ describe("a 403 of the database", () => {
 		expect(new Uint8Array(await response.arrayBuffer())).toEqual(body);
 	});
 
+	describe("to HEAD without Proxy-Status, as PostgREST 12 answers", () => {
+		const byCode =
+			(code: string): Answer =>
+			(received) =>
+				received.method === "HEAD"
+					? new Response(null, { status: 403 })
+					: postgrestError(403, code)(received);
+
+		it.each([
+			[401, "42501"],
+			[403, "PT403"],
+		])("is a %i where GET says %s", async (status, code) => {
+			const { request, origin } = startGateway({ answer: byCode(code) });
+			const response = await request("/rest/v1/notes", { method: "HEAD" });
+			expect([
+				response.status,
+				origin.received.map((one) => one.method),
+			]).toEqual([status, ["HEAD", "GET"]]);
+		});
+
+		it("is a 403 where GET is answered", async () => {
+			const answer: Answer = ({ method }) =>
+				method === "HEAD"
+					? new Response(null, { status: 403 })
+					: Response.json([]);
+			const { request } = startGateway({ answer });
+			const { status } = await request("/rest/v1/notes", { method: "HEAD" });
+			expect(status).toBe(403);
+		});
+	});
+
 	const inHead =
 		(headers: Record<string, string>): Answer =>
 		() =>
@@ -479,7 +510,6 @@ describe("a 403 of the database", () => {
 			"names 42501 in Proxy-Status",
 			{ "Proxy-Status": "PostgREST; error=42501" },
 		],
-		[401, "has no Proxy-Status", {}],
 		[
 			403,
 			"names another code in Proxy-Status",

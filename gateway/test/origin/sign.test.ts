@@ -61,8 +61,8 @@ describe("an origin token", () => {
 		expect(decodeJwt(token)).toEqual({
 			role: "anon",
 			aud: "postgrest",
-			iat: NOW_SECONDS,
-			exp: NOW_SECONDS + 300,
+			iat: NOW_SECONDS - 30,
+			exp: NOW_SECONDS + 90,
 		});
 	});
 
@@ -84,15 +84,15 @@ describe("an origin token", () => {
 			email: "ada@example.com",
 			role: "authenticated",
 			aud: "postgrest",
-			iat: NOW_SECONDS,
-			exp: NOW_SECONDS + 300,
+			iat: NOW_SECONDS - 30,
+			exp: NOW_SECONDS + 90,
 		});
 	});
 
 	it("contains times in whole seconds", async () => {
 		const { originToken, clock } = startSigner();
 		clock.seconds += 0.999;
-		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS);
+		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS - 30);
 	});
 
 	it("contains no part of the caller's token", async () => {
@@ -121,26 +121,26 @@ describe("the origin token of one caller", () => {
 		expect(await originToken(await tokenFor({ jti: "2" }))).toBe(first);
 	});
 
-	it("is the same a second before 240 seconds have passed", async () => {
+	it("is the same a second before 60 seconds have passed", async () => {
 		const { originToken, clock } = startSigner();
 		const first = await originToken();
-		clock.seconds += 239;
+		clock.seconds += 59;
 		expect(await originToken()).toBe(first);
 	});
 
-	it("is a new one after 240 seconds", async () => {
+	it("is a new one after 60 seconds", async () => {
 		const { originToken, clock } = startSigner();
 		await originToken();
-		clock.seconds += 240;
-		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS + 240);
+		clock.seconds += 60;
+		expect(decodeJwt(await originToken()).exp).toBe(NOW_SECONDS + 150);
 	});
 
-	it("is reused for another 240 seconds after it was renewed", async () => {
+	it("is reused for another 60 seconds after it was renewed", async () => {
 		const { originToken, clock } = startSigner();
 		await originToken();
-		clock.seconds += 240;
+		clock.seconds += 60;
 		const renewed = await originToken();
-		clock.seconds += 239;
+		clock.seconds += 59;
 		expect(await originToken()).toBe(renewed);
 	});
 });
