@@ -118,9 +118,11 @@ describe("a request that is wrong", () => {
 		["a Host that is no host, on another route", "GET /rescues", "a b<>"],
 		["a Host that is half an address", "GET /ready", "[::1"],
 	])("is a 400: %s", async (_, line, host) => {
-		expect(await send(`${line} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).toEqual([
-			{ status: 400, code: "parameter_invalid" },
-		]);
+		expect(
+			await send(
+				`${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+			),
+		).toEqual([{ status: 400, code: "parameter_invalid" }]);
 	});
 
 	it.each(["/rest/v1/rescues", "/rescues", "/auth/v1/signup"])(
@@ -183,7 +185,7 @@ describe("a body in chunks that breaks off", () => {
 
 describe("a body that nobody reads", () => {
 	const good =
-		"POST /rest/v1/rpc/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+		"POST /rest/v1/rpc/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
 	const refused = (size: number) =>
 		`POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${size}\r\n\r\n${"x".repeat(size)}`;
 
@@ -210,7 +212,7 @@ describe("route and path are read from one form of the URL", () => {
 		["/rest/v1/..%2f..%2fhealth", "PGRST2|42P01"],
 	])("%s", async (path, expected) => {
 		const answer = await exchange(
-			`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+			`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
 		);
 		expect(answer).toMatch(new RegExp(expected));
 	});
@@ -255,7 +257,7 @@ describe("HEAD as an anonymous caller", () => {
 async function exchange(
 	bytes: string,
 	url = stack.gatewayUrl,
-	ms = 1_500,
+	ms = 15_000,
 ): Promise<string> {
 	const { hostname, port } = new URL(url);
 	const socket = connect(Number(port), hostname);

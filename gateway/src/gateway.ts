@@ -79,7 +79,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const issue = signingKey && createIssue({ ...tokens, signingKey, now });
 	const toRefusal = createToRefusal(application);
 
-	const app = new OpenAPIHono<GatewayEnv>({ strict: false, getPath: pathOf });
+	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
 	app.use(crossOrigin(config.corsOrigins));
 	app.use(({ req }, next) => {
 		if (URL.canParse(req.url)) return next();

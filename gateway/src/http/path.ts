@@ -3,7 +3,7 @@
 // for one path and the origin be asked for another.
 import { getPathNoStrict } from "hono/utils/url";
 
-/** A text that is no URL, because its Host is none, has the root for a path. */
+/** Without a trailing slash. A text that is no URL, because its Host is none, has the root for a path. */
 export function pathOf(request: Request): string {
 	const url = URL.parse(request.url);
 	// Hono reads nothing else of the request.
