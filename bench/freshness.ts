@@ -1,4 +1,4 @@
-// `npm run bench:freshness`: how soon a commit shows in another isolate, and what a cache that hears of commits saves beside
+// `npm run bench:freshness`: how soon a commit shows in another isolate, and what a cache that hears of commits saves compared with
 // one that lets answers expire (nginx). --seconds and --rate of a trace, --samples of visibility and --seed may be given.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -30,14 +30,14 @@ import {
 } from "./freshness/trace.ts";
 import { gatewayWrites, ownWrites, sqlWrites } from "./freshness/visibility.ts";
 
-/** B. */
+/** The maximum staleness. */
 const MAX_STALENESS_SECONDS = 5;
 const MAX_STALENESS_MS = MAX_STALENESS_SECONDS * 1000;
 const ISOLATES = 2;
 const WRITE_SHARES = [0.001, 0.01, 0.1];
-/** The share of writes that the target speaks of. */
+/** The share of writes to which the target applies. */
 const TARGET_SHARE = 0.01;
-/** After a change of the schema the cache keeps nothing for 10 s. */
+/** Nothing is stored for 10 s after a schema change. */
 const SETTLED_WITHIN_MS = 30_000;
 
 const { values } = parseArgs({
@@ -113,7 +113,7 @@ async function observe(
 	};
 }
 
-/** @returns whether the target is met; also where there is no nginx to compare with */
+/** @returns whether the target is met; true without an nginx to compare with */
 async function compareAll(stack: BenchStack, own: Contender): Promise<boolean> {
 	const command = await findNginx();
 	if (command === undefined)
@@ -143,7 +143,7 @@ async function compareAll(stack: BenchStack, own: Contender): Promise<boolean> {
 	return isMet;
 }
 
-/** Postern, nginx at the same bound, nginx with as many hits, no cache: one after the other, since they would take each other's time. */
+/** Postern, nginx with the same maximum staleness, nginx with as many hits, no cache: one after the other, because they would share the CPU. */
 async function compare(
 	stack: BenchStack,
 	own: Contender,
@@ -166,7 +166,7 @@ async function compare(
 	return results;
 }
 
-/** Ends what was started, last first, whether or not all went well. */
+/** Stops everything that was started, last first, also after a failure. */
 async function withCleanup<T>(
 	use: (cleanup: Cleanup) => Promise<T>,
 ): Promise<T> {

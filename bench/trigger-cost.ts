@@ -1,5 +1,5 @@
-// `npm run bench:triggers`: what tracking costs a writer. pgbench updates single rows of a table that is tracked and of one
-// that is not, by turns in one run, so that whatever else the machine does meets both. Without a pgbench on PATH (Debian has it
+// `npm run bench:triggers`: the cost of tracking for a writer. pgbench updates single rows of a tracked table and of one
+// that is not, alternately in one run, so that other load on the machine affects both. Without a pgbench on PATH (Debian has it
 // in the package of the server, `apt-get install postgresql`) it says so, and a client in this process does the updates.
 // Linux only: the server's CPU time comes from /proc.
 import { execFile } from "node:child_process";
@@ -25,7 +25,7 @@ type Table = (typeof TABLES)[number];
 interface Setting {
 	/** Whether a commit waits for the disk. */
 	readonly synchronousCommit: "on" | "off";
-	/** simple: each update is parsed and planned anew, as pgbench has it by default; prepared: as PostgREST has it. */
+	/** simple: each update is parsed and planned again, pgbench's default; prepared: as PostgREST does. */
 	readonly protocol: "simple" | "prepared";
 }
 
@@ -36,7 +36,7 @@ interface Load {
 
 const run = promisify(execFile);
 const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
-// Where root runs this, Postgres runs as another user.
+// If root runs this, Postgres runs as another user.
 await chmod(directory, 0o755);
 const postgres = await startPostgres({
 	dataDirectory: join(directory, "postgres"),
@@ -54,7 +54,7 @@ try {
 	const version = await pgbenchVersion();
 	console.log(
 		version ??
-			"There is no pgbench on PATH: a client of ours is measured in its place.",
+			"There is no pgbench on PATH: a client in this process is measured in its place.",
 	);
 	const update = version === undefined ? updateByClient : updateByPgbench;
 	const results = [];
@@ -90,7 +90,7 @@ async function compare(
 	const rates: Record<Table, number[]> = { untracked: [], tracked: [] };
 	const cpuMicros: Record<Table, number[]> = { untracked: [], tracked: [] };
 	for (let round = 0; round <= ROUNDS; round += 1) {
-		// Neither table is always the first.
+		// The tables alternate in being first.
 		for (const table of round % 2 === 0 ? TABLES : TABLES.toReversed()) {
 			const before = await serverCpuMs();
 			const { updates, updatesPerSecond } = await update(table, setting);
@@ -101,7 +101,7 @@ async function compare(
 			cpuMicros[table].push((1000 * cpuMs) / updates);
 		}
 	}
-	// Within a round: the rounds differ more from each other than the tables do.
+	// Compared within a round, because the rounds differ more than the tables do.
 	const fewer = rates.tracked.map(
 		(tracked, round) => 100 * (1 - tracked / (rates.untracked[round] ?? 0)),
 	);
@@ -196,9 +196,9 @@ async function updateByClient(
 	return { updates, updatesPerSecond: updates / seconds };
 }
 
-/** CPU time that sessions of the server used which have ended, user and system. */
+/** The CPU time of the server's ended sessions, user and system. */
 async function serverCpuMs(): Promise<number> {
-	// Those that just did are still ending.
+	// Sessions that were just closed are still ending.
 	await new Promise((resolve) => setTimeout(resolve, 100));
 	const stat = await readFile(`/proc/${postgres.pid}/stat`, "utf8");
 	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -1,5 +1,5 @@
-// `npm run bench:verification`: what verifying a caller costs, as CPU time of workerd a request, side by side in one run.
-// Linux only: the CPU time comes from /proc. The origin answers at once, so that it is the gateway that is measured.
+// `npm run bench:verification`: the cost of verifying a caller, as workerd's CPU time for each request, side by side in one run.
+// Linux only: the CPU time comes from /proc. The origin answers at once, so that only the gateway is measured.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
@@ -106,7 +106,7 @@ function get(bearer: string | undefined): Promise<void> {
 	});
 }
 
-/** CPU time that workerd has used so far, user and system. */
+/** The CPU time of workerd so far, user and system. */
 async function cpuMs(): Promise<number> {
 	const stat = await readFile(`/proc/${worker.pid}/stat`, "utf8");
 	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -1,4 +1,4 @@
-// Who is compared: Postern, nginx, and PostgREST by itself. All end at the same PostgREST, each through a counting proxy of its own.
+// The contenders: Postern, nginx, and PostgREST by itself. All end at the same PostgREST, each through its own counting proxy.
 import {
 	issueCallerToken,
 	issueToken,
@@ -7,15 +7,15 @@ import { startNginx } from "./nginx.ts";
 import { type CountingOrigin, startCountingOrigin } from "./origin.ts";
 import { type BenchStack, type Cleanup, startPostern } from "./stack.ts";
 
-/** Something to read and write through. */
+/** A server to read and write through. */
 export interface Contender {
 	readonly name: string;
-	/** PostgREST's root at each isolate, or the only one. */
+	/** PostgREST's root at each isolate, or at the only server. */
 	readonly entrances: readonly string[];
 	readonly origin: CountingOrigin;
-	/** `Authorization` of whoever writes. Who reads has none: nginx could not keep the answers of several callers apart. */
+	/** `Authorization` of the writers. Readers send none, because nginx could not keep the answers of several callers apart. */
 	readonly authorization: string;
-	/** Of a cache that goes by it. */
+	/** The time to live of a cache that expires its answers. */
 	readonly ttlSeconds?: number;
 }
 
@@ -36,7 +36,7 @@ export async function postern(
 	);
 	const { tokenSigningKey } = stack.credentials;
 	return {
-		name: `Postern, B = ${maxStalenessSeconds} s`,
+		name: `Postern, maximum staleness ${maxStalenessSeconds} s`,
 		entrances: cluster.instances.map(({ url }) => `${url}/rest/v1`),
 		origin,
 		authorization: `Bearer ${await issueCallerToken(tokenSigningKey, WRITER)}`,

@@ -1,4 +1,4 @@
-// Requests over connections that are kept, timed from the moment they are sent to the last byte of the answer.
+// Requests over kept connections, timed from sending to the last byte of the answer.
 import {
 	Agent,
 	type IncomingHttpHeaders,
@@ -8,7 +8,7 @@ import {
 import { buffer } from "node:stream/consumers";
 import type { Version } from "./tables.ts";
 
-/** Shorter than any of the servers keeps an idle connection: none is closed while a request is on its way. */
+/** Shorter than any of the servers keeps an idle connection, so none is closed while a request is on its way. */
 const IDLE_MS = 10_000;
 const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
 
@@ -17,7 +17,7 @@ export interface Answer {
 	readonly status: number;
 	readonly headers: IncomingHttpHeaders;
 	readonly body: Buffer;
-	/** Milliseconds since the Unix epoch, to be compared with when the database committed. */
+	/** Milliseconds since the Unix epoch, to compare with the moment of a commit. */
 	readonly sentAt: number;
 	readonly answeredAt: number;
 	readonly latencyMs: number;
@@ -39,7 +39,7 @@ export function patch(
 	return send("PATCH", url, { ...type, ...headers }, JSON.stringify(changes));
 }
 
-/** The articles of an answer: rows by themselves, or embedded in those of authors. */
+/** The articles of an answer: its rows, or rows embedded in authors. */
 export function versionsIn({ body }: Answer): Version[] {
 	const rows: (Version & { articles?: Version[] })[] = JSON.parse(`${body}`);
 	return rows
@@ -47,7 +47,7 @@ export function versionsIn({ body }: Answer): Version[] {
 		.map(({ id, version }) => ({ id, version }));
 }
 
-/** Ends the connections that are kept. */
+/** Closes the kept connections. */
 export function closeConnections(): void {
 	agent.destroy();
 }

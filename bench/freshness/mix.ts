@@ -1,4 +1,4 @@
-// Plays a trace against one contender: what the origin was asked, how old the answers were, how long they took.
+// Plays a trace against one contender: the requests to the origin, the age of the answers, and their latency.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import type { Contender } from "./contenders.ts";
@@ -19,22 +19,22 @@ import {
 export interface Result {
 	readonly name: string;
 	readonly reads: number;
-	/** What went wrong with reads and writes. */
+	/** The errors of reads and writes. */
 	readonly failures: readonly string[];
-	/** What reached the origin. */
+	/** The requests that reached the origin. */
 	readonly asked: Counts;
 	readonly hitRatio: number;
 	readonly worstStalenessMs: number;
 	readonly staleness99Ms: number;
 	readonly medianMs: number;
 	readonly latency99Ms: number;
-	/** How late the requests were sent, all but the last hundredth: high when the machine is too small for the rate. */
+	/** The 99th percentile of how late requests were sent: high when the machine is too small for the rate. */
 	readonly lateness99Ms: number;
-	/** What the answers said of the cache, where they said something. */
+	/** The answers by their Cache-Status. */
 	readonly groups: readonly Group[];
 }
 
-/** Answers that came about in the same way. */
+/** Answers with the same Cache-Status. */
 export interface Group {
 	readonly question: "one row" | "several";
 	/** Cache-Status (RFC 9211) without times. */
@@ -45,7 +45,7 @@ export interface Group {
 }
 
 const WARMERS = 16;
-/** Enough for all paths. */
+/** Enough rounds for all paths. */
 const WARMING_MS = 3_000;
 
 export async function play(
@@ -93,13 +93,13 @@ export async function play(
 	};
 }
 
-/** Brings the caches to where they are when they have been running for long: empty ones would show how they begin. */
+/** Brings the caches to the state after a long run; empty ones would show their beginning. */
 async function warm(
 	{ entrances, origin, ttlSeconds }: Contender,
 	trace: Trace,
 	pool: Pool,
 ): Promise<void> {
-	// A cache that goes by whole seconds starts with one, as ttlOfEqualMisses takes it.
+	// A cache that counts whole seconds starts at the beginning of one, as ttlOfEqualMisses assumes.
 	const start = Math.ceil((Date.now() + WARMING_MS) / 1000);
 	if (ttlSeconds !== undefined) {
 		const lives = livesOf(trace, ttlSeconds);
@@ -109,7 +109,7 @@ async function warm(
 		};
 	}
 	await askFor(KEYED, entrances);
-	// One by one: of a statement that changes many rows, tracking only says that any may have changed.
+	// One by one, because tracking does not name the rows of a statement that changes many.
 	for (const id of rowsOutOfDate(trace)) await writeInSql(pool, id);
 	await askFor(LISTS, entrances);
 	origin.lifeOf = undefined;
@@ -132,7 +132,7 @@ async function askFor(
 
 /**
  * @returns the answer to a read
- * @throws {Error} where it is none, or a write was refused
+ * @throws {Error} if there is none, or a write was refused
  */
 async function perform(
 	{ entrances, authorization }: Contender,

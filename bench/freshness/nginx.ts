@@ -1,4 +1,4 @@
-// nginx's proxy_cache before an origin: the plain cache with a time to live that Postern is compared with. Debian: nginx-light.
+// nginx's proxy_cache in front of an origin: the cache with a time to live that Postern is compared with. Debian: nginx-light.
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,17 +13,17 @@ import {
 
 const execute = promisify(execFile);
 
-/** Debian's place is not on everybody's PATH. */
+/** Debian's path is not on every user's PATH. */
 const COMMANDS = ["nginx", "/usr/sbin/nginx"];
 
-/** @returns the command, or nothing where this machine has no nginx */
+/** @returns the command, or undefined if this machine has no nginx */
 export async function findNginx(): Promise<string | undefined> {
 	for (const command of COMMANDS) {
 		try {
 			await execute(command, ["-v"]);
 			return command;
 		} catch {
-			// Not here: the next place.
+			// Not in this folder.
 		}
 	}
 	return undefined;
@@ -68,9 +68,9 @@ async function isListening(url: string): Promise<boolean> {
 }
 
 /**
- * One cache for all of nginx, where Postern's isolates have one each and KV between them.
+ * One cache for all of nginx, while Postern's isolates have one each and share KV.
  * `proxy_cache_lock` makes one request of many for the same thing; those that wait look again only every half second.
- * `proxy_cache_use_stale off`: with `updating` it would answer with what is older than its time to live.
+ * `proxy_cache_use_stale off`: with `updating` it would give answers older than their time to live.
  */
 function configuration(options: {
 	directory: string;
@@ -79,7 +79,7 @@ function configuration(options: {
 	ttlSeconds: number;
 }): string {
 	const { directory, port, originUrl, ttlSeconds } = options;
-	// Started by root, the workers would be another user, who may not enter the folder.
+	// If root starts nginx, its workers would run as another user, who may not enter the folder.
 	const user = process.getuid?.() === 0 ? "user root;" : "";
 	const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
 		.map((name) => `${name}_temp_path ${directory}/${name};`)

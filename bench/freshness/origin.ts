@@ -1,4 +1,4 @@
-// A proxy before PostgREST that counts what reaches it. Every contender has one of its own, so all are counted by the same means.
+// A proxy in front of PostgREST that counts requests. Every contender has its own, so all are counted in the same way.
 import { once } from "node:events";
 import {
 	Agent,
@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
-/** What the origin was asked. Polls, catalog and pruning are the gateway's own questions. */
+/** The counts of requests. Polls, catalog and pruning are the gateway's own requests. */
 export type Kind = "reads" | "writes" | "polls" | "catalog" | "pruning";
 export type Counts = Readonly<Record<Kind, number>>;
 
@@ -28,7 +28,7 @@ const IDLE_MS = 10_000;
 export interface CountingOrigin {
 	readonly url: string;
 	readonly counts: Counts;
-	/** While it is set, tells nginx for how many seconds to keep the answer to this path and query; 0 is not at all. */
+	/** If set, tells nginx for how many seconds to store the answer to this path and query; 0 means not at all. */
 	lifeOf: ((path: string) => number) | undefined;
 	stop(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export async function startCountingOrigin(
 	const counts = { reads: 0, writes: 0, polls: 0, catalog: 0, pruning: 0 };
 	const server = createServer((incoming, answering) => {
 		counts[kindOf(incoming)] += 1;
-		// The client went away, or PostgREST did: either way the other one is told.
+		// The client or PostgREST disconnected, so disconnect from the other.
 		pass(incoming, answering).catch(() => answering.destroy());
 	});
 
@@ -57,7 +57,7 @@ export async function startCountingOrigin(
 		]);
 	}
 
-	// Longer than anyone keeps a connection: it is never this side that closes an idle one.
+	// Longer than every client keeps a connection, so this side never closes an idle one.
 	server.keepAliveTimeout = 600_000;
 	server.listen(0, LOOPBACK);
 	await once(server, "listening");
@@ -89,7 +89,7 @@ async function answer(
 	await pipeline(incoming, answering);
 }
 
-/** What was asked between two looks at the counts. */
+/** The requests between two readings of the counts. */
 export function difference(after: Counts, before: Counts): Counts {
 	const kinds = Object.keys(after) as Kind[];
 	return Object.fromEntries(

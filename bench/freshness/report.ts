@@ -1,12 +1,12 @@
-// The figures as tables, and whether the promises and the target were met.
+// Prints the figures as tables, and whether the promises and the target were met.
 import type { Group, Result } from "./mix.ts";
 import { median, percentile } from "./statistics.ts";
 import type { Sighting } from "./visibility.ts";
 
-/** A later send is not at the rate that was asked for. */
+/** Requests sent later than this miss the requested rate. */
 const LATE_MS = 50;
 
-/** Where a write was made, and how it showed. */
+/** Where the writes were made, and how they became visible. */
 export type Sightings = Readonly<
 	Record<"gateway" | "sql" | "token", readonly Sighting[]>
 >;
@@ -101,7 +101,7 @@ function group({
 	};
 }
 
-/** Whether a cache that hears of commits asked the origin less than half as often as one that lets answers expire, and no answer was older than B. */
+/** Whether a cache that hears of commits asked the origin less than half as often as one that lets answers expire, and no answer was older than the maximum staleness. */
 export function judge(
 	own: Result,
 	expiring: Result,
@@ -115,7 +115,7 @@ export function judge(
 	]);
 }
 
-/** All but the writes, of which every contender sends the same. */
+/** All requests except the writes, which are the same for every contender. */
 function originRequests({ asked }: Result): number {
 	return asked.reads + asked.polls + asked.catalog + asked.pruning;
 }

@@ -1,4 +1,4 @@
-// What the contenders have in common: one Postgres with the benchmark's tables, one PostgREST that lets anybody read. Before
+// The parts that the contenders share: one Postgres with the benchmark's tables, one PostgREST that lets anyone read. In front of
 // it Postern as a cluster of isolates with one KV and one change feed.
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ export interface BenchStack {
 const CONNECTIONS = 10;
 const silent = () => {};
 
-/** The cluster's KV and clocks misbehave by chance: here they never do. */
+/** The random source of the cluster's KV and clocks: with this one they never misbehave. */
 const withoutMishaps: Random = {
 	...randomOf(0),
 	chance: () => false,
@@ -44,7 +44,7 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 	const { postgresPassword: password, authenticatorPassword } = credentials;
 	const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
 	cleanup.push(() => rm(directory, { recursive: true, force: true }));
-	// Where root runs this, Postgres runs as another user.
+	// If root runs this, Postgres runs as another user.
 	await chmod(directory, 0o755);
 	const options = {
 		dataDirectory: join(directory, "postgres"),
@@ -71,7 +71,7 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 	const postgrest = await startPostgrest({
 		databaseUrl: asAuthenticator(postgres.url, authenticatorPassword),
 		jwks: credentials.originJwks,
-		// nginx could not keep answers to people with a token apart: everybody reads as nobody in particular.
+		// nginx could not keep apart the answers to callers with tokens, so all readers are anonymous.
 		anonRole: "anon",
 		port: await freePort(),
 		adminPort: await freePort(),
@@ -82,7 +82,7 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 	return { pool, postgrestUrl: postgrest.url, credentials };
 }
 
-/** The first setting takes a start of the server to come into force. By the second a commit shows at once when its time has been noted. */
+/** The first setting takes effect when the server starts. With the second a commit is visible as soon as its time is recorded. */
 async function configure(
 	options: Parameters<typeof startPostgres>[0],
 ): Promise<void> {

@@ -1,4 +1,4 @@
-// The benchmark's own tables in `api`, and a log of when each version of a row was committed. The log is the judge of how
+// The benchmark's own tables in `api`, and a log of when each version of a row was committed. The log decides how
 // old an answer is; it is neither exposed nor tracked, and no contender sees it.
 import type { Pool } from "pg";
 
@@ -12,7 +12,7 @@ export interface Version {
 	readonly version: number;
 }
 
-/** Made before PostgREST starts, so that it need not be told. */
+/** Created before PostgREST starts, so that it need not reload. */
 export async function createTables(pool: Pool): Promise<void> {
 	await pool.query(`
 		create table api.authors (id integer primary key, name text not null);
@@ -56,15 +56,15 @@ export async function createTables(pool: Pool): Promise<void> {
 	await pool.query("vacuum analyze");
 }
 
-/** When versions were committed, by the clock that Date.now() reads. */
+/** The moments of commits, by the clock that Date.now() reads. */
 export interface History {
-	/** Milliseconds since the Unix epoch; undefined for a version that there is not. */
+	/** Milliseconds since the Unix epoch; undefined for an unknown version. */
 	committedAt(row: Version): number | undefined;
-	/** For how long these rows had been out of date, in milliseconds, when they were asked for; 0 if none was. */
+	/** For how long these rows had been out of date when they were asked for, in milliseconds; 0 if none was. */
 	stalenessMs(rows: readonly Version[], askedAt: number): number;
 }
 
-/** Postgres notes the time just before a commit shows: ages come out too high by that moment, never too low. */
+/** Postgres records the time just before a commit is visible, so ages are too high by that moment, never too low. */
 export async function readHistory(pool: Pool): Promise<History> {
 	const { rows } = await pool.query<Version & { at: number }>(`
 		select id, version, (extract(epoch from pg_xact_commit_timestamp(xid::xid)) * 1000)::double precision as at

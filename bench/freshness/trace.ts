@@ -1,5 +1,5 @@
-// What readers and writers do and when, drawn from a seed: every contender gets the same. Also how a cache with a time to
-// live would do on it, which is arithmetic.
+// The operations of readers and writers and their moments, drawn from a seed, the same for every contender. Also how a cache with a time to
+// live would do on them, by arithmetic.
 import { type Random, randomOf } from "../../test/histories/random.ts";
 import { ARTICLES, AUTHORS } from "./tables.ts";
 
@@ -16,7 +16,7 @@ interface Write {
 export type Operation = (Read | Write) & {
 	/** Milliseconds from the start. */
 	readonly at: number;
-	/** 0 to 1: which of a contender's entrances. */
+	/** 0 to 1: chooses one of the contender's servers. */
 	readonly entrance: number;
 };
 
@@ -24,7 +24,7 @@ interface TraceOptions {
 	readonly seed: string;
 	readonly seconds: number;
 	readonly perSecond: number;
-	/** Share of the operations. */
+	/** The share of writes among the operations. */
 	readonly writes: number;
 }
 
@@ -32,13 +32,13 @@ export interface Trace extends TraceOptions {
 	readonly operations: readonly Operation[];
 }
 
-/** Something that can be asked for, and what share of the reads asks for it. */
+/** A path, and its share of the reads. */
 interface Question {
 	readonly path: string;
 	readonly share: number;
 }
 
-/** Share of the reads that ask for one row by its key; the others are lists and embeds, half and half. */
+/** The share of reads of one row by its key; half of the others are lists, half embeds. */
 const BY_KEY = 0.85;
 const ZIPF_EXPONENT = 1;
 
@@ -60,9 +60,9 @@ function embedPath(author: number): string {
 
 const articleShares = zipf(ARTICLES);
 const authorShares = zipf(AUTHORS);
-/** Rows by their key. */
+/** Reads of one row by its key. */
 export const KEYED = questions(articlePath, articleShares, BY_KEY);
-/** Several rows, by their author. */
+/** Reads of several rows by their author. */
 export const LISTS = [
 	...questions(listPath, authorShares, (1 - BY_KEY) / 2),
 	...questions(embedPath, authorShares, (1 - BY_KEY) / 2),
@@ -79,7 +79,7 @@ function questions(
 	}));
 }
 
-/** Shares of 1: the n-th is in proportion to 1 / n^s. */
+/** Shares that add up to 1: the n-th is in proportion to 1 / n^s. */
 function zipf(count: number): number[] {
 	const weights = Array.from(
 		{ length: count },
@@ -89,7 +89,7 @@ function zipf(count: number): number[] {
 	return weights.map((weight) => weight / sum);
 }
 
-/** Operations come at random moments (a Poisson process); writes go to the same rows as reads, as often in proportion. */
+/** Operations come at random moments (a Poisson process); writes choose rows with the same shares as reads. */
 export function makeTrace(options: TraceOptions): Trace {
 	const random = randomOf(options.seed);
 	const questions = [...KEYED, ...LISTS];
@@ -113,7 +113,7 @@ export function makeTrace(options: TraceOptions): Trace {
 	}
 }
 
-/** Chooses an index, each as often as its share says. */
+/** Chooses an index, each with its share. */
 function chooser(shares: readonly number[]): (random: Random) => number {
 	let sum = 0;
 	const upTo = shares.map((share) => {
@@ -126,16 +126,16 @@ function chooser(shares: readonly number[]): (random: Random) => number {
 	};
 }
 
-/** Rows that a cache which hears of writes has not read again since they were written, when it has been running for long. */
+/** After a long run, the rows that were written since a cache that hears of writes last read them. */
 export function rowsOutOfDate({ seed, writes }: Trace): number[] {
 	const random = randomOf(`${seed}/out of date`);
 	const ids = articleShares.map((_, index) => index + 1);
-	// A row's last operation is a write as often as its operations are.
+	// A row's last operation is a write with the share of writes.
 	return ids.filter(() => random.chance(writes));
 }
 
 /**
- * For how many more seconds a cache with a time to live keeps each answer, when it has been running for long: 0 to all of
+ * After a long run, for how many more seconds a cache with a time to live keeps each answer: 0 to all of
  * it. What it does not have is left out; that is so for the share of the time that passes between an answer's end and the next read.
  */
 export function livesOf(
@@ -155,7 +155,7 @@ export function livesOf(
 
 const MAX_TTL_SECONDS = 900;
 
-/** The shortest time to live, in whole seconds as nginx takes it, with which a cache would ask the origin no more often on this trace. */
+/** The shortest time to live, in whole seconds as nginx requires, with which a cache asks the origin no more often on this trace. */
 export function ttlOfEqualMisses(trace: Trace, misses: number): number {
 	let tooShort = 0;
 	let enough = MAX_TTL_SECONDS;
@@ -167,7 +167,7 @@ export function ttlOfEqualMisses(trace: Trace, misses: number): number {
 	return enough;
 }
 
-/** nginx counts in whole seconds, and keeps an answer to the end of its last one. */
+/** nginx counts whole seconds, and keeps an answer to the end of its last one. */
 function missesOf(trace: Trace, ttlSeconds: number): number {
 	const lastSeconds = livesOf(trace, ttlSeconds);
 	let misses = 0;

@@ -1,5 +1,5 @@
-// How long a commit takes to show in another isolate: writes through one isolate or straight in SQL, reads through another
-// that has the row in its cache.
+// How long a commit takes to be visible in another isolate: writes through one isolate or in SQL, reads through another
+// with the row in its cache.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { type Random, randomOf } from "../../test/histories/random.ts";
@@ -9,33 +9,33 @@ import { articlePath } from "./trace.ts";
 
 /** Rows that are written and read at the same time. */
 const LANES = 20;
-/** Fewer where each waits for the next: there the answers' own time counts. */
+/** Fewer for reads that each wait for the one before, where the answers' own time counts. */
 const TOKEN_LANES = 4;
-/** While a change is looked out for. */
+/** The interval of reads while a change is awaited. */
 const POLL_MS = 20;
-/** Between changes: often enough to keep the row in use. */
+/** The interval of reads between changes: short enough to keep the row in use. */
 const IDLE_POLL_MS = 250;
-/** A change that takes this many times the bound will not show any more. */
+/** A change that is not visible after this many times the maximum staleness never will be. */
 const GIVE_UP = 4;
 
 export interface VisibilityOptions {
 	readonly pool: Pool;
 	readonly writerUrl: string;
 	readonly readerUrl: string;
-	/** `Authorization` of whoever writes. */
+	/** `Authorization` of the writers. */
 	readonly authorization: string;
 	readonly samples: number;
 	readonly maxStalenessMs: number;
 	readonly seed: string;
 }
 
-/** One write, as the reader met it. */
+/** One write, as the reader saw it. */
 export interface Sighting {
 	/** From the commit to the arrival of the first answer that shows it. */
 	readonly visibleAfterMs: number;
-	/** From the commit to the last request whose answer did not show it; undefined where all did. */
+	/** From the commit to the last request whose answer did not show it; undefined if all did. */
 	readonly missedForMs: number | undefined;
-	/** Of the first answer that shows it. */
+	/** The latency of the first answer that shows it. */
 	readonly latencyMs: number;
 }
 
@@ -71,12 +71,12 @@ export async function sqlWrites(
 	});
 }
 
-/** Writes whose token goes with the next read: that one has to show them. */
+/** Writes whose token goes with the next read, which has to show them. */
 export async function ownWrites(
 	options: VisibilityOptions,
 ): Promise<Sighting[]> {
 	return observe(options, TOKEN_LANES, async (id) => {
-		// So that there is an answer to be wrong with.
+		// So that there is a cached answer that could be outdated.
 		await read(options, id);
 		const { row, token } = await writeThroughGateway(options, id);
 		if (token === undefined) throw new Error("A write came without a token.");
@@ -104,7 +104,9 @@ async function observe(
 	return seen.map((one) => {
 		const committedAt = history.committedAt(one);
 		if (committedAt === undefined)
-			throw new Error(`Nobody committed version ${one.version} of ${one.id}.`);
+			throw new Error(
+				`Version ${one.version} of ${one.id} was never committed.`,
+			);
 		return {
 			visibleAfterMs: one.visibleAt - committedAt,
 			missedForMs:
@@ -114,7 +116,7 @@ async function observe(
 	});
 }
 
-/** Reads for a while, so that the write comes at any moment between two looks at the feed. */
+/** Reads for a while, so that the write comes at any moment between two polls. */
 async function keepInUse(
 	options: VisibilityOptions,
 	id: number,
@@ -144,7 +146,7 @@ async function lookOut(
 		await sleep(POLL_MS);
 	}
 	throw new Error(
-		`A write was not seen within ${GIVE_UP} times the staleness bound.`,
+		`A write was not seen within ${GIVE_UP} times the maximum staleness.`,
 	);
 }
 

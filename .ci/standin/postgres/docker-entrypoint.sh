@@ -22,7 +22,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	initdb --username="$PGUSER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") "${initdb_arguments[@]}"
 	printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
 
-	# No TCP until all is made: whoever waits for the port waits for the finished database.
+	# No TCP until the setup is complete, so a client that waits for the port gets the finished database.
 	pg_ctl start --wait --silent --options="-c listen_addresses=''"
 	[ "$database" = postgres ] || psql --no-psqlrc --quiet --dbname postgres --set ON_ERROR_STOP=1 --set name="$database" \
 		<<<'create database :"name";'

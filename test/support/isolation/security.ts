@@ -121,7 +121,7 @@ export function security(sites: Sites): fc.Arbitrary<string> {
 		.map(([tables, ...others]) => [...tables, ...others].join("\n"));
 }
 
-/** Drops every policy and revokes every grant. */
+/** Drops every policy, revokes every grant, and disables row level security. */
 export const NO_SECURITY = `
 	do $$
 	declare
