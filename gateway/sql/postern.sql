@@ -17,7 +17,7 @@ begin
     select evtname
     from pg_catalog.pg_event_trigger
     where evtname in (
-      'postern_before_ddl', 'postern_after_ddl', 'postern_after_drop', 'postern_log_start', 'postern_log_ddl', 'postern_log_drop'
+      'postern_after_ddl', 'postern_after_drop', 'postern_log_start', 'postern_log_ddl', 'postern_log_drop'
     )
   loop
     execute format('drop event trigger %I', name);
@@ -36,10 +36,10 @@ $$;
 \ir code/prune.sql
 \ir code/cacheable_functions.sql
 \ir code/ddl_events.sql
+\ir code/digest.sql
 \ir code/types.sql
 \ir code/dependencies.sql
 \ir code/reasons.sql
-\ir code/catalog_version.sql
 \ir code/catalog.sql
 \ir code/status.sql
 \ir code/api_keys.sql

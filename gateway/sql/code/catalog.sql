@@ -28,21 +28,16 @@ as $$
       and proc.prokind = 'f'
       and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
   ),
-  -- policy: the policy of the first table on the way through which a thing is read; 0 where there is none.
-  reach (root_kind, root, kind, node, as_owner, policy) as (
-    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, false, 0::oid
+  -- A policy counts whichever role it is for: memberships change, and a connection's prepared statements keep the policies that they
+  -- were planned by. A claim that a role's policies do not read splits its callers needlessly, and gives none another's answer.
+  reach (root_kind, root, kind, node, is_root) as (
+    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, true
     from exposed_relation
     union
-    select 'function', exposed_function.oid, 'function', exposed_function.oid, false, 0::oid
+    select 'function', exposed_function.oid, 'function', exposed_function.oid, true
     from exposed_function
     union
-    select
-      reach.root_kind,
-      reach.root,
-      dependency.to_kind,
-      dependency.to_node,
-      reach.as_owner or dependency.as_owner,
-      case when reach.policy <> 0 then reach.policy when dependency.to_kind = 'policy' then dependency.to_node else 0 end
+    select reach.root_kind, reach.root, dependency.to_kind, dependency.to_node, false
     from reach
     join dependency on dependency.kind = reach.kind and dependency.node = reach.node
   ),
@@ -75,68 +70,26 @@ as $$
     from postern.expressions as expression
     join reached on reached.kind = expression.kind and reached.node = expression.node
   ),
-  summary as materialized (
+  dependence as (
     select
       reach.root_kind,
       reach.root,
-      reach.policy,
-      coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]') as reads,
-      coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]') as claims,
-      coalesce(jsonb_agg(distinct reason.reason) filter (where reason.reason is not null), '[]') as reasons,
-      min(fact.max_staleness) as max_staleness,
-      bool_or(reach.as_owner) filter (where reach.kind = 'policy' and reach.node = reach.policy) as as_owner
+      jsonb_build_object(
+        'reads', coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]'),
+        'claims', coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]'),
+        'reasons', coalesce(jsonb_agg(distinct reason.reason) filter (where reason.reason is not null), '[]'),
+        'maxStalenessSeconds', extract(epoch from min(fact.max_staleness))
+      ) as dependence,
+      -- the tags of what is read besides the root itself
+      array_agg(distinct fact.tag) filter (where not reach.is_root) as others
     from reach
     left join fact on fact.kind = reach.kind and fact.node = reach.node
     left join lateral unnest(fact.claims) as claim (claim) on true
     left join lateral unnest(fact.reasons) as reason (reason) on true
-    group by reach.root_kind, reach.root, reach.policy
-  ),
-  policy as (
-    select
-      summary.root_kind,
-      summary.root,
-      jsonb_agg(
-        jsonb_build_object(
-          'relation', postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text),
-          'name', pg_policy.polname,
-          -- With an owner's rights, the policies that apply do not depend on the caller.
-          'roles', case
-            when summary.as_owner then '["public"]'
-            else (select jsonb_agg(coalesce(pg_roles.rolname, 'public') order by pg_roles.rolname)
-              from unnest(pg_policy.polroles) as role
-              left join pg_catalog.pg_roles on pg_roles.oid = role)
-          end,
-          'reads', summary.reads,
-          'claims', summary.claims,
-          'reasons', summary.reasons
-        )
-        order by schema.nspname, class.relname, pg_policy.polname
-      ) as policies,
-      min(summary.max_staleness) as max_staleness
-    from summary
-    join pg_catalog.pg_policy on pg_policy.oid = summary.policy
-    join pg_catalog.pg_class as class on class.oid = pg_policy.polrelid
-    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-    group by summary.root_kind, summary.root
-  ),
-  dependence as (
-    select
-      summary.root_kind,
-      summary.root,
-      jsonb_build_object(
-        'reads', summary.reads,
-        'claims', summary.claims,
-        'reasons', summary.reasons,
-        'maxStalenessSeconds', extract(epoch from least(summary.max_staleness, policy.max_staleness)),
-        'policies', coalesce(policy.policies, '[]')
-      ) as dependence
-    from summary
-    left join policy on policy.root_kind = summary.root_kind and policy.root = summary.root
-    where summary.policy = 0
+    group by reach.root_kind, reach.root
   )
   select jsonb_build_object(
     'contract', postern.contract(),
-    'version', postern.catalog_version(),
     -- PostgREST answers with what a function or an aggregate returns where a domain has the name of a media type.
     'mediaTypes', (
       select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
@@ -157,6 +110,8 @@ as $$
           'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
           'rowKey', case
             when relation.relkind in ('r', 'p')
+              -- A policy may read other rows of the table.
+              and not coalesce(postern.tag_of(relation.oid) = any (dependence.others), false)
               -- A function that reading calls may read other rows of the table.
               and not exists (
                 select
@@ -261,27 +216,6 @@ as $$
       join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
       join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
       where key.contype = 'f' and key.conparentid = 0
-    ),
-    -- The roles that may use the schemas. A policy applies to a role when it names public or a role that this one is a member of.
-    'roles', (
-      select coalesce(jsonb_object_agg(
-        role.rolname,
-        jsonb_build_object(
-          'memberOf', (
-            select jsonb_agg(other.rolname order by other.rolname)
-            from pg_catalog.pg_roles as other
-            where pg_has_role(role.oid, other.oid, 'usage')
-          )
-        )
-      ), '{}')
-      from pg_catalog.pg_roles as role
-      where not role.rolsuper
-        and role.rolname !~ '^pg_'
-        and exists (
-          select
-          from pg_catalog.pg_namespace as schema
-          where schema.nspname = any (schemas) and has_schema_privilege(role.oid, schema.oid, 'usage')
-        )
     )
   )
 $$;

@@ -1,7 +1,8 @@
 -- What the Worker polls: the tags that changed since its cursor.
 --
--- The cursor is "incarnation@snapshot". A change is reported when its transaction is visible in the snapshot of this call and was
--- not visible in the cursor's. So it is reported once, in whatever order transactions commit and however long others run.
+-- The cursor is "incarnation@snapshot@digest". A change is reported when its transaction is visible in the snapshot of this call and
+-- was not visible in the cursor's. So it is reported once, in whatever order transactions commit and however long others run.
+-- Where the digest is another, something changed that nothing wrote to the outbox, so that counts as a change of the catalog.
 
 create or replace function postern.contract()
 returns integer
@@ -46,6 +47,7 @@ declare
   snapshot pg_snapshot;
   since pg_snapshot;
   incarnation text;
+  digest text := postern.digest();
   pruned_below xid8;
   reason text;
   tags jsonb := '[]';
@@ -60,7 +62,7 @@ begin
 
   if cursor is null or cursor = '' then
     reason := 'there is no cursor';
-  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' then
+  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?@[0-9a-f]{32}$' then
     reason := 'the cursor was not made by this function';
   elsif split_part(cursor, '@', 1) <> incarnation then
     reason := 'the server or the database is another, or was restarted or restored';
@@ -86,6 +88,9 @@ begin
       from postern.outbox
       where outbox.xid = any (array(select pg_snapshot_xip(since)))
         and pg_visible_in_snapshot(outbox.xid, snapshot)
+      union all
+      select 'catalog', null
+      where split_part(cursor, '@', 3) <> digest
     ),
     named as (
       select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys
@@ -107,7 +112,7 @@ begin
 
   return jsonb_build_object(
     'contract', postern.contract(),
-    'cursor', incarnation || '@' || snapshot,
+    'cursor', concat_ws('@', incarnation, snapshot, digest),
     'reset', reason is not null,
     'reason', reason,
     'tags', tags

@@ -3,21 +3,6 @@
 
 -- What event triggers see
 
--- DETACH PARTITION CONCURRENTLY first commits that the rows are gone, and then waits for readers before it ends. It runs neither in a
--- transaction block nor in a function, so current_query() is the statement itself.
-create or replace function postern.write_outbox_before_ddl()
-returns event_trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if current_query() ~* '[[:<:]]detach[[:>:]].*[[:<:]]concurrently[[:>:]]' then
-    perform postern.flush();
-  end if;
-end
-$$;
-comment on function postern.write_outbox_before_ddl() is 'Event trigger: writes to the outbox that a partition is being detached concurrently, which readers see before the command ends.';
-
 create or replace function postern.write_outbox_after_ddl()
 returns event_trigger
 language plpgsql volatile security definer
@@ -199,10 +184,9 @@ returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 return (
-  select count(*) = 3
+  select count(*) = 2
   from pg_catalog.pg_event_trigger
   where (evtname, evtfoid) in (
-      ('postern_before_ddl', 'postern.write_outbox_before_ddl()'::regprocedure),
       ('postern_after_ddl', 'postern.write_outbox_after_ddl()'::regprocedure),
       ('postern_after_drop', 'postern.write_outbox_after_drop()'::regprocedure)
     )
@@ -212,11 +196,9 @@ comment on function postern.is_watched() is 'Whether event triggers write change
 
 do $$
 begin
-  create event trigger postern_before_ddl on ddl_command_start when tag in ('ALTER TABLE') execute function postern.write_outbox_before_ddl();
   create event trigger postern_after_ddl on ddl_command_end execute function postern.write_outbox_after_ddl();
   create event trigger postern_after_drop on sql_drop execute function postern.write_outbox_after_drop();
   -- ALWAYS: they fire also where session_replication_role is replica.
-  alter event trigger postern_before_ddl enable always;
   alter event trigger postern_after_ddl enable always;
   alter event trigger postern_after_drop enable always;
 exception

@@ -39,7 +39,6 @@ select
 from expressed;
 comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
 
--- as_owner: the reading happens with the rights of an owner, or of a role that a function sets, so their policies apply and not the caller's.
 create or replace view postern.dependencies as
 with called as (
   select expressions.kind, expressions.node, found[1]::oid as function
@@ -103,23 +102,6 @@ edges (kind, node, to_kind, to_node) as (
   where aggregate.aggfnoid::oid >= 16384
     and part.function <> 0
 )
-select
-  edges.kind,
-  edges.node,
-  edges.to_kind,
-  edges.to_node,
-  case edges.kind
-    when 'relation' then class.relkind = 'v' and not exists (
-      select
-      from pg_options_to_table(class.reloptions) as option
-      where option.option_name = 'security_invoker' and option.option_value::boolean
-    )
-    when 'function' then proc.prosecdef or exists (
-      select from unnest(proc.proconfig) as setting where setting ~ '^(role|session_authorization)='
-    )
-    else false
-  end as as_owner
-from edges
-left join pg_catalog.pg_class as class on edges.kind = 'relation' and class.oid = edges.node
-left join pg_catalog.pg_proc as proc on edges.kind = 'function' and proc.oid = edges.node;
+select edges.kind, edges.node, edges.to_kind, edges.to_node
+from edges;
 comment on view postern.dependencies is 'What views, policies and functions read and call directly.';

@@ -43,7 +43,8 @@ begin
       postern.timed_types, postern.type_parts, postern.expressions;
     drop function postern.problems_in(text, text, oid[]), postern.trigger_problems(oid[]), postern.logger_of(text, text),
       postern.make_loggers(regclass), postern.track(regclass, interval), postern.track_schema(regnamespace, interval),
-      postern.is_watched(), postern.log_start(), postern.log_ddl(), postern.log_drop(), postern.epoch();
+      postern.is_watched(), postern.log_start(), postern.log_ddl(), postern.log_drop(), postern.epoch(), postern.catalog(text[]),
+      postern.catalog_version();
   else
     create table postern.tracked_relations (
       relation      regclass primary key,

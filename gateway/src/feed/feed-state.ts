@@ -39,7 +39,6 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 		beginEpoch,
 		number,
 		moveTo,
-		setCatalog,
 		answer,
 	};
 
@@ -83,7 +82,6 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			prunedBelow: 0,
 			cursor,
 			storedAt: now(),
-			catalog: null,
 			// What was lost may have been a change of the catalog.
 			catalogChangedAt: stored !== undefined || isLost ? now() : null,
 		};
@@ -120,14 +118,6 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 		const storedAt = isDue ? now() : stored.storedAt;
 		const next = { ...stored, cursor, storedAt };
 		if (isDue) store.append(next, []);
-		stored = next;
-	}
-
-	/** Remembers which version of the catalog was current at which number. */
-	function setCatalog(catalog: NonNullable<StoredFeed["catalog"]>): void {
-		if (stored === undefined) return;
-		const next = { ...stored, catalog };
-		store.append(next, []);
 		stored = next;
 	}
 

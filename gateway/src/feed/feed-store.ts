@@ -10,7 +10,6 @@ const stored = z.object({
 	prunedBelow: z.int(),
 	cursor: z.string(),
 	storedAt: z.number(),
-	catalog: z.object({ version: z.string(), seq: z.int() }).nullable(),
 	catalogChangedAt: z.number().nullable(),
 });
 const storedChanges = z.array(z.tuple([z.string(), z.int()]).readonly());
@@ -24,8 +23,6 @@ export interface StoredFeed {
 	readonly cursor: string;
 	/** When the cursor was stored. */
 	readonly storedAt: number;
-	/** The version of the catalog that was loaded last, and the number that it was current at. */
-	readonly catalog: { readonly version: string; readonly seq: number } | null;
 	/** When the feed learned of the catalog's last change. */
 	readonly catalogChangedAt: number | null;
 }

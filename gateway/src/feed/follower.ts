@@ -3,7 +3,7 @@
 import type { Feed } from "./feed.ts";
 import { createFeedState } from "./feed-state.ts";
 import type { FeedStore } from "./feed-store.ts";
-import { CATALOG_MS, createLoadedCatalog } from "./loaded-catalog.ts";
+import { createLoadedCatalog } from "./loaded-catalog.ts";
 import { createPolls } from "./polls.ts";
 import type { Tracking } from "./tracking.ts";
 
@@ -34,8 +34,6 @@ const USE_MS = 30_000;
 const PRUNE_MS = 60_000;
 /** While the feed is not used: writers go on, and the outbox must not grow for ever. */
 const IDLE_PRUNE_MS = 3_600_000;
-/** Ticks load the catalog a little before it is due, so that no request has to wait for it. */
-const CATALOG_TICK_MS = 45_000;
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -44,7 +42,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 	const now = neverBack(deps.now);
 	const state = createFeedState({ store, now, log, maxTags });
 	const polls = createPolls({ tracking, state, now, sleep });
-	const catalog = createLoadedCatalog({ tracking, state, polls, now });
+	const catalog = createLoadedCatalog({ tracking, state, polls });
 
 	let usedAt = NEVER;
 	let wakesAt = NEVER;
@@ -54,10 +52,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 	return {
 		async sync({ maxAgeMs, consistencyTokens = [], known }) {
 			use();
-			const [isTracking] = await Promise.all([
-				polls.reach(maxAgeMs, consistencyTokens),
-				catalog.check(CATALOG_MS),
-			]);
+			const isTracking = await polls.reach(maxAgeMs, consistencyTokens);
 			return isTracking && state.stored
 				? state.answer(state.stored, known, polls.asOf)
 				: { state: "absent", reason: polls.absenceReason };
@@ -73,10 +68,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 				await attempt("prune", prune);
 				return sleepOn(now() < pruneAt ? IDLE_PRUNE_MS : TICK_MS);
 			}
-			await Promise.all([
-				attempt("poll", () => polls.reach(TICK_MS / 2, [])),
-				attempt("catalog", () => catalog.check(CATALOG_TICK_MS)),
-			]);
+			await attempt("poll", () => polls.reach(TICK_MS / 2, []));
 			await attempt("prune", prune);
 			wake();
 		},

@@ -1,40 +1,21 @@
-// The catalog as the feed loaded it last, and when it has to be loaded again: after a change that the feed knows, and
-// regularly, because no event tells of changed memberships of roles or of ALTER ROLE.
+// The catalog as the feed loaded it last. It is loaded again when an isolate asks for it after a change that the feed knows.
 import type { CatalogAnswer } from "./feed.ts";
 import type { FeedState } from "./feed-state.ts";
 import type { Polls } from "./polls.ts";
-import { CATALOG_TAG } from "./tag.ts";
 import type { Tracking } from "./tracking.ts";
 
 interface LoadedCatalogDeps {
 	tracking: Tracking;
 	state: FeedState;
 	polls: Polls;
-	now: () => number;
-}
-
-/** A catalog that was loaded longer ago is loaded again. */
-export const CATALOG_MS = 60_000;
-
-/** The catalog as it was loaded. */
-interface Loaded extends CatalogAnswer {
-	/** Before it was asked for. */
-	readonly asOf: number;
 }
 
 export function createLoadedCatalog(deps: LoadedCatalogDeps) {
-	const { tracking, state, polls, now } = deps;
-	let loaded: Loaded | undefined;
+	const { tracking, state, polls } = deps;
+	let loaded: CatalogAnswer | undefined;
 	let loading: Promise<void> | undefined;
 
 	return {
-		/** Loads the catalog again if it is in use and was loaded longer than maxAgeMs ago. */
-		async check(maxAgeMs: number): Promise<void> {
-			const isUsed = (state.stored?.catalog ?? null) !== null;
-			const loadedAt = current()?.asOf ?? Number.NEGATIVE_INFINITY;
-			if (isUsed && !polls.isAbsent() && now() - loadedAt > maxAgeMs)
-				await load();
-		},
 		/** @throws {Error} where the database tracks nothing */
 		async get(): Promise<CatalogAnswer> {
 			// A load that was under way may have begun before the catalog's last change.
@@ -42,23 +23,18 @@ export function createLoadedCatalog(deps: LoadedCatalogDeps) {
 			const known = current();
 			if (known === undefined || polls.isAbsent())
 				throw new Error(`There is no catalog: ${polls.absenceReason}`);
-			const { feedEpoch, seq, catalog } = known;
-			return { feedEpoch, seq, catalog };
+			return known;
 		},
 	};
 
 	/** A catalog of an earlier feed epoch is none: its number cannot be compared. */
-	function current(): Loaded | undefined {
+	function current(): CatalogAnswer | undefined {
 		return loaded?.feedEpoch === state.stored?.feedEpoch ? loaded : undefined;
 	}
 
 	function isCurrent(): boolean {
 		const known = current();
-		return (
-			known !== undefined &&
-			state.lastCatalogChange() <= known.seq &&
-			now() - known.asOf <= CATALOG_MS
-		);
+		return known !== undefined && state.lastCatalogChange() <= known.seq;
 	}
 
 	function load(): Promise<void> {
@@ -70,22 +46,9 @@ export function createLoadedCatalog(deps: LoadedCatalogDeps) {
 
 	async function loadOnce(): Promise<void> {
 		if (state.stored === undefined || polls.isAbsent()) return;
+		// Taken before the database is asked: a late catalog can only look too old.
 		const { feedEpoch, seq } = state.stored;
-		const asOf = now();
-		const { version, json } = await tracking.loadCatalog();
-		// Read again: polls went on meanwhile.
-		const { stored } = state;
-		if (stored?.feedEpoch !== feedEpoch) return;
-		const last = stored.catalog;
-		const isKnown = last !== null && state.lastCatalogChange() <= last.seq;
-		if (isKnown && last.version === version) {
-			loaded = { asOf, feedEpoch, seq, catalog: json };
-			return;
-		}
-		// No event told of this change, so it is numbered now. The loaded catalog shows it, and belongs to no earlier number.
-		if (isKnown) state.number([CATALOG_TAG], stored.cursor);
-		const currentAt = isKnown ? (state.stored?.seq ?? seq) : seq;
-		state.setCatalog({ version, seq: currentAt });
-		loaded = { asOf, feedEpoch, seq: currentAt, catalog: json };
+		const catalog = await tracking.loadCatalog();
+		loaded = { feedEpoch, seq, catalog };
 	}
 }

@@ -17,18 +17,11 @@ export interface Poll {
 	readonly tags: readonly string[];
 }
 
-export interface LoadedCatalog {
-	/** Differs whenever the catalog may differ. */
-	readonly version: string;
-	/** The whole answer, the version included. */
-	readonly json: unknown;
-}
-
 export interface Tracking {
 	/** @throws {Absent} */
 	poll(cursor: string | undefined): Promise<Poll>;
 	/** @throws {Absent} */
-	loadCatalog(): Promise<LoadedCatalog>;
+	loadCatalog(): Promise<unknown>;
 	/** @returns whether there is no more to prune for now */
 	prune(): Promise<boolean>;
 }
@@ -57,7 +50,6 @@ const poll = z.object({
 	reset: z.boolean(),
 	tags: z.array(z.string().min(1)),
 });
-const catalog = z.looseObject({ version: z.string().min(1) });
 const pruned = z.object({ isDone: z.boolean() });
 
 /** @param schemas the schemas that callers reach */
@@ -71,10 +63,7 @@ export function createTracking(
 			const { cursor: next, reset, tags } = poll.parse(answer);
 			return { cursor: next, isReset: reset, tags };
 		},
-		async loadCatalog() {
-			const json = await ask("catalog", { schemas });
-			return { version: catalog.parse(json).version, json };
-		},
+		loadCatalog: () => ask("catalog", { schemas }),
 		async prune() {
 			return pruned.parse(await call("prune", {})).isDone;
 		},

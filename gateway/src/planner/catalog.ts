@@ -6,27 +6,15 @@ import { relationTag } from "../feed/tag.ts";
 
 const names = z.array(z.string());
 
-/** What something reads, and why its value may depend on more. */
-const reading = {
+/** What something and the policies of all tables behind it read, and why its value may depend on more. */
+const dependencies = {
 	/** Tags. */
 	reads: names,
 	/** Names of the caller's claims. */
 	claims: names,
 	/** Why it cannot be cached. Empty if it can. */
 	reasons: names,
-};
-
-const policy = z.object({
-	relation: z.string(),
-	name: z.string(),
-	roles: names,
-	...reading,
-});
-
-const dependencies = {
-	...reading,
 	maxStalenessSeconds: z.number().positive().nullable(),
-	policies: z.array(policy),
 };
 
 const relationShape = z.object({
@@ -71,17 +59,12 @@ const foreignKeyShape = z.object({
 });
 
 const catalogShape = z.object({
-	version: z.string(),
 	relations: z.array(relationShape),
 	functions: z.array(routineShape),
 	foreignKeys: z.array(foreignKeyShape),
-	roles: z.record(z.string(), z.object({ memberOf: names })),
 	mediaTypes: names.default([]),
 	hasUserDefinedCasts: z.boolean(),
 });
-
-/** A row policy: one cause of different answers for different callers. */
-export type Policy = Readonly<z.infer<typeof policy>>;
 
 /** What the value of a relation or function depends on. */
 export interface Dependencies {
@@ -89,8 +72,6 @@ export interface Dependencies {
 	readonly claims: readonly string[];
 	readonly reasons: readonly string[];
 	readonly maxStalenessSeconds: number | null;
-	/** The policies of every table that is read, for all roles. */
-	readonly policies: readonly Policy[];
 }
 
 export interface Relation extends Dependencies {
@@ -129,8 +110,6 @@ export type KeyEnd = Readonly<z.infer<typeof keyEnd>>;
 export type ForeignKey = Readonly<z.infer<typeof foreignKeyShape>>;
 
 export interface Catalog {
-	/** Changes whenever the database's own catalog may have changed. */
-	readonly version: string;
 	relation(schema: string, name: string): Relation | undefined;
 	/** By `schema.name`, quoted as in tags. */
 	relationNamed(quotedName: string): Relation | undefined;
@@ -144,8 +123,6 @@ export interface Catalog {
 	readonly opaque: ReadonlySet<Relation>;
 	/** The maximum staleness of a tag's relations, in seconds; null if they do not set one, undefined if the catalog has none of them. */
 	maxStalenessOf(tag: string): number | null | undefined;
-	/** The roles whose policies apply to a role, including itself; undefined for a role without usage of the schemas. */
-	memberships(role: string): ReadonlySet<string> | undefined;
 	/** Media types that functions of the database may answer in. Lower case. */
 	readonly mediaTypes: ReadonlySet<string>;
 	/** There is a user-defined cast between built-in types. */
@@ -177,12 +154,6 @@ export function parseCatalog(json: unknown): Catalog {
 	]);
 	const byTag = groupByEach(all, ({ tag }) => (tag === null ? [] : [tag]));
 	const readers = groupByEach(all, basesOf);
-	const roles = new Map(
-		Object.entries(read.roles).map(([role, { memberOf }]) => [
-			role,
-			new Set([role, ...memberOf]),
-		]),
-	);
 
 	/** A materialized view's tag does not tell the tables behind it. Nor does the tag of a relation in a schema that is not exposed, unless it has a key. */
 	function isOpaque(relation: Relation): boolean {
@@ -198,7 +169,6 @@ export function parseCatalog(json: unknown): Catalog {
 	}
 
 	return {
-		version: read.version,
 		relation: (schema, name) => relations.get(nameOf({ schema, name })),
 		relationNamed: (quotedName) => relations.get(quotedName),
 		routines: (schema, name) => routines.get(nameOf({ schema, name })) ?? [],
@@ -213,7 +183,6 @@ export function parseCatalog(json: unknown): Catalog {
 			if (own === undefined) return undefined;
 			return own.length === 0 ? null : Math.min(...own);
 		},
-		memberships: (role) => roles.get(role),
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
 		hasUserDefinedCasts: read.hasUserDefinedCasts,
 	};

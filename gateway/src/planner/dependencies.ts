@@ -1,10 +1,11 @@
-// Collects what an answer depends on while a request is resolved, and adds it up for one role.
+// Collects what an answer depends on while a request is resolved, and adds it up. Nothing here asks for the caller's role: the
+// policies of a table count for every role.
 import { CATALOG_TAG, relationTagOf } from "../feed/tag.ts";
-import type { Catalog, Dependencies, Policy } from "./catalog.ts";
+import type { Catalog, Dependencies } from "./catalog.ts";
 import { NotCacheable } from "./plan.ts";
 
-/** What an answer depends on for one role. */
-interface RoleDependencies {
+/** What an answer depends on. */
+interface AnswerDependencies {
 	/** Sorted. Always includes `catalog`. */
 	readonly tags: readonly string[];
 	/** Names of claims, sorted. */
@@ -39,37 +40,21 @@ export class DependencySet {
 		this.#root = { member, tags };
 	}
 
-	/** @throws {NotCacheable} when a member cannot be cached for this role */
-	forRole(
-		catalog: Catalog,
-		role: string,
-		defaultMaxStalenessMs: number,
-	): RoleDependencies {
-		const memberships = catalog.memberships(role);
-		if (memberships === undefined)
-			throw new NotCacheable(`the role ${role} is not known to the catalog`);
+	/** @throws {NotCacheable} when a member cannot be cached */
+	sum(catalog: Catalog, defaultMaxStalenessMs: number): AnswerDependencies {
 		const tags = new Set([CATALOG_TAG]);
 		const claims = new Set<string>();
 		let maxStalenessMs = Number.POSITIVE_INFINITY;
-		const count = (
-			{ claims: read, reasons }: Pick<Dependencies, "claims" | "reasons">,
-			reads: readonly string[],
-		) => {
-			const [reason] = reasons;
-			if (reason !== undefined) throw new NotCacheable(reason);
-			for (const tag of reads) tags.add(tag);
-			for (const claim of read) claims.add(claim);
-		};
 		const all = new Set(this.#members);
 		const root = this.#root;
 		if (root !== undefined) all.add(root.member);
 		for (const one of all) {
 			// A relation that is also embedded in itself is read as a whole.
 			const isRoot = one === root?.member && !this.#members.has(one);
-			count(one, isRoot ? root.tags : one.reads);
-			for (const policy of one.policies) {
-				if (appliesTo(policy, memberships)) count(policy, policy.reads);
-			}
+			const [reason] = one.reasons;
+			if (reason !== undefined) throw new NotCacheable(reason);
+			for (const tag of isRoot ? root.tags : one.reads) tags.add(tag);
+			for (const claim of one.claims) claims.add(claim);
 			if (one.maxStalenessSeconds !== null)
 				maxStalenessMs = Math.min(
 					maxStalenessMs,
@@ -98,11 +83,4 @@ export class DependencySet {
 				: defaultMaxStalenessMs,
 		};
 	}
-}
-
-function appliesTo(
-	{ roles }: Policy,
-	memberships: ReadonlySet<string>,
-): boolean {
-	return roles.some((role) => role === "public" || memberships.has(role));
 }

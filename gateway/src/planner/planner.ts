@@ -69,7 +69,7 @@ function planRead(
 		schema,
 		target,
 		parameters,
-	).forRole(catalog, identity.role, settings.maxStalenessMs);
+	).sum(catalog, settings.maxStalenessMs);
 	const callerKey = callerKeyOf(identity, claims);
 	const key = cacheKey({
 		...target,

@@ -18,7 +18,6 @@ const STATE: StoredFeed = {
 	prunedBelow: 0,
 	cursor: "1@2:2:",
 	storedAt: 1_000,
-	catalog: { version: "v1", seq: 2 },
 	catalogChangedAt: 900,
 };
 const CHANGES: Change[] = [

@@ -780,7 +780,7 @@ describe("the catalog", () => {
 		const started = startFollower();
 		await sync(started);
 		await read(started);
-		await started.time.pass(50 * SECOND);
+		await started.time.pass(HOUR);
 		await read(started);
 		expect(started.database.catalogsRead).toBe(1);
 	});
@@ -833,7 +833,7 @@ describe("the catalog", () => {
 			async loadCatalog() {
 				const { version } = database;
 				await new Promise<void>((resolve) => held.push(resolve));
-				return { version, json: { version } };
+				return { version };
 			},
 		};
 		const started = startFollower({ database, tracking });
@@ -849,35 +849,6 @@ describe("the catalog", () => {
 		expect(await reading).toMatchObject({ seq, catalog: { version: "2" } });
 	});
 
-	it("counts as changed even if no event told of it", async () => {
-		const started = startFollower();
-		await sync(started);
-		const before = await read(started);
-		started.database.version = "2";
-		await started.time.pass(61 * SECOND);
-		const answer = await sync(started);
-		expect([answer.seq, changesOf(answer), started.kept.changes]).toEqual([
-			before.seq + 1,
-			{ catalog: before.seq + 1 },
-			[["catalog", before.seq + 1]],
-		]);
-	});
-
-	it("is current as it was loaded then", async () => {
-		const started = startFollower();
-		await sync(started);
-		await read(started);
-		started.database.version = "2";
-		await started.time.pass(61 * SECOND);
-		const { seq } = await sync(started);
-		const { catalog, ...answer } = await read(started);
-		expect([answer.seq, catalog, started.database.catalogsRead]).toEqual([
-			seq,
-			{ contract: 1, version: "2" },
-			2,
-		]);
-	});
-
 	it("is not numbered a second time if an event told of its change", async () => {
 		const started = startFollower();
 		await sync(started);
@@ -889,77 +860,12 @@ describe("the catalog", () => {
 		expect((await sync(started)).seq).toBe(seq);
 	});
 
-	it("is never older than a minute when it is given", async () => {
-		const started = startFollower();
-		await sync(started);
-		await read(started);
-		await started.time.pass(61 * SECOND);
-		await sync(started, { maxAgeMs: HOUR });
-		expect(started.database.catalogsRead).toBe(2);
-	});
-
 	it("is not loaded before an isolate asked for it", async () => {
 		const started = startFollower();
 		await sync(started);
 		await started.time.pass(61 * SECOND);
 		await sync(started);
 		expect(started.database.catalogsRead).toBe(0);
-	});
-
-	it("keeps the feed from answering if it is old and cannot be loaded", async () => {
-		const database = startDatabase();
-		let isBroken = false;
-		const tracking = {
-			...database.tracking,
-			async loadCatalog() {
-				if (isBroken) throw new Error("unreadable");
-				return database.tracking.loadCatalog();
-			},
-		};
-		const started = startFollower({ database, tracking });
-		await sync(started);
-		await read(started);
-		await started.time.pass(61 * SECOND);
-		isBroken = true;
-		await expect(sync(started)).rejects.toThrow("unreadable");
-	});
-
-	it("that changed over a restart without an event counts as changed", async () => {
-		const started = startFollower();
-		await sync(started);
-		const before = await read(started);
-		started.database.version = "2";
-		const follower = started.restart();
-		const answer = await sync({ time: started.time, follower });
-		expect(before.seq).toBeLessThan(answer.seq);
-		expect(changesOf(answer)).toEqual({ catalog: answer.seq });
-	});
-
-	it("that changed over a restart in which an event told of it is numbered once", async () => {
-		const started = startFollower();
-		await sync(started);
-		await read(started);
-		started.database.version = "2";
-		started.database.commit("catalog");
-		await sync(started);
-		const follower = started.restart();
-		const answer = await sync({ time: started.time, follower });
-		expect(changesOf(answer)).toEqual({ catalog: 2 });
-	});
-
-	it("that changed without an event after it was loaded counts as changed, over a restart, too", async () => {
-		const started = startFollower();
-		await sync(started);
-		await read(started);
-		started.database.version = "2";
-		started.database.commit("catalog");
-		await sync(started);
-		await read(started);
-		started.database.version = "3";
-		const follower = started.restart();
-		const answer = await sync({ time: started.time, follower });
-		expect(changesOf(answer)).toEqual({ catalog: answer.seq });
-		expect(answer.seq).toBeGreaterThan(3);
 	});
 
 	it("of a feed epoch that has ended is not given", async () => {

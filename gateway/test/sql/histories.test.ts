@@ -292,7 +292,7 @@ const histories = it.extend("faultsOf", async ({ owner, connect }) => {
 	const observer = new Observer(observing);
 	const client = await connect();
 	return async (steps: readonly Step[], source?: string) => {
-		const poller = new Poller(client, source);
+		const poller = new Poller(client, { source });
 		if (source) poller.cursor = "0";
 		await poller.poll();
 		await observer.changed();

@@ -55,7 +55,7 @@ describe("a poll reports", () => {
 					'tags', coalesce(jsonb_agg(tag || '(' || rows[1] || ')'), '[]'))
 				from postern.outbox where id > cursor::bigint and rows is not null);
 			grant usage on schema api to postern`);
-		const byId = new Poller(await connect(), "api.since_id");
+		const byId = new Poller(await connect(), { source: "api.since_id" });
 		byId.cursor = "0";
 		await Promise.all([poller.poll(), byId.poll()]);
 		const [late, early] = [await connect(), await connect()];

@@ -7,7 +7,6 @@ interface Dependence {
 	claims?: readonly string[];
 	reasons?: readonly string[];
 	maxStalenessSeconds?: number | null;
-	policies?: readonly object[];
 }
 
 interface Relation extends Dependence {
@@ -29,13 +28,6 @@ interface Routine extends Dependence {
 	returns?: string;
 	returnsRelation?: string | null;
 	volatility?: string;
-}
-
-interface Policy {
-	roles?: readonly string[];
-	reads?: readonly string[];
-	claims?: readonly string[];
-	reasons?: readonly string[];
 }
 
 /** @param columns types by name */
@@ -116,20 +108,6 @@ export function routine(name: string, options: Routine = {}): object {
 	};
 }
 
-export function policy(
-	relationName: string,
-	{ roles = ["public"], reads = [], claims = [], reasons = [] }: Policy,
-): object {
-	return {
-		relation: relationName,
-		name: "a policy",
-		roles,
-		reads,
-		claims,
-		reasons,
-	};
-}
-
 /** @param from such as `films.studio_id`: a schema may stand before it, several columns after */
 export function foreignKey(
 	name: string,
@@ -156,14 +134,12 @@ function dependenceOf({
 	claims = [],
 	reasons = [],
 	maxStalenessSeconds = null,
-	policies = [],
 }: Dependence): object {
 	return {
 		reads,
 		claims,
 		reasons,
 		maxStalenessSeconds,
-		policies,
 	};
 }
 
@@ -172,23 +148,17 @@ export function catalogOf(parts: {
 	relations?: readonly object[];
 	functions?: readonly object[];
 	foreignKeys?: readonly object[];
-	roles?: Readonly<Record<string, readonly string[]>>;
 	mediaTypes?: readonly string[];
 	hasUserDefinedCasts?: boolean;
 }): object {
 	const { relations = [], functions = [], foreignKeys = [] } = parts;
-	const { roles = { anon: ["anon"] }, mediaTypes } = parts;
-	const { hasUserDefinedCasts = false } = parts;
+	const { mediaTypes, hasUserDefinedCasts = false } = parts;
 	return {
 		contract: 1,
-		version: "1",
 		relations,
 		functions,
 		foreignKeys,
 		hasUserDefinedCasts,
-		roles: Object.fromEntries(
-			Object.entries(roles).map(([role, memberOf]) => [role, { memberOf }]),
-		),
 		...(mediaTypes === undefined ? {} : { mediaTypes }),
 	};
 }
@@ -216,11 +186,6 @@ const row = { film: "api.films" };
 
 /** Films and who made them; notes of users and teams; views of both. */
 export const CINEMA = catalogOf({
-	roles: {
-		anon: ["anon"],
-		authenticated: ["authenticated"],
-		editor: ["editor", "authenticated"],
-	},
 	relations: [
 		table("films", FILM, {
 			computed: {
@@ -243,12 +208,8 @@ export const CINEMA = catalogOf({
 			{ film_id: "integer", actor_id: "integer", role: "text" },
 			{
 				key: ["film_id", "actor_id"],
-				policies: [
-					policy("api.appearances", {
-						reads: ["api.contracts"],
-						claims: ["agency"],
-					}),
-				],
+				reads: ["api.appearances", "api.contracts"],
+				claims: ["agency"],
 			},
 		),
 		table("critics", { id: "integer", name: "text" }),
@@ -284,36 +245,22 @@ export const CINEMA = catalogOf({
 			"notes",
 			{ id: "integer", owner: "text", film_id: "integer" },
 			{
-				policies: [
-					policy("api.notes", { roles: ["authenticated"], claims: ["sub"] }),
-					policy("api.notes", {
-						roles: ["editor"],
-						claims: ["team"],
-						reads: ["api.members"],
-					}),
-					policy("api.notes", {
-						roles: ["clock"],
-						reasons: ["policy on api.notes reads the clock"],
-					}),
-				],
+				reads: ["api.members", "api.notes"],
+				claims: ["sub", "team"],
 			},
 		),
 		table(
 			"claimed",
 			{ id: "integer" },
 			{
-				policies: [
-					policy("api.claimed", {
-						claims: ["role", "aud", "sub", "constructor", "__proto__"],
-					}),
-				],
+				claims: ["role", "aud", "sub", "constructor", "__proto__"],
 			},
 		),
 		table(
 			"hourly",
 			{ id: "integer" },
 			{
-				policies: [policy("api.hourly", { claims: ["exp"] })],
+				claims: ["exp"],
 			},
 		),
 		table(

@@ -3,12 +3,7 @@
 import type { Change } from "../../src/feed/feed.ts";
 import type { FeedStore, StoredFeed } from "../../src/feed/feed-store.ts";
 import { createFollower } from "../../src/feed/follower.ts";
-import {
-	Absent,
-	type LoadedCatalog,
-	type Poll,
-	type Tracking,
-} from "../../src/feed/tracking.ts";
+import { Absent, type Poll, type Tracking } from "../../src/feed/tracking.ts";
 import { NOW } from "./tokens.ts";
 
 /** Long enough for every chain of promises here. */
@@ -71,6 +66,7 @@ interface Logged {
 interface Snapshot {
 	readonly next: number;
 	readonly running: readonly number[];
+	readonly version: string;
 }
 
 export type Database = ReturnType<typeof startDatabase>;
@@ -85,6 +81,7 @@ export function startDatabase() {
 	const database = {
 		/** The answer to a poll, where it is another one. */
 		fault: undefined as (() => Poll | Promise<Poll>) | undefined,
+		/** Of the catalog. A poll tells of its change, though no event does. */
 		version: "1",
 		cursors: [] as (string | undefined)[],
 		catalogsRead: 0,
@@ -114,7 +111,7 @@ export function startDatabase() {
 			isPruned = true;
 		},
 		since(cursor: string | undefined): Poll {
-			const snapshot = { next, running };
+			const snapshot = { next, running, version: database.version };
 			const answer = { cursor: write(snapshot), isReset: true, tags: [] };
 			const since = cursor === undefined ? undefined : read(cursor);
 			if (since === undefined || isPruned) {
@@ -124,18 +121,21 @@ export function startDatabase() {
 			const found = outbox.filter(
 				({ xid }) => isVisible(xid, snapshot) && !isVisible(xid, since),
 			);
-			const tags = [...new Set(found.flatMap((change) => change.tags))];
-			return { ...answer, isReset: false, tags };
+			const isOther = since.version !== snapshot.version;
+			const tags = new Set([
+				...found.flatMap((change) => change.tags),
+				...(isOther ? ["catalog"] : []),
+			]);
+			return { ...answer, isReset: false, tags: [...tags] };
 		},
 		tracking: {
 			async poll(cursor): Promise<Poll> {
 				database.cursors.push(cursor);
 				return database.fault?.() ?? database.since(cursor);
 			},
-			async loadCatalog(): Promise<LoadedCatalog> {
+			async loadCatalog(): Promise<unknown> {
 				database.catalogsRead += 1;
-				const { version } = database;
-				return { version, json: { contract: 1, version } };
+				return { contract: 1, version: database.version };
 			},
 			async prune(): Promise<boolean> {
 				database.prunings += 1;

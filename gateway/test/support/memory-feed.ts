@@ -36,7 +36,6 @@ const SHOP = catalogOf({
 		}),
 		table("notes", { id: "bigint", body: "text" }),
 	],
-	roles: { anon: [], authenticated: [], service: [] },
 });
 
 /** A feed, what it is asked, and `commit` to change something in its database. */
