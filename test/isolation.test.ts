@@ -431,8 +431,8 @@ describe("these tests catch a gateway", () => {
 		],
 		[
 			"that forgets the policies of what is embedded",
-			/\bof one\.policies\b/g,
-			"of isRoot ? one.policies : []",
+			/\bof one\.claims\b/g,
+			"of isRoot ? one.claims : []",
 			grace,
 			get("boxes?select=*,isolation_letters(*)"),
 		],

@@ -110,8 +110,8 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "what policies read is not in the tags",
 		file: "planner/dependencies.ts",
-		from: "count(policy, policy.reads)",
-		to: "count(policy, [])",
+		from: "root.tags : one.reads) tags.add(tag)",
+		to: "root.tags : one.reads) if (tag.startsWith(one.tag)) tags.add(tag)",
 		scenario: scenarios.leftTeam,
 		found: "stale",
 	},

@@ -62,7 +62,7 @@ begin
 
   if cursor is null or cursor = '' then
     reason := 'there is no cursor';
-  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?@[0-9a-f]{32}$' then
+  elsif cursor !~ '^[0-9a-f]+@[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?(@[0-9a-f]{32})?$' then
     reason := 'the cursor was not made by this function';
   elsif split_part(cursor, '@', 1) <> incarnation then
     reason := 'the server or the database is another, or was restarted or restored';
@@ -89,6 +89,7 @@ begin
       where outbox.xid = any (array(select pg_snapshot_xip(since)))
         and pg_visible_in_snapshot(outbox.xid, snapshot)
       union all
+      -- A cursor of a version before 0.2.0 has no digest.
       select 'catalog', null
       where split_part(cursor, '@', 3) <> digest
     ),

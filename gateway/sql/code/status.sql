@@ -12,7 +12,7 @@ as $$
     'databaseIncarnation', case when not pg_is_in_recovery() then postern.database_incarnation() end,
     'isWatched', postern.is_watched(),
     'lost', case when postern.is_watched() then '[]'::jsonb else jsonb_build_array(
-      'changes of the schema, of policies and of grants are seen only when the Worker loads the catalog again',
+      'every TRUNCATE empties the cache: it cannot be told from a change of the schema',
       'new partitions and new tables of a tracked schema are tracked only after postern.track or postern.track_schema is called again',
       'materialized views are not cached: nothing tells of their REFRESH'
     ) end,

@@ -71,7 +71,7 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 		return Response.json({ contract: 1, cursor, reset: isReset, tags });
 	}
 	if (url.pathname === "/rpc/catalog")
-		return Response.json((await database.tracking.loadCatalog()).json);
+		return Response.json(await database.tracking.loadCatalog());
 	const isDone = await database.tracking.prune();
 	return Response.json({ pruned: 0, isDone });
 }

@@ -1050,18 +1050,6 @@ describe("ticks", () => {
 		expect(started.logged).toHaveLength(2);
 	});
 
-	it("load the catalog before a request would have to wait for it", async () => {
-		const started = startFollower();
-		await sync(started);
-		await started.follower.catalog();
-		for (let seconds = 0; seconds < 100; seconds++) {
-			await started.time.pass(SECOND);
-			if (seconds % 20 === 0) await sync(started, { maxAgeMs: 2 * SECOND });
-			await started.follower.tick();
-		}
-		expect(started.database.catalogsRead).toBe(3);
-	});
-
 	it("prune once a minute", async () => {
 		const started = startFollower();
 		for (let seconds = 0; seconds < 100; seconds++) {

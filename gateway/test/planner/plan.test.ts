@@ -138,7 +138,7 @@ describe("an answer depends on", () => {
 		],
 		[
 			"/color_films?select=studio()",
-			"appearances contracts directors film_labels films notes stickers studios",
+			"appearances contracts directors film_labels films members notes stickers studios",
 		],
 		["/films?select=stars(name)", "actors appearances contracts counts films"],
 		["/stars?select=name", "actors"],

@@ -183,27 +183,3 @@ describe("tracking is not lost", () => {
 		expect(await reasons(owner)).toEqual([]);
 	});
 });
-
-it("logs that a partition is detached concurrently, where strings are written as they were long ago", async ({
-	owner,
-	poller,
-	connect,
-	expect,
-}) => {
-	await owner.query(`create table api.parts (id int primary key) partition by list (id); create table api.part partition of api.parts for values in (1);
-		insert into api.parts values (1); select postern.track('api.parts')`);
-	await poller.poll();
-	const reader = await connect();
-	await reader.query(
-		"begin isolation level repeatable read; select from api.parts",
-	);
-	const detacher = await connect();
-	await detacher.query("set standard_conforming_strings = off");
-	const detaching = detacher.query(
-		"alter table api.parts detach partition api.part concurrently",
-	);
-	await waitFor(owner, "select from api.parts", false);
-	expect.soft(await poller.tags()).toEqual(["catalog"]);
-	await reader.query("commit");
-	await detaching;
-});

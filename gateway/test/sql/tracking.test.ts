@@ -1,6 +1,7 @@
 // Which tags are logged by what, where tracking is the only migration.
 
 import { describe } from "vitest";
+import { Poller } from "./support/poller.ts";
 import { it as base } from "./support/tracked.ts";
 
 const it = base.extend("tagsOf", ({ owner, poller }) => {
@@ -401,13 +402,13 @@ describe("a partitioned table", () => {
 		).toContain("catalog");
 	});
 
-	it("logs that a partition is detached concurrently when its rows are gone, not when it is done", async ({
+	it("tells that a partition is detached concurrently when its rows are gone, not when it is done", async ({
 		owner,
-		poller,
 		connect,
 		expect,
 	}) => {
 		await owner.query(measurements);
+		const poller = new Poller(await connect(), { seesDigest: true });
 		await poller.poll();
 		const reader = await connect();
 		await reader.query(
@@ -425,7 +426,7 @@ describe("a partitioned table", () => {
 			if (rows[0].count === 1) break;
 			await new Promise((resolve) => setTimeout(resolve, 10));
 		}
-		expect(await poller.tags()).toEqual(["catalog"]);
+		expect(await poller.tags()).toContain("catalog");
 		await reader.query("commit");
 		await detaching;
 		expect(await poller.tags()).toContain("catalog");

@@ -15,22 +15,34 @@ export interface TestDatabase {
 	stop(): Promise<void>;
 }
 
-const NAME = "postern_isolation";
-
 const silent = () => {};
+
+interface TestDatabaseOptions {
+	name?: string;
+	makeRoles?: string;
+	dropRoles?: string;
+	/** PostgREST's, by the names of its environment variables. */
+	settings?: Readonly<Record<string, string>>;
+}
 
 /** @param sql makes the exposed objects, each text in its own transaction */
 export async function makeDatabase(
 	sql: readonly string[],
+	{
+		name = "postern_isolation",
+		makeRoles = MAKE_ROLES,
+		dropRoles = DROP_ROLES,
+		settings = {},
+	}: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
 	// An earlier run may have been killed before it could clean up.
 	await remove();
 	await asOwner(stack.databaseUrl, async (client) => {
-		await client.query(`create database ${NAME}`);
-		await client.query(MAKE_ROLES);
+		await client.query(`create database ${name}`);
+		await client.query(makeRoles);
 	});
 	const url = new URL(stack.databaseUrl);
-	url.pathname = NAME;
+	url.pathname = name;
 	const { authenticatorPassword, originJwks } = stack.credentials;
 	await prepareDatabase({ url: url.href, authenticatorPassword, log: silent });
 	const client = new pg.Client(url.href);
@@ -42,6 +54,7 @@ export async function makeDatabase(
 		port: await freePort(),
 		adminPort: await freePort(),
 		publicUrl: "http://localhost:8787/rest/v1",
+		settings,
 		log: silent,
 	});
 	return {
@@ -53,13 +66,13 @@ export async function makeDatabase(
 			await remove();
 		},
 	};
-}
 
-function remove(): Promise<void> {
-	return asOwner(stack.databaseUrl, async (client) => {
-		await client.query(`drop database if exists ${NAME} with (force)`);
-		await client.query(DROP_ROLES);
-	});
+	function remove(): Promise<void> {
+		return asOwner(stack.databaseUrl, async (client) => {
+			await client.query(`drop database if exists ${name} with (force)`);
+			await client.query(dropRoles);
+		});
+	}
 }
 
 async function asOwner(
