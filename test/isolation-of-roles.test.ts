@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../gateway/cli/stack/ports.ts";
 import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { stack } from "./support/client.ts";
-import { ada, nobody, SUB } from "./support/isolation/archive.ts";
+import { ada, anonymous, SUB } from "./support/isolation/archive.ts";
 import {
 	askDatabase,
 	askGateway,
@@ -164,7 +164,7 @@ async function expectIsolation(
 		setTimeout(resolve, MAX_STALENESS_SECONDS * 1_000),
 	);
 	const fresh = question(relation);
-	for (const caller of [ada, bob, nobody]) {
+	for (const caller of [ada, bob, anonymous]) {
 		const { answer } = await askGateway(sides, fresh, caller);
 		expect(answer).toEqual(await askDatabase(sides, fresh, caller));
 	}
