@@ -1,5 +1,5 @@
 // The heart: a function shaped like fetch. A PostgREST request and an Identity go in, a Response comes out.
-// Its requests are addressed to PIPELINE_URL, whatever the origin's address is.
+// Its requests are addressed to PIPELINE_URL, not to the origin's address.
 import type { Identity } from "./identity/identity.ts";
 
 /** The address that requests into the pipeline carry: PostgREST's root. Never resolved. */

@@ -1,4 +1,4 @@
-// npm runs a script by a shell, and hands a signal on to the shell alone. Where npm or the shell is killed, this process
+// npm runs a script by a shell, and forwards a signal to the shell only. If npm or the shell is killed, this process
 // only notices by looking.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

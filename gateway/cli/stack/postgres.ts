@@ -34,7 +34,7 @@ import {
 const execute = promisify(execFile);
 
 interface PostgresOptions {
-	/** Where the data lives; made when it is not there. */
+	/** The data directory, which is made if it is missing. */
 	dataDirectory: string;
 	port: number;
 	/** Password of the superuser `postgres`. */

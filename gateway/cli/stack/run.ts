@@ -1,4 +1,4 @@
-// The life of a stack in a terminal: its parts are started one after the other, shown while they start, and stopped in
+// Runs a stack in a terminal: its parts are started one after the other, shown while they start, and stopped in
 // reverse order by a signal, by a failure, or when a part or npm ends.
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";

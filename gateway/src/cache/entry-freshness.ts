@@ -2,7 +2,7 @@
 import type { View } from "../consistency/view.ts";
 import type { Entry } from "./entry.ts";
 
-/** An older entry is stale whatever the feed says. This bounds what no feed can see. */
+/** An older entry is stale even if the feed knows no change. This bounds changes that no feed can see. */
 const LIFETIME_MS = 3_600_000;
 
 /** The clocks of two isolates differ by less than this. */

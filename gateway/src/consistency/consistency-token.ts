@@ -1,6 +1,6 @@
 // Consistency tokens: what a client has seen. Each stands for everything that was committed before a moment, by the clock of
 // one run of the change feed's object. Clients send them back in a header. A token is no secret and opaque to clients.
-// Whatever a client sends can only make an answer newer.
+// A client's token can only make an answer newer.
 
 /** What a poll of the change feed has seen: everything committed before it began. */
 export interface Position {

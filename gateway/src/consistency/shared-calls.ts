@@ -6,7 +6,7 @@ import type { Needs, View } from "./view.ts";
 
 /** More tokens than this are replaced by one token that forces a poll. */
 const MAX_TOKENS = 100;
-/** A view older than this is of no use, whatever age the requests accept. */
+/** A view older than this is never used, even if requests accept any age. */
 const LONGEST_AGE_MS = 60_000;
 
 interface SharedCallsDeps {

@@ -16,7 +16,7 @@ export class LastChanges {
 		this.#maxTags = maxTags;
 	}
 
-	/** Changes up to this number may be dropped, so an answer numbered below is outdated, whatever it depends on. */
+	/** Changes up to this number may be dropped, so every answer with a lower number is outdated. */
 	get prunedBelow(): number {
 		return this.#prunedBelow;
 	}

@@ -1,4 +1,4 @@
-// An application's own refusals, beside Postern's: typed, and answered and documented in the same shape.
+// An application's own refusals, besides Postern's: typed, and answered and documented in the same shape.
 
 import {
 	Refusal,

@@ -37,7 +37,7 @@ export function describe(
 			description: DESCRIPTION,
 			...info,
 		},
-		// Relative to this document: whatever host it was fetched from.
+		// Relative to this document, so it works on every host.
 		servers: [{ url: "/" }],
 		...(tags && { tags }),
 	});

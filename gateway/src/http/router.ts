@@ -30,7 +30,7 @@ export interface RouteEnv<Database = any> {
 	};
 }
 
-/** A router of an application, whatever its database and routes are. */
+/** A router of an application with any database and routes. */
 // biome-ignore lint/suspicious/noExplicitAny: Hono's type of an environment is invariant
 export type Router = Hono<any>;
 
@@ -126,7 +126,7 @@ export const jsonBody: MiddlewareHandler = every(
 	},
 );
 
-/** A route with its description. Where it has a JSON body, the body is refused unless it is JSON of a bounded size. */
+/** A route with its description. If it has a JSON body, the body is refused unless it is JSON of a bounded size. */
 export function createRoute<
 	Path extends string,
 	Config extends Omit<RouteConfig, "path"> & { path: Path },

@@ -7,7 +7,7 @@ export interface CallerKey {
 	readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** Every origin token has this audience, whoever the caller is: see origin/sign.ts. */
+/** Every origin token has this audience, for every caller: see origin/sign.ts. */
 const AUDIENCE = "postgrest";
 
 /** @param names of the claims that the answer depends on, sorted */

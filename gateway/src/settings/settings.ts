@@ -108,7 +108,7 @@ export interface Config extends FeedSettings {
 		audience: string;
 		/** Roles that a caller's token may name. */
 		roles: readonly string[];
-		/** Private ES256 key that Postern signs its users' tokens with. Without it nobody can sign up or in. */
+		/** Private ES256 key that Postern signs its users' tokens with. Without it users cannot sign up or in. */
 		signingKey: (JWK & { kid: string }) | undefined;
 		/** How long an access token is good for. */
 		lifetimeSeconds: number;

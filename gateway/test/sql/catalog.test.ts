@@ -1,4 +1,4 @@
-// What the catalog says of relations: what answers from them depend on, and why some are never cached.
+// The catalog's entries for relations: on which tables their answers depend, and why some are never cached.
 
 import { describe } from "vitest";
 import { it as base } from "./support/tracked.ts";
@@ -41,7 +41,7 @@ const it = base
 		return Math.floor(Number(rows[0].server_version_num) / 10_000);
 	})
 	.extend("relation", ({ owner, catalog }) => {
-		/** What the catalog says of api.seen (or another) after these statements. */
+		/** The catalog's entry for api.seen (or another relation) after these statements. */
 		return async (statements: string, name = "seen"): Promise<Relation> => {
 			await owner.query(`
 				create schema private;
@@ -753,7 +753,7 @@ describe("a policy", () => {
 		expect(seen).toMatchObject({ rowKey: null, reads: ["api.notes"] });
 	});
 
-	it("counts where reading is its matter, and row level security is on", async ({
+	it("counts if it applies to reads, and row level security is on", async ({
 		relation,
 		expect,
 	}) => {
@@ -964,7 +964,7 @@ describe("the catalog", () => {
 	});
 });
 
-it("knows a claim by its name, however the session writes texts", async ({
+it("recognises a claim by its name with any setting for text literals", async ({
 	relation,
 	owner,
 	catalog,

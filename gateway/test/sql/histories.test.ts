@@ -1,5 +1,5 @@
-// Random histories: writers who do anything that writes, and pollers who must hear of all of it, once and not too soon.
-// What a transaction changed is read off the tables themselves, before and after, so the triggers are not asked about themselves.
+// Random histories: writers that change rows in every way, and pollers that must get each change once and not too early.
+// The changes of a transaction are found by comparing the tables before and after it, without the triggers under test.
 // POSTERN_HISTORY_SEED replays one; POSTERN_HISTORIES says how many.
 
 import fc from "fast-check";
@@ -26,10 +26,10 @@ const SCHEMA = `
 	create table api.keyless (value int not null default 0);
 	select postern.track_schema('api')`;
 
-/** SQLSTATE of a lock that was not to be had in time. */
+/** SQLSTATE of a lock that was not available in time. */
 const LOCKED = "55P03";
 
-/** The tables whose rows are compared, and how a row's key is written in a tag. */
+/** The compared tables, and the form of a row's key in a tag. */
 const TABLES: Readonly<Record<string, string>> = {
 	parents: "id::text",
 	children: "id::text",
@@ -40,7 +40,7 @@ const TABLES: Readonly<Record<string, string>> = {
 	keyless: "'*'",
 };
 
-/** What a writer may do next; `n` and `m` are small random numbers. */
+/** The possible steps of a writer; `n` and `m` are small random numbers. */
 const STATEMENTS: readonly ((n: number, m: number) => string)[] = [
 	(n, m) =>
 		`insert into api.parents values (${n}, ${m}) on conflict (id) do update set value = excluded.value + 1`,
@@ -135,7 +135,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 	{ weight: 5, arbitrary: fc.record({ kind: fc.constant("poll" as const) }) },
 );
 
-/** Every row that is committed: table, key and contents. */
+/** Every committed row: table, key and contents. */
 class Observer {
 	readonly #client: pg.Client;
 	#rows = new Map<string, string>();
@@ -145,8 +145,8 @@ class Observer {
 	}
 
 	/**
-	 * The tags of what was committed since the last look: at least one of each group has to be reported.
-	 * @returns undefined where a writer who truncated a table lets nobody look
+	 * The tags of the changes since the last comparison: at least one of each group has to be reported.
+	 * @returns undefined if a writer's TRUNCATE locks a table
 	 */
 	async changed(): Promise<readonly (readonly string[])[] | undefined> {
 		let rows: { name: string; key: string; contents: string }[];
@@ -183,7 +183,7 @@ class Observer {
 	}
 }
 
-/** A connection that is in a transaction, or not, and whose savepoints have numbers. */
+/** A connection with or without a transaction, whose savepoints have numbers. */
 class Writer {
 	readonly #client: pg.Client;
 	#savepoints = 0;
@@ -204,7 +204,7 @@ class Writer {
 			await this.#client.query(sql);
 			await this.#client.query("release savepoint attempt");
 		} catch {
-			// A lock that another writer holds, or a constraint: as if it had not been tried.
+			// Another writer's lock or a constraint refused the step, which then counts as not tried.
 			await this.#client.query("rollback to savepoint attempt");
 		}
 	}
@@ -236,7 +236,7 @@ async function play(
 	const faults: string[] = [];
 	let reported = new Set<string>();
 	const poll = async () => {
-		// Nobody commits in between: both see the same.
+		// No transaction commits in between, so both see the same.
 		const changed = await observer.changed();
 		for (const tag of await poller.tags()) reported.add(tag);
 		for (const group of changed ?? []) {
@@ -302,7 +302,7 @@ const histories = it.extend("faultsOf", async ({ owner, connect }) => {
 
 const history = fc.array(step, { minLength: STEPS, maxLength: STEPS });
 
-/** The first faults that any of many histories shows. */
+/** The faults of the first of many histories that shows any. */
 async function searchFaults(
 	faultsOf: (steps: readonly Step[]) => Promise<readonly string[]>,
 ): Promise<readonly string[]> {
@@ -313,7 +313,7 @@ async function searchFaults(
 	return [];
 }
 
-describe("any history", () => {
+describe("a random history", () => {
 	histories(
 		"is reported whole, once, and not before it is committed",
 		{ timeout: 600_000 },
@@ -328,7 +328,7 @@ describe("any history", () => {
 	);
 
 	histories(
-		"is not reported whole by a cursor that is an id",
+		"is not reported whole by a cursor of ids",
 		{ timeout: 120_000 },
 		async ({ owner, faultsOf, expect }) => {
 			await owner.query(`

@@ -1,4 +1,4 @@
-// What a server of the test's own survives, and what a poller hears of it: restarts, crashes, a failover, and transactions that
+// Restarts, crashes and a failover of the test's own server, as a poller sees them, and transactions that
 // are prepared before and committed after.
 
 import { execFile } from "node:child_process";
@@ -15,7 +15,7 @@ import { program } from "./support/tracked.ts";
 
 const run = promisify(execFile);
 
-/** A server on a data directory, which may be stopped in good order or not, and started again. */
+/** A server on a data directory, which can be stopped, crashed and started again. */
 class Server {
 	readonly #directory: string;
 	readonly #clients: pg.Client[] = [];
@@ -49,7 +49,7 @@ class Server {
 		this.#running = undefined;
 	}
 
-	/** As if the machine had lost its power. */
+	/** Stops the server as a loss of power would. */
 	async crash(): Promise<void> {
 		const server = this.#running;
 		if (!server?.pid) throw new Error("the server is not running");
@@ -73,11 +73,11 @@ const it = base
 	.extend("folder", async ({ task: _ }, { onCleanup }) => {
 		const folder = await mkdtemp(join(tmpdir(), "postern-lives-"));
 		onCleanup(() => rm(folder, { recursive: true, force: true }));
-		// Where root runs this, Postgres runs as another user, who has to pass through.
+		// If root runs this, Postgres runs as another user, who has to pass through this directory.
 		await chmod(folder, 0o755);
 		return folder;
 	})
-	/** With a tracked table api.notes, and transactions that can be prepared. */
+	/** A server with a tracked table api.notes and prepared transactions. */
 	.extend("server", async ({ folder }, { onCleanup }) => {
 		const server = new Server(join(folder, "primary"));
 		onCleanup(() => server.stop());
@@ -127,7 +127,7 @@ for (const [name, end] of Object.entries({
 	"a restart": (server: Server) => server.stop(),
 	"a crash": (server: Server) => server.crash(),
 })) {
-	it(`${name} begins another life, in which what was prepared before is reported when it is committed`, async ({
+	it(`${name} begins another database incarnation, in which an earlier prepared transaction is reported when it is committed`, async ({
 		server,
 		expect,
 	}) => {
@@ -153,7 +153,7 @@ for (const [name, end] of Object.entries({
 	});
 }
 
-it("the crash of one session begins another life", async ({
+it("the crash of one session begins another database incarnation", async ({
 	server,
 	expect,
 }) => {
@@ -165,7 +165,7 @@ it("the crash of one session begins another life", async ({
 		(await client.query("select pg_postmaster_start_time()::text as start"))
 			.rows;
 	const start = await startOf(victim);
-	// All sessions are ended for the sake of the one that crashed.
+	// The server ends all sessions after the crash of one.
 	const other = await server.connect();
 	const allEnded = new Promise<void>((resolve) => {
 		other.once("end", resolve);
@@ -181,7 +181,7 @@ it("the crash of one session begins another life", async ({
 	});
 });
 
-it("a standby answers no polls, and begins another life when it is promoted", async ({
+it("a standby answers no polls, and begins another database incarnation when it is promoted", async ({
 	server,
 	folder,
 	expect,
@@ -215,7 +215,7 @@ it("a standby answers no polls, and begins another life when it is promoted", as
 	}
 });
 
-/** Waits until a server that recovers lets somebody in. */
+/** Waits until a recovering server accepts a connection. */
 async function connectAgain(server: Server): Promise<pg.Client> {
 	for (;;) {
 		try {
@@ -226,14 +226,14 @@ async function connectAgain(server: Server): Promise<pg.Client> {
 	}
 }
 
-/** Makes the data directory of a standby that follows a server. */
+/** Makes the data directory of a standby of a server. */
 async function copyServer(
 	client: pg.Client,
 	server: Server,
 	standby: Server,
 ): Promise<void> {
 	await client.query("select pg_backup_start('standby', fast => true)");
-	// With the owner, who is not the one that runs the tests where root does.
+	// With its owner, who differs from the user of the tests if that is root.
 	await run("cp", ["-a", server.dataDirectory, standby.dataDirectory]);
 	await rm(join(standby.dataDirectory, "postmaster.pid"));
 	const { rows } = await client.query("select labelfile from pg_backup_stop()");

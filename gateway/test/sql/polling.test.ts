@@ -1,4 +1,4 @@
-// What a poll reports: every change once, after its commit, whatever else goes on. And when it says that it cannot tell.
+// A poll reports every change once, after its commit, with any other transactions running, or says that it cannot tell the changes.
 
 import { describe } from "vitest";
 import { actors, it as session } from "../../../db/test/support/session.ts";
@@ -9,7 +9,7 @@ const notes =
 	"create table api.notes (id bigint primary key); select postern.track('api.notes')";
 
 describe("a poll reports", () => {
-	it("nothing before the commit and everything once after it", async ({
+	it("nothing before the commit, and everything once after it", async ({
 		owner,
 		poller,
 		connect,
@@ -25,7 +25,7 @@ describe("a poll reports", () => {
 		expect(await poller.tags()).toEqual([]);
 	});
 
-	it("a late commit, and what overtook it, at once", async ({
+	it("a late commit together with the commits that overtook it", async ({
 		owner,
 		poller,
 		connect,
@@ -41,7 +41,7 @@ describe("a poll reports", () => {
 		expect(await poller.tags()).toEqual(["api.notes", "api.notes(1)"]);
 	});
 
-	it("a late commit, where a cursor that is an id loses it", async ({
+	it("a late commit that a cursor of ids would lose", async ({
 		owner,
 		poller,
 		connect,
@@ -67,7 +67,7 @@ describe("a poll reports", () => {
 		expect(await byId.tags()).toEqual([]);
 	});
 
-	it("a change in a savepoint, and none that was undone", async ({
+	it("a change in a savepoint, and none that was rolled back", async ({
 		owner,
 		poller,
 		connect,
@@ -85,7 +85,7 @@ describe("a poll reports", () => {
 		expect(await poller.tags()).toEqual(["api.notes", "api.notes(3)"]);
 	});
 
-	it("others at once while a transaction goes on, and at its end that", async ({
+	it("other changes at once while a transaction runs, and that one's at its end", async ({
 		owner,
 		poller,
 		connect,
@@ -154,7 +154,7 @@ describe("a poll cannot tell", () => {
 			cursor: (own: string) => `${own.split("@")[0]}@9000000000:9000000000:`,
 			reason: "the cursor is ahead of the database",
 		},
-		"what was pruned": {
+		"after the changes since the cursor were pruned": {
 			before:
 				"select postern.flush(); select postern.prune('0'); select postern.prune('0')",
 			cursor: (own: string) => own,
@@ -166,14 +166,14 @@ describe("a poll cannot tell", () => {
 			for (const statement of before.split(";")) await owner.query(statement);
 			const poll = await poller.since(cursor(own));
 			expect(poll).toMatchObject({ reset: true, reason, tags: [] });
-			// From there on it can.
+			// The next poll can tell.
 			expect(await poller.since(poll.cursor)).toMatchObject({ reset: false });
 		});
 	}
 });
 
 describe("pruning", () => {
-	it("removes what no cursor of the retention can need", async ({
+	it("removes changes that no cursor within the retention needs", async ({
 		owner,
 		poller,
 		expect,
@@ -191,7 +191,7 @@ describe("pruning", () => {
 		await owner.query(
 			"update postern.horizon set noted_at = noted_at - interval '1 hour'",
 		);
-		// Notes where everything has ended by now, removes what had by the last time.
+		// Each call removes the changes that had ended by the call before, and notes which have ended now.
 		await prune();
 		await poller.poll();
 		await owner.query("insert into api.notes values (2)");
@@ -209,7 +209,7 @@ describe("pruning", () => {
 		expect(await poller.tags()).toEqual(["api.notes", "api.notes(2)"]);
 	});
 
-	it("keeps what a transaction that goes on may still add to", async ({
+	it("keeps changes that a running transaction may still add to", async ({
 		owner,
 		poller,
 		connect,
@@ -234,7 +234,7 @@ describe("pruning", () => {
 		]);
 	});
 
-	it("is done by one at a time", async ({ owner, connect, expect }) => {
+	it("is done by one session at a time", async ({ owner, connect, expect }) => {
 		const other = await connect();
 		await other.query("begin; select postern.prune()");
 		await other.query("select from postern.horizon for update");
@@ -243,7 +243,7 @@ describe("pruning", () => {
 		await other.query("rollback");
 	});
 
-	it("by two at once does not forget how far it went", async ({
+	it("by two sessions at once keeps its progress", async ({
 		owner,
 		poller,
 		connect,
@@ -280,7 +280,7 @@ describe("pruning", () => {
 		});
 	});
 
-	it("removes what a dump brought from another server", async ({
+	it("removes changes that a dump brought from another server", async ({
 		owner,
 		poller,
 		expect,
@@ -298,7 +298,7 @@ describe("pruning", () => {
 });
 
 describe("pruning after a dump was loaded", () => {
-	it("leaves alone what is committed while it runs", async ({
+	it("keeps changes that are committed while it runs", async ({
 		owner,
 		poller,
 		connect,

@@ -1,4 +1,4 @@
-// Changes of the schema at odd moments: no statement fails because of tracking, and no table stops being tracked.
+// Schema changes at unusual moments: no statement fails because of tracking, and no table loses its tracking.
 
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ async function reasons(owner: pg.Client): Promise<unknown[]> {
 	return rows;
 }
 
-/** Until the query finds a row, or none if that is what is waited for. */
+/** Waits until the query finds a row, or none. */
 async function waitFor(
 	owner: pg.Client,
 	query: string,
@@ -27,8 +27,8 @@ async function waitFor(
 	}
 }
 
-describe("tracking does not stand in the way", () => {
-	it("of a transaction whose snapshot is older than another's change of the schema", async ({
+describe("tracking does not break", () => {
+	it("a transaction whose snapshot is older than another's schema change", async ({
 		owner,
 		connect,
 		expect,
@@ -49,7 +49,7 @@ describe("tracking does not stand in the way", () => {
 		expect(await reasons(owner)).toEqual([]);
 	});
 
-	it("of a partition that was detached, and has lost its key with something else", async ({
+	it("a detached partition that has lost its key by another drop", async ({
 		owner,
 		expect,
 	}) => {
@@ -62,7 +62,7 @@ describe("tracking does not stand in the way", () => {
 		).resolves.toBeDefined();
 	});
 
-	it("of a partition that was detached, in a transaction with an older snapshot", async ({
+	it("a detached partition in a transaction with an older snapshot", async ({
 		owner,
 		connect,
 		expect,
@@ -77,7 +77,7 @@ describe("tracking does not stand in the way", () => {
 		).resolves.toBeDefined();
 	});
 
-	it("of dropping an extension that brought a table", async ({
+	it("the drop of an extension with a table", async ({
 		owner,
 		skip,
 		expect,
@@ -105,7 +105,7 @@ describe("tracking does not stand in the way", () => {
 });
 
 describe("tracking is not lost", () => {
-	it("by one of two tables that are made at once with a key of a new shape", async ({
+	it("by one of two tables that are created at once with a key of a new shape", async ({
 		owner,
 		connect,
 		expect,
@@ -151,7 +151,7 @@ describe("tracking is not lost", () => {
 		});
 	}
 
-	it("by tables beside one that cannot be tracked", async ({
+	it("by tables next to one that cannot be tracked", async ({
 		owner,
 		expect,
 	}) => {
@@ -167,7 +167,7 @@ describe("tracking is not lost", () => {
 		expect(rows).toEqual([{ relation: "api.a" }, { relation: "api.c" }]);
 	});
 
-	it("when somebody has a temporary child of a table", async ({
+	it("when a session has a temporary child of a table", async ({
 		owner,
 		connect,
 		expect,

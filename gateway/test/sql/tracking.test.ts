@@ -1,11 +1,11 @@
-// Which tags are logged by what, where tracking is the only migration.
+// The tags that each statement logs, in a database with the program `postern` only.
 
 import { describe } from "vitest";
 import { Poller } from "./support/poller.ts";
 import { it as base } from "./support/tracked.ts";
 
 const it = base.extend("tagsOf", ({ owner, poller }) => {
-	/** The tags of a statement, or of several. */
+	/** The tags of one or more statements. */
 	return async (statements: string) => {
 		await poller.poll();
 		await owner.query(statements);
@@ -88,7 +88,7 @@ describe("a tracked table", () => {
 		});
 	}
 
-	it("logs what a caller writes, who may not touch the outbox", async ({
+	it("logs the writes of a caller without privileges on the outbox", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -155,7 +155,7 @@ describe("a tracked table", () => {
 		]);
 	});
 
-	it("logs what it does once, when it is tracked twice", async ({
+	it("logs each change once when it is tracked twice", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -177,7 +177,7 @@ describe("a tracked table", () => {
 		).toEqual([{ max_staleness: "00:00:02" }]);
 	});
 
-	it("is not logged any longer when it is untracked", async ({
+	it("is no longer logged when it is untracked", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -282,7 +282,7 @@ describe("a row's tag", () => {
 		});
 	}
 
-	it("may be of columns that are called like something in a trigger", async ({
+	it("may be of columns with the names of variables in a trigger", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -304,7 +304,7 @@ describe("a row's tag", () => {
 		);
 	});
 
-	it("is what a filter says, whatever somebody's own cast makes of it", async ({
+	it("is the text of a filter, even with a user-defined cast", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -532,11 +532,7 @@ describe("tracking refuses", () => {
 });
 
 describe("a tracked schema", () => {
-	it("tracks tables that are there and tables to come", async ({
-		owner,
-		tagsOf,
-		expect,
-	}) => {
+	it("tracks existing and new tables", async ({ owner, tagsOf, expect }) => {
 		await owner.query(`
 			create table api.early (id int primary key);
 			select postern.track_schema('api', '2 seconds');
@@ -551,7 +547,7 @@ describe("a tracked schema", () => {
 		expect(rows).toEqual([{ count: 3 }]);
 	});
 
-	it("tracks tables of whoever may make them", async ({
+	it("tracks tables of every role that may create them", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -711,7 +707,7 @@ describe("the schema", () => {
 		expect(tags).toEqual(["catalog"]);
 	});
 
-	it("forgets what is dropped", async ({ owner, expect }) => {
+	it("forgets dropped objects", async ({ owner, expect }) => {
 		await owner.query(
 			`${notes}; select postern.track_schema('api'); create function api.f() returns int language sql stable return 1;
 			select postern.declare_cacheable('api.f()'); drop schema api cascade`,

@@ -89,7 +89,7 @@ function parseOperationAt(scanner: Scanner, value: () => string): Operation {
 		};
 	}
 	if (scanner.match(TEXT_SEARCH) !== undefined) {
-		// A text search compares with text, whatever the column's type is.
+		// A text search compares with text in a column of any type.
 		value();
 		return compared([]);
 	}
