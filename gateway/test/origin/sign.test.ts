@@ -159,9 +159,9 @@ describe("the origin tokens of two callers", () => {
 
 	it("differ for a caller without credentials and one with the anonymous role", async () => {
 		const { originToken } = startSigner();
-		const nobody = await originToken();
+		const anonymous = await originToken();
 		expect(await originToken(await tokenFor({ role: "anon" }))).not.toBe(
-			nobody,
+			anonymous,
 		);
 	});
 });

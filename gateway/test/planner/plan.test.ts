@@ -20,7 +20,7 @@ const planner = createPlanner({
 	maxStalenessMs: 5_000,
 });
 
-const nobody: Identity = { role: "anon", claims: {} };
+const anonymous: Identity = { role: "anon", claims: {} };
 
 interface Asked {
 	method?: string;
@@ -30,7 +30,12 @@ interface Asked {
 }
 
 function plan(path: string, asked: Asked = {}): Plan {
-	const { method = "GET", headers = {}, as = nobody, catalog = cinema } = asked;
+	const {
+		method = "GET",
+		headers = {},
+		as = anonymous,
+		catalog = cinema,
+	} = asked;
 	const request = new Request(PIPELINE_URL + path, { method, headers });
 	return planner.plan(catalog, request, as);
 }
