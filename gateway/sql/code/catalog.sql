@@ -1,6 +1,7 @@
 -- The catalog that the Worker plans with: what an answer from each exposed relation and function depends on.
 
-create or replace function postern.catalog(schemas text[])
+-- pre_request: PostgREST's db-pre-request, where its configuration alone says so.
+create or replace function postern.catalog(schemas text[], pre_request text default null)
 returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -10,6 +11,35 @@ set jit = off
 set standard_conforming_strings = on
 as $$
   with recursive
+  -- PostgREST calls the function before each request. It is found in the settings of roles and of the database, and among the
+  -- statements that PostgREST has prepared in this session. Every function of the name counts.
+  pre_request_name (schema, name) as (
+    select case when qualified.name like '%.%' then split_part(qualified.name, '.', 1) end, regexp_replace(qualified.name, '^[^.]*[.]', '')
+    from (
+      select pre_request
+      union
+      select substr(setting, length('pgrst.db_pre_request=') + 1)
+      from pg_catalog.pg_db_role_setting
+      cross join unnest(setconfig) as setting
+      where setting like 'pgrst.db\_pre\_request=%'
+        and setdatabase in (0, (select pg_database.oid from pg_catalog.pg_database where datname = current_database()))
+    ) as qualified (name)
+    where qualified.name <> ''
+    union
+    select case when cardinality(parts) = 2 then parts[1] end, parts[cardinality(parts)]
+    from pg_catalog.pg_prepared_statements
+    cross join regexp_match(statement, '^select ((?:"(?:[^"]|"")+"[.])?"(?:[^"]|"")+")\(\)$') as found
+    cross join parse_ident(found[1]) as parts
+  ),
+  pre_request_function (schema, name, oid) as (
+    select named.schema, named.name, proc.oid
+    from pre_request_name as named
+    left join (
+      select pg_proc.oid, pg_proc.proname, pg_namespace.nspname
+      from pg_catalog.pg_proc
+      join pg_catalog.pg_namespace on pg_namespace.oid = pg_proc.pronamespace
+    ) as proc on proc.proname = named.name and proc.nspname = coalesce(named.schema, proc.nspname)
+  ),
   dependency as materialized (
     select * from postern.dependencies
   ),
@@ -36,6 +66,10 @@ as $$
     union
     select 'function', exposed_function.oid, 'function', exposed_function.oid, true
     from exposed_function
+    union
+    select 'pre-request', 0::oid, 'function', pre_request_function.oid, true
+    from pre_request_function
+    where pre_request_function.oid is not null
     union
     select reach.root_kind, reach.root, dependency.to_kind, dependency.to_node, false
     from reach
@@ -90,6 +124,16 @@ as $$
   )
   select jsonb_build_object(
     'contract', postern.contract(),
+    -- what every answer depends on, because every request calls it
+    'preRequest', case
+      when exists (select from pre_request_function where oid is null) then jsonb_build_object(
+        'reads', '[]'::jsonb,
+        'claims', '[]'::jsonb,
+        'reasons', (select jsonb_agg(format('the pre-request function %s does not exist', name)) from pre_request_function where oid is null),
+        'maxStalenessSeconds', null
+      )
+      else (select dependence.dependence from dependence where dependence.root_kind = 'pre-request')
+    end,
     -- PostgREST answers with what a function or an aggregate returns where a domain has the name of a media type.
     'mediaTypes', (
       select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
@@ -219,4 +263,4 @@ as $$
     )
   )
 $$;
-comment on function postern.catalog(text[]) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';
+comment on function postern.catalog(text[], text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

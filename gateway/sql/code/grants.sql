@@ -5,6 +5,6 @@ grant usage on schema postern to postern;
 grant execute on function
   postern.changes_since(text),
   postern.prune(interval, integer),
-  postern.catalog(text[]),
+  postern.catalog(text[], text),
   postern.status()
   to postern;

@@ -52,10 +52,14 @@ const poll = z.object({
 });
 const pruned = z.object({ isDone: z.boolean() });
 
-/** @param schemas the schemas that callers reach */
+/**
+ * @param schemas the schemas that callers reach
+ * @param preRequest PostgREST's db-pre-request, if it is set
+ */
 export function createTracking(
 	pipeline: Pipeline,
 	schemas: readonly string[],
+	preRequest?: string,
 ): Tracking {
 	return {
 		async poll(cursor) {
@@ -63,7 +67,8 @@ export function createTracking(
 			const { cursor: next, reset, tags } = poll.parse(answer);
 			return { cursor: next, isReset: reset, tags };
 		},
-		loadCatalog: () => ask("catalog", { schemas }),
+		loadCatalog: () =>
+			ask("catalog", { schemas, pre_request: preRequest ?? null }),
 		async prune() {
 			return pruned.parse(await call("prune", {})).isDone;
 		},

@@ -59,6 +59,7 @@ const foreignKeyShape = z.object({
 });
 
 const catalogShape = z.object({
+	preRequest: z.object(dependencies).nullable(),
 	relations: z.array(relationShape),
 	functions: z.array(routineShape),
 	foreignKeys: z.array(foreignKeyShape),
@@ -110,6 +111,8 @@ export type KeyEnd = Readonly<z.infer<typeof keyEnd>>;
 export type ForeignKey = Readonly<z.infer<typeof foreignKeyShape>>;
 
 export interface Catalog {
+	/** What PostgREST's pre-request functions depend on. They run before every answer. */
+	readonly preRequest: Dependencies | null;
 	relation(schema: string, name: string): Relation | undefined;
 	/** By `schema.name`, quoted as in tags. */
 	relationNamed(quotedName: string): Relation | undefined;
@@ -168,7 +171,14 @@ export function parseCatalog(json: unknown): Catalog {
 		);
 	}
 
+	const { preRequest } = read;
 	return {
+		preRequest: preRequest && {
+			...preRequest,
+			reasons: preRequest.reasons.map(
+				(it) => `the pre-request function: ${it}`,
+			),
+		},
 		relation: (schema, name) => relations.get(nameOf({ schema, name })),
 		relationNamed: (quotedName) => relations.get(quotedName),
 		routines: (schema, name) => routines.get(nameOf({ schema, name })) ?? [],

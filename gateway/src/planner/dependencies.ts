@@ -46,6 +46,7 @@ export class DependencySet {
 		const claims = new Set<string>();
 		let maxStalenessMs = Number.POSITIVE_INFINITY;
 		const all = new Set(this.#members);
+		if (catalog.preRequest !== null) all.add(catalog.preRequest);
 		const root = this.#root;
 		if (root !== undefined) all.add(root.member);
 		for (const one of all) {

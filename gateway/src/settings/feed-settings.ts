@@ -48,6 +48,7 @@ export const feedVariables = z.object({
 			"names a schema twice",
 		)
 		.default(["api"]),
+	PRE_REQUEST: word.optional(),
 });
 
 /** Both of them, or neither. */
@@ -71,6 +72,8 @@ export interface FeedSettings {
 	origin: OriginSettings;
 	/** The schemas that PostgREST exposes to callers, the one that it takes by default first: its db-schemas without `postern`. */
 	schemas: readonly string[];
+	/** PostgREST's db-pre-request. */
+	preRequest: string | undefined;
 }
 
 /** ORIGIN_URL in this environment: with the ORIGIN binding it may name any host. */
@@ -107,5 +110,6 @@ export function toFeedSettings(
 			timeoutMs: variables.ORIGIN_TIMEOUT_MS,
 		},
 		schemas: variables.DB_SCHEMAS,
+		preRequest: variables.PRE_REQUEST,
 	};
 }

@@ -237,7 +237,7 @@ describe("the catalog", () => {
 		const { target, body } = origin.only();
 		expect([target, JSON.parse(body), read]).toEqual([
 			"/rpc/catalog",
-			{ schemas: ["api", "shop"] },
+			{ schemas: ["api", "shop"], pre_request: null },
 			CATALOG,
 		]);
 	});

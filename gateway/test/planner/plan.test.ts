@@ -7,6 +7,7 @@ import { parseCatalog } from "../../src/planner/catalog.ts";
 import type { CacheablePlan, Plan } from "../../src/planner/plan.ts";
 import { createPlanner } from "../../src/planner/planner.ts";
 import {
+	CINEMA,
 	catalogOf,
 	cinema,
 	foreignKey,
@@ -1191,5 +1192,27 @@ describe("a request may write", () => {
 		const post = new Request(`${PIPELINE_URL}/rpc/add`, { method: "POST" });
 		expect(planner.mayWrite(undefined, post)).toBe(true);
 		expect(planner.mayWrite(undefined, new Request(PIPELINE_URL))).toBe(false);
+	});
+});
+
+it("depends on what PostgREST's pre-request function depends on", () => {
+	const preRequest = { reads: ["api.bans"], claims: ["sub"], reasons: [] };
+	const withPreRequest = (reasons: readonly string[]) =>
+		parseCatalog({
+			...CINEMA,
+			preRequest: { ...preRequest, reasons, maxStalenessSeconds: null },
+		});
+	const as = { role: "anon", claims: { sub: "ada" } };
+	const { tags: all, callerKey } = cacheable("/films", {
+		as,
+		catalog: withPreRequest([]),
+	});
+	expect([all, callerKey.claims]).toEqual([
+		["api.bans", "api.films", "catalog"],
+		{ sub: "ada" },
+	]);
+	const catalog = withPreRequest(["private.f() is volatile"]);
+	expect(plan("/films", { as, catalog })).toMatchObject({
+		reason: "the pre-request function: private.f() is volatile",
 	});
 });

@@ -155,6 +155,7 @@ export function catalogOf(parts: {
 	const { mediaTypes, hasUserDefinedCasts = false } = parts;
 	return {
 		contract: 1,
+		preRequest: null,
 		relations,
 		functions,
 		foreignKeys,
