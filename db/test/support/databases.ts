@@ -6,27 +6,60 @@ import { migrate as applyPrograms } from "../../../gateway/cli/migrate.ts";
 import { migrate } from "../../../gateway/cli/stack/database.ts";
 import { it as base } from "./session.ts";
 
-/** `database` is empty, belongs to the test, and is dropped at its end. */
-export const it = base.extend(
-	"database",
-	async ({ ownerUrl }, { onCleanup }) => {
+/** `database` belongs to the test, and is dropped at its end. It is a copy of `template`: by default, it is empty. */
+export const it = base
+	.extend("template", async () => "template1")
+	.extend("database", async ({ ownerUrl, template }, { onCleanup }) => {
 		const name = `postern_test_${randomBytes(4).toString("hex")}`;
 		const owner = new pg.Client({ connectionString: ownerUrl });
 		await owner.connect();
-		await owner.query(`create database ${name}`);
-
-		const url = new URL(ownerUrl);
-		url.pathname = `/${name}`;
-		const client = new pg.Client({ connectionString: url.href });
+		await owner.query(`create database ${name} template ${template}`);
+		const url = databaseUrl(ownerUrl, name);
+		const client = new pg.Client({ connectionString: url });
 		await client.connect();
 		onCleanup(async () => {
 			await client.end();
 			await owner.query(`drop database ${name} with (force)`);
 			await owner.end();
 		});
-		return new Database(url.href, client);
-	},
-);
+		return new Database(url, client);
+	});
+
+/** Makes the template `name` where the server has none. One test makes it, the others wait. */
+export async function makeTemplate(
+	ownerUrl: string,
+	name: string,
+	sql: string,
+): Promise<void> {
+	const owner = new pg.Client({ connectionString: ownerUrl });
+	await owner.connect();
+	try {
+		await owner.query("select pg_advisory_lock(hashtext($1))", [name]);
+		const { rowCount } = await owner.query(
+			"select from pg_database where datname = $1",
+			[name],
+		);
+		if (rowCount !== 0) return;
+		const unfinished = `${name}_unfinished`;
+		await owner.query(`drop database if exists ${unfinished}`);
+		await owner.query(`create database ${unfinished}`);
+		const client = new pg.Client({
+			connectionString: databaseUrl(ownerUrl, unfinished),
+		});
+		await client.connect();
+		await client.query(sql);
+		await client.end();
+		await owner.query(`alter database ${unfinished} rename to ${name}`);
+	} finally {
+		await owner.end();
+	}
+}
+
+function databaseUrl(ownerUrl: string, name: string): string {
+	const url = new URL(ownerUrl);
+	url.pathname = `/${name}`;
+	return url.href;
+}
 
 export class Database {
 	readonly client: pg.Client;

@@ -1,13 +1,28 @@
 // A database of the test's own with the program `postern` alone, as an adopter with a PostgREST of their own has it.
 
+import { createHash } from "node:crypto";
 import pg from "pg";
-import { it as base } from "../../../../db/test/support/databases.ts";
+import {
+	it as base,
+	makeTemplate,
+} from "../../../../db/test/support/databases.ts";
 import { sqlText } from "../../../cli/migrate.ts";
 import { Poller } from "./poller.ts";
 
 export const program = await sqlText();
 
+/** Named by its content, since a server that POSTERN_TEST_DATABASE_URL names keeps it. */
+const TEMPLATE = `postern_tracked_${createHash("sha256").update(program).digest("hex").slice(0, 12)}`;
+
 export const it = base
+	.extend("template", async ({ ownerUrl }) => {
+		await makeTemplate(
+			ownerUrl,
+			TEMPLATE,
+			`${program}; create schema api; grant usage on schema api to anon, authenticated`,
+		);
+		return TEMPLATE;
+	})
 	.extend("connect", async ({ database }, { onCleanup }) => {
 		const clients: pg.Client[] = [];
 		onCleanup(async () => {
@@ -21,13 +36,7 @@ export const it = base
 		};
 	})
 	/** The owner's connection, with a schema api and tracking. */
-	.extend("owner", async ({ database }) => {
-		await database.client.query(program);
-		await database.client.query(
-			"create schema api; grant usage on schema api to anon, authenticated",
-		);
-		return database.client;
-	})
+	.extend("owner", async ({ database }) => database.client)
 	/** Has polled once, so it is told of every later change. */
 	.extend("poller", async ({ owner: _, connect }) => {
 		const poller = new Poller(await connect());
