@@ -54,6 +54,36 @@ it("is removed with its schema, and leaves nothing in the tables that it tracked
 	expect(await readCatalog(client)).toEqual(before);
 });
 
+it("has API keys without the program `accounts`", async ({
+	database: { client },
+	expect,
+}) => {
+	await client.query(program);
+	const { rows: made } = await client.query(
+		"select postern.create_api_key('A program', 'secret', 'service') as key",
+	);
+	const find = async () => {
+		const { rows } = await client.query(
+			"select postern.find_api_key(encode(sha256(convert_to($1, 'UTF8')), 'hex')) as found",
+			[made[0].key],
+		);
+		return rows[0].found;
+	};
+	expect(await find()).toEqual({
+		outcome: "ok",
+		kind: "secret",
+		role: "service",
+	});
+	await client.query(
+		"select postern.revoke_api_key(max(id)) from postern.api_keys",
+	);
+	expect(await find()).toEqual({ outcome: "unknown" });
+	const { rows: users } = await client.query(
+		"select to_regclass('auth.users') as users",
+	);
+	expect(users).toEqual([{ users: null }]);
+});
+
 describe("an owner who may not make event triggers", () => {
 	managed("is warned, and told what is lost", async ({ owned, expect }) => {
 		expect(owned.warnings).toEqual([
