@@ -20,15 +20,19 @@ const OWN_SERVERS = [
 	"test/command.test.ts",
 	"test/start.test.ts",
 	"test/plan.test.ts",
+	"test/tarball.test.ts",
 	"test/staleness-and-own-writes.test.ts",
 	"test/histories/**",
 ];
 
 /** They start a Worker of their own, before the same images as the suite in containers has. */
 const OWN_WORKER = [
+	"test/answers-cut-off.test.ts",
+	"test/errors-tell-the-truth.test.ts",
 	"test/isolation.test.ts",
+	"test/isolation-of-roles.test.ts",
 	"test/issuers.test.ts",
-	"test/tarball.test.ts",
+	"test/tunnel.test.ts",
 ];
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";

@@ -30,6 +30,7 @@ as $$
     from pg_catalog.pg_prepared_statements
     cross join regexp_match(statement, '^select ((?:"(?:[^"]|"")+"[.])?"(?:[^"]|"")+")\(\)$') as found
     cross join parse_ident(found[1]) as parts
+    where found is not null
   ),
   pre_request_function (schema, name, oid) as (
     select named.schema, named.name, proc.oid

@@ -55,6 +55,8 @@ it("is found in the settings of the database, and among the session's prepared s
 	);
 	await setting("reset pgrst.db_pre_request");
 	expect(await preRequestOf(owner, null)).toBeNull();
+	await owner.query({ name: "another", text: "select 1" });
+	expect(await preRequestOf(owner, null)).toBeNull();
 	await owner.query({
 		name: "pre-request",
 		text: 'select "private"."set_role"()',
