@@ -218,6 +218,3 @@ export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
 		};
 	},
 );
-
-/** Reads whose answer to an anonymous caller does not have the dependency. */
-export const UNMOVED: Read = get("moving_0");
