@@ -270,12 +270,12 @@ describe("a header that Cloudflare adds to a request", () => {
 
 		beforeAll(async () => {
 			const security = await read("docs/security.md");
-			const sql = /```sql\n(create schema private;.*?)```/s.exec(security)?.[1];
+			const sql = /```sql\n(create schema hooks;.*?)```/s.exec(security)?.[1];
 			const database = new pg.Client(stack.databaseUrl);
 			await database.connect();
 			cleanup.push(() => database.end());
 			await database.query(sql ?? "");
-			cleanup.push(() => database.query("drop schema private cascade"));
+			cleanup.push(() => database.query("drop schema hooks cascade"));
 			const { authenticatorPassword, originJwks } = stack.credentials;
 			const postgrest = await startPostgrest({
 				databaseUrl: asAuthenticator(stack.databaseUrl, authenticatorPassword),
@@ -283,7 +283,7 @@ describe("a header that Cloudflare adds to a request", () => {
 				publicUrl: "http://localhost/rest/v1",
 				port: await freePort(),
 				adminPort: await freePort(),
-				settings: { PGRST_DB_PRE_REQUEST: "private.hide_headers" },
+				settings: { PGRST_DB_PRE_REQUEST: "hooks.hide_headers" },
 				log: () => {},
 			});
 			cleanup.push(postgrest.stop);

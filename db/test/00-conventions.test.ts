@@ -141,7 +141,7 @@ const conventions: readonly Convention[] = [
 						'postern.find_api_key(text)',
 						'postern.changes_since(text)',
 						'postern.prune(interval,integer)',
-						'postern.catalog(text[])',
+						'postern.catalog(text[],text)',
 						'postern.status()'
 					)
 				)`,
@@ -371,10 +371,6 @@ const conventions: readonly Convention[] = [
 			from jsonb_array_elements(postern.catalog('{api}') -> 'relations') as relation
 			cross join lateral (
 				select reason from jsonb_array_elements_text(relation -> 'reasons') as reason
-				union
-				select reason
-				from jsonb_array_elements(relation -> 'policies') as policy
-				cross join jsonb_array_elements_text(policy -> 'reasons') as reason
 			) as found`,
 		violations: {
 			"rescue_counts: api.rescues is not tracked":
