@@ -63,7 +63,7 @@ describe("the feed's storage", () => {
 		inObject((_, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
-			const next = { ...STATE, seq: 4, catalog: null, catalogChangedAt: null };
+			const next = { ...STATE, seq: 4, catalogChangedAt: null };
 			store.append(next, [["api.a", 4]]);
 			expect(open().load()).toEqual({
 				state: next,

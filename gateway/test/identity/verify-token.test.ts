@@ -279,8 +279,8 @@ describe("the claims of an issuer's token", () => {
 			"https://notes.example/plan": 1.5,
 			role: "authenticated",
 			aud: "postgrest",
-			iat: NOW_SECONDS,
-			exp: NOW_SECONDS + 300,
+			iat: NOW_SECONDS - 30,
+			exp: NOW_SECONDS + 90,
 		});
 	});
 
