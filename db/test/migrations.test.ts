@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { readCatalog } from "./support/catalog.ts";
-import { it as base } from "./support/databases.ts";
+import { it as base, type Database } from "./support/databases.ts";
 
 const rolesSql = await readFile(
 	new URL("../roles.sql", import.meta.url),
@@ -16,31 +16,39 @@ const it = base.extend("database", async ({ database }) => {
 	return database;
 });
 
+/** The programs keep the trigger functions that they made for tables: tables with keys of one form share them. */
+async function readSchema({ client }: Database): Promise<string[]> {
+	const lines = await readCatalog(client);
+	return lines.filter(
+		(line) => !/^function postern\.write_outbox_[\da-f]{12}/.test(line),
+	);
+}
+
 it("migrates down to nothing but the programs", async ({
 	database,
 	expect,
 }) => {
-	const before = await readCatalog(database.client);
+	const before = await readSchema(database);
 	await database.migrate();
-	expect(await readCatalog(database.client)).not.toEqual(before);
+	expect(await readSchema(database)).not.toEqual(before);
 	await database.unmigrate();
-	expect(await readCatalog(database.client)).toEqual(before);
+	expect(await readSchema(database)).toEqual(before);
 });
 
 it("migrates up again to the same schema", async ({ database, expect }) => {
 	await database.migrate();
-	const before = await readCatalog(database.client);
+	const before = await readSchema(database);
 	await database.unmigrate();
 	await database.migrate();
-	expect(await readCatalog(database.client)).toEqual(before);
+	expect(await readSchema(database)).toEqual(before);
 });
 
 it("migrates down with rows in the tables", async ({ database, expect }) => {
-	const before = await readCatalog(database.client);
+	const before = await readSchema(database);
 	await database.migrate();
 	await database.client.query(seedSql);
 	await database.unmigrate();
-	expect(await readCatalog(database.client)).toEqual(before);
+	expect(await readSchema(database)).toEqual(before);
 });
 
 it("changes nothing when it migrates up twice", async ({
