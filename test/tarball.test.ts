@@ -63,6 +63,8 @@ describe("the tarball", () => {
 			[
 				"LICENSE",
 				"README.md",
+				// The command and the Worker know one range of contracts.
+				"dist/cli/src/feed/contract.js",
 				"dist/client/causal.d.ts",
 				"dist/client/causal.js",
 				"dist/index.d.ts",
