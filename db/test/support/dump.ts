@@ -69,7 +69,7 @@ export function normalise(dump: string): string {
 			.replaceAll(/^(ALTER DEFAULT PRIVILEGES) FOR ROLE \S+/gm, "$1")
 			// the extension and the triggers of the programs
 			.replaceAll(/^(CREATE|COMMENT ON) EXTENSION [^;]*;/gm, "")
-			.replaceAll(/^CREATE (EVENT )?TRIGGER postern_[^;]*;/gm, "")
+			.replaceAll(/^(CREATE|ALTER) (EVENT )?TRIGGER postern_[^;]*;/gm, "")
 			// 15 writes two spaces
 			.replaceAll(/^(ALTER DEFAULT PRIVILEGES .*) {2}(FROM|TO)/gm, "$1 $2")
 			.replaceAll(/^CREATE VIEW [^;]*;/gm, unqualifyColumns)
