@@ -84,7 +84,7 @@ const MOVES: readonly Move[] = [
 	[`revoke ${VIP} from authenticated`, "vaults"],
 	["alter role authenticated bypassrls", "vaults", "after"],
 	["alter role authenticated nobypassrls", "vaults", "before"],
-	[`reassign owned by ${OWNERS[0]} to ${OWNERS[1]}`, "owned"],
+	[`reassign owned by ${OWNERS[0]} to ${OWNERS[1]}`, "owned", "before"],
 ];
 
 const UNWATCHED_MOVES: readonly Move[] = [
