@@ -8,13 +8,6 @@ import { dropExpectedLogs } from "./test/support/expected-logs.ts";
 
 dropExpectedLogs();
 
-const stack = {
-	include: ["test/**/*.test.ts"],
-	globalSetup: ["test/support/stack.ts"],
-	testTimeout: 30_000,
-	hookTimeout: 60_000,
-};
-
 /** They start servers of their own from npm packages, so that another origin changes nothing. */
 const OWN_SERVERS = [
 	"test/command.test.ts",
@@ -36,6 +29,30 @@ const OWN_WORKER = [
 ];
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
+
+/**
+ * The suites with servers mostly wait for them: two files at a time, each with servers of its own. Servers that are given
+ * are shared by all files, one after another.
+ */
+const WITH_SERVERS = {
+	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 2,
+	sequence: { groupOrder: 2 },
+};
+
+/** The suites without servers compute, and one process runs all their files. */
+const WITHOUT_SERVERS = {
+	maxWorkers: 1,
+	isolate: false,
+	sequence: { groupOrder: 1 },
+};
+
+const stack = {
+	...WITH_SERVERS,
+	include: ["test/**/*.test.ts"],
+	globalSetup: ["test/support/stack.ts"],
+	testTimeout: 30_000,
+	hookTimeout: 60_000,
+};
 
 const inContainers = await hasDocker();
 if (!inContainers) {
@@ -74,7 +91,7 @@ export default defineConfig({
 					name: "node",
 					include: [`${IN_NODE}/*.test.ts`],
 					exclude: ["**/*.workerd.test.ts"],
-					isolate: false,
+					...WITHOUT_SERVERS,
 					testTimeout: 30_000,
 				},
 			},
@@ -90,13 +107,14 @@ export default defineConfig({
 					name: "worker",
 					include: ["worker/test/**/*.test.ts", "gateway/test/**/*.test.ts"],
 					exclude: [`${IN_NODE}/!(*.workerd).test.ts`, "gateway/test/sql/**"],
-					isolate: false,
+					...WITHOUT_SERVERS,
 					testTimeout: 30_000,
 				},
 			},
 			{
 				test: {
 					name: "db",
+					...WITH_SERVERS,
 					include: ["gateway/test/sql/**/*.test.ts", "db/test/**/*.test.ts"],
 					globalSetup: ["db/test/support/setup.ts"],
 					testTimeout: 30_000,
@@ -128,6 +146,7 @@ export default defineConfig({
 						{
 							test: {
 								name: "browser",
+								...WITH_SERVERS,
 								include: [BROWSER],
 								testTimeout: 60_000,
 								hookTimeout: 120_000,

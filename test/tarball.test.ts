@@ -13,12 +13,13 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../gateway/cli/stack/ports.ts";
 import {
 	startWranglerDev,
 	workerVariables,
 } from "../gateway/cli/stack/wrangler.ts";
+import { stack } from "./support/client.ts";
 
 const execute = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..");
@@ -27,7 +28,7 @@ const PACKAGE = join(ROOT, "gateway");
 /** The adopter's other tools, taken from this repository so that they are not downloaded again. */
 const TOOLS = ["wrangler", "typescript"];
 
-const { postgrestUrl, credentials } = inject("stack");
+const { postgrestUrl, credentials } = stack;
 
 let folder: string;
 let packed: string[];

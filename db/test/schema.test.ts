@@ -1,10 +1,11 @@
 // db/schema.sql is the dump of the migrated database.
 
 import { readFile } from "node:fs/promises";
-import { describe, expect, inject, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { dumpSchema, normalise, SCHEMA_FILE } from "./support/dump.ts";
+import { testDatabase } from "./support/session.ts";
 
-const dump = await dumpSchema(inject("testDatabase").ownerUrl);
+const dump = await dumpSchema(testDatabase.ownerUrl);
 const unavailable = "unavailable" in dump ? dump.unavailable : undefined;
 if (unavailable) {
 	console.warn(`schema.sql is not compared: ${unavailable}`);

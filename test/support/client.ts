@@ -5,7 +5,14 @@ import {
 	issueToken,
 } from "../../gateway/cli/stack/tokens.ts";
 
-export const stack = inject("stack");
+/** Files that run at the same time have different ones. */
+export const stack = stackOfThisProcess();
+
+function stackOfThisProcess() {
+	const own = inject("stacks")[Number(process.env.VITEST_POOL_ID) - 1];
+	if (own === undefined) throw new Error("This process has no stack.");
+	return own;
+}
 
 /** An access token that the Worker accepts. */
 export function callerToken(

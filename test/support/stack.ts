@@ -1,5 +1,5 @@
-// One whole stack for all tests of a project, started before the first and stopped after the last.
-// POSTERN_TEST_ORIGIN=compose takes the one that `docker compose up` and `npm run worker` are running.
+// Whole stacks for the tests of a project, one for each process that runs test files, started before the first and stopped
+// after the last. POSTERN_TEST_ORIGIN=compose takes the one that `docker compose up` and `npm run worker` are running.
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,8 @@ export interface TestStack {
 
 declare module "vitest" {
 	export interface ProvidedContext {
-		stack: TestStack;
+		/** A process of Vitest has the one at `VITEST_POOL_ID - 1`. */
+		stacks: readonly TestStack[];
 	}
 }
 
@@ -71,7 +72,12 @@ export default async function setup(
 	};
 	try {
 		const start = startOf(project.name);
-		project.provide("stack", await start(cleanup));
+		const bundle = await bundleWorker();
+		const stacks = Array.from({ length: project.config.maxWorkers }, () =>
+			start(bundle, cleanup),
+		);
+		await Promise.allSettled(stacks);
+		project.provide("stacks", await Promise.all(stacks));
 	} catch (error) {
 		await stop();
 		throw error;
@@ -84,7 +90,7 @@ function startOf(projectName: string) {
 	return projectName === "containers" ? containers : embedded;
 }
 
-async function compose(cleanup: Cleanup): Promise<TestStack> {
+async function compose(bundle: string, cleanup: Cleanup): Promise<TestStack> {
 	const credentials = await readCredentials();
 	const open = await startPostgrestContainer({
 		network: composeNetwork(),
@@ -103,7 +109,7 @@ async function compose(cleanup: Cleanup): Promise<TestStack> {
 			port: port("POSTGRES_PORT"),
 		}),
 		credentials,
-		bundle: await bundleWorker(),
+		bundle,
 	};
 }
 
@@ -112,30 +118,34 @@ function port(name: keyof typeof DEFAULT_PORTS): number {
 	return Number(process.env[name] || DEFAULT_PORTS[name]);
 }
 
-async function embedded(cleanup: Cleanup): Promise<TestStack> {
+async function embedded(bundle: string, cleanup: Cleanup): Promise<TestStack> {
 	const credentials = await makeCredentials();
-	return withWorker(
-		credentials,
-		await embeddedOrigin(credentials, cleanup),
-		cleanup,
-	);
+	const origin = await embeddedOrigin(credentials, cleanup);
+	return withWorker({ bundle, credentials, origin, cleanup });
 }
 
-async function containers(cleanup: Cleanup): Promise<TestStack> {
-	const credentials = await makeCredentials();
-	return withWorker(
-		credentials,
-		await containersOrigin(credentials, cleanup),
-		cleanup,
-	);
-}
-
-async function withWorker(
-	credentials: Credentials,
-	origin: Origin,
+async function containers(
+	bundle: string,
 	cleanup: Cleanup,
 ): Promise<TestStack> {
-	const bundle = await bundleWorker();
+	const credentials = await makeCredentials();
+	const origin = await containersOrigin(credentials, cleanup);
+	return withWorker({ bundle, credentials, origin, cleanup });
+}
+
+interface WithoutWorker {
+	bundle: string;
+	credentials: Credentials;
+	origin: Origin;
+	cleanup: Cleanup;
+}
+
+async function withWorker({
+	bundle,
+	credentials,
+	origin,
+	cleanup,
+}: WithoutWorker): Promise<TestStack> {
 	const worker = await startWorkerd({
 		bundle,
 		port: await freePort(),

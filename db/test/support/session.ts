@@ -94,7 +94,15 @@ export class Session {
 	}
 }
 
-const { ownerUrl, authenticatorUrl } = inject("testDatabase");
+export const testDatabase = databaseOfThisProcess();
+const { ownerUrl, authenticatorUrl } = testDatabase;
+
+/** Files that run at the same time have different servers. */
+function databaseOfThisProcess() {
+	const own = inject("testDatabases")[Number(process.env.VITEST_POOL_ID) - 1];
+	if (own === undefined) throw new Error("This process has no database.");
+	return own;
+}
 
 export const it = base
 	.extend("ownerUrl", { scope: "worker" }, ownerUrl)
