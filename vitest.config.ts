@@ -1,5 +1,6 @@
-// Six suites: the gateway's logic in Node, the rest of it and the example in workerd, the database by SQL, and the whole
-// stack over HTTP three times: from npm packages; where Docker is present, in containers; where Chromium is, in a browser.
+// Seven suites: the gateway's logic in Node, the rest of it and the example in workerd, the gateway's SQL, the example's SQL,
+// and the whole stack over HTTP three times: from npm packages; where Docker is present, in containers; where Chromium is, in
+// a browser.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { chromiumPath, hasChromium } from "./test/support/chromium.ts";
@@ -113,9 +114,19 @@ export default defineConfig({
 			},
 			{
 				test: {
+					name: "sql",
+					...WITH_SERVERS,
+					include: ["gateway/test/sql/**/*.test.ts"],
+					globalSetup: ["gateway/test/sql/support/setup.ts"],
+					testTimeout: 30_000,
+					hookTimeout: 60_000,
+				},
+			},
+			{
+				test: {
 					name: "db",
 					...WITH_SERVERS,
-					include: ["gateway/test/sql/**/*.test.ts", "db/test/**/*.test.ts"],
+					include: ["db/test/**/*.test.ts"],
 					globalSetup: ["db/test/support/setup.ts"],
 					testTimeout: 30_000,
 					hookTimeout: 60_000,

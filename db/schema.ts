@@ -1,10 +1,11 @@
 // `npm run schema`: writes db/schema.sql, the dump of a freshly migrated database. See db/README.md for what it needs.
 
 import { writeFile } from "node:fs/promises";
+import { startTestDatabase } from "../gateway/test/sql/support/server.ts";
 import { dumpSchema, SCHEMA_FILE } from "./test/support/dump.ts";
-import { startTestDatabase } from "./test/support/server.ts";
+import { prepareExample } from "./test/support/setup.ts";
 
-const database = await startTestDatabase();
+const database = await startTestDatabase(prepareExample);
 try {
 	const dump = await dumpSchema(database.ownerUrl);
 	if ("unavailable" in dump) {

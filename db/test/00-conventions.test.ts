@@ -2,7 +2,7 @@
 // Each rule also proves that it can fail: it reports an object that breaks it.
 
 import { describe } from "vitest";
-import { it } from "./support/session.ts";
+import { it } from "../../gateway/test/sql/support/session.ts";
 
 interface Convention {
 	readonly rule: string;

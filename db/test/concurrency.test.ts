@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import pg from "pg";
 import { describe } from "vitest";
-import { actors, it as base } from "./support/session.ts";
+import { actors, it as base } from "../../gateway/test/sql/support/session.ts";
 
 const CONNECTIONS = 40;
 

@@ -1,21 +1,21 @@
 // api.profiles, api.follows and api.users: every operation as every actor, then the constraints.
 
 import { describe } from "vitest";
-import { addUsers } from "./support/accounts.ts";
+import { addUsers } from "../../gateway/test/sql/support/accounts.ts";
 import {
 	type Actor,
 	actors,
 	it as base,
 	everyActor,
 	user,
-} from "./support/session.ts";
+} from "../../gateway/test/sql/support/session.ts";
 import {
 	checkFailed,
 	missingValue,
 	noSuchRow,
 	notUnique,
 	permissionDenied,
-} from "./support/sqlstates.ts";
+} from "../../gateway/test/sql/support/sqlstates.ts";
 
 const { ada, grace, anon, service } = actors;
 const hedy = user("hedy", "0b5c6a52-5d0a-4f0e-9d43-00000000000d");
@@ -193,6 +193,24 @@ describe("a follow", () => {
 			expect(await db.query("select from api.follows")).toEqual([]);
 		});
 	}
+});
+
+describe("a profile", () => {
+	const profile = "select fullname from api.profiles where id = $1";
+
+	it("has the name of its user, and is deleted with the user", async ({
+		db,
+		expect,
+	}) => {
+		expect(await db.query(profile, ada.id)).toEqual([{ fullname: ada.name }]);
+		await db.query(
+			"update auth.users set fullname = 'Countess' where id = $1",
+			ada.id,
+		);
+		expect(await db.query(profile, ada.id)).toEqual([{ fullname: "Countess" }]);
+		await db.query("delete from auth.users where id = $1", ada.id);
+		expect(await db.query(profile, ada.id)).toEqual([]);
+	});
 });
 
 describe("users", () => {

@@ -1,8 +1,8 @@
 // The example's migrations are applied, undone and applied again; roles and example rows can be applied twice.
 
 import { readFile } from "node:fs/promises";
-import { readCatalog } from "./support/catalog.ts";
-import { it as base, type Database } from "./support/databases.ts";
+import { readCatalog } from "../../gateway/test/sql/support/catalog.ts";
+import { it as base, type ExampleDatabase } from "./support/databases.ts";
 
 const rolesSql = await readFile(
 	new URL("../roles.sql", import.meta.url),
@@ -17,7 +17,7 @@ const it = base.extend("database", async ({ database }) => {
 });
 
 /** The programs keep the trigger functions that they made for tables: tables with keys of one form share them. */
-async function readSchema({ client }: Database): Promise<string[]> {
+async function readSchema({ client }: ExampleDatabase): Promise<string[]> {
 	const lines = await readCatalog(client);
 	return lines.filter(
 		(line) => !/^function postern\.write_outbox_[\da-f]{12}/.test(line),

@@ -8,14 +8,14 @@ import {
 	it,
 	type Row,
 	type Session,
-} from "./support/session.ts";
+} from "../../gateway/test/sql/support/session.ts";
 import {
 	checkFailed,
 	missingValue,
 	notUnique,
 	outOfRange,
 	permissionDenied,
-} from "./support/sqlstates.ts";
+} from "../../gateway/test/sql/support/sqlstates.ts";
 
 const { ada, grace, anon, service } = actors;
 const anyone: readonly Actor[] = [ada, grace, anon, service];

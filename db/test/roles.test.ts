@@ -2,8 +2,8 @@
 
 import pg from "pg";
 import { describe } from "vitest";
-import { actors, it } from "./support/session.ts";
-import { permissionDenied } from "./support/sqlstates.ts";
+import { actors, it } from "../../gateway/test/sql/support/session.ts";
+import { permissionDenied } from "../../gateway/test/sql/support/sqlstates.ts";
 
 describe("the roles", () => {
 	it("have no power of their own", async ({ db, expect }) => {

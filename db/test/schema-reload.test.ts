@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { describe } from "vitest";
-import { it as base, type Database } from "./support/databases.ts";
+import { it as base, type ExampleDatabase } from "./support/databases.ts";
 
 const it = base.extend("notified", async ({ database }) => {
 	await database.applyPrograms();
@@ -16,7 +16,7 @@ const it = base.extend("notified", async ({ database }) => {
 });
 
 async function notificationsOf(
-	{ client }: Database,
+	{ client }: ExampleDatabase,
 	statement: string,
 ): Promise<unknown[]> {
 	const received: unknown[] = [];

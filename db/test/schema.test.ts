@@ -2,8 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { testDatabase } from "../../gateway/test/sql/support/session.ts";
 import { dumpSchema, normalise, SCHEMA_FILE } from "./support/dump.ts";
-import { testDatabase } from "./support/session.ts";
 
 const dump = await dumpSchema(testDatabase.ownerUrl);
 const unavailable = "unavailable" in dump ? dump.unavailable : undefined;

@@ -1,7 +1,7 @@
 // api.todos: every operation as its creator, another user, anon and the other actors, then the constraints.
 
 import { describe } from "vitest";
-import { addUsers } from "./support/accounts.ts";
+import { addUsers } from "../../gateway/test/sql/support/accounts.ts";
 import {
 	type Actor,
 	actors,
@@ -10,13 +10,13 @@ import {
 	type Row,
 	type Session,
 	user,
-} from "./support/session.ts";
+} from "../../gateway/test/sql/support/session.ts";
 import {
 	checkFailed,
 	missingValue,
 	noSuchRow,
 	permissionDenied,
-} from "./support/sqlstates.ts";
+} from "../../gateway/test/sql/support/sqlstates.ts";
 
 const { ada, grace, anon, service } = actors;
 /** A caller whose token outlived the account. */

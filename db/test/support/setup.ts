@@ -1,29 +1,14 @@
-// Vitest's global setup of these tests: a server for each process that runs test files, since roles belong to a whole server.
+// Vitest's global setup of the example's tests: a database with the programs, the example's migrations and its rows, as
+// `npm start` makes it.
 
 import type { TestProject } from "vitest/node";
-import { startTestDatabase, type TestDatabase } from "./server.ts";
+import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
+import { provideTestDatabase } from "../../../gateway/test/sql/support/server.ts";
 
-declare module "vitest" {
-	export interface ProvidedContext {
-		/** A process of Vitest has the one at `VITEST_POOL_ID - 1`. */
-		testDatabases: readonly TestDatabase[];
-	}
-}
+export const prepareExample = (options: {
+	readonly url: string;
+	readonly authenticatorPassword: string;
+}): Promise<void> => prepareDatabase({ ...options, log: () => {} });
 
-export default async function setup(
-	project: TestProject,
-): Promise<() => Promise<void>> {
-	const started = await Promise.all(
-		Array.from({ length: project.config.maxWorkers }, startTestDatabase),
-	);
-	project.provide(
-		"testDatabases",
-		started.map(({ ownerUrl, authenticatorUrl }) => ({
-			ownerUrl,
-			authenticatorUrl,
-		})),
-	);
-	return async () => {
-		await Promise.all(started.map(({ stop }) => stop()));
-	};
-}
+export default (project: TestProject): Promise<() => Promise<void>> =>
+	provideTestDatabase(project, prepareExample);

@@ -6,7 +6,7 @@ begin
     return;
   end if;
 
-  -- Postern 0.2 kept the keys in schema auth and showed them by a view of this name.
+  -- Postern 0.1.0 kept the keys in schema auth and showed them by a view of this name.
   if exists (select from pg_class where oid = to_regclass('postern.api_keys') and relkind = 'v') then
     drop view postern.api_keys;
     alter table auth.api_keys set schema postern;

@@ -2,19 +2,14 @@
 
 import { createHash } from "node:crypto";
 import { describe } from "vitest";
-import { call } from "../../../db/test/support/accounts.ts";
-import {
-	actors,
-	everyActor,
-	it,
-	type Session,
-} from "../../../db/test/support/session.ts";
+import { call } from "./support/accounts.ts";
+import { actors, everyActor, it, type Session } from "./support/session.ts";
 import {
 	checkFailed,
 	invalidParameter,
 	missingValue,
 	permissionDenied,
-} from "../../../db/test/support/sqlstates.ts";
+} from "./support/sqlstates.ts";
 
 const unknown = { outcome: "unknown" };
 

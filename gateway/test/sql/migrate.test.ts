@@ -4,9 +4,9 @@ import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect } from "vitest";
-import { readCatalog } from "../../../db/test/support/catalog.ts";
-import { it } from "../../../db/test/support/databases.ts";
 import { migrate, sqlText } from "../../cli/migrate.ts";
+import { readCatalog } from "./support/catalog.ts";
+import { it } from "./support/databases.ts";
 
 const run = promisify(execFile);
 const FOLDER = new URL("../../sql/", import.meta.url);

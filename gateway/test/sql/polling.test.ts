@@ -1,8 +1,8 @@
 // A poll reports every change once, after its commit, with any other transactions running, or says that it cannot tell the changes.
 
 import { describe } from "vitest";
-import { actors, it as session } from "../../../db/test/support/session.ts";
 import { Poller } from "./support/poller.ts";
+import { actors, it as session } from "./support/session.ts";
 import { it } from "./support/tracked.ts";
 
 const notes =
@@ -354,13 +354,15 @@ describe("of the functions of the gateway", () => {
 	}
 
 	for (const call of [
-		"postern.track('api.todos')",
-		"postern.untrack('api.todos')",
+		"postern.track('api.notes')",
+		"postern.untrack('api.notes')",
 		"postern.track_schema('api')",
 		"postern.declare_cacheable('auth.user_id()')",
 		"postern.flush()",
 	]) {
 		session(`${call} is the owner's`, async ({ db, expect }) => {
+			await db.query("create schema api");
+			await db.query("create table api.notes (id bigint primary key)");
 			await db.query(`select ${call}`);
 			for (const actor of Object.values(actors)) {
 				await expect(db.as(actor, `select ${call}`)).rejects.toMatchObject({

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { describe } from "vitest";
-import { readCatalog } from "../../../db/test/support/catalog.ts";
+import { readCatalog } from "./support/catalog.ts";
 import { Poller } from "./support/poller.ts";
 import { program, it as tracked } from "./support/tracked.ts";
 

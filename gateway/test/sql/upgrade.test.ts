@@ -5,15 +5,15 @@ import { readFile } from "node:fs/promises";
 import pg from "pg";
 import { describe, expect } from "vitest";
 import { z } from "zod";
-import { readCatalog } from "../../../db/test/support/catalog.ts";
-import { it as base } from "../../../db/test/support/databases.ts";
 import { migrate } from "../../cli/migrate.ts";
 import { contractReason } from "../../src/feed/contract.ts";
 import { parseCatalog } from "../../src/planner/catalog.ts";
+import { readCatalog } from "./support/catalog.ts";
+import { it as base } from "./support/databases.ts";
 import { Poller } from "./support/poller.ts";
 
 const fixture = await readFile(
-	new URL("fixtures/0016_tracking.sql", import.meta.url),
+	new URL("fixtures/0.1.0/0016_tracking.sql", import.meta.url),
 	"utf8",
 );
 const [, up = ""] = /^([\s\S]*)^-- migrate:down$/m.exec(fixture) ?? [];

@@ -1,6 +1,6 @@
 -- users: who has an account. No caller reads this table.
 --
--- A database of Postern 0.2 has the tables of this program from other migrations. They are kept as they are, with their rows.
+-- A database of Postern 0.1.0 has the tables of this program from other migrations. They are kept as they are, with their rows.
 
 do $migration$
 begin

@@ -2,11 +2,8 @@
 
 import { createHash } from "node:crypto";
 import pg from "pg";
-import {
-	it as base,
-	makeTemplate,
-} from "../../../../db/test/support/databases.ts";
 import { sqlText } from "../../../cli/migrate.ts";
+import { it as base, makeTemplate } from "./databases.ts";
 import { Poller } from "./poller.ts";
 
 export const program = await sqlText();

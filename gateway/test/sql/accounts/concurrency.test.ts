@@ -12,8 +12,8 @@ import {
 	PASSWORD,
 	sessionOf,
 	signUpArguments,
-} from "../../../db/test/support/accounts.ts";
-import { it as base } from "../../../db/test/support/databases.ts";
+} from "../support/accounts.ts";
+import { it as base } from "../support/databases.ts";
 
 const it = base
 	.extend("owner", async ({ database }) => {

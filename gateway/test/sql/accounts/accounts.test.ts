@@ -8,23 +8,15 @@ import {
 	call,
 	callOf,
 	isAlive,
-	it,
 	PASSWORD,
 	refresh,
 	sessionOf,
 	signIn,
 	signUp,
 	signUpArguments,
-} from "../../../db/test/support/accounts.ts";
-import {
-	actors,
-	everyActor,
-	type Session,
-} from "../../../db/test/support/session.ts";
-import {
-	invalidParameter,
-	permissionDenied,
-} from "../../../db/test/support/sqlstates.ts";
+} from "../support/accounts.ts";
+import { actors, everyActor, it, type Session } from "../support/session.ts";
+import { invalidParameter, permissionDenied } from "../support/sqlstates.ts";
 
 const someone = "0b5c6a52-5d0a-4f0e-9d43-00000000000f";
 const noSession = { user_id: someone, session_id: someone };
@@ -397,15 +389,12 @@ describe("update_user", () => {
 		});
 	});
 
-	it("changes the name, in the profile as well", async ({ db, expect }) => {
+	it("changes the name", async ({ db, expect }) => {
 		const begun = await signUp(db);
 		expect(await update(db, begun, { fullname: "Ada L." })).toMatchObject({
 			outcome: "ok",
 			user: { fullname: "Ada L." },
 		});
-		expect(await db.query("select fullname from api.profiles")).toEqual([
-			{ fullname: "Ada L." },
-		]);
 	});
 
 	it("changes the password, and ends the other sessions", async ({
@@ -552,23 +541,8 @@ describe("update_user", () => {
 	});
 });
 
-describe("a user", () => {
-	it("has a profile, which is deleted with the user", async ({
-		db,
-		expect,
-	}) => {
-		const { user } = await signUp(db);
-		expect(await db.query("select * from api.profiles")).toEqual([
-			{ id: user?.id, fullname: "Ada" },
-		]);
-		await db.query("delete from auth.users");
-		expect(await db.query("select from api.profiles")).toEqual([]);
-	});
-});
-
 describe("auth.user_id", () => {
-	const callers = [actors.ada, actors.anon, actors.service];
-	for (const actor of callers) {
+	for (const actor of [actors.ada, actors.anon]) {
 		it(`may be asked by ${actor.name}`, async ({ db, expect }) => {
 			expect(await db.as(actor, "select auth.user_id() as id")).toEqual([
 				{ id: actor.claims.sub ?? null },

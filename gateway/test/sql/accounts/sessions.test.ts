@@ -7,16 +7,15 @@ import {
 	CHEAP,
 	call,
 	isAlive,
-	it,
 	PASSWORD,
 	pass,
 	refresh,
 	sessionOf,
 	signIn,
 	signUp,
-} from "../../../db/test/support/accounts.ts";
-import type { Session } from "../../../db/test/support/session.ts";
-import { invalidParameter } from "../../../db/test/support/sqlstates.ts";
+} from "../support/accounts.ts";
+import { it, type Session } from "../support/session.ts";
+import { invalidParameter } from "../support/sqlstates.ts";
 
 const ok = { outcome: "ok" };
 const unknown = { outcome: "refresh_token_unknown" };

@@ -1,4 +1,4 @@
--- A database of Postern 0.2 has versions 0001 to 0017, so dbmate skips the files above. This brings such a database to the same
+-- A database of Postern 0.1.0 has versions 0001 to 0017, so dbmate skips the files above. This brings such a database to the same
 -- schema. It changes nothing in a new one.
 
 -- migrate:up

@@ -2,15 +2,8 @@
 // one that notes the cost of each run.
 
 import { describe } from "vitest";
-import {
-	it as base,
-	CHEAP,
-	call,
-	sessionOf,
-	signIn,
-	signUp,
-} from "../../../db/test/support/accounts.ts";
-import type { Row, Session } from "../../../db/test/support/session.ts";
+import { CHEAP, call, sessionOf, signIn, signUp } from "../support/accounts.ts";
+import { it as base, type Row, type Session } from "../support/session.ts";
 
 const it = base.extend("counted", async ({ db }) => {
 	await db.query("create table auth.bcrypt_runs (cost integer)");

@@ -1,19 +1,7 @@
 // Users and sessions in a test: inserted, or made by the functions of schema postern, called by the names of their
 // arguments as PostgREST calls them.
 
-import {
-	actors,
-	it as base,
-	type Row,
-	type Session,
-	type User,
-} from "./session.ts";
-
-/** `db` has none of the example's users. */
-export const it = base.extend("db", async ({ db }) => {
-	await db.query("delete from auth.users");
-	return db;
-});
+import { actors, type Row, type Session, type User } from "./session.ts";
 
 /** The answer of the functions of schema postern. */
 export interface Answer {

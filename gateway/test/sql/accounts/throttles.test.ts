@@ -2,7 +2,6 @@
 
 import { describe } from "vitest";
 import {
-	it as base,
 	CHEAP,
 	call,
 	pass,
@@ -10,8 +9,8 @@ import {
 	sessionOf,
 	signIn,
 	signUp,
-} from "../../../db/test/support/accounts.ts";
-import type { Session } from "../../../db/test/support/session.ts";
+} from "../support/accounts.ts";
+import { it as base, type Session } from "../support/session.ts";
 
 const LIMIT = 3;
 
