@@ -9,20 +9,27 @@ import { it as base } from "./session.ts";
 export const it = base
 	.extend("template", async () => "template1")
 	.extend("database", async ({ ownerUrl, template }, { onCleanup }) => {
-		const name = `postern_test_${randomBytes(4).toString("hex")}`;
-		const owner = new pg.Client({ connectionString: ownerUrl });
-		await owner.connect();
-		await owner.query(`create database ${name} template ${template}`);
-		const url = databaseUrl(ownerUrl, name);
-		const client = new pg.Client({ connectionString: url });
-		await client.connect();
-		onCleanup(async () => {
-			await client.end();
-			await owner.query(`drop database ${name} with (force)`);
-			await owner.end();
-		});
+		const { url, client, drop } = await copyOf(template, ownerUrl);
+		onCleanup(drop);
 		return new Database(url, client);
 	});
+
+/** A new database, and its owner's connection to it. */
+export async function copyOf(template: string, ownerUrl: string) {
+	const name = `postern_test_${randomBytes(4).toString("hex")}`;
+	const owner = new pg.Client({ connectionString: ownerUrl });
+	await owner.connect();
+	await owner.query(`create database ${name} template ${template}`);
+	const url = databaseUrl(ownerUrl, name);
+	const client = new pg.Client({ connectionString: url });
+	await client.connect();
+	const drop = async () => {
+		await client.end();
+		await owner.query(`drop database ${name} with (force)`);
+		await owner.end();
+	};
+	return { url, client, drop };
+}
 
 /** Makes the template `name` where the server has none. One test makes it, the others wait. */
 export async function makeTemplate(
