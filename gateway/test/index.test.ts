@@ -63,19 +63,17 @@ describe("the Worker", () => {
 
 	it("reaches the origin over the ORIGIN binding if there is one", async () => {
 		const fetch = vi.fn(async (_: Request) => Response.json([]));
-		await ask({ ...ENV, ORIGIN: { fetch } }, "/rest/v1/products");
-		expect(fetch.mock.calls[0]?.[0].url).toBe("http://127.0.0.1:3000/products");
+		await ask({ ...ENV, ORIGIN: { fetch } }, "/rest/v1/notes");
+		expect(fetch.mock.calls[0]?.[0].url).toBe("http://127.0.0.1:3000/notes");
 	});
 
 	it("reaches the origin by the runtime's fetch if there is no binding", async () => {
 		const fetch = vi
 			.spyOn(globalThis, "fetch")
 			.mockResolvedValue(Response.json([]));
-		await ask(ENV, "/rest/v1/products");
+		await ask(ENV, "/rest/v1/notes");
 		const [request] = fetch.mock.calls[0] ?? [];
 		fetch.mockRestore();
-		expect(new Request(request ?? "").url).toBe(
-			"http://127.0.0.1:3000/products",
-		);
+		expect(new Request(request ?? "").url).toBe("http://127.0.0.1:3000/notes");
 	});
 });

@@ -11,6 +11,14 @@ import {
 	asked,
 	postgrestError,
 } from "../../gateway/test/support/origin.ts";
+import { constraints, ownRefusals } from "../src/refusals.ts";
+import { products } from "../src/routes/products.ts";
+
+const application = {
+	routes: { "/products": products },
+	refusals: ownRefusals,
+	constraints,
+};
 
 const TOWER = { serialNumber: "H56", title: "Tower", weightLbs: 2_400.5 };
 
@@ -32,7 +40,7 @@ async function call(
 	init: RequestOptions = {},
 	answer: Answer = () => Response.json(STORED),
 ) {
-	const { request, origin } = startGateway({ answer });
+	const { request, origin } = startGateway({ application, answer });
 	const response = await request(path, { token: ADA_TOKEN, ...init });
 	return { response, origin };
 }

@@ -12,6 +12,11 @@ import {
 	asked,
 	postgrestError,
 } from "../../gateway/test/support/origin.ts";
+import { rescues, sharedData } from "../src/routes/rescues.ts";
+
+const application = {
+	routes: { "/rescues": rescues, "/shared-data": sharedData },
+};
 
 const REX = { name: "Rex", age: 3, species: "dog" };
 const STORED = { id: 7, ...REX };
@@ -23,7 +28,7 @@ async function call(
 	init: RequestOptions = {},
 	answer: Answer = () => Response.json(STORED),
 ) {
-	const { request, origin } = startGateway({ answer });
+	const { request, origin } = startGateway({ application, answer });
 	const response = await request(path, { token: ADA_TOKEN, ...init });
 	return { response, origin };
 }

@@ -31,6 +31,14 @@ import {
 	NOW_SECONDS,
 	tokenFor,
 } from "../../gateway/test/support/tokens.ts";
+import { constraints, ownRefusals } from "../src/refusals.ts";
+import { users } from "../src/routes/users.ts";
+
+const application = {
+	routes: { "/users": users },
+	refusals: ownRefusals,
+	constraints,
+};
 
 const PASSWORD = "correct horse battery staple";
 const SESSION_TOKEN = await tokenFor(SESSION_CLAIMS);
@@ -67,6 +75,7 @@ async function call(
 	options: GatewayOptions = {},
 ) {
 	const { request, origin, logged } = startGateway({
+		application,
 		answer,
 		...options,
 		env: { ...ISSUING, ...options.env },

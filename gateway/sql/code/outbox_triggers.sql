@@ -1,6 +1,6 @@
 -- The triggers of tracked tables, and the functions that they call to write the outbox.
 --
--- Each shape of key has two functions ("id" is one shape, "follower, followed" another): one for updates, one for inserts and
+-- Each shape of key has two functions ("id" is one shape, "source, target" another): one for updates, one for inserts and
 -- deletes. Every writer of a tracked table pays for them, and most of the price is starting a statement. So each function runs
 -- one static statement, whose plan is kept, has no IF, and leaves to the reader what can be left.
 

@@ -1,9 +1,9 @@
 -- The grammar of tags. gateway/test/vectors/tags.json holds examples that SQL and TypeScript are both tested against.
 --
---   api.products          some row of the table changed
---   api.products(5)       the row with the primary key 5 was updated, inserted or deleted
---   api.follows(7,9)      the same for a key of two columns, in the order of the key
---   api.products(*)       any row may have changed: a truncation, or more rows than tags name one by one
+--   api.notes             some row of the table changed
+--   api.notes(5)          the row with the primary key 5 was updated, inserted or deleted
+--   api.links(7,9)        the same for a key of two columns, in the order of the key
+--   api.notes(*)          any row may have changed: a truncation, or more rows than tags name one by one
 --   catalog               anything may have changed: the schema, a policy or a grant did
 --
 -- A name or key value of A-Z a-z 0-9 _ - stands as it is. Any other stands in double quotes, and double quotes in it are

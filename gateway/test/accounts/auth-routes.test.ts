@@ -1009,7 +1009,7 @@ describe("a gateway that issues no tokens", () => {
 
 	it("accepts tokens of other issuers on the other routes", async () => {
 		const { request } = startGateway({ now: () => NOW });
-		const response = await request("/rest/v1/todos", { token: SESSION_TOKEN });
+		const response = await request("/rest/v1/notes", { token: SESSION_TOKEN });
 		expect(response.status).toBe(200);
 	});
 });

@@ -36,11 +36,14 @@ function start({ env, ...options }: GatewayOptions = {}) {
 
 	/** The access token of a user who signs in. */
 	async function signIn(): Promise<string> {
-		const response = await gateway.request("/users/token", {
-			method: "POST",
-			json: { email: USER.email, password: "correct horse" },
-		});
-		return (await response.json<{ token: string }>()).token;
+		const response = await gateway.request(
+			"/auth/v1/token?grant_type=password",
+			{
+				method: "POST",
+				json: { email: USER.email, password: "correct horse" },
+			},
+		);
+		return (await response.json<{ access_token: string }>()).access_token;
 	}
 }
 
@@ -116,9 +119,9 @@ describe("an access token", () => {
 		const { request, signIn } = start({ now: () => time });
 		const token = await signIn();
 		time += 604_999;
-		const before = await request("/rest/v1/todos", { token });
+		const before = await request("/rest/v1/notes", { token });
 		time += 1;
-		const after = await request("/rest/v1/todos", { token });
+		const after = await request("/rest/v1/notes", { token });
 		expect([before.status, await refusal(after)]).toEqual([
 			200,
 			{ status: 401, code: "token_expired" },
@@ -136,7 +139,7 @@ describe("an access token", () => {
 			answer: answering({ sign_in: { ...SIGNED_IN, user } }),
 		});
 		const token = await signIn();
-		expect((await request("/rest/v1/todos", { token })).status).toBe(200);
+		expect((await request("/rest/v1/notes", { token })).status).toBe(200);
 	});
 });
 
@@ -177,8 +180,8 @@ describe("the keys of a gateway", () => {
 		const token = await signIn();
 		expect([
 			decodeProtectedHeader(token).kid,
-			(await request("/rest/v1/todos", { token: old })).status,
-			(await request("/rest/v1/todos", { token })).status,
+			(await request("/rest/v1/notes", { token: old })).status,
+			(await request("/rest/v1/notes", { token })).status,
 		]).toEqual(["next", 200, 200]);
 	});
 
@@ -192,7 +195,7 @@ describe("the keys of a gateway", () => {
 			},
 		});
 		expect(
-			await refusal(await request("/rest/v1/todos", { token: old })),
+			await refusal(await request("/rest/v1/notes", { token: old })),
 		).toEqual({ status: 401, code: "token_rejected" });
 	});
 });

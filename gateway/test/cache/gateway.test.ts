@@ -15,11 +15,11 @@ import { startFeed } from "../support/memory-feed.ts";
 import { postgrestError } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
-const PRODUCT = { productId: 1, title: "Tower" };
-const NEW_PRODUCT = {
+const NOTE = { id: 1, title: "Milk", stars: 5 };
+const NEW_NOTE = {
 	method: "POST",
 	consistencyToken: ADA_TOKEN,
-	json: { serialNumber: "H56", title: "Tower", weightLbs: 1 },
+	json: { title: "Milk", stars: 5 },
 };
 
 /** A gateway with a cache, over a database without other writers. */
@@ -33,7 +33,7 @@ function startCachingGateway({
 	const now = () => ms++;
 	const feed = startFeed({ now, isAbsent });
 	const gateway = startGateway({
-		answer: () => rows(JSON.stringify(PRODUCT)),
+		answer: () => rows(JSON.stringify(NOTE)),
 		now,
 		cache: {
 			feed,
@@ -222,31 +222,31 @@ describe("the origin", () => {
 describe("a resource route", () => {
 	it("is answered from the cache without code of its own", async () => {
 		const { request, origin } = startCachingGateway();
-		await request("/products/1");
-		const answer = await request("/products/1");
+		await request("/notes/1");
+		const answer = await request("/notes/1");
 		expect([
 			origin.received.length,
 			statusOf(answer).hit,
 			await answer.json(),
-		]).toEqual([1, true, PRODUCT]);
+		]).toEqual([1, true, NOTE]);
 	});
 
 	it("forbids caches downstream to answer in its place", async () => {
 		const { request } = startCachingGateway();
-		const { headers } = await request("/products/1");
+		const { headers } = await request("/notes/1");
 		expect(headers.get("Cache-Control")).toBe("private, no-cache");
 	});
 
 	it("sends its client's tokens with its own requests", async () => {
 		const { request, feed } = startCachingGateway();
-		await request("/products/1", { headers: { "Postern-Token": "a, b" } });
+		await request("/notes/1", { headers: { "Postern-Token": "a, b" } });
 		expect(feed.requests[0]?.consistencyTokens).toEqual(["a", "b"]);
 	});
 
 	it("gives its client the tokens of its answers", async () => {
 		const { request, feed } = startCachingGateway();
-		await request("/products/1");
-		const { headers } = await request("/products/1");
+		await request("/notes/1");
+		const { headers } = await request("/notes/1");
 		expect(headers.get("Postern-Token")?.split(", ")[0]).toBe(
 			feed.consistencyToken(),
 		);
@@ -254,14 +254,14 @@ describe("a resource route", () => {
 
 	it("obeys its client's directives", async () => {
 		const { request, origin } = startCachingGateway();
-		await request("/products/1");
-		await request("/products/1", { headers: { "Cache-Control": "no-cache" } });
+		await request("/notes/1");
+		await request("/notes/1", { headers: { "Cache-Control": "no-cache" } });
 		expect(origin.received.length).toBe(2);
 	});
 
 	it("is refused if only a stored answer is accepted and there is none", async () => {
 		const { request } = startCachingGateway();
-		const answer = await request("/products/1", {
+		const answer = await request("/notes/1", {
 			headers: { "Cache-Control": "only-if-cached" },
 		});
 		expect(await refusal(answer)).toEqual({ status: 504, code: "not_cached" });
@@ -269,9 +269,9 @@ describe("a resource route", () => {
 
 	it("that writes carries the token of a poll after the write", async () => {
 		const { request, feed } = startCachingGateway({
-			answer: () => rows(JSON.stringify({ productId: 1 }), { status: 201 }),
+			answer: () => rows(JSON.stringify({ id: 1 }), { status: 201 }),
 		});
-		const answer = await request("/products", NEW_PRODUCT);
+		const answer = await request("/notes", NEW_NOTE);
 		expect([
 			answer.status,
 			feed.requests.map(({ maxAgeMs }) => maxAgeMs),
@@ -284,7 +284,7 @@ describe("a resource route", () => {
 		const { request, feed } = startCachingGateway({
 			answer: postgrestError(409, "23505"),
 		});
-		const answer = await request("/products", NEW_PRODUCT);
+		const answer = await request("/notes", NEW_NOTE);
 		expect([answer.status, tokensOf(answer)]).toEqual([
 			409,
 			[feed.consistencyToken()],
@@ -364,7 +364,7 @@ describe("a browser", () => {
 			const { request, feed } = startCachingGateway({
 				env: { CAUSAL_COOKIE: mode },
 			});
-			await request("/products/1", {
+			await request("/notes/1", {
 				headers: {
 					Cookie: "postern_token_00000001=a; postern_token_00000002=b",
 				},

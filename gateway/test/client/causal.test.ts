@@ -442,7 +442,7 @@ describe("the causal fetch", () => {
 			auth: { persistSession: false, autoRefreshToken: false },
 		});
 		await db.from("notes").insert({ body: "a" });
-		await db.rpc("add_quantity", { quantity: 1 });
+		await db.rpc("add_stars", { stars: 1 });
 		const { data } = await db.from("notes").select();
 		expect([data, received]).toEqual([
 			[{ id: 1 }],

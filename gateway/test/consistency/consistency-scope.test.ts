@@ -5,7 +5,7 @@ import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { ANYBODY } from "../support/cache.ts";
 
-interface SessionOptions {
+interface ScopeOptions {
 	method?: string;
 	url?: string;
 	headers?: Record<string, string>;
@@ -17,11 +17,11 @@ interface SessionOptions {
 /** A consistency scope, the requests of its pipeline, and the headers that the client gets. */
 function startScope({
 	method = "GET",
-	url = "https://gateway.example/products/1",
+	url = "https://gateway.example/notes/1",
 	headers = {},
 	hasCookies = false,
 	answers = [],
-}: SessionOptions = {}) {
+}: ScopeOptions = {}) {
 	const asked: Request[] = [];
 	const pipeline: Pipeline = async (request) => {
 		asked.push(request);
@@ -256,7 +256,7 @@ describe("a consistency scope", () => {
 
 		it("does not make them Secure if the request came by plain http", async () => {
 			const { ask, close } = startScope({
-				url: "http://localhost:8787/products/1",
+				url: "http://localhost:8787/notes/1",
 				hasCookies: true,
 				answers: [token("d")],
 			});

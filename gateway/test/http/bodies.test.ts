@@ -1,15 +1,6 @@
-// What every route with a body does with it before its own code runs, by one route of the test's own.
+// What every route with a body does with it before its own code runs, by one of them.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-	body,
-	createRoute,
-	createRouter,
-	fields,
-	number,
-	text,
-	z,
-} from "../../src/routes.ts";
 import {
 	ADA_TOKEN,
 	type RequestOptions,
@@ -21,31 +12,6 @@ import { postgrestError } from "../support/origin.ts";
 
 const MAX_BYTES = 65_536;
 
-const notes = createRouter();
-notes.openapi(
-	createRoute({
-		method: "post",
-		path: "/",
-		request: body(
-			fields({
-				title: text(100),
-				stars: number().min(0, "is below 0"),
-				isPinned: z.boolean("has to be true or false").default(false),
-			}),
-		),
-		responses: { 200: { description: "Stored" } },
-	}),
-	async (context) => {
-		const { data } = await context.var.database
-			.from("notes")
-			.insert(context.req.valid("json"))
-			.select("id")
-			.single()
-			.throwOnError();
-		return context.json(data);
-	},
-);
-const application = { routes: { "/notes": notes } };
 const method = "POST";
 const path = "/notes";
 const valid = { title: "Milk", stars: 5, isPinned: true };
@@ -55,7 +21,6 @@ describe("a body", () => {
 
 	async function send(init: RequestOptions, token: string | null = ADA_TOKEN) {
 		const { request, origin } = startGateway({
-			application,
 			answer: () => Response.json({ id: 1 }),
 		});
 		const response = await request(path, {
@@ -233,7 +198,6 @@ describe("a body", () => {
 
 	it("of an anonymous caller is the database's to refuse", async () => {
 		const { request } = startGateway({
-			application,
 			answer: postgrestError(403, "42501"),
 		});
 		const response = await request(path, { method, json: valid });
@@ -245,7 +209,6 @@ describe("a body", () => {
 
 	it("is answered with success or with the names of its fields, whatever JSON it is", async () => {
 		const { request, origin, logged } = startGateway({
-			application,
 			answer: () => Response.json({ id: 1 }),
 		});
 		const names = Object.keys(valid);

@@ -9,7 +9,7 @@ import {
 const FILES: Record<string, string> = {
 	"/docs/index.html": "<!doctype html>",
 	"/docs/swagger-ui/swagger-ui.css": "body {}",
-	"/products": "not an API",
+	"/notes": "not an API",
 	"/index.html": "not an API",
 };
 
@@ -81,7 +81,7 @@ describe("the page at /docs", () => {
 		},
 	);
 
-	it.each(["/docs/nothing.js", "/docs/swagger-ui", "/docs/..%2fproducts"])(
+	it.each(["/docs/nothing.js", "/docs/swagger-ui", "/docs/..%2fnotes"])(
 		"has no such file: %s",
 		async (path) => {
 			expect(await refusal(await ask(path))).toEqual({
@@ -107,7 +107,7 @@ describe("the page at /docs", () => {
 });
 
 describe("an asset with the path of a route", () => {
-	it.each(["/products", "/index.html", "/rest/v1/products"])(
+	it.each(["/notes", "/index.html", "/rest/v1/notes"])(
 		"is never read: %s",
 		async (path) => {
 			const { request, asked } = startWithAssets();

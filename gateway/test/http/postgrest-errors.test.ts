@@ -9,12 +9,12 @@ import {
 import { type Answer, elsewhere, postgrestError } from "../support/origin.ts";
 import { tokenFor } from "../support/tokens.ts";
 
-const CHANGE = { method: "PATCH", json: { quantity: 1 } };
+const CHANGE = { method: "PATCH", json: { stars: 1 } };
 
 /** Calls a resource route whose origin answers so. */
 async function ask(answer: Answer, token: string | null = ADA_TOKEN) {
 	const gateway = startGateway({ answer });
-	const response = await gateway.request("/products/7/add-quantity", {
+	const response = await gateway.request("/notes/7/add-stars", {
 		...CHANGE,
 		...(token === null ? {} : { token }),
 	});
@@ -164,24 +164,24 @@ describe("a refused duplicate value", () => {
 	it("is named by its field", async () => {
 		const answer = postgrestError(409, "23505", {
 			message:
-				'duplicate key value violates unique constraint "serial_number_is_unique"',
+				'duplicate key value violates unique constraint "short_title_is_unique"',
 		});
 		expect(await messageTo(answer)).toBe(
-			"The value is already taken: serialNumber",
+			"The value is already taken: shortTitle",
 		);
 	});
 
 	it("is not repeated", async () => {
 		const answer = postgrestError(409, "23505", {
 			message:
-				'duplicate key value violates unique constraint "serial_number_is_unique"',
-			details: "Key (serial_number)=(another-tenants-value) already exists.",
+				'duplicate key value violates unique constraint "short_title_is_unique"',
+			details: "Key (short_title)=(another-tenants-value) already exists.",
 		});
 		expect(await messageTo(answer)).not.toContain("another-tenants-value");
 	});
 
 	it.each([
-		'duplicate key value violates unique constraint "products_pkey"',
+		'duplicate key value violates unique constraint "notes_pkey"',
 		"doppelter Schlüsselwert",
 	])("is not named if the constraint is not known: %s", async (message) => {
 		expect(await messageTo(postgrestError(409, "23505", { message }))).toBe(
@@ -193,31 +193,31 @@ describe("a refused duplicate value", () => {
 describe("a constraint", () => {
 	const violated = (constraint: string) =>
 		postgrestError(400, "23514", {
-			message: `new row for relation "products" violates check constraint "${constraint}"`,
-			details: "Failing row contains (7, H56, Tower, 2400, -1).",
+			message: `new row for relation "notes" violates check constraint "${constraint}"`,
+			details: "Failing row contains (7, Secret plan, -1).",
 		});
 
 	it("that the application names becomes the application's refusal", async () => {
-		expect(await refusalTo(violated("quantity_is_not_negative"))).toEqual({
+		expect(await refusalTo(violated("stars_are_not_negative"))).toEqual({
 			status: 409,
-			code: "quantity_below_zero",
+			code: "stars_below_zero",
 		});
 	});
 
 	it("that the application names is answered with the application's message", async () => {
-		expect(await messageTo(violated("quantity_is_not_negative"))).toBe(
-			"The quantity would fall below zero; nothing was changed",
+		expect(await messageTo(violated("stars_are_not_negative"))).toBe(
+			"The stars would fall below zero; nothing was changed",
 		);
 	});
 
 	it("that the application does not name is put in words by its own name", async () => {
-		expect(await messageTo(violated("title_has_1_to_200_characters"))).toBe(
-			"The request body is not valid: title has 1 to 200 characters",
+		expect(await messageTo(violated("title_has_1_to_100_characters"))).toBe(
+			"The request body is not valid: title has 1 to 100 characters",
 		);
 	});
 
 	it("is answered without the row", async () => {
-		expect(await messageTo(violated("any"))).not.toContain("H56");
+		expect(await messageTo(violated("any"))).not.toContain("Secret plan");
 	});
 
 	it("without a name is put in the database's words", async () => {
@@ -298,7 +298,7 @@ describe("the origin of a resource route", () => {
 		const { request, origin } = startGateway({
 			answer: postgrestError(503, "PGRST002"),
 		});
-		await request("/rescues");
+		await request("/notes");
 		expect(origin.received).toHaveLength(1);
 	});
 
@@ -310,7 +310,7 @@ describe("the origin of a resource route", () => {
 				return Promise.reject(new TypeError("connection refused"));
 			},
 		});
-		await request("/rescues");
+		await request("/notes");
 		expect(calls).toBe(1);
 	});
 });

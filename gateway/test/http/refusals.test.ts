@@ -1,9 +1,9 @@
 // Provokes every refusal, and checks what all of them have in common.
 import { describe, expect, it, vi } from "vitest";
-import { ownRefusals } from "../../../worker/src/refusals.ts";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
 import { createPostern, type PosternEnv } from "../../src/index.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
+import { ownRefusals } from "../support/application.ts";
 import {
 	ADA_TOKEN,
 	ENV,
@@ -28,8 +28,8 @@ interface Provocation extends GatewayOptions {
 	request?: RequestOptions;
 }
 
-const TOWER = { serialNumber: "H56", title: "Tower", weightLbs: 2_400 };
-const newProduct = { method: "POST", json: TOWER, token: ADA_TOKEN };
+const MILK = { title: "Milk", stars: 5 };
+const newNote = { method: "POST", json: MILK, token: ADA_TOKEN };
 
 /** A secret of the database, which no answer may show. */
 const SECRET = "correct horse battery staple";
@@ -82,7 +82,7 @@ const PROVOKED: Record<
 	},
 	invalid_credentials: {
 		status: 400,
-		path: "/users/token",
+		path: "/auth/v1/token?grant_type=password",
 		request: ADA_SIGNS_IN,
 		env: ISSUING,
 		answer: answering({ sign_in: { outcome: "invalid_credentials" } }),
@@ -125,16 +125,12 @@ const PROVOKED: Record<
 	},
 	over_request_rate_limit: {
 		status: 429,
-		path: "/users/token",
+		path: "/auth/v1/token?grant_type=password",
 		request: ADA_SIGNS_IN,
 		env: ISSUING,
 		answer: answering({ sign_in: { outcome: "throttled", retryAfter: 17 } }),
 	},
-	issuing_off: {
-		status: 404,
-		path: "/users/token",
-		request: ADA_SIGNS_IN,
-	},
+	issuing_off: { status: 404, path: "/me" },
 	issuer_unreachable: {
 		status: 503,
 		path: "/rest/v1/notes",
@@ -154,36 +150,36 @@ const PROVOKED: Record<
 	},
 	unauthenticated: {
 		status: 401,
-		path: "/products",
-		request: { method: "POST", json: TOWER },
+		path: "/notes",
+		request: { method: "POST", json: MILK },
 		answer: postgrestError(403, "42501", { message: SECRET }),
 	},
 	denied: {
 		status: 403,
-		path: "/products",
-		request: newProduct,
+		path: "/notes",
+		request: newNote,
 		answer: postgrestError(403, "42501", { message: SECRET }),
 	},
 	route_unknown: { status: 404, path: "/nowhere" },
 	not_found: {
 		status: 404,
-		path: "/products/1",
+		path: "/notes/1",
 		answer: postgrestError(406, "PGRST116", { message: SECRET }),
 	},
-	method_not_allowed: { status: 405, path: "/products" },
+	method_not_allowed: { status: 405, path: "/notes/1/add-stars" },
 	media_type_unsupported: {
 		status: 415,
-		path: "/products",
+		path: "/notes",
 		request: { method: "POST", body: "a=1" },
 	},
 	body_too_large: {
 		status: 413,
-		path: "/products",
+		path: "/notes",
 		request: { method: "POST", json: "x".repeat(65_536) },
 	},
 	body_malformed: {
 		status: 400,
-		path: "/products",
+		path: "/notes",
 		request: {
 			method: "POST",
 			body: "{",
@@ -192,30 +188,30 @@ const PROVOKED: Record<
 	},
 	body_invalid: {
 		status: 400,
-		path: "/products",
+		path: "/notes",
 		request: { method: "POST", json: {} },
 	},
-	parameter_invalid: { status: 400, path: "/products/x" },
+	parameter_invalid: { status: 400, path: "/notes/x" },
 	not_unique: {
 		status: 409,
-		path: "/products",
-		request: newProduct,
+		path: "/notes",
+		request: newNote,
 		answer: postgrestError(409, "23505", { message: SECRET }),
 	},
-	quantity_below_zero: {
+	stars_below_zero: {
 		status: 409,
-		path: "/products/1/add-quantity",
-		request: { method: "PATCH", json: { quantity: -1 }, token: ADA_TOKEN },
+		path: "/notes/1/add-stars",
+		request: { method: "PATCH", json: { stars: -1 }, token: ADA_TOKEN },
 		answer: postgrestError(400, "23514", {
 			message:
-				'new row for relation "products" violates check constraint "quantity_is_not_negative"',
+				'new row for relation "notes" violates check constraint "stars_are_not_negative"',
 			details: SECRET,
 		}),
 	},
 	contended: {
 		status: 409,
-		path: "/products",
-		request: newProduct,
+		path: "/notes",
+		request: newNote,
 		answer: postgrestError(500, "40001", { message: SECRET }),
 	},
 	origin_not_ready: {
@@ -372,7 +368,7 @@ describe("a refusal", () => {
 		async (_, provocation) => {
 			const { response } = await provoke(provocation);
 			expect(response.headers.get("allow")).toBe(
-				provocation.status === 405 ? "POST" : null,
+				provocation.status === 405 ? "PATCH" : null,
 			);
 		},
 	);
@@ -434,7 +430,7 @@ describe("the log", () => {
 	it("quotes PostgREST's error if a resource route does not know it", async () => {
 		const { logged } = await provoke({
 			...PROVOKED.internal_error,
-			path: "/products/1",
+			path: "/notes/1",
 			fetch: async () =>
 				Response.json({ code: "XX000", message: SECRET }, { status: 500 }),
 		});
@@ -465,8 +461,8 @@ describe("a client that disconnects", () => {
 				return silence(received);
 			},
 		});
-		const { status } = await request("/products", {
-			...newProduct,
+		const { status } = await request("/notes", {
+			...newNote,
 			signal: client.signal,
 		});
 		expect(status).toBe(499);

@@ -918,16 +918,10 @@ const ROUTES = [
 	["POST", "/rest/v1/rpc/add"],
 	["OPTIONS", "/rest/v1/notes"],
 	["GET", "/rest%2fv1/notes"],
-	["POST", "/products"],
-	["GET", "/products/1"],
-	["PATCH", "/products/1/add-quantity"],
-	["GET", "/rescues"],
-	["GET", "/shared-data"],
-	["POST", "/users/create"],
-	["POST", "/users/token"],
-	["GET", "/users/todos"],
-	["PUT", "/users/todos/1"],
-	["DELETE", "/users/todos/1"],
+	["POST", "/notes"],
+	["GET", "/notes/1"],
+	["PATCH", "/notes/1/add-stars"],
+	["GET", "/me"],
 	["POST", "/auth/v1/signup"],
 	["POST", "/auth/v1/token?grant_type=password"],
 	["GET", "/auth/v1/user"],
@@ -982,7 +976,7 @@ describe("a session", () => {
 	const paths = [
 		["GET", "/auth/v1/user"],
 		["POST", "/auth/v1/logout"],
-		["GET", "/users/todos"],
+		["GET", "/me"],
 	] as const;
 	const others = ISSUERS.filter((issuer) => issuer !== POSTERN);
 

@@ -453,7 +453,7 @@ describe("a token with one character changed", () => {
 describe("a refused request", () => {
 	it("is refused on every route, before the origin is asked", async () => {
 		const answers = [];
-		for (const path of ["/rest/v1/a", "/products/x", "/rescues", "/nowhere"]) {
+		for (const path of ["/rest/v1/a", "/notes/x", "/notes", "/nowhere"]) {
 			const { response } = await ask(
 				{ Authorization: "Bearer abc.def.ghi" },
 				path,

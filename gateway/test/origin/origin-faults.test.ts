@@ -28,7 +28,7 @@ describe.each(Object.entries(TOKEN_REFUSED))(
 			["/rest/v1", "GET", "/rest/v1/notes", ADA_TOKEN],
 			["/rest/v1 for a write", "POST", "/rest/v1/notes", ADA_TOKEN],
 			["/rest/v1 without a token", "GET", "/rest/v1/notes", undefined],
-			["a resource route", "GET", "/products/1", ADA_TOKEN],
+			["a resource route", "GET", "/notes/1", ADA_TOKEN],
 			["a look-up of an API key", "GET", "/rest/v1/notes", undefined],
 		])("is a 503 with the cause logged: %s", async (_, method, path, token) => {
 			const { request, logged } = startGateway({ answer });

@@ -23,7 +23,7 @@ describe("the path and the query", () => {
 		["/rest/v1/notes", "/notes"],
 		["/rest/v1/notes/", "/notes/"],
 		["/rest/v1//notes", "//notes"],
-		["/rest/v1/rpc/add_quantity", "/rpc/add_quantity"],
+		["/rest/v1/rpc/add_stars", "/rpc/add_stars"],
 		["/rest/v1/rest/v1/notes", "/rest/v1/notes"],
 		["/rest/v1/a%20b", "/a%20b"],
 		["/rest/v1/a%2Fb", "/a%2Fb"],

@@ -95,11 +95,11 @@ describe("the parser of settings", () => {
 		const { tokens } = parseConfig({
 			...ENV,
 			TOKEN_ISSUER: "https://issuer.example",
-			TOKEN_AUDIENCE: "inventory",
+			TOKEN_AUDIENCE: "notes",
 		});
 		expect([tokens.issuer, tokens.audience]).toEqual([
 			"https://issuer.example",
-			"inventory",
+			"notes",
 		]);
 	});
 

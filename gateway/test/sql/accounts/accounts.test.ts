@@ -209,7 +209,7 @@ describe("sign_up", () => {
 		["email", "a@b"],
 		["email", `${"x".repeat(287)}@example.test`],
 		["email", "été@example.test"],
-		["email", "o'hara+todo@example.test"],
+		["email", "o'hara+post@example.test"],
 		["password", "123456"],
 		["password", "x".repeat(72)],
 		["password", "é".repeat(36)],
