@@ -9,25 +9,30 @@ import { dropExpectedLogs } from "./test/support/expected-logs.ts";
 
 dropExpectedLogs();
 
-/** They start servers of their own from npm packages, so that another origin changes nothing. */
-const OWN_SERVERS = [
-	"test/command.test.ts",
-	"test/start.test.ts",
-	"test/plan.test.ts",
-	"test/tarball.test.ts",
-	"test/staleness-and-own-writes.test.ts",
-	"test/histories/**",
-];
-
-/** They start a Worker of their own, before the same images as the suite in containers has. */
-const OWN_WORKER = [
-	"test/answers-cut-off.test.ts",
-	"test/errors-tell-the-truth.test.ts",
-	"test/isolation.test.ts",
-	"test/isolation-of-roles.test.ts",
-	"test/issuers.test.ts",
-	"test/tunnel.test.ts",
-];
+/**
+ * What runs where. The suite `stack` has every file, with servers from npm packages. The others repeat only what may come out
+ * differently there: the Worker is the same in all of them, and so are the files that start their own origins.
+ */
+const RUNS_WHERE = {
+	/** What another Postgres or PostgREST may answer differently. */
+	containers: [
+		"test/fails-closed.test.ts",
+		"test/isolation.test.ts",
+		"test/least-trust.test.ts",
+		"test/supabase.test.ts",
+		"test/transparent-clients.test.ts",
+		"test/transparent.test.ts",
+	],
+	/** What may be wrong in docker-compose.yml and in `npm run worker`. The images are those of the suite in containers. */
+	compose: [
+		"test/fails-closed.test.ts",
+		"test/inventory.test.ts",
+		"test/least-trust.test.ts",
+		"test/openapi.test.ts",
+		"test/supabase.test.ts",
+		"test/transparent-clients.test.ts",
+	],
+};
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
@@ -136,9 +141,8 @@ export default defineConfig({
 				test: {
 					name: "stack",
 					...stack,
-					exclude: isCompose
-						? [...OWN_SERVERS, ...OWN_WORKER, BROWSER]
-						: [BROWSER],
+					include: isCompose ? RUNS_WHERE.compose : stack.include,
+					exclude: [BROWSER],
 				},
 			},
 			...(inContainers
@@ -147,7 +151,11 @@ export default defineConfig({
 							test: {
 								name: "containers",
 								...stack,
-								exclude: [...OWN_SERVERS, BROWSER],
+								include: RUNS_WHERE.containers,
+								// As many worlds as are needed to see every kind of policy; the suite `stack` has four times as many.
+								env: {
+									ISOLATION_WORLDS: process.env.ISOLATION_WORLDS ?? "3",
+								},
 							},
 						},
 					]

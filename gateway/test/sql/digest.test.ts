@@ -181,6 +181,8 @@ for (const [where, isWatched] of [
 			expect,
 		}) => {
 			if (!isWatched) await unwatch(world);
+			// PostgreSQL may count later what was changed until now.
+			await world.query("select pg_stat_force_next_flush()");
 			const poller = new Poller(world, { seesDigest: true });
 			for (const statement of [
 				...ROWS,
