@@ -79,10 +79,10 @@ async function dev({
 }: DevOptions): Promise<void> {
 	const config = findWranglerConfig(given);
 	const state = await stateDirectory();
-	await run(state, (life) =>
+	await run(state, (stack) =>
 		origin === undefined
-			? wholeStack(life, { ...options, config, state })
-			: workerAlone(life, { ...options, config, state, origin }),
+			? wholeStack(stack, { ...options, config, state })
+			: workerAlone(stack, { ...options, config, state, origin }),
 	);
 }
 

@@ -152,17 +152,15 @@ export function createCache(deps: CacheDeps): Pipeline {
 			// The entry may have arrived while the store was asked.
 			const entry =
 				look() ??
-				(
-					await flights.run(
-						name,
-						look,
-						async () => {
-							answer = await fromOrigin(read, forwarded);
-							return undefined;
-						},
-						request.signal,
-					)
-				).value;
+				(await flights.run(
+					name,
+					look,
+					async () => {
+						answer = await fromOrigin(read, forwarded);
+						return undefined;
+					},
+					request.signal,
+				));
 			if (answer !== undefined) return answer;
 			if (entry === undefined) continue;
 			const status = { forwarded, isCollapsed: true };

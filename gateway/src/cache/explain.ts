@@ -38,7 +38,7 @@ export function explain(
 }
 
 function explanationOf({ plan, view }: PlannedRead): object {
-	if (view === undefined) return { bypass: plan.reason };
+	if (view === undefined) return { reason: plan.reason };
 	return {
 		key: plan.key,
 		tags: plan.tags,

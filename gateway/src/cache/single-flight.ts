@@ -4,7 +4,7 @@
 export interface SingleFlight {
 	/**
 	 * Does `work`, unless another request is doing it: then waits until `look` finds something, or that request has ended.
-	 * In the latter case the value is undefined, and the caller may try again or do without.
+	 * In the latter case the result is undefined, and the caller may try again or do without.
 	 * @param signal of the request that does the work. When it aborts, waiting for the work ends.
 	 */
 	run<Value>(
@@ -12,7 +12,7 @@ export interface SingleFlight {
 		look: () => Value | undefined,
 		work: () => Promise<Value | undefined>,
 		signal?: AbortSignal,
-	): Promise<{ value: Value | undefined; waited: boolean }>;
+	): Promise<Value | undefined>;
 	isUnderWay(name: string): boolean;
 }
 
@@ -41,16 +41,15 @@ export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
 	return {
 		async run(name, look, work, signal) {
 			const flight = current(name);
-			if (flight === undefined)
-				return { value: await fly(name, work, signal), waited: false };
+			if (flight === undefined) return fly(name, work, signal);
 			let pause = FIRST_PAUSE_MS;
 			while (current(name) === flight) {
 				await sleep(pause);
 				pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
 				const value = look();
-				if (value !== undefined) return { value, waited: true };
+				if (value !== undefined) return value;
 			}
-			return { value: undefined, waited: true };
+			return undefined;
 		},
 		isUnderWay: (name) => current(name) !== undefined,
 	};

@@ -52,7 +52,7 @@ export function createSharedCalls(deps: SharedCallsDeps) {
 			// Once for a call that was under way, and once for the next.
 			for (let attempt = 0; attempt < 2 && !isQuiet(); attempt++) {
 				if (rounds.every(({ hasBegun }) => hasBegun)) rounds.push(enter(needs));
-				const { value } = await flights.run(name, look, async () => {
+				const value = await flights.run(name, look, async () => {
 					await runToTheEnd();
 					return look();
 				});

@@ -977,12 +977,12 @@ describe("a consistency token", () => {
 	});
 
 	it.each([
-		[60_000, [tokenAt(NOW + 60_000), tokenAt(NOW, "life0")]],
+		[60_000, [tokenAt(NOW + 60_000), tokenAt(NOW, "run0")]],
 		[60_001, [tokenAt(NOW + 60_001)]],
 	])(
 		"of an entry from before the feed's object restarted is sent for a minute: %i ms",
 		async (ms, expected) => {
-			const token = tokenAt(NOW, "life0");
+			const token = tokenAt(NOW, "run0");
 			const store = {
 				...mapStore(),
 				get: async () => entryOf({ consistencyToken: token }),

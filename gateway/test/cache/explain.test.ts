@@ -54,7 +54,7 @@ describe("an explanation", () => {
 			plan: { kind: "bypass", reason: "the path is none" },
 			isForOperators: true,
 		};
-		expect(told(planned)).toBe('{"bypass":"the path is none"}');
+		expect(told(planned)).toBe('{"reason":"the path is none"}');
 	});
 
 	it("is absent if nothing was planned", () => {

@@ -194,7 +194,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 	const numbers = new Map<string, number>();
 	/** When each version of the catalog came; their numbers are their places. */
 	const versions = [0];
-	let lives = 0;
+	let lastRun = 0;
 	let follower: Follower;
 	let pollsLost: { until: number; isSilent: boolean } | undefined;
 
@@ -203,22 +203,22 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		Math.floor(time.ms + (offsets[index] ?? 0));
 
 	/** What an object that has ended awaits never comes. */
-	const ofLife =
+	const ofRun =
 		(objectRun: number) =>
 		async <Value>(work: Promise<Value>): Promise<Value> => {
 			try {
 				const value = await work;
-				if (objectRun === lives) return value;
+				if (objectRun === lastRun) return value;
 			} catch (error) {
-				if (objectRun === lives) throw error;
+				if (objectRun === lastRun) throw error;
 			}
 			return new Promise(() => {});
 		};
 
-	function beginLife(): void {
-		lives += 1;
-		const objectRun = lives;
-		const live = ofLife(objectRun);
+	function beginRun(): void {
+		lastRun += 1;
+		const objectRun = lastRun;
+		const live = ofRun(objectRun);
 		let alarm = 0;
 		const own = createFollower({
 			tracking: {
@@ -246,14 +246,14 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 						})(),
 					),
 			},
-			store: durable.open(() => objectRun === lives),
+			store: durable.open(() => objectRun === lastRun),
 			now: clock(ISOLATES),
 			sleep: (ms) => live(time.sleep(ms)),
 			wakeIn(ms) {
 				alarm += 1;
 				const set = alarm;
 				time.sleep(ms).then(() => {
-					if (set === alarm && objectRun === lives) own.tick();
+					if (set === alarm && objectRun === lastRun) own.tick();
 				});
 			},
 			log: () => {},
@@ -261,13 +261,13 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		});
 		follower = own;
 	}
-	beginLife();
+	beginRun();
 
 	/** The object as an isolate reaches it: it may end on the way there, while it works, and on the way back. */
 	const feed: Feed = {
 		async sync(request) {
 			await way();
-			const objectRun = lives;
+			const objectRun = lastRun;
 			const answer = await Promise.race([
 				follower.sync(structuredClone(request)),
 				endOf(objectRun),
@@ -278,7 +278,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 		},
 		async catalog() {
 			await way();
-			const answer = await Promise.race([follower.catalog(), endOf(lives)]);
+			const answer = await Promise.race([follower.catalog(), endOf(lastRun)]);
 			await way();
 			return structuredClone(answer);
 		},
@@ -454,8 +454,8 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 			const error = Object.assign(new Error("restarted"), {
 				retryable: random() < 0.5,
 			});
-			const end = ends.get(lives);
-			beginLife();
+			const end = ends.get(lastRun);
+			beginRun();
 			end?.(error);
 		} else if (deed.kind === "lose polls")
 			pollsLost = { until: time.ms + deed.forMs, isSilent: deed.isSilent };

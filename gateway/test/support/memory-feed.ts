@@ -44,13 +44,13 @@ export function startFeed({
 	const lastChange = new Map<string, number>();
 	const unpolled: string[] = [];
 	let feedEpoch = "epoch1";
-	let lives = 1;
+	let runs = 1;
 	let seq = 0;
 	let asOf = Number.NEGATIVE_INFINITY;
 	let running: Promise<void> | undefined;
 	let queued: Promise<void> | undefined;
 
-	const objectRun = () => `objectRun${lives}`;
+	const objectRun = () => `objectRun${runs}`;
 
 	async function poll(): Promise<void> {
 		const ownRun = objectRun();
@@ -124,7 +124,7 @@ export function startFeed({
 		},
 		/** Restarts the object from its storage. */
 		restart() {
-			lives++;
+			runs++;
 			asOf = Number.NEGATIVE_INFINITY;
 		},
 		/** The object's storage is lost, or the database is another. */

@@ -38,7 +38,7 @@ class Server {
 		this.#running = await startPostgres({
 			dataDirectory: this.#directory,
 			port: await freePort(),
-			password: "lives",
+			password: "restarts",
 			log: () => {},
 		});
 	}
@@ -71,7 +71,7 @@ class Server {
 
 const it = base
 	.extend("folder", async ({ task: _ }, { onCleanup }) => {
-		const folder = await mkdtemp(join(tmpdir(), "postern-lives-"));
+		const folder = await mkdtemp(join(tmpdir(), "postern-restarts-"));
 		onCleanup(() => rm(folder, { recursive: true, force: true }));
 		// If root runs this, Postgres runs as another user, who has to pass through this directory.
 		await chmod(folder, 0o755);
