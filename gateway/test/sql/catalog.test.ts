@@ -105,7 +105,7 @@ describe("a relation is cacheable", () => {
 				union select 1 where exists (select from private.secrets)`,
 			reads: ["api.notes", "private.secrets"],
 		},
-		"that calls functions of which the results follow from their arguments": {
+		"that calls functions whose results follow from their arguments": {
 			make: view(
 				"upper(body), at::text as a, body::int as b, (body || '')::uuid as c, at::date as d, at at time zone 'UTC' as e, tableoid, to_char(at, 'YYYY'), at + interval '1 day' as later, jsonb_build_object('body', body), concat(id, body), date_trunc('day', at), current_user",
 			),
@@ -120,18 +120,18 @@ describe("a relation is cacheable", () => {
 			make: "create view api.seen as select count(*), json_agg(body), rank() over (order by body) from api.notes group by body",
 			reads: ["api.notes"],
 		},
-		"that calls a function with a body that can be looked into": {
+		"that calls a function whose body is a query tree": {
 			make: `create function private.secret(note bigint) returns bigint language sql stable return (select id from private.secrets where secrets.note = $1 limit 1);
 				${view("private.secret(id)")}`,
 			reads: ["api.notes", "private.secrets"],
 		},
-		"that calls a function somebody vouches for": {
+		"that calls a function that is declared cacheable": {
 			make: `create function private.secret() returns bigint language plpgsql stable as 'begin return 1; end';
 				select postern.declare_cacheable('private.secret()', '{private.secrets}');
 				${view("private.secret()")}`,
 			reads: ["api.notes", "private.secrets"],
 		},
-		"that is a materialized view, whatever it was made of": {
+		"that is a materialized view of what is not cacheable": {
 			make: "create materialized view api.seen as select now(), random() from api.notes",
 			reads: ["api.seen"],
 		},
@@ -140,14 +140,14 @@ describe("a relation is cacheable", () => {
 			reads: ["api.seen"],
 			since: 18,
 		},
-		"that has types without code of their own": {
+		"that has types without user-defined code": {
 			make: `create type private.mood as enum ('good');
 				create domain private.title as varchar(9) check (value <> '');
 				create type private.pair as (mood private.mood, title private.title);
 				create table api.seen (mood private.mood, titles private.title[], pair private.pair, span int4range); select postern.track('api.seen')`,
 			reads: ["api.seen"],
 		},
-		"whose domain has a cast somebody vouches for": {
+		"whose domain has a cast that is declared cacheable": {
 			make: `${label()};
 				create table api.seen (id int primary key, label private.label); select postern.track('api.seen');
 				select postern.declare_cacheable('private.told(private.label)', '{private.secrets}')`,
@@ -212,13 +212,13 @@ describe("a relation is not cacheable", () => {
 				create view api.seen as select private.latest(at) as latest from api.notes`,
 			reason: "begins with a text that is read as a date or time",
 		},
-		"that calls somebody's own function in pg_catalog, called like a harmless one":
+		"that calls a user-defined function in pg_catalog with the name of a harmless one":
 			{
 				make: `create function pg_catalog.to_date(text) returns timestamptz language sql stable as 'select clock_timestamp()';
 				${view("to_date('') as now")}`,
 				reason: "is not known",
 			},
-		"that calls somebody's own function in pg_catalog, which says that it is immutable":
+		"that calls a user-defined function in pg_catalog that is declared immutable":
 			{
 				make: `create function pg_catalog.hidden() returns bigint language plpgsql immutable as 'begin return (select count(*) from private.secrets); end';
 				${view("hidden()")}`,
@@ -316,12 +316,13 @@ describe("a relation is not cacheable", () => {
 				${view("private.f(id)")}`,
 			reason: "now() may read the clock",
 		},
-		"that leaves out such an argument of a function somebody vouches for": {
-			make: `create function private.f(id bigint, at timestamptz default now()) returns timestamptz language sql immutable as 'select at';
+		"that leaves out such an argument of a function that is declared cacheable":
+			{
+				make: `create function private.f(id bigint, at timestamptz default now()) returns timestamptz language sql immutable as 'select at';
 				select postern.declare_cacheable('private.f(bigint,timestamptz)');
 				${view("private.f(id)")}`,
-			reason: "now() may read the clock",
-		},
+				reason: "now() may read the clock",
+			},
 		"that leaves out an argument whose default reads a header": {
 			make: `create function private.f(header text default current_setting('request.headers', true)) returns text language sql stable return header;
 				${view("private.f()")}`,
@@ -343,11 +344,11 @@ describe("a relation is not cacheable", () => {
 			),
 			reason: "request.headers",
 		},
-		"that compares rows by somebody's own operator": {
+		"that compares rows by a user-defined operator": {
 			make: `${size}; ${view("(body::private.size, body::private.size) operator(private.<<<) ('s'::private.size, 'm'::private.size) as is_less")}`,
 			reason: "what private.less(private.size,private.size) reads is not known",
 		},
-		"that sorts by somebody's own operator": {
+		"that sorts by a user-defined operator": {
 			make: `${size}; ${view("rank() over (order by body::private.size using operator(private.<<<))")}`,
 			reason: "what private.less(private.size,private.size) reads is not known",
 		},
@@ -437,14 +438,14 @@ describe("a relation is not cacheable", () => {
 				create view api.seen as select * from private.f()`,
 			reason: "what private.f() reads is not known",
 		},
-		"that calls a function that changed since somebody vouched for it": {
+		"that calls a function that changed since it was declared cacheable": {
 			make: `create function private.f() returns int language sql stable as 'select 1';
 				select postern.declare_cacheable('private.f()');
 				create or replace function private.f() returns int language sql stable as 'select 2';
 				${view("private.f()")}`,
 			reason: "private.f() has changed since it was declared cacheable",
 		},
-		"that calls a function nobody vouches for any longer": {
+		"that calls a function whose declaration was taken back": {
 			make: `create function private.f() returns int language sql stable as 'select 1';
 				select postern.declare_cacheable('private.f()');
 				select postern.undeclare_cacheable('private.f()');
@@ -493,11 +494,11 @@ describe("a relation is not cacheable", () => {
 			make: `${label()}; ${view("body::private.label")}`,
 			reason: "what private.told(private.label) reads is not known",
 		},
-		"that has such a domain on the way": {
+		"that casts through such a domain": {
 			make: `${label()}; ${view("to_json(body::private.label)::text")}`,
 			reason: "what private.told(private.label) reads is not known",
 		},
-		"of which a type is compared by somebody's own operator": {
+		"with a type that is compared by a user-defined operator": {
 			make: `create type private.mood as enum ('good');
 				create function private.alike(private.mood, text) returns boolean language sql immutable as 'select now() > current_date';
 				create operator private.= (function = private.alike, leftarg = private.mood, rightarg = text);
@@ -512,37 +513,36 @@ describe("a relation is not cacheable", () => {
 			make: "create sequence private.numbers; create view api.seen as select last_value from private.numbers",
 			reason: "private.numbers is a sequence",
 		},
-		"of which a child inherits from another table as well": {
+		"with a child that inherits from another table as well": {
 			make: `create table private.other (id bigint, body text);
 				create table api.child () inherits (api.notes, private.other);
 				${view("body")}`,
 			reason: "api.child inherits from several tables",
 		},
-		"of which a child came to inherit from another table later": {
+		"with a child that came to inherit from another table later": {
 			make: `create table private.other (id bigint, body text);
 				create table api.child () inherits (api.notes);
 				alter table api.child inherit private.other;
 				${view("body")}`,
 			reason: "api.child inherits from several tables",
 		},
-		"that takes a claim out of what somebody's own cast makes of all claims": {
+		"that takes a claim out of what a user-defined cast makes of all claims": {
 			make: `create function private.mine(text) returns jsonb language sql immutable return jsonb_build_object('sub', $1);
 				create cast (text as jsonb) with function private.mine(text);
 				${view("(current_setting('request.jwt.claims', true))::jsonb ->> 'sub' as sub")}`,
 			reason: "reads a setting that is not a named claim",
 		},
-		"that compares arrays of a type by an operator of its own, whatever it is called":
-			{
-				make: `create type private.grade as enum ('a');
+		"that compares arrays of a type by an operator of any name": {
+			make: `create type private.grade as enum ('a');
 				create function private.alike(private.grade, private.grade) returns boolean language plpgsql immutable as 'begin return exists (select from private.secrets); end';
 				create function private.hash(private.grade) returns int language sql immutable return 1;
 				create operator private.=== (function = private.alike, leftarg = private.grade, rightarg = private.grade, hashes);
 				create operator class private.grades default for type private.grade using hash as operator 1 private.===, function 1 private.hash(private.grade);
 				${view("array['a'::private.grade] = array['a'::private.grade] as is_alike")}`,
-				reason:
-					"what private.alike(private.grade,private.grade) reads is not known",
-			},
-		"that compares all claims by somebody's own operator": {
+			reason:
+				"what private.alike(private.grade,private.grade) reads is not known",
+		},
+		"that compares all claims by a user-defined operator": {
 			make: `create function private.alike(text, text) returns boolean language sql immutable return strpos($1, 'admin') > 0;
 				create operator private.= (function = private.alike, leftarg = text, rightarg = text);
 				set search_path = private, pg_catalog;
@@ -580,13 +580,13 @@ describe("a relation is not cacheable", () => {
 			reason:
 				"api.notes has a trigger postern_delete that is not ENABLE ALWAYS",
 		},
-		"that has a trigger which somebody replaced": {
+		"that has a trigger of tracking that was replaced": {
 			make: `create function private.nothing() returns trigger language plpgsql as 'begin return null; end';
 				create or replace trigger postern_insert after insert on api.notes for each statement execute function private.nothing();
 				${view("body")}`,
 			reason: "api.notes has a trigger postern_insert that is out of date",
 		},
-		"of which a partition is not logged": {
+		"with a partition that is not logged": {
 			make: "create table api.seen (id int) partition by range (id); create table api.part partition of api.seen default; select postern.track('api.seen'); alter table api.part disable trigger postern_insert",
 			reason: "api.part has a trigger postern_insert that is not ENABLE ALWAYS",
 		},
@@ -594,7 +594,7 @@ describe("a relation is not cacheable", () => {
 			make: "create table private.other (id bigint); create table api.seen () inherits (api.notes, private.other)",
 			reason: "api.seen inherits from several tables",
 		},
-		"that is a materialized view whose refresh nobody sees": {
+		"that is a materialized view whose refresh is not logged": {
 			make: "create materialized view api.seen as select 1 as one; alter event trigger postern_after_ddl disable",
 			reason: "api.seen may be refreshed unseen",
 		},
@@ -718,7 +718,7 @@ describe("a policy", () => {
 		});
 	});
 
-	it("counts whichever role it is for, with the rights of the caller or of an owner", async ({
+	it("counts for every role, with the rights of the caller or of an owner", async ({
 		relation,
 		expect,
 	}) => {
@@ -807,7 +807,7 @@ describe("a declaration refuses", () => {
 });
 
 describe("the catalog", () => {
-	it("tells of functions", async ({ relation, catalog, expect }) => {
+	it("has the functions", async ({ relation, catalog, expect }) => {
 		await relation(
 			`create function api.recent(since int, "limit" int default 3) returns setof api.notes language sql stable return (select null::api.notes where false);
 			create function api.shout(note api.notes) returns text language sql immutable return upper(note.body);
@@ -875,7 +875,7 @@ describe("the catalog", () => {
 		}
 	});
 
-	it("tells of the media types that the database answers in", async ({
+	it("has the media types that the database answers in", async ({
 		relation,
 		catalog,
 		expect,
@@ -888,7 +888,7 @@ describe("the catalog", () => {
 		expect((await catalog()).mediaTypes).toEqual(["*/*", "text/html"]);
 	});
 
-	it("tells of keys, columns and foreign keys", async ({
+	it("has keys, columns and foreign keys", async ({
 		relation,
 		catalog,
 		expect,
@@ -920,7 +920,7 @@ describe("the catalog", () => {
 		]);
 	});
 
-	it("tells how old an answer may be", async ({
+	it("has the maximum staleness of each relation", async ({
 		relation,
 		catalog,
 		expect,
