@@ -1,17 +1,13 @@
 // The keys of an issuer that publishes them at a URL (RFC 7517): fetched when needed, and remembered by the isolate and the key
 // store. jose's own createRemoteJWKSet shares one fetch between requests, which Workers do not allow.
-import {
-	createLocalJWKSet,
-	errors,
-	type JSONWebKeySet,
-	type JWTVerifyGetKey,
-} from "jose";
+import type { JSONWebKeySet } from "jose";
 import { Refusal } from "../http/refusals.ts";
 import {
 	createSealedValues,
 	type Kv,
 	type SealedValues,
 } from "../kv/sealed-values.ts";
+import { createKeySet, type FindKeys } from "./key-set.ts";
 
 interface RemoteKeysOptions {
 	url: URL;
@@ -23,7 +19,7 @@ interface RemoteKeysOptions {
 
 /** Older keys are fetched again, so a key that the issuer revoked is refused within this time. */
 const FRESH_MS = 600_000;
-/** Unknown key ids cause at most one fetch in this time. */
+/** Tokens that no known key verifies cause at most one fetch in this time. */
 const COOL_DOWN_MS = 30_000;
 /** Keys are used for this long while the issuer does not answer. */
 const USABLE_MS = 86_400_000;
@@ -31,9 +27,8 @@ const TIMEOUT_MS = 5_000;
 const MAX_CHARACTERS = 262_144;
 
 interface Known {
-	readonly jwks: JSONWebKeySet;
 	readonly fetchedAt: number;
-	readonly resolve: ReturnType<typeof createLocalJWKSet>;
+	readonly findKeys: FindKeys;
 }
 
 /** Where isolates share the keys that they have fetched. */
@@ -45,26 +40,21 @@ export function createKeyStore(kv: Kv): SealedValues {
 }
 
 /**
- * Makes a key resolver for jose's `jwtVerify`.
+ * Yields the known keys, and where the caller asks for more, those that are new at the issuer: it may have a new key under an
+ * old `kid`, or under none.
  * @throws {Refusal} `issuer_unreachable` when no keys can be fetched
- * @throws {errors.JWKSNoMatchingKey} when the issuer has no key for the token
  */
-export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
+export function createRemoteKeys(options: RemoteKeysOptions): FindKeys {
 	const { url, fetch, store, now } = options;
 	let known: Known | undefined;
 	let attemptStartedAt = Number.NEGATIVE_INFINITY;
 	let attemptEndedAt = Number.NEGATIVE_INFINITY;
 
-	return async function resolveKey(header, token) {
-		const keys = await usableKeys();
-		try {
-			return await keys.resolve(header, token);
-		} catch (error) {
-			if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-			const newer = mayAttempt() ? await fetchKeys() : undefined;
-			if (newer === undefined) throw error;
-			return newer.resolve(header, token);
-		}
+	return async function* findKeys(header) {
+		const { findKeys } = await usableKeys();
+		yield* findKeys(header);
+		const newer = mayAttempt() ? await fetchKeys() : undefined;
+		if (newer !== undefined) yield* newer.findKeys(header);
 	};
 
 	async function usableKeys(): Promise<Known> {
@@ -145,5 +135,5 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
 /** @throws {Error} when the text is not a JWKS */
 function parse(text: string, fetchedAt: number): Known {
 	const jwks: JSONWebKeySet = JSON.parse(text);
-	return { jwks, fetchedAt, resolve: createLocalJWKSet(jwks) };
+	return { fetchedAt, findKeys: createKeySet(jwks) };
 }

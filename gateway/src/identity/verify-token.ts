@@ -1,19 +1,17 @@
 // Verifies an access token: a JWT of one of several issuers. Refuses an expired one. The token's `iss` chooses the issuer, and
 // then only that issuer's keys and algorithms count: nothing in a token chooses the kind of its key.
 import {
-	createLocalJWKSet,
 	decodeJwt,
 	errors,
 	type JWK,
 	type JWTPayload,
-	type JWTVerifyGetKey,
 	type JWTVerifyOptions,
-	jwtVerify,
 } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { SealedValues } from "../kv/sealed-values.ts";
 import type { Identity } from "./identity.ts";
+import { createKeySet, type FindKeys, verifyWithKeys } from "./key-set.ts";
 import { createRemoteKeys } from "./remote-keys.ts";
 
 /** Where an issuer's keys come from. */
@@ -101,7 +99,7 @@ function createVerifier(
 	issuer: Issuer,
 	deps: VerifyDeps,
 ): (token: string) => Promise<Verified> {
-	const getKey = keyResolver(issuer.keys, deps);
+	const findKeys = keysOf(issuer.keys, deps);
 	const options: JWTVerifyOptions = {
 		algorithms: issuer.algorithms,
 		issuer: issuer.issuer,
@@ -111,7 +109,10 @@ function createVerifier(
 	};
 	return async function verify(token) {
 		const currentDate = new Date(deps.now());
-		const claims = await verified(token, getKey, { ...options, currentDate });
+		const claims = await verified(token, findKeys, {
+			...options,
+			currentDate,
+		});
 		if (claims.sub !== undefined && typeof claims.sub !== "string") {
 			throw rejected();
 		}
@@ -126,11 +127,11 @@ function createVerifier(
 
 async function verified(
 	token: string,
-	getKey: JWTVerifyGetKey,
+	findKeys: FindKeys,
 	options: JWTVerifyOptions,
 ): Promise<JWTPayload> {
 	try {
-		const { payload } = await jwtVerify(token, getKey, options);
+		const payload = await verifyWithKeys(token, findKeys, options);
 		// These times may have fractions, and are not passed on: the origin token has its own.
 		const { exp, iat, nbf, ...claims } = payload;
 		if (hasInexactNumber(claims))
@@ -156,12 +157,14 @@ function hasInexactNumber(value: unknown): boolean {
 	);
 }
 
-function keyResolver(keys: IssuerKeys, deps: VerifyDeps): JWTVerifyGetKey {
+function keysOf(keys: IssuerKeys, deps: VerifyDeps): FindKeys {
 	switch (keys.kind) {
 		case "jwks":
-			return createLocalJWKSet(keys.jwks);
+			return createKeySet(keys.jwks);
 		case "secret":
-			return async () => keys.secret;
+			return async function* () {
+				yield keys.secret;
+			};
 		case "url":
 			return createRemoteKeys({
 				url: keys.url,

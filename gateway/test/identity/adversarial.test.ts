@@ -16,7 +16,6 @@ import {
 	base64url,
 	fromBase64url,
 	headerOf,
-	makeTestKey,
 	mirrored,
 	seal,
 	withSignature,
@@ -291,79 +290,6 @@ describe("a valid token", () => {
 			undefined,
 			false,
 		]);
-	});
-});
-
-describe("an issuer with the same kid twice", () => {
-	const twins = async () => [
-		await makeTestKey("ES256", "twin"),
-		await makeTestKey("ES256", "twin"),
-	];
-
-	it.each([0, 1])(
-		"has its tokens rejected, signed by key %i",
-		async (index) => {
-			const keys = await twins();
-			const { request, origin } = startGateway({
-				env: {
-					ISSUERS: JSON.stringify([
-						{
-							issuer: "https://twins.example",
-							audience: "notes",
-							jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
-						},
-					]),
-				},
-			});
-			const key = keys[index] ?? POSTERN.key;
-			const twin = {
-				...POSTERN,
-				iss: "https://twins.example",
-				aud: "notes",
-				key,
-			};
-			const response = await request("/rest/v1/notes", {
-				token: await tokenOf(twin),
-			});
-			expect([await refusal(response), origin.received]).toEqual([
-				{ status: 401, code: "token_rejected" },
-				[],
-			]);
-		},
-	);
-});
-
-describe("an issuer with several keys", () => {
-	it("has a token without kid rejected", async () => {
-		const keys = [
-			await makeTestKey("ES256", "one"),
-			await makeTestKey("ES256", "two"),
-		];
-		const { request } = startGateway({
-			env: {
-				ISSUERS: JSON.stringify([
-					{
-						issuer: "https://several.example",
-						audience: "notes",
-						jwks: { keys: keys.map(({ publicJwk }) => publicJwk) },
-					},
-				]),
-			},
-		});
-		const [key = POSTERN.key] = keys;
-		const one = {
-			...POSTERN,
-			iss: "https://several.example",
-			aud: "notes",
-			key,
-		};
-		const response = await request("/rest/v1/notes", {
-			token: await tokenOf(one, {}, { kid: undefined }),
-		});
-		expect(await refusal(response)).toEqual({
-			status: 401,
-			code: "token_rejected",
-		});
 	});
 });
 

@@ -150,6 +150,26 @@ describe("a key that is new", () => {
 		expect([await ask(SECOND_KEY), issuer.fetches.length]).toEqual([200, 2]);
 	});
 
+	it.each([
+		["under the kid of the one before", { kid: "first" }],
+		["without a kid", { kid: undefined }],
+	])("is taken at once %s", async (_, changes) => {
+		const publishAs = (key: SigningKey) => () =>
+			Response.json({ keys: [{ ...key.publicJwk, ...changes }] });
+		const signed = (key: SigningKey) => ({ ...key, ...changes }) as SigningKey;
+		const issuer = startIssuer(publishAs(FIRST));
+		const { ask } = issuer.isolate();
+		const before = await ask(signed(FIRST));
+		issuer.publication = publishAs(SECOND_KEY);
+		issuer.time += COOL_DOWN;
+		expect([
+			before,
+			await ask(signed(SECOND_KEY)),
+			await ask(signed(FIRST)),
+			issuer.fetches.length,
+		]).toEqual([200, 200, "token_rejected", 2]);
+	});
+
 	it("leaves the one before in use", async () => {
 		const issuer = startIssuer(publish(FIRST));
 		const { ask } = issuer.isolate();
