@@ -5,8 +5,9 @@ import { createAccounts } from "./accounts/accounts.ts";
 import { auth, issuingOff } from "./accounts/auth-routes.ts";
 import { NO_ACCOUNTS, openAccounts } from "./accounts/caller-accounts.ts";
 import { createIssue } from "./accounts/issue-token.ts";
-import { type CacheBindings, createReadCache } from "./cache/read-cache.ts";
+import { createReadCache } from "./cache/read-cache.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
+import type { Feed } from "./feed/feed.ts";
 import { withAnonymous401 } from "./http/anonymous-401.ts";
 import { type Application, mountRoutes } from "./http/application.ts";
 import { crossOrigin } from "./http/cors.ts";
@@ -43,8 +44,11 @@ export interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	kv: Namespace | undefined;
 	/** What the application adds. */
 	application: Application;
-	/** Without it every read goes to the origin. */
-	cache: CacheBindings | undefined;
+	/** Tells what changed. Without it every read goes to the origin. */
+	feed: Feed | undefined;
+	sleep: (ms: number) => Promise<void>;
+	/** Work that goes on after the answer of the request at hand. */
+	waitUntil: (promise: Promise<unknown>) => void;
 	/** Takes what went wrong, for the operator; never shown to a client. */
 	log: (error: unknown) => void;
 }
@@ -64,7 +68,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		anonRole,
 	);
 	const cache =
-		deps.cache && createReadCache(origin, { ...deps, kv }, deps.cache);
+		deps.feed && createReadCache(origin, { ...deps, kv, feed: deps.feed });
 	const pipeline = cache?.pipeline ?? origin;
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
@@ -72,7 +76,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const identify = createIdentify({
 		verifyToken: createVerify(config.issuers, verifyDeps),
 		verifyAssertion: config.access && createVerify([config.access], verifyDeps),
-		findApiKey: createFindApiKey(origin, now),
+		findApiKey: createFindApiKey(origin, deps),
 		anonRole,
 	});
 	const { signingKey } = tokens;

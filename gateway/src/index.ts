@@ -66,11 +66,9 @@ function build(env: PosternEnv, application: Application): Gateway {
 			assets: ASSETS && ((request) => ASSETS.fetch(request)),
 			fetchKeys: (request) => globalThis.fetch(request),
 			kv: CACHE,
-			cache: CHANGE_FEED && {
-				feed: feedOf(CHANGE_FEED, config.feedLocation),
-				sleep: (ms) => scheduler.wait(ms),
-				waitUntil,
-			},
+			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
+			sleep: (ms) => scheduler.wait(ms),
+			waitUntil,
 			log: (error) => console.error(error),
 		});
 		return (request) => app.fetch(request);

@@ -43,5 +43,7 @@ async function list(options: DatabaseOptions): Promise<void> {
 
 async function revoke(id: string, options: DatabaseOptions): Promise<void> {
 	await query(options, "select postern.revoke_api_key($1)", [id]);
-	console.log(`Key ${id} is refused within 5 seconds.`);
+	console.log(
+		`Key ${id} is refused within a minute if it is secret, within a day if it is publishable; sooner while it is in use.`,
+	);
 }

@@ -12,6 +12,10 @@ export class BoundedMap<Value> {
 		return this.#entries.get(name);
 	}
 
+	delete(name: string): void {
+		this.#entries.delete(name);
+	}
+
 	set(name: string, value: Value): void {
 		// A Map keeps the order of insertion. Deleting first makes a replaced entry the newest.
 		this.#entries.delete(name);

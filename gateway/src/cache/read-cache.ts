@@ -18,19 +18,15 @@ const MEMORY_BYTES = 33_554_432;
 /** Longer than nearly every answer takes: then those who wait for it ask for themselves. */
 const TURN_MS = 5_000;
 
-/** What the read cache needs of the runtime. */
-export interface CacheBindings {
-	feed: Feed;
-	sleep: (ms: number) => Promise<void>;
-	/** Work that goes on after the answer of the request at hand. */
-	waitUntil: (promise: Promise<unknown>) => void;
-}
-
 interface CacheDeps {
 	config: Config;
 	/** Keeps answers for all isolates. */
 	kv: Kv | undefined;
+	feed: Feed;
 	now: () => number;
+	sleep: (ms: number) => Promise<void>;
+	/** Work that goes on after the answer of the request at hand. */
+	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
 
@@ -43,8 +39,7 @@ export interface ReadCache {
 
 export function createReadCache(
 	origin: Pipeline,
-	{ config, kv, now, log }: CacheDeps,
-	{ feed, sleep, waitUntil }: CacheBindings,
+	{ config, kv, feed, now, sleep, waitUntil, log }: CacheDeps,
 ): ReadCache {
 	const { schemas, maxStalenessMs, explainRoles } = config;
 	const freshness = createFreshness({

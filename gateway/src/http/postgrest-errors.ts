@@ -42,8 +42,6 @@ export function createToRefusal({ refusals, constraints }: ErrorOptions) {
 		if (error instanceof Refusal) return error;
 		if (!(error instanceof PostgrestError))
 			return new Refusal("internal_error", { cause: error });
-		if (isUnusableRole(error))
-			return new Refusal("origin_refused", { cause: error });
 		const constraint = broken(error.message);
 		// JSON that is not PostgREST's may have no code, or a number.
 		const sqlState = String(error.code ?? "");
@@ -57,13 +55,6 @@ export function createToRefusal({ refusals, constraints }: ErrorOptions) {
 			cause: error,
 		});
 	};
-}
-
-/** The gateway's settings allow a role that PostgREST cannot take. No caller can mend that. */
-function isUnusableRole({ code, message }: PostgrestError): boolean {
-	return code === "22023"
-		? /^role ".*" does not exist$/.test(message)
-		: code === "42501" && /^permission denied to set role /.test(message);
 }
 
 /** The constraint that a message of class 23 names, or the column that is null and may not be. */

@@ -1,8 +1,8 @@
 // Makes the Identity of a request, from its credentials, which all have to agree. Without credentials it is anonymous.
 // Never trusts another header, and never passes a credential on.
 import { Refusal } from "../http/refusals.ts";
-import { type ApiKey, isApiKey } from "./api-keys.ts";
-import type { Identity } from "./identity.ts";
+import { isApiKey } from "./api-keys.ts";
+import type { ApiKey, Identity } from "./identity.ts";
 import type { Verify } from "./verify-token.ts";
 
 /** RFC 6750, section 2.1: the scheme, a space, a b64token. The scheme ignores case (RFC 9110, section 11.1). */
@@ -32,13 +32,11 @@ export function createIdentify(deps: IdentifyDeps): Identify {
 		const { headers } = request;
 		// supabase-js sends its API key in both headers until a user has signed in.
 		const texts = new Set([...bearer(headers), ...apiKeyHeader(headers)]);
-		const identities: Identity[] = [];
-		for (const text of texts) identities.push(await resolve(text));
+		const resolving = [...texts].map(resolve);
 		const assertion = headers.get(ACCESS_HEADER);
-		if (verifyAssertion !== undefined && assertion !== null) {
-			identities.push(await verifyAssertion(assertion));
-		}
-		return agreed(identities);
+		if (verifyAssertion !== undefined && assertion !== null)
+			resolving.push(verifyAssertion(assertion));
+		return agreed(await all(resolving));
 	};
 
 	async function resolve(text: string): Promise<Identity> {
@@ -58,6 +56,14 @@ export function createIdentify(deps: IdentifyDeps): Identify {
 		if (candidates.length > 1) throw new Refusal("credentials_conflict");
 		return candidates[0] ?? anonymous;
 	}
+}
+
+/** Waits for all of them. Which error is thrown does not depend on which comes first. */
+async function all<Value>(promises: Promise<Value>[]): Promise<Value[]> {
+	await Promise.allSettled(promises);
+	const values: Value[] = [];
+	for (const promise of promises) values.push(await promise);
+	return values;
 }
 
 function bearer(headers: Headers): string[] {

@@ -12,3 +12,10 @@ export interface Identity {
 
 /** The gateway itself, when it asks the functions in schema `postern`. No caller may have this role. */
 export const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });
+
+/** What an API key stands for. */
+export interface ApiKey {
+	/** `publishable` stands for no caller, `secret` for its role. */
+	kind: "publishable" | "secret";
+	role: string;
+}

@@ -1,5 +1,5 @@
-// Errors of PostgREST that the caller did not cause and cannot mend: it refuses the gateway's own token, or it does not reach the
-// database. An error that a function raises passes unchanged, whatever its status is.
+// Errors of PostgREST that the caller did not cause and cannot mend: it refuses the gateway's own token, cannot take the role in
+// it, or does not reach the database. An error that a function raises passes unchanged, whatever its status is.
 import { Refusal } from "../http/refusals.ts";
 
 interface PostgrestErrorBody {
@@ -14,17 +14,28 @@ const TOKEN_REFUSED = /^PGRST30[0-3]$/;
 /** PostgREST's codes for a database that it does not reach. Their details name the database's address. */
 const UNREACHED = /^PGRST00[0-3]$/;
 
+/** How PostgreSQL says that PostgREST cannot take a role, by SQLSTATE. */
+const ROLE_REFUSED: Readonly<Record<string, (role: string) => string>> = {
+	"22023": (role) => `role "${role}" does not exist`,
+	"42501": (role) => `permission denied to set role "${role}"`,
+};
+
+/** What PostgREST answers a token, a role or a lost database with. */
+const STATUSES = [400, 401, 403, 500, 503, 504];
+
 /**
  * The answer as a caller may see it.
+ * @param role of the token that the gateway sent
  * @throws {Refusal} origin_refused where PostgREST refuses the gateway's token: the caller's own token never reaches it
  */
 export async function withoutOriginFaults(
 	response: Response,
 	method: string,
+	role: string,
 ): Promise<Response> {
 	const { status, headers } = response;
 	// What a function returns has Content-Range, whatever its status is.
-	if (![401, 500, 503, 504].includes(status) || headers.has("content-range"))
+	if (!STATUSES.includes(status) || headers.has("content-range"))
 		return response;
 	if (method === "HEAD") {
 		if (refusesTokenInHead(response)) throw refused(response, "");
@@ -34,6 +45,13 @@ export async function withoutOriginFaults(
 	const error = parseError(body);
 	if (TOKEN_REFUSED.test(error?.code ?? ""))
 		throw refused(response, `${error?.code}, ${error?.message}`);
+	const roleRefused = ROLE_REFUSED[error?.code ?? ""]?.(role);
+	if (roleRefused !== undefined && roleRefused === error?.message)
+		throw new Refusal("origin_refused", {
+			cause: new Error(
+				`The gateway's settings allow a role that PostgREST cannot take: ${error.message}`,
+			),
+		});
 	return UNREACHED.test(error?.code ?? "")
 		? new Response(JSON.stringify({ ...error, details: null }), response)
 		: new Response(body, response);

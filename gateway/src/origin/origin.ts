@@ -27,7 +27,10 @@ export function createOrigin(
 		const response = await send(request, url, headers);
 		const { method } = request;
 		const answer = await requirePostgrest(response, method);
-		return fromOrigin(await withoutOriginFaults(answer, method), mount);
+		return fromOrigin(
+			await withoutOriginFaults(answer, method, identity.role),
+			mount,
+		);
 	};
 
 	async function send(

@@ -35,11 +35,8 @@ function startCachingGateway({
 	const gateway = startGateway({
 		answer: () => rows(JSON.stringify(NOTE)),
 		now,
-		cache: {
-			feed,
-			sleep: (time) => new Promise((resolve) => setTimeout(resolve, time)),
-			waitUntil: (promise) => background.push(promise),
-		},
+		feed,
+		waitUntil: (promise) => background.push(promise),
 		...options,
 	});
 	return {

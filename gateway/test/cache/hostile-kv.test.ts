@@ -33,11 +33,8 @@ function startIsolates(kv: MapNamespace) {
 				env,
 				now,
 				kv,
-				cache: {
-					feed,
-					sleep: (time) => new Promise((resolve) => setTimeout(resolve, time)),
-					waitUntil: (promise) => background.push(promise),
-				},
+				feed,
+				waitUntil: (promise) => background.push(promise),
 			});
 			return {
 				logged,

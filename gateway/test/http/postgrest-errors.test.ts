@@ -95,35 +95,6 @@ describe("an error of the database", () => {
 	);
 });
 
-describe("a role that the settings allow and PostgREST cannot take", () => {
-	it.each([
-		["the database lacks it", 400, "22023", 'role "teacher" does not exist'],
-		[
-			"PostgREST's role is not a member of it",
-			403,
-			"42501",
-			'permission denied to set role "teacher"',
-		],
-	])("is a 503 with the cause logged: %s", async (_, status, code, message) => {
-		const { response, logged } = await ask(
-			postgrestError(status, code, { message }),
-		);
-		expect(await refusal(response)).toEqual({
-			status: 503,
-			code: "origin_refused",
-		});
-		expect(logged).toEqual([expect.objectContaining({ message })]);
-	});
-
-	it("is not every parameter that the database refuses", async () => {
-		const answer = postgrestError(400, "22023", { message: "bad parameter" });
-		expect(await refusalTo(answer)).toEqual({
-			status: 400,
-			code: "body_invalid",
-		});
-	});
-});
-
 describe("a missing privilege", () => {
 	const denied = postgrestError(403, "42501");
 

@@ -242,11 +242,7 @@ const PROVOKED: Record<
 		status: 504,
 		path: "/rest/v1/notes",
 		request: { headers: { "Cache-Control": "only-if-cached" } },
-		cache: {
-			feed: startFeed({ now: () => NOW }),
-			sleep: (ms) => scheduler.wait(ms),
-			waitUntil() {},
-		},
+		feed: startFeed({ now: () => NOW }),
 	},
 	client_closed: {
 		status: 499,

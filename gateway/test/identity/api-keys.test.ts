@@ -3,7 +3,6 @@ import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import {
 	answeringKeys,
-	type FoundKey,
 	keyOf,
 	knownKeys,
 	PUBLISHABLE,
@@ -13,9 +12,6 @@ import {
 import { refusal, startGateway } from "../support/gateway.ts";
 import { elsewhere, postgrestError } from "../support/origin.ts";
 import { NOW, tokenFor } from "../support/tokens.ts";
-
-const REMEMBERED = 5_000;
-const MAX_REMEMBERED = 1_000;
 
 function start() {
 	const keys = knownKeys();
@@ -107,57 +103,10 @@ describe("an API key", () => {
 });
 
 describe("the result of a look-up", () => {
-	it("is remembered for five seconds", async () => {
-		const { ask, clock, lookUps } = start();
+	it("is remembered", async () => {
+		const { ask, lookUps } = start();
 		await ask(SECRET_KEY);
-		clock.time += REMEMBERED - 1;
 		expect([await ask(SECRET_KEY), lookUps().length]).toEqual(["service", 1]);
-	});
-
-	it("is asked for again after that", async () => {
-		const { ask, clock, lookUps } = start();
-		await ask(SECRET_KEY);
-		clock.time += REMEMBERED;
-		expect([await ask(SECRET_KEY), lookUps().length]).toEqual(["service", 2]);
-	});
-
-	it("is forgotten five seconds after the key was revoked, at the latest", async () => {
-		const { ask, keys, clock } = start();
-		await ask(SECRET_KEY);
-		keys.delete(SECRET_KEY);
-		clock.time += REMEMBERED;
-		expect(await ask(SECRET_KEY)).toBe("key_rejected");
-	});
-
-	it("is not remembered longer because it was used meanwhile", async () => {
-		const { ask, keys, clock } = start();
-		await ask(SECRET_KEY);
-		keys.delete(SECRET_KEY);
-		clock.time += REMEMBERED - 1;
-		await ask(SECRET_KEY);
-		clock.time += 1;
-		expect(await ask(SECRET_KEY)).toBe("key_rejected");
-	});
-
-	it("is remembered from the moment before the question", async () => {
-		const { time } = { time: NOW };
-		const clock = { time };
-		const answer = answeringKeys(knownKeys());
-		const { request, origin } = startGateway({
-			now: () => clock.time,
-			async answer(received) {
-				const found = await answer(received);
-				if (received.target.includes("find_api_key")) clock.time += 3_000;
-				return found;
-			},
-		});
-		const headers = { apikey: SECRET_KEY };
-		await request("/rest/v1/notes", { headers });
-		clock.time += 2_000;
-		await request("/rest/v1/notes", { headers });
-		expect(
-			origin.received.filter(({ target }) => target.includes("find_api_key")),
-		).toHaveLength(2);
 	});
 
 	it("is remembered for a key that does not exist, too", async () => {
@@ -170,57 +119,76 @@ describe("the result of a look-up", () => {
 		]);
 	});
 
-	it("is forgotten five seconds after the key was made", async () => {
-		const { ask, keys, clock } = start();
-		const made = keyOf("secret", "m");
-		await ask(made);
-		keys.set(made, { kind: "secret", role: "clerk" });
-		clock.time += REMEMBERED;
-		expect(await ask(made)).toBe("clerk");
-	});
-
-	it("is not remembered if the question failed", async () => {
-		const found: FoundKey = { kind: "secret", role: "service" };
-		let isDown = true;
-		const { request } = startGateway({
-			answer: answeringKeys(new Map([[SECRET_KEY, found]])),
-			fetch: async () => {
-				if (isDown) throw new TypeError("connection refused");
-				return Response.json({ outcome: "ok", ...found });
-			},
-		});
-		const headers = { apikey: SECRET_KEY };
-		const before = await request("/rest/v1/notes", { headers });
-		isDown = false;
-		const after = await request("/rest/v1/notes", { headers });
-		expect([await refusal(before), after.status]).toEqual([
-			{ status: 503, code: "origin_unreachable" },
-			200,
-		]);
-	});
-
-	it("is remembered for the newest thousand keys", async () => {
-		const { ask, lookUps } = start();
-		const numbered = (number: number) =>
-			`postern_secret_${String(number).padStart(43, "0")}`;
-		for (let number = 0; number <= MAX_REMEMBERED; number++) {
-			await ask(numbered(number));
-		}
-		const before = lookUps().length;
-		await ask(numbered(1));
-		const afterKnown = lookUps().length;
-		await ask(numbered(0));
-		expect([before, afterKnown, lookUps().length]).toEqual([
-			1_001, 1_001, 1_002,
-		]);
-	});
-
 	it("is remembered by each isolate for itself", async () => {
 		const first = start();
 		await first.ask(SECRET_KEY);
 		const second = start();
 		second.keys.delete(SECRET_KEY);
 		expect(await second.ask(SECRET_KEY)).toBe("key_rejected");
+	});
+
+	it("is shared by requests that arrive together", async () => {
+		const { ask, lookUps } = start();
+		const roles = await Promise.all(
+			Array.from({ length: 50 }, () => ask(PUBLISHABLE)),
+		);
+		expect([new Set(roles), lookUps().length]).toEqual([new Set(["anon"]), 1]);
+	});
+});
+
+describe("an API key and another credential", () => {
+	it("are resolved side by side", async () => {
+		const waiting = new Set<string>();
+		let mostAtOnce = 0;
+		const answer = answeringKeys(knownKeys());
+		const { request } = startGateway({
+			async answer(received) {
+				if (received.target !== "/rpc/find_api_key") return answer(received);
+				waiting.add(received.body);
+				mostAtOnce = Math.max(mostAtOnce, waiting.size);
+				await scheduler.wait(20);
+				waiting.delete(received.body);
+				return answer(received);
+			},
+		});
+		const response = await request("/rest/v1/notes", {
+			token: SECRET_KEY,
+			headers: { apikey: PUBLISHABLE },
+		});
+		expect([response.status, mostAtOnce]).toEqual([200, 2]);
+	});
+
+	it("are refused by the reason of the bearer token if both are wrong", async () => {
+		const { request } = startGateway({ answer: answeringKeys(new Map()) });
+		const response = await request("/rest/v1/notes", {
+			token: await tokenFor({ exp: 1 }),
+			headers: { apikey: PUBLISHABLE },
+		});
+		expect(await refusal(response)).toEqual({
+			status: 401,
+			code: "token_expired",
+		});
+	});
+});
+
+describe("a flood of unknown API keys", () => {
+	it("is answered 429 with Retry-After, and leaves a known key accepted", async () => {
+		const { ask, request, lookUps } = start();
+		await ask(SECRET_KEY);
+		const outcomes = [];
+		for (let number = 0; number < 200; number++) {
+			const apikey = `postern_secret_${String(number).padStart(43, "0")}`;
+			outcomes.push(await request("/rest/v1/notes", { headers: { apikey } }));
+		}
+		const last = outcomes.at(-1);
+		expect([
+			outcomes.filter(({ status }) => status === 401).length,
+			last?.status,
+			last?.headers.get("retry-after"),
+			last && (await refusal(last)).code,
+			lookUps().length,
+			await ask(SECRET_KEY),
+		]).toEqual([50, 429, "1", "over_request_rate_limit", 51, "service"]);
 	});
 });
 

@@ -71,6 +71,82 @@ describe("a HEAD that PostgREST refuses the gateway's token for", () => {
 	});
 });
 
+describe("a role that the settings allow and PostgREST cannot take", () => {
+	const cannotTake = (role: string): [string, Answer][] => [
+		[
+			"the database lacks it",
+			postgrestError(400, "22023", {
+				message: `role "${role}" does not exist`,
+			}),
+		],
+		[
+			"PostgREST's role is not a member of it",
+			postgrestError(403, "42501", {
+				message: `permission denied to set role "${role}"`,
+			}),
+		],
+	];
+
+	describe.each(["/rest/v1/notes", "/products/1"])("at %s", (path) => {
+		it.each(cannotTake("visitor"))(
+			"is a 503 for an anonymous caller, with the cause logged: %s",
+			async (_, answer) => {
+				const { request, logged } = startGateway({
+					answer,
+					env: { ANON_ROLE: "visitor" },
+				});
+				const response = await request(path);
+				expect(await refusal(response)).toEqual({
+					status: 503,
+					code: "origin_refused",
+				});
+				expect(String(logged[0])).toContain('role "visitor"');
+			},
+		);
+
+		it.each(cannotTake("authenticated"))(
+			"is a 503 for a caller with a token: %s",
+			async (_, answer) => {
+				const { request } = startGateway({ answer });
+				expect(
+					await refusal(await request(path, { token: ADA_TOKEN })),
+				).toEqual({ status: 503, code: "origin_refused" });
+			},
+		);
+	});
+
+	it("is a 503 for HEAD by an anonymous caller", async () => {
+		const { request } = startGateway({
+			answer: ({ method }) =>
+				method === "HEAD"
+					? new Response(null, { status: 403, headers: JSON_TYPE })
+					: Response.json(
+							{
+								code: "42501",
+								message: 'permission denied to set role "anon"',
+							},
+							{ status: 403 },
+						),
+		});
+		expect((await request("/rest/v1/notes", { method: "HEAD" })).status).toBe(
+			503,
+		);
+	});
+
+	it.each(cannotTake("teacher"))(
+		"is not one that a function names itself: %s",
+		async (_, answer) => {
+			const { request } = startGateway({ answer });
+			const response = await request("/rest/v1/rpc/f", { token: ADA_TOKEN });
+			const direct = await answer({} as Parameters<Answer>[0]);
+			expect([response.status, await response.text()]).toEqual([
+				direct.status,
+				await direct.text(),
+			]);
+		},
+	);
+});
+
 describe("a 401 that a function gives", () => {
 	it.each<[string, Answer]>([
 		["by raising PT401", postgrestError(401, "PT401")],

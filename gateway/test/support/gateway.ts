@@ -1,6 +1,6 @@
 // A gateway over a recording origin, and how a test asks it something.
 
-import type { CacheBindings } from "../../src/cache/read-cache.ts";
+import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
@@ -41,8 +41,10 @@ export interface GatewayOptions {
 	fetchKeys?: Fetch;
 	/** Workers KV. */
 	kv?: Namespace;
-	/** The read cache; without it every read goes to the origin. */
-	cache?: CacheBindings;
+	/** Tells the read cache what changed; without it every read goes to the origin. */
+	feed?: Feed;
+	/** Takes work that goes on after an answer. */
+	waitUntil?: (promise: Promise<unknown>) => void;
 }
 
 /** A gateway with its origin, its log, and `request` to ask it. */
@@ -55,7 +57,8 @@ export function startGateway({
 	assets,
 	fetchKeys = async () => new Response(null, { status: 404 }),
 	kv,
-	cache,
+	feed,
+	waitUntil = () => {},
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
@@ -67,7 +70,9 @@ export function startGateway({
 		assets,
 		fetchKeys,
 		kv,
-		cache,
+		feed,
+		sleep: (ms) => scheduler.wait(ms),
+		waitUntil,
 		log: (problem) => logged.push(problem),
 	});
 	return {
