@@ -26,8 +26,7 @@ export function createKeySet(jwks: JSONWebKeySet): FindKeys {
 	const withoutKid = createLocalJWKSet({
 		keys: jwks.keys.filter(({ kid }) => kid === undefined),
 	});
-	return async function* findKeys({ alg, kid }) {
-		const header = { alg, ...(kid === undefined ? {} : { kid }) };
+	return async function* findKeys(header) {
 		let tries = 0;
 		for await (const key of both(header)) {
 			if (++tries > MAX_KEYS_OF_A_SET) return;

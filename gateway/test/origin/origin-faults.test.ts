@@ -87,7 +87,7 @@ describe("a role that the settings allow and PostgREST cannot take", () => {
 		],
 	];
 
-	describe.each(["/rest/v1/notes", "/products/1"])("at %s", (path) => {
+	describe.each(["/rest/v1/notes", "/notes/1"])("at %s", (path) => {
 		it.each(cannotTake("visitor"))(
 			"is a 503 for an anonymous caller, with the cause logged: %s",
 			async (_, answer) => {
