@@ -31,17 +31,17 @@ begin
   end if;
   alter role authenticator login noinherit;
   execute format('alter role authenticator password %L', password);
-  -- Passwords and tokens of users pass through it as parameters: whatever the server logs of statements, it logs none of these.
+  -- Passwords and tokens of users pass through it as parameters, which the server must not log.
   alter role authenticator set log_parameter_max_length = 0;
   alter role authenticator set log_parameter_max_length_on_error = 0;
 
-  -- whoever brings no token
+  -- an anonymous caller
   if to_regrole('anon') is null then
     create role anon;
   end if;
   alter role anon nologin noinherit;
 
-  -- whoever brings a token
+  -- a caller with a token
   if to_regrole('authenticated') is null then
     create role authenticated;
   end if;

@@ -43,7 +43,7 @@ describe("a token of the gateway's that PostgREST refuses", () => {
 		["POST", "/rest/v1/rescues"],
 		["GET", "/rescues"],
 		["GET", "/ready"],
-	])("is a 503, which signs nobody out: %s %s", async (method, path) => {
+	])("is a 503, which signs no user out: %s %s", async (method, path) => {
 		for (const token of [undefined, await callerToken()]) {
 			const answer = await sendRaw(url, {
 				method,
@@ -183,7 +183,7 @@ describe("a body in chunks that breaks off", () => {
 	});
 });
 
-describe("a body that nobody reads", () => {
+describe("a body that no route reads", () => {
 	const good =
 		"POST /rest/v1/rpc/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
 	const refused = (size: number) =>

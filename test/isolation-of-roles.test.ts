@@ -103,7 +103,7 @@ const UNWATCHED_MOVES: readonly Move[] = [
 describe("where event triggers tell of the schema", () => {
 	for (const move of MOVES) {
 		it(
-			`nobody gets another's rows after ${move[0]}`,
+			`no caller gets another's rows after ${move[0]}`,
 			() => expectIsolation(...move),
 			120_000,
 		);
@@ -119,7 +119,7 @@ describe("where there are no event triggers", () => {
 
 	for (const move of UNWATCHED_MOVES) {
 		it(
-			`nobody gets another's rows after ${move[0]}`,
+			`no caller gets another's rows after ${move[0]}`,
 			() => expectIsolation(...move),
 			120_000,
 		);

@@ -28,8 +28,9 @@ describe("answers a read as PostgREST does, from the origin and from the cache",
 	/** The same request twice: the second is answered from the cache if it is cacheable. */
 	async function expectTwice(question: Question, answer: ComparableAnswer) {
 		for (const _ of ["from the origin", "from the cache"]) {
-			const { answer: ours, cacheStatus } = await askGatewayHow(question);
-			expect(ours).toEqual(answer);
+			const { answer: fromGateway, cacheStatus } =
+				await askGatewayHow(question);
+			expect(fromGateway).toEqual(answer);
 			statuses.push(cacheStatus);
 		}
 	}

@@ -549,7 +549,7 @@ describe("the body of a user", () => {
 });
 
 describe("the log", () => {
-	it("has no password and no token, whatever goes wrong", async () => {
+	it("has no password and no token after any failure", async () => {
 		const troubles: Answer[] = [
 			() => Response.json({ outcome: "strange" }),
 			() =>

@@ -59,7 +59,7 @@ as $$
       and proc.prokind = 'f'
       and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
   ),
-  -- A policy counts whichever role it is for: memberships change, and a connection's prepared statements keep the policies that they
+  -- A policy counts for every role: memberships change, and a connection's prepared statements keep the policies that they
   -- were planned by. A claim that a role's policies do not read splits its callers needlessly, and gives none another's answer.
   reach (root_kind, root, kind, node, is_root) as (
     select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, true

@@ -1,7 +1,7 @@
 -- What the Worker polls: the tags that changed since its cursor.
 --
 -- The cursor is "incarnation@snapshot@digest". A change is reported when its transaction is visible in the snapshot of this call and
--- was not visible in the cursor's. So it is reported once, in whatever order transactions commit and however long others run.
+-- was not visible in the cursor's. So it is reported once, in any order of commits and while any other transactions run.
 -- Where the digest is another, something changed that nothing wrote to the outbox, so that counts as a change of the catalog.
 
 create or replace function postern.contract()

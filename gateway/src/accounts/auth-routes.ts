@@ -34,7 +34,7 @@ const userBody = atLeast({
 });
 const signOutScope = z.enum(["local", "global", "others"]).default("global");
 
-/** The public name of who gave none. Nothing of the e-mail address: everybody may read it. */
+/** The public name of a user who gave none. It shows nothing of the e-mail address, because every caller may read it. */
 const NAMELESS = "New user";
 
 /**
@@ -125,7 +125,7 @@ export function issuingOff() {
 	return router;
 }
 
-/** The client sends more than these (captcha, PKCE), which Postern does not have: it is ignored. */
+/** Accepts further fields, such as captcha and PKCE, and ignores them: Postern has neither. */
 function atLeast<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 	return z.looseObject(shape, "has to be an object");
 }
@@ -171,7 +171,7 @@ function userAnswer(user: User) {
 	};
 }
 
-/** What GoTrue's clients ask to learn which ways of signing in there are. */
+/** Tells GoTrue's clients how users may sign in. */
 const SETTINGS = {
 	external: { email: true, phone: false, anonymous_users: false },
 	disable_signup: false,

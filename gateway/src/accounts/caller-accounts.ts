@@ -1,4 +1,4 @@
-// Postern's users as one request meets them: the caller's address, session and token are those of the request.
+// Postern's users for one request: the caller's address, session and token are those of the request.
 import { z } from "@hono/zod-openapi";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";

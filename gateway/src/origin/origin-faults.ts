@@ -1,5 +1,5 @@
 // Errors of PostgREST that the caller did not cause and cannot mend: it refuses the gateway's own token, cannot take the role in
-// it, or does not reach the database. An error that a function raises passes unchanged, whatever its status is.
+// it, or does not reach the database. An error that a function raises passes unchanged with any status.
 import { Refusal } from "../http/refusals.ts";
 
 interface PostgrestErrorBody {
@@ -34,7 +34,7 @@ export async function withoutOriginFaults(
 	role: string,
 ): Promise<Response> {
 	const { status, headers } = response;
-	// What a function returns has Content-Range, whatever its status is.
+	// The result of a function has Content-Range, with any status.
 	if (!STATUSES.includes(status) || headers.has("content-range"))
 		return response;
 	if (method === "HEAD") {

@@ -101,7 +101,7 @@ function passing(
 }
 
 /**
- * Same path and query at the origin. Setting parts of a URL cannot change its host, whatever the path holds.
+ * Same path and query at the origin. Setting parts of a URL cannot change its host, with any path.
  * PostgREST refuses a path with a null character in its HTTP server's words, and cloudflared a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
  * so that `%2F` in it becomes `/`. Both are settled here, so that the tunnel changes nothing.
  */

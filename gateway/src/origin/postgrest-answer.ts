@@ -2,7 +2,7 @@
 // Those say nothing about the client's request, so none of them reaches a client: each is `origin_unreachable`.
 //
 // `Server: postgrest/…` proves an answer, but Cloudflare replaces it. By the sources of PostgREST (`Response.hs`, `Error.hs`) this is left:
-// - An answer from a table or a function has Content-Range, whatever status, media type and body a function gives it. PUT has
+// - An answer from a table or a function has Content-Range, with any status, media type and body. PUT has
 //   Preference-Applied instead, and where it returns no rows (204) it has nothing. Functions add headers, but cannot remove any.
 // - The OpenAPI document and execution plans have media types of their own. OPTIONS has Allow.
 // - An error is a JSON object with `code` and `message`. From PostgREST 13 on, Proxy-Status names PostgREST. 12 has one error that is `{}`.

@@ -83,7 +83,7 @@ const entry = z
 			return z.NEVER;
 		}
 		if (fields.role !== undefined && (fields.roleClaim ?? fields.roles)) {
-			context.addIssue("has role beside roleClaim or roles");
+			context.addIssue("has role besides roleClaim or roles");
 			return z.NEVER;
 		}
 		return {

@@ -1,5 +1,5 @@
-// Somebody else can write the KV namespace: no caller gets another's answer by that, nor a changed or outdated one, and nobody
-// poses as a user of an issuer.
+// An attacker can write the KV namespace. No caller gets another caller's answer by that, nor a changed or outdated one, and the
+// attacker cannot pose as a user of an issuer.
 import { describe, expect, it } from "vitest";
 import { bytesOf, rows, statusOf } from "../support/cache.ts";
 import { ADA_TOKEN, refusal, startGateway } from "../support/gateway.ts";
@@ -84,7 +84,7 @@ describe("an answer in KV", () => {
 		expect(texts.join()).not.toMatch(/secret|api|notes|id/);
 	});
 
-	it("is nobody else's, though two were swapped", async () => {
+	it("is given to no other caller after two were swapped", async () => {
 		const { kv, isolate, ofAda, ofAnon } = await filled();
 		const [adas, anons] = [valueIn(kv, ofAda), valueIn(kv, ofAnon)];
 		kv.values.set(ofAda, anons);
@@ -173,7 +173,7 @@ describe("an issuer's keys in KV", () => {
 	]);
 
 	it.each(["jwks:", "keys1:"])(
-		"are not believed where somebody else has written them under %s",
+		"are ignored where an attacker wrote them under %s",
 		async (prefix) => {
 			const [own, forged] = [await makeKey("own"), await makeKey("forged")];
 			const kv = mapNamespace();

@@ -152,7 +152,7 @@ it("continues after an eviction with its stored state", async () => {
 	]).toEqual([true, false, true, [["api.b", after.seq]]]);
 });
 
-it("never gives a number twice, at whichever point it ends", async () => {
+it("never gives a number twice, at any point where it ends", async () => {
 	const { stub, sync } = newFeed();
 	const given = new Map<string, string>();
 	let last = await sync();

@@ -95,7 +95,7 @@ describe("the last changes", () => {
 		]);
 	});
 
-	it("merge the rows with the lowest numbers, in whatever order they arrived", () => {
+	it("merge the rows with the lowest numbers, in any order of arrival", () => {
 		const last = changesOf(
 			[
 				["api.a(9)", 9],
@@ -146,7 +146,7 @@ describe("the last changes", () => {
 		expect([last.prunedBelow, last.since(0)]).toEqual([3, [["api.d", 4]]]);
 	});
 
-	it("make an answer below prunedBelow stale, whatever it depends on", () => {
+	it("make every answer below prunedBelow stale", () => {
 		const last = changesOf(
 			["api.a", "api.b", "api.c", "api.d"].map((tag, i) => [tag, i + 1]),
 			3,
@@ -195,7 +195,7 @@ describe("the last changes", () => {
 		},
 	);
 
-	it("never show a tag changed earlier than it did, whatever does not fit", () => {
+	it("never show a tag changed earlier than it did, however many do not fit", () => {
 		const change = fc.record({
 			relation: fc.constantFrom("api.a", "api.b", 'api."c(d)"', "api.e"),
 			key: fc.option(fc.integer({ min: 0, max: 6 }), { nil: "*" }),

@@ -70,7 +70,7 @@ function startIssuer(publication: Publication, kv?: Namespace) {
 }
 
 describe("the keys of an issuer", () => {
-	it("are not fetched before somebody has a token of the issuer's", async () => {
+	it("are not fetched before a request has a token of the issuer", async () => {
 		const fetchKeys = vi.fn(async () => Response.json({ keys: [] }));
 		const { request } = startGateway({ env: { ISSUERS }, fetchKeys });
 		await request("/rest/v1/notes");
@@ -81,7 +81,7 @@ describe("the keys of an issuer", () => {
 		expect(fetchKeys).not.toHaveBeenCalled();
 	});
 
-	it("are asked for at their URL, without following anybody elsewhere", async () => {
+	it("are fetched from their URL, without following a redirect", async () => {
 		const issuer = startIssuer(publish(FIRST));
 		await issuer.isolate().ask();
 		const [request] = issuer.fetches;
@@ -115,7 +115,7 @@ describe("the keys of an issuer", () => {
 		expect([await ask(), issuer.fetches.length]).toEqual([200, 1]);
 	});
 
-	it("are fetched anew after that", async () => {
+	it("are fetched again after that", async () => {
 		const issuer = startIssuer(publish(FIRST));
 		const { ask } = issuer.isolate();
 		await ask();
@@ -194,7 +194,7 @@ describe("a key that is new", () => {
 	});
 });
 
-describe("a key that nobody published", () => {
+describe("a key that was not published", () => {
 	it("is refused", async () => {
 		const issuer = startIssuer(publish(FIRST));
 		expect(await issuer.isolate().ask(SECOND_KEY)).toBe("token_rejected");

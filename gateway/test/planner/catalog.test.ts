@@ -71,7 +71,7 @@ describe("the catalog's entry", () => {
 	});
 });
 
-it("knows the function of a row in the relation's own schema, whichever of two the database names", () => {
+it("knows the function of a row in the relation's own schema, also where the database names another one first", () => {
 	const functions = ["api", "other"].map((schema) =>
 		routine("headline", {
 			schema,

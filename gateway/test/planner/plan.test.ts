@@ -135,7 +135,7 @@ describe("an answer depends on", () => {
 		["/studios?select=films(studio_name)", "films studios"],
 		["/films?select=same_year(title)", "films"],
 		["/films?select=critics(name)", "critics films votes"],
-		// through views, whatever keys might be behind them
+		// through views, with any keys behind them
 		["/color_films", "films"],
 		["/color_films?select=title,studios(name)", "counts films studios"],
 		[
@@ -163,7 +163,7 @@ describe("an answer depends on", () => {
 		expect(tags(path)).toBe(expected);
 	});
 
-	it("what all policies read, whichever roles they are for", () => {
+	it("what all policies read, for any role", () => {
 		const claims = { sub: "ada", team: 7 };
 		for (const role of ["anon", "editor", "stranger"]) {
 			const as = { role, claims };

@@ -557,7 +557,7 @@ describe("ISSUERS", () => {
 	const NOT_FOR_KIND = "has an algorithm that is not for its kind of key";
 	const ONE_OF = "needs one of jwksUrl, jwks and secret";
 	const NO_URL = "is not an http(s) URL";
-	const ROLE_TWICE = "has role beside roleClaim or roles";
+	const ROLE_TWICE = "has role besides roleClaim or roles";
 	const secret = { jwksUrl: undefined, secret: LOGIN_SECRET };
 	const jwks = (keys: unknown) => ({ jwksUrl: undefined, jwks: { keys } });
 
@@ -617,7 +617,7 @@ describe("ISSUERS", () => {
 		),
 		["HS256 for a URL", { algorithms: ["HS256"] }, `0 ${NOT_FOR_KIND}`],
 		[
-			"HS256 beside another",
+			"HS256 besides another",
 			{ algorithms: ["RS256", "HS256"] },
 			`0 ${NOT_FOR_KIND}`,
 		],

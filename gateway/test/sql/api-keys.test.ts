@@ -70,7 +70,7 @@ describe("a secret key", () => {
 		expect(await find(db, key)).toMatchObject({ role: "reports" });
 	});
 
-	for (const role of ["postern", "authenticator", "postgres", "nobody", ""]) {
+	for (const role of ["postern", "authenticator", "postgres", "missing", ""]) {
 		it(`may not have the role ${JSON.stringify(role)}`, async ({
 			db,
 			expect,

@@ -1,5 +1,5 @@
-// Changes that no event trigger tells: of roles, of owners, and of everything where event triggers are not allowed. The next poll
-// tells of each as a change of the catalog, and of none while only rows change.
+// Changes without an event: of roles, of owners, and of everything where event triggers are not allowed. The next poll reports
+// each as a change of the catalog. While only rows change it reports none.
 
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
@@ -109,7 +109,7 @@ for (const [where, isWatched] of [
 	["where there are no event triggers", false],
 ] as const) {
 	describe(where, () => {
-		it("a poll tells of every change that an answer may depend on", async ({
+		it("a poll reports every change that an answer may depend on", async ({
 			world,
 			role,
 			expect,
@@ -123,7 +123,7 @@ for (const [where, isWatched] of [
 			expect(untold).toEqual([]);
 		});
 
-		it("a poll tells of another owner, and of one who is the owner again", async ({
+		it("a poll reports a new owner, and the return of the former owner", async ({
 			world,
 			role,
 			expect,
@@ -142,7 +142,7 @@ for (const [where, isWatched] of [
 			expect(untold).toEqual([]);
 		});
 
-		it("a membership that was granted is told of by the next poll", async ({
+		it("the next poll reports a granted membership", async ({
 			world,
 			role,
 			expect,
@@ -157,7 +157,7 @@ for (const [where, isWatched] of [
 			}
 		});
 
-		it("a poll tells of a setting of the server that changes how values are written", async ({
+		it("a poll reports a setting of the server that changes how values are written", async ({
 			world,
 			expect,
 		}) => {
@@ -176,17 +176,17 @@ for (const [where, isWatched] of [
 			}
 		});
 
-		it("a poll tells of no change of the catalog while only rows change", async ({
+		it("a poll reports no change of the catalog while only rows change", async ({
 			world,
 			expect,
 		}) => {
 			if (!isWatched) await unwatch(world);
-			// PostgreSQL may count later what was changed until now.
+			// PostgreSQL may count earlier changes only now.
 			await world.query("select pg_stat_force_next_flush()");
 			const poller = new Poller(world, { seesDigest: true });
 			for (const statement of [
 				...ROWS,
-				// Without event triggers these cannot be told from changes of the schema.
+				// Without event triggers these look like changes of the schema.
 				...(isWatched
 					? ["truncate api.notes", "refresh materialized view api.counted"]
 					: []),
@@ -196,7 +196,7 @@ for (const [where, isWatched] of [
 			}
 		});
 
-		it("a membership that was granted and revoked between two polls is told of a little later", async ({
+		it("a later poll reports a membership that was granted and revoked between two polls", async ({
 			world,
 			role,
 			expect,
@@ -213,7 +213,7 @@ for (const [where, isWatched] of [
 	});
 }
 
-it("disabling an event trigger is told of, and so is what happens while it is disabled", async ({
+it("a poll reports that an event trigger was disabled, and what changes while it is disabled", async ({
 	world,
 	expect,
 }) => {
@@ -229,7 +229,7 @@ it("disabling an event trigger is told of, and so is what happens while it is di
 	}
 });
 
-it("a policy that came and went between two polls is told of a little later, where there are no event triggers", async ({
+it("without event triggers, a later poll reports a policy that was made and dropped between two polls", async ({
 	world,
 	expect,
 }) => {
@@ -242,7 +242,7 @@ it("a policy that came and went between two polls is told of a little later, whe
 	expect(await poller.tags()).toEqual(["catalog"]);
 });
 
-it("a scratch table that nothing tracks does not change the digest, whoever owns it", async ({
+it("a scratch table that nothing tracks does not change the digest, with any owner", async ({
 	world,
 	role,
 	expect,

@@ -63,7 +63,9 @@ describe("migrate", () => {
 		expect(options.lines).toEqual([]);
 	});
 
-	it("is done once by twenty that run at once", async ({ database }) => {
+	it("is applied once by twenty commands at the same time", async ({
+		database,
+	}) => {
 		await Promise.all(
 			Array.from({ length: 20 }, () => migrate(optionsFor(database.url))),
 		);
@@ -91,7 +93,7 @@ describe("migrate", () => {
 		expect(rows).toEqual([{ version: "9.9.9" }]);
 	});
 
-	it("warns of a database that is ahead by a migration that breaks nothing", async ({
+	it("warns where the database is ahead by a migration that breaks nothing", async ({
 		database: { client, url },
 	}) => {
 		await migrate(optionsFor(url));
@@ -112,7 +114,7 @@ describe("migrate", () => {
 	}) => {
 		const text = await sqlText();
 		await expect(
-			// The role belongs to the server, so it cannot be taken away from the other tests.
+			// Other tests on this server need the role.
 			client.query(
 				text.replaceAll("to_regrole('postern')", "to_regrole('missing')"),
 			),
@@ -132,7 +134,7 @@ describe("postern sql", () => {
 				await runFile(url, new URL(path, FOLDER).pathname);
 		},
 	})) {
-		it(`makes what migrate makes by psql, also twice: ${name}`, async ({
+		it(`makes in psql what migrate makes, also when it runs twice: ${name}`, async ({
 			database,
 			ownerUrl,
 		}) => {

@@ -10,7 +10,7 @@ import { program, it as tracked } from "./support/tracked.ts";
 /** The database is empty: the program is what is tested. */
 const it = tracked.extend("template", async () => "template1");
 
-/** An owner as a managed database has it: of the database, and of nothing of the server. */
+/** An owner as in a managed database: it owns the database, and has no right on the server. */
 const managed = it.extend(
 	"owned",
 	async ({ database: { client, url } }, { onCleanup }) => {

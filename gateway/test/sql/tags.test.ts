@@ -1,4 +1,4 @@
-// The grammar of tags in SQL, against the vectors that TypeScript is tested against, too.
+// The grammar of tags in SQL, against the same vectors as that in TypeScript.
 
 import { readFile } from "node:fs/promises";
 import { it } from "./support/tracked.ts";

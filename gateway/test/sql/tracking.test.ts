@@ -190,7 +190,7 @@ describe("a tracked table", () => {
 	});
 });
 
-it("runs nothing that a writer made as a temporary type", async ({
+it("runs no function of a temporary type that a writer made", async ({
 	owner,
 	connect,
 	expect,
@@ -402,7 +402,7 @@ describe("a partitioned table", () => {
 		).toContain("catalog");
 	});
 
-	it("tells that a partition is detached concurrently when its rows are gone, not when it is done", async ({
+	it("reports a partition that is detached concurrently when its rows are gone, before the command ends", async ({
 		owner,
 		connect,
 		expect,
@@ -642,7 +642,7 @@ describe("the schema", () => {
 		});
 	}
 
-	it("keeps the keys of rows true when the primary key changes", async ({
+	it("still names rows by their keys when the primary key changes", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -662,7 +662,7 @@ describe("the schema", () => {
 		);
 	});
 
-	it("keeps the keys of rows true when the type of a table changes", async ({
+	it("still names rows by their keys when the type of a table changes", async ({
 		owner,
 		tagsOf,
 		expect,
@@ -677,7 +677,7 @@ describe("the schema", () => {
 		]);
 	});
 
-	it("names no rows of a table that has lost its primary key with something else", async ({
+	it("names no rows of a table whose primary key was dropped with another object", async ({
 		owner,
 		tagsOf,
 		expect,

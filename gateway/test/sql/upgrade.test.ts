@@ -1,5 +1,5 @@
-// The upgrade of a database that has tracking from db/migrations/0016_tracking.sql (before 0.2.0), and what a Worker and a
-// database of different versions make of each other.
+// The upgrade of a database whose tracking is the migration 0016 of version 0.1.0, and a Worker and a database of different
+// versions.
 
 import { readFile } from "node:fs/promises";
 import pg from "pg";
@@ -42,7 +42,7 @@ const it = base.extend("old", async ({ database }) => {
 const upgrade = (databaseUrl: string) =>
 	migrate({ databaseUrl, log: () => {} });
 
-/** Writes until it is stopped: each transaction changes a few tables, in an order of its own. */
+/** Writes until it is stopped: each transaction changes a few tables, in an order that differs between writers. */
 class Writer {
 	readonly #client: pg.Client;
 	readonly #number: number;
@@ -117,7 +117,7 @@ describe("an upgrade from 0016", () => {
 		await more();
 		await upgrade(url);
 		await more();
-		// The view for writers of the old code goes.
+		// The second run drops the view that writers of the old code needed.
 		await upgrade(url);
 		await more();
 		for (const writer of writers) await writer.stop();
@@ -174,7 +174,7 @@ describe("an upgrade from 0016", () => {
 		]);
 	});
 
-	it("waits for a transaction that holds the outbox, and fails no one", async ({
+	it("waits for a transaction that holds the outbox, and fails no writer", async ({
 		old: { client, url },
 	}) => {
 		await client.query("begin; insert into api.notes values (1)");
@@ -207,7 +207,7 @@ describe("an upgrade from 0016", () => {
 	});
 });
 
-/** What a Worker of 0.1.0 requires of a catalog, as far as it concerns the database as a whole and each relation. */
+/** The fields that a Worker of 0.1.0 requires in a catalog, of the database and of each relation. */
 const oldDependence = z.object({
 	reads: z.array(z.string()),
 	claims: z.array(z.string()),
@@ -243,7 +243,7 @@ describe("a Worker of 0.1.0", () => {
 		expect(oldCatalog.safeParse(catalog).success).toBe(true);
 	});
 
-	it("is told that the catalog changed when its database is upgraded, and then takes the new one for none", async ({
+	it("learns from a poll that its database was upgraded, and refuses the new catalog", async ({
 		old: { client, url },
 	}) => {
 		const { cursor } = oldPoll.parse(
@@ -287,7 +287,7 @@ describe("this Worker", () => {
 		);
 	});
 
-	it("uses the database once it is upgraded, and its status says the same contract", async ({
+	it("uses the database after the upgrade, and status() names the same contract", async ({
 		old: { client, url },
 	}) => {
 		await upgrade(url);

@@ -14,7 +14,7 @@ interface Relation extends Dependence {
 	kind?: string;
 	tag?: string | null;
 	rowKey?: readonly string[] | null;
-	/** Of the primary key. */
+	/** The columns of the primary key. */
 	key?: readonly string[];
 	/** Signatures by name. */
 	computed?: Readonly<Record<string, string>>;
@@ -185,7 +185,7 @@ const FILM = {
 
 const row = { film: "api.films" };
 
-/** Films and who made them; notes of users and teams; views of both. */
+/** Films and their makers; notes of users and teams; views of both. */
 export const CINEMA = catalogOf({
 	relations: [
 		table("films", FILM, {

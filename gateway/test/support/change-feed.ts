@@ -1,5 +1,5 @@
-// What the change feed stands between: time that the test alone lets pass, a database with an outbox that is read by snapshots,
-// and storage that outlives the object.
+// The surroundings of the change feed: time that only the test lets pass, a database whose outbox is read by snapshots, and
+// storage that is kept when the object ends.
 import type { Change } from "../../src/feed/feed.ts";
 import type { FeedStore, StoredFeed } from "../../src/feed/feed-store.ts";
 import { createFollower } from "../../src/feed/follower.ts";
@@ -15,7 +15,7 @@ export async function settle(): Promise<void> {
 
 export type Time = ReturnType<typeof stoppedTime>;
 
-/** Time that stands still until the test lets it pass. Sleepers then wake, each at its own moment. */
+/** Time that passes only when the test says so. Each sleeper wakes at its own moment. */
 export function stoppedTime(start = NOW) {
 	const sleepers: { at: number; wake: () => void }[] = [];
 	const time = {
@@ -81,13 +81,13 @@ export function startDatabase() {
 	const database = {
 		/** The answer to a poll, where it is another one. */
 		fault: undefined as (() => Poll | Promise<Poll>) | undefined,
-		/** Of the catalog. A poll tells of its change, though no event does. */
+		/** Of the catalog. A poll reports its change, which no event trigger sees. */
 		version: "1",
 		cursors: [] as (string | undefined)[],
 		catalogsRead: 0,
 		prunings: 0,
 		hasMoreToPrune: false,
-		/** A transaction that has changed something. Its end is a call of what is returned, which tells whether it was committed. */
+		/** Begins a transaction with a change. @returns a function that ends it, committed or not */
 		begin(...tags: string[]): () => boolean {
 			const xid = next++;
 			running.push(xid);
@@ -101,12 +101,12 @@ export function startDatabase() {
 		commit(...tags: string[]): void {
 			database.begin(...tags)();
 		},
-		/** Cursors of before mean nothing any more, and nothing is committed of what was open. */
+		/** Makes all earlier cursors invalid, and rolls back open transactions. */
 		restart(): void {
 			objectRun += 1;
 			running = [];
 		},
-		/** Cursors of before are too old, once. */
+		/** Makes all earlier cursors too old, for one poll. */
 		pruneAll(): void {
 			isPruned = true;
 		},
@@ -163,7 +163,7 @@ export const absent = () => {
 	throw new Absent("there is nothing");
 };
 
-/** Storage of an object: what is in it is durable. */
+/** The durable storage of an object. */
 export function memoryStore() {
 	const kept = {
 		state: undefined as StoredFeed | undefined,
@@ -192,7 +192,7 @@ export function memoryStore() {
 	return kept;
 }
 
-/** A follower, and what is around it. */
+/** A follower with its database, its storage and its time. */
 export function startFollower({
 	time = stoppedTime(),
 	database = startDatabase(),

@@ -8,7 +8,7 @@ export type Algorithm =
 	| "EdDSA"
 	| "HS256";
 
-/** What signs a token, under a key id, and what verifies it. */
+/** A key under its id, with which tokens are signed and verified. */
 export interface TestKey {
 	readonly algorithm: Algorithm;
 	readonly kid: string;

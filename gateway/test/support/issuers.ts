@@ -17,7 +17,7 @@ export interface TestIssuer {
 	key: TestKey;
 	/** The header that its tokens come in. */
 	header: "authorization" | "cf-access-jwt-assertion";
-	/** What its tokens say of the role, and the names on the way there; Access says nothing. */
+	/** Where its tokens have the role, and the value there. Tokens of Access have none. */
 	roleAt: string[] | undefined;
 }
 

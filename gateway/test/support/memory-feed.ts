@@ -16,7 +16,7 @@ import { catalogOf, table } from "./catalog.ts";
 interface FeedOptions {
 	/** The object's clock, in milliseconds. */
 	now: () => number;
-	/** Comes between sending a poll and the database's answering it, and between that and having the answer. */
+	/** How long a poll takes to reach the database, and its answer to come back. */
 	pause?: () => Promise<void>;
 	/** Nothing is tracked. */
 	isAbsent?: boolean;
@@ -34,7 +34,7 @@ const CATALOG = catalogOf({
 	],
 });
 
-/** A feed, what it is asked, and `commit` to change something in its database. */
+/** A feed that records its requests, with `commit` to change its database. */
 export function startFeed({
 	now,
 	pause = async () => {},
@@ -64,7 +64,7 @@ export function startFeed({
 	}
 
 	/** A poll that begins after the call. Calls that wait share it. */
-	function pollAnew(): Promise<void> {
+	function nextPoll(): Promise<void> {
 		queued ??= (async () => {
 			await running;
 			queued = undefined;
@@ -103,8 +103,8 @@ export function startFeed({
 				maxAgeMs > 0 &&
 				now() - asOf <= maxAgeMs &&
 				consistencyTokens.every((token) => covers(position, token));
-			if (!isGood) await pollAnew();
-			// What was asked of it is lost.
+			if (!isGood) await nextPoll();
+			// A restart loses the requests under way.
 			if (position.objectRun !== objectRun())
 				throw new Error("the object was restarted");
 			return answer(request);
@@ -118,7 +118,7 @@ export function startFeed({
 	return {
 		...feed,
 		requests,
-		/** Done, and to be found by the polls that read it from now on. */
+		/** Commits a change, which later polls find. */
 		commit(tag: string) {
 			unpolled.push(tag);
 		},

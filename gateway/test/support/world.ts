@@ -1,5 +1,5 @@
-// A world in one process and in a time of its own: a database, its change feed, isolates with the real cache, one KV that is
-// behind, clients that carry tokens. Everything takes random time; the same seed takes the same.
+// A small model of a deployment, in simulated time: a database, its change feed, isolates with the real cache, a KV that lags
+// behind, clients that carry tokens. Every step takes a random time, which the seed decides.
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
@@ -21,7 +21,7 @@ import { ANYBODY, CATALOG, rows } from "./cache.ts";
 import { kvOf } from "./kv.ts";
 import { startFeed } from "./memory-feed.ts";
 
-/** What is done in the world, and how long after the thing before it, in milliseconds. */
+/** One step of a history. It begins `afterMs` milliseconds after the step before it. */
 export type Deed = { readonly afterMs: number } & (
 	| {
 			readonly kind: "read";
@@ -49,7 +49,7 @@ export interface WorldOptions {
 	readonly clients: number;
 	/** Oldest that an answer may be, in milliseconds. */
 	readonly maxStalenessMs: number;
-	/** What a mutant does otherwise than the real thing. */
+	/** The parts that a mutant replaces. */
 	readonly mutant?: {
 		freshness?: (freshness: Freshness) => Freshness;
 		client?: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch;
@@ -62,7 +62,7 @@ const FIRST_PORT = 1_000;
 /** Versions by tag. */
 type Versions = Readonly<Record<string, number>>;
 
-/** @returns what was wrong: nothing, if the promises were kept; and how many reads were hits */
+/** @returns the broken promises, and how many reads were hits */
 export async function live(
 	deeds: readonly Deed[],
 	options: WorldOptions,
@@ -70,12 +70,12 @@ export async function live(
 	const { maxStalenessMs, mutant = {} } = options;
 	const time = startTime();
 	const random = createRandom(options.seed);
-	/** Mostly short, seldom long. */
+	/** A short pause, or seldom a long one. */
 	const pause = (typicalMs: number) =>
 		time.sleep(
 			random() < 0.03 ? typicalMs * 10 : Math.floor(random() * typicalMs),
 		);
-	/** No two clocks agree. */
+	/** A clock that differs from all others. */
 	const clock = () => {
 		const offsetMs = Math.floor((random() - 0.5) * 40_000);
 		return () => time.now() + offsetMs;
@@ -143,7 +143,7 @@ export async function live(
 			origin,
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
-			// Of a few entries: it forgets some.
+			// Has space for a few entries, so that it forgets some.
 			memory: new MemoryStore(3_000),
 			store: createFailOpenStore({
 				store: new KvStore(kvOf(namespace)),
@@ -185,7 +185,7 @@ export async function live(
 
 	const clients = Array.from({ length: options.clients }, () => ({
 		fetch: (mutant.client ?? causal)(fetchVia),
-		/** The newest that it was shown, or wrote. */
+		/** The newest versions that it read or wrote. */
 		seen: {} as Record<string, number>,
 	}));
 
@@ -260,7 +260,7 @@ function tagsOf(url: string): string[] {
 	return new URL(url).pathname.slice(1).split("+");
 }
 
-/** Every read is of the tables that its path names. */
+/** Plans each read by the tables that its path names. */
 function plannerOf(maxStalenessMs: number): Planner {
 	return {
 		plan: (_, { method, url }) => ({
@@ -285,7 +285,7 @@ function laggingNamespace(
 		async get(name) {
 			await pause(40);
 			const known = versions.get(name) ?? [];
-			// The newest as often as not.
+			// The newest value half of the time.
 			const index = random() < 0.5 ? -1 : Math.floor(random() * known.length);
 			return random() < 0.1 ? null : (known.at(index) ?? null);
 		},
@@ -296,7 +296,7 @@ function laggingNamespace(
 	};
 }
 
-/** Time that passes only when nothing else is left to do. */
+/** Time that passes only when no other work is left. */
 function startTime() {
 	let ms = 1_000_000_000_000;
 	let order = 0;
@@ -327,7 +327,7 @@ function startTime() {
 	};
 }
 
-/** Until everything that does not sleep has been done. What comes out of streams takes a turn of the event loop, or some. */
+/** Waits until all work is done or asleep. Streams take a few turns of the event loop. */
 async function idle(): Promise<void> {
 	for (let turn = 0; turn < 3; turn++) {
 		await new Response("anything").text();
