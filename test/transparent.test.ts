@@ -171,6 +171,21 @@ describe("keeps from PostgREST", () => {
 	}
 });
 
+describe("shows the database an anonymous caller", () => {
+	// PostgREST refuses a caller without a token here, so an anonymous caller has one as well, and every token ends.
+	it("with the role alone, as PostgREST does, and the end of the origin token", async () => {
+		const question: Question = {
+			method: "GET",
+			path: "/rpc/claims_seen",
+			as: "anonymous",
+		};
+		const before = JSON.parse((await askPostgrest(question)).body);
+		const behind = JSON.parse((await askGateway(question)).body);
+		expect(before).toEqual({ role: "anon" });
+		expect(behind).toEqual({ role: "anon", exp: expect.any(Number) });
+	});
+});
+
 describe("is the only way to PostgREST, which refuses", () => {
 	it("a caller's token", async () => {
 		const authorization = `Bearer ${await callerToken()}`;

@@ -62,7 +62,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		secret: config.origin.signingKey.d,
 		log,
 	};
-	const sign = createSign(config.origin, now);
+	const sign = createSign(config.origin, now, anonRole);
 	const origin = withAnonymous401(
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,

@@ -1,6 +1,6 @@
 // Values in Workers KV that only this Postern can read and write: each is encrypted and authenticated together with its name.
 // A value that was written, changed or moved by anyone else counts as missing. An older value of the same name is accepted:
-// its reader judges its age by what is in it.
+// its reader judges its age by what is in it. Names are hashed with a key, so that a list of them confirms no guess.
 import { base64url } from "jose";
 
 /** The part of KVNamespace that is used. */
@@ -32,7 +32,7 @@ const IV_BYTES = 12;
 
 export interface Kv {
 	namespace: Namespace;
-	/** The private scalar of ORIGIN_SIGNING_KEY. Another key finds no value of this one's. */
+	/** The private scalar of ORIGIN_SIGNING_KEY. With another one no value of this one's is found. */
 	secret: string;
 	log: (problem: unknown) => void;
 }
@@ -48,34 +48,43 @@ export function createSealedValues(
 	{ namespace, secret, log }: Kv,
 	{ prefix, purpose }: Kind,
 ): SealedValues {
-	let key: CryptoKey | undefined;
+	let keys: Keys | undefined;
 	let hasLogged = false;
 
 	return {
 		async get(name) {
-			const stored = await namespace.get(prefix + name, {
+			keys ??= await deriveKeys(secret, purpose);
+			const place = await placeOf(name, keys);
+			const stored = await namespace.get(place, {
 				type: "arrayBuffer",
 				cacheTtl: CACHE_TTL_SECONDS,
 			});
 			if (stored === null) return undefined;
-			key ??= await deriveKey(secret, purpose);
 			try {
 				const iv = new Uint8Array(stored, 0, IV_BYTES);
 				const sealed = new Uint8Array(stored, IV_BYTES);
-				return await crypto.subtle.decrypt(cipher(name, iv), key, sealed);
+				return await crypto.subtle.decrypt(
+					cipher(name, iv),
+					keys.values,
+					sealed,
+				);
 			} catch {
-				refused(name);
+				refused(place);
 				return undefined;
 			}
 		},
 		async put(name, value) {
-			key ??= await deriveKey(secret, purpose);
+			keys ??= await deriveKeys(secret, purpose);
 			const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
-			const sealed = await crypto.subtle.encrypt(cipher(name, iv), key, value);
+			const sealed = await crypto.subtle.encrypt(
+				cipher(name, iv),
+				keys.values,
+				value,
+			);
 			const bytes = new Uint8Array(IV_BYTES + sealed.byteLength);
 			bytes.set(iv);
 			bytes.set(new Uint8Array(sealed), IV_BYTES);
-			await namespace.put(prefix + name, bytes.buffer, {
+			await namespace.put(await placeOf(name, keys), bytes.buffer, {
 				expirationTtl: EXPIRATION_TTL_SECONDS,
 			});
 		},
@@ -86,33 +95,63 @@ export function createSealedValues(
 		return { name: "AES-GCM", iv, additionalData };
 	}
 
-	/** Logs the first of an isolate. After a change of the key there are as many as there are values. */
-	function refused(name: string): void {
+	/** Where the value of a name lies in KV. */
+	async function placeOf(name: string, { names }: Keys): Promise<string> {
+		const text = new TextEncoder().encode(name);
+		const hash = await crypto.subtle.sign("HMAC", names, text);
+		return prefix + base64url.encode(new Uint8Array(hash));
+	}
+
+	/** Logs the first of an isolate. */
+	function refused(place: string): void {
 		if (!hasLogged)
 			log(
 				new Error(
-					`The value of ${prefix}${name} in KV was not written with the current ORIGIN_SIGNING_KEY`,
+					`The value of ${place} in KV was written, changed or moved by another party`,
 				),
 			);
 		hasLogged = true;
 	}
 }
 
-async function deriveKey(secret: string, purpose: string): Promise<CryptoKey> {
+interface Keys {
+	/** Encrypts and authenticates values. */
+	values: CryptoKey;
+	/** Hashes names. */
+	names: CryptoKey;
+}
+
+async function deriveKeys(secret: string, purpose: string): Promise<Keys> {
 	const bytes = new Uint8Array(base64url.decode(secret));
 	const material = await crypto.subtle.importKey("raw", bytes, "HKDF", false, [
 		"deriveKey",
 	]);
-	return crypto.subtle.deriveKey(
-		{
-			name: "HKDF",
-			hash: "SHA-256",
-			salt: new Uint8Array(),
-			info: new TextEncoder().encode(purpose),
-		},
-		material,
-		{ name: "AES-GCM", length: 256 },
-		false,
-		["encrypt", "decrypt"],
-	);
+	const derive = (
+		info: string,
+		type: Parameters<typeof crypto.subtle.deriveKey>[2],
+		usages: string[],
+	) =>
+		crypto.subtle.deriveKey(
+			{
+				name: "HKDF",
+				hash: "SHA-256",
+				salt: new Uint8Array(),
+				info: new TextEncoder().encode(info),
+			},
+			material,
+			type,
+			false,
+			usages,
+		);
+	return {
+		values: await derive(purpose, { name: "AES-GCM", length: 256 }, [
+			"encrypt",
+			"decrypt",
+		]),
+		names: await derive(
+			`${purpose} names`,
+			{ name: "HMAC", hash: "SHA-256", length: 256 },
+			["sign"],
+		),
+	};
 }

@@ -1,7 +1,11 @@
 // Signs the origin token: short-lived, ES256, for one audience. PostgREST accepts no other.
 import { importJWK, SignJWT } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
-import type { Identity } from "../identity/identity.ts";
+import {
+	hasClaims,
+	type Identity,
+	ORIGIN_AUDIENCE,
+} from "../identity/identity.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 
 /**
@@ -17,18 +21,19 @@ const ISSUED_AGO_SECONDS = 30;
 /** How many identities one isolate remembers tokens for. */
 const MAX_REMEMBERED = 1_000;
 
-const AUDIENCE = "postgrest";
-
 export type Sign = (identity: Identity) => Promise<string>;
 
 /**
  * Builds the signer of origin tokens. Their claims are the identity's with `role`, `aud`, `iat` and `exp` set (RFC 7519); the
- * caller's token is never in them.
+ * caller's token is never in them. An anonymous caller's has `role` and `exp` alone, since PostgREST's own anonymous role has
+ * `role` alone, and a token without `exp` would be good for ever.
  * @param now the clock, in milliseconds since the epoch
+ * @param anonRole the role of anonymous callers, where there are any
  */
 export function createSign(
 	{ signingKey }: OriginSettings,
 	now: () => number,
+	anonRole?: string,
 ): Sign {
 	const remembered = new BoundedMap<{ token: string; reuseUntil: number }>(
 		MAX_REMEMBERED,
@@ -41,12 +46,14 @@ export function createSign(
 		const known = remembered.get(name);
 		if (known !== undefined && seconds < known.reuseUntil) return known.token;
 		key ??= await importJWK(signingKey, "ES256");
-		const token = await new SignJWT({ ...claims, role })
+		const unsigned = new SignJWT({ ...claims, role })
 			.setProtectedHeader({ alg: "ES256", kid: signingKey.kid, typ: "JWT" })
-			.setAudience(AUDIENCE)
-			.setIssuedAt(seconds - ISSUED_AGO_SECONDS)
-			.setExpirationTime(seconds + LIFETIME_SECONDS)
-			.sign(key);
+			.setExpirationTime(seconds + LIFETIME_SECONDS);
+		if (role !== anonRole || hasClaims(claims))
+			unsigned
+				.setAudience(ORIGIN_AUDIENCE)
+				.setIssuedAt(seconds - ISSUED_AGO_SECONDS);
+		const token = await unsigned.sign(key);
 		remembered.set(name, { token, reuseUntil: seconds + REUSE_SECONDS });
 		return token;
 	};

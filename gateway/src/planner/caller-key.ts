@@ -1,14 +1,15 @@
 // The part of a caller that an answer depends on: the role, and the claims that policies, views and functions read.
-import type { Identity } from "../identity/identity.ts";
+import {
+	hasClaims,
+	type Identity,
+	ORIGIN_AUDIENCE,
+} from "../identity/identity.ts";
 
 export interface CallerKey {
 	readonly role: string;
 	/** A claim that the caller does not have is absent. */
 	readonly claims: Readonly<Record<string, unknown>>;
 }
-
-/** Every origin token has this audience, for every caller: see origin/sign.ts. */
-const AUDIENCE = "postgrest";
 
 /** @param names of the claims that the answer depends on, sorted */
 export function callerKeyOf(
@@ -18,7 +19,7 @@ export function callerKeyOf(
 	const known = names
 		.map((name): [string, unknown] => {
 			if (name === "role") return [name, role];
-			if (name === "aud") return [name, AUDIENCE];
+			if (name === "aud" && hasClaims(claims)) return [name, ORIGIN_AUDIENCE];
 			// A claim named "constructor" must not find the object's own property of that name.
 			return [name, Object.hasOwn(claims, name) ? claims[name] : undefined];
 		})

@@ -1,6 +1,7 @@
 // An attacker can write the KV namespace. No caller gets another caller's answer by that, nor a changed or outdated one, and the
 // attacker cannot pose as a user of an issuer.
 import { describe, expect, it } from "vitest";
+import { nameOf } from "../../src/cache/entry.ts";
 import { bytesOf, rows, statusOf } from "../support/cache.ts";
 import { ADA_TOKEN, refusal, startGateway } from "../support/gateway.ts";
 import { type MapNamespace, mapNamespace } from "../support/kv.ts";
@@ -113,16 +114,26 @@ describe("an answer in KV", () => {
 		expect(await isolate().ask()).toEqual([BODIES.anon, undefined]);
 	});
 
-	it("is not used by a Postern with another key, which logs the first", async () => {
+	it("is not found by a Postern with another key", async () => {
 		const { isolate } = await filled();
 		const key = await makeKey("next");
-		const { ask, logged } = isolate({
+		const { ask } = isolate({
 			ORIGIN_SIGNING_KEY: JSON.stringify(key.privateJwk),
 		});
-		const answers = [await ask(), await ask(ADA_TOKEN)];
-		expect([answers.map(([, detail]) => detail), logged.length]).toEqual([
-			[undefined, undefined],
-			1,
+		expect([await ask(), await ask(ADA_TOKEN)]).toEqual([
+			[BODIES.anon, undefined],
+			[BODIES.authenticated, undefined],
+		]);
+	});
+
+	it("is logged where it was changed, the first of an isolate", async () => {
+		const { kv, isolate, ofAda, ofAnon } = await filled();
+		for (const place of [ofAda, ofAnon]) kv.values.set(place, plaintext("[]"));
+		const { ask, logged } = isolate();
+		await ask();
+		await ask(ADA_TOKEN);
+		expect(logged.map(String)).toEqual([
+			expect.stringContaining("changed or moved by another party"),
 		]);
 	});
 
@@ -180,7 +191,8 @@ describe("an issuer's keys in KV", () => {
 			const text = JSON.stringify({ keys: [forged.publicJwk] });
 			const fetchedAt = NOW + 31_536_000_000;
 			const planted = bytesOf(JSON.stringify({ text, fetchedAt })).buffer;
-			kv.values.set(prefix + KEYS_URL, planted);
+			for (const name of [KEYS_URL, await nameOf(KEYS_URL)])
+				kv.values.set(prefix + name, planted);
 			const { request } = startGateway({
 				env: { ISSUERS },
 				kv,

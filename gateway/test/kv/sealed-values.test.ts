@@ -1,5 +1,6 @@
 // What others can do with Postern's values in Workers KV: take them away, and nothing else.
 import fc from "fast-check";
+import { base64url } from "jose";
 import { describe, expect, it } from "vitest";
 import { createSealedValues, type Kv } from "../../src/kv/sealed-values.ts";
 import { bytesOf } from "../support/cache.ts";
@@ -20,21 +21,31 @@ function sealed(namespace: MapNamespace, kv: Partial<Kv> = {}, kind = KIND) {
 	};
 }
 
-/** A namespace with the text under "n", and its bytes there. */
+/** A namespace with the text under "n", its bytes there, and the name that KV knows. */
 async function stored(text = TEXT) {
 	const namespace = mapNamespace();
 	await sealed(namespace).put("n", text);
-	return { namespace, bytes: bytesIn(namespace, "answer4:n") };
+	return { namespace, ...only(namespace) };
 }
 
-function bytesIn({ values }: MapNamespace, name: string) {
-	return new Uint8Array(values.get(name) ?? new ArrayBuffer());
+function only({ values }: MapNamespace) {
+	const [[place, value] = ["", new ArrayBuffer()]] = values;
+	return { place, bytes: new Uint8Array(value) };
 }
+
+/** The name that KV knows for the name "n" of a kind. */
+async function placeOfN(kv: Partial<Kv> = {}, kind = KIND) {
+	const namespace = mapNamespace();
+	await sealed(namespace, kv, kind).put("n", "");
+	return only(namespace).place;
+}
+
+const PLACE = await placeOfN();
 
 /** What is found where these bytes lie under "n". */
 function found(bytes: Uint8Array<ArrayBuffer>) {
 	const namespace = mapNamespace();
-	namespace.values.set("answer4:n", bytes.slice().buffer);
+	namespace.values.set(PLACE, bytes.slice().buffer);
 	return sealed(namespace).get("n");
 }
 
@@ -54,6 +65,22 @@ describe("a value", () => {
 		expect(new TextDecoder().decode(bytes)).not.toContain("ada");
 	});
 
+	it("has a name in KV that is another for each secret and each kind, and cannot be computed without the secret", async () => {
+		const secret = (await makeKey("other")).privateJwk.d ?? "";
+		const places = [
+			PLACE,
+			await placeOfN({ secret }),
+			await placeOfN({}, { ...KIND, purpose: "another" }),
+		];
+		expect(new Set(places).size).toBe(3);
+		for (const place of places) expect(place).toMatch(/^answer4:[\w-]{43}$/);
+		const digest = new Uint8Array(
+			await crypto.subtle.digest("SHA-256", bytesOf("n")),
+		);
+		const unkeyed = btoa(String.fromCharCode(...digest)).slice(0, 8);
+		expect(places.join()).not.toContain(unkeyed);
+	});
+
 	it("never looks the same twice", async () => {
 		const [one, other] = [await stored(), await stored()];
 		expect(one.bytes).not.toEqual(other.bytes);
@@ -65,8 +92,8 @@ describe("a value", () => {
 		expect(await found(bytes)).toBe("old");
 	});
 
-	it("is found with a key that is derived by RFC 5869 from the secret", async () => {
-		const { bytes } = await stored();
+	it("is found with keys that are derived by RFC 5869 from the secret", async () => {
+		const { bytes, place } = await stored();
 		const { secret } = kvOf(mapNamespace());
 		const base64 = secret.replaceAll("-", "+").replaceAll("_", "/");
 		const material = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
@@ -89,6 +116,9 @@ describe("a value", () => {
 			bytes.slice(12),
 		);
 		expect(new TextDecoder().decode(text)).toBe(TEXT);
+		const names = await hmac(extracted, bytesOf(`${KIND.purpose} names\x01`));
+		const hash = await hmac(names, bytesOf("n"));
+		expect(place).toBe(`answer4:${base64url.encode(hash)}`);
 	});
 });
 
@@ -111,9 +141,12 @@ describe("no value is", () => {
 		const { namespace } = await stored();
 		await sealed(namespace).put("m", "bob's");
 		const { values } = namespace;
-		const [n, m] = [values.get("answer4:n"), values.get("answer4:m")];
-		values.set("answer4:n", m ?? new ArrayBuffer());
-		values.set("answer4:m", n ?? new ArrayBuffer());
+		const [[n, one], [m, other]] = [...values] as [
+			[string, ArrayBuffer],
+			[string, ArrayBuffer],
+		];
+		values.set(n, other);
+		values.set(m, one);
 		const { get } = sealed(namespace);
 		expect([await get("n"), await get("m")]).toEqual([undefined, undefined]);
 	});
@@ -127,7 +160,7 @@ describe("no value is", () => {
 	])("one of %s", async (_, kind) => {
 		const { bytes } = await stored();
 		const namespace = mapNamespace();
-		namespace.values.set(`${kind.prefix}n`, bytes.slice().buffer);
+		namespace.values.set(await placeOfN({}, kind), bytes.slice().buffer);
 		expect(await sealed(namespace, {}, kind).get("n")).toBeUndefined();
 	});
 
@@ -135,6 +168,7 @@ describe("no value is", () => {
 		const namespace = mapNamespace();
 		await sealed(namespace, { secret: otherSecret }).put("n", TEXT);
 		expect(await sealed(namespace).get("n")).toBeUndefined();
+		expect(await found(only(namespace).bytes)).toBeUndefined();
 	});
 
 	it("one with a byte changed, anywhere", async () => {
@@ -180,15 +214,16 @@ describe("the log", () => {
 	it("has the first value that cannot be opened, without what is in it", async () => {
 		const logged: unknown[] = [];
 		const namespace = mapNamespace();
-		for (const name of ["n", "m"])
-			namespace.values.set(`answer4:${name}`, bytesOf(TEXT).buffer);
-		const { get } = sealed(namespace, { log: (one) => logged.push(one) });
+		const { put, get } = sealed(namespace, { log: (one) => logged.push(one) });
+		for (const name of ["n", "m"]) await put(name, TEXT);
+		for (const place of namespace.values.keys())
+			namespace.values.set(place, bytesOf(TEXT).buffer);
 		await get("n");
 		await get("m");
 		await get("missing");
 		expect(logged).toEqual([
 			new Error(
-				"The value of answer4:n in KV was not written with the current ORIGIN_SIGNING_KEY",
+				`The value of ${PLACE} in KV was written, changed or moved by another party`,
 			),
 		]);
 	});

@@ -38,13 +38,13 @@ function startSigner(options: GatewayOptions = {}) {
 
 describe("an origin token", () => {
 	it("is signed with the origin's key", async () => {
-		const token = await startSigner().originToken();
+		const token = await startSigner().originToken(await tokenFor());
 		const keys = createLocalJWKSet({ keys: [ORIGIN_KEY.publicJwk] });
 		const { payload } = await jwtVerify(token, keys, {
 			audience: "postgrest",
 			currentDate: new Date(NOW),
 		});
-		expect(payload.role).toBe("anon");
+		expect(payload.role).toBe("authenticated");
 	});
 
 	it("names its algorithm, key and type", async () => {
@@ -56,14 +56,19 @@ describe("an origin token", () => {
 		});
 	});
 
-	it("contains the role only for a caller without credentials", async () => {
+	it("contains the role and its end alone for a caller without credentials", async () => {
 		const token = await startSigner().originToken();
 		expect(decodeJwt(token)).toEqual({
 			role: "anon",
-			aud: "postgrest",
-			iat: NOW_SECONDS - 30,
 			exp: NOW_SECONDS + 90,
 		});
+	});
+
+	it("has an audience for a caller with claims who has the anonymous role", async () => {
+		const token = await startSigner().originToken(
+			await tokenFor({ role: "anon" }),
+		);
+		expect(decodeJwt(token)).toMatchObject({ role: "anon", aud: "postgrest" });
 	});
 
 	it("contains the caller's claims, except those about the caller's own token", async () => {
@@ -92,7 +97,8 @@ describe("an origin token", () => {
 	it("contains times in whole seconds", async () => {
 		const { originToken, clock } = startSigner();
 		clock.seconds += 0.999;
-		expect(decodeJwt(await originToken()).iat).toBe(NOW_SECONDS - 30);
+		const { iat, exp } = decodeJwt(await originToken(await tokenFor()));
+		expect([iat, exp]).toEqual([NOW_SECONDS - 30, NOW_SECONDS + 90]);
 	});
 
 	it("contains no part of the caller's token", async () => {

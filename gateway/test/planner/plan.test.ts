@@ -929,10 +929,13 @@ describe("a caller key", () => {
 	});
 
 	it("has no claim that only every object has", () => {
-		expect(Object.keys(callerKeyOf({}).callerKey.claims)).toEqual([
-			"aud",
-			"role",
-		]);
+		expect(
+			Object.keys(callerKeyOf({ team: 1 }).callerKey.claims).sort(),
+		).toEqual(["aud", "role"]);
+	});
+
+	it("has the role alone for a caller without claims, as the origin token", () => {
+		expect(callerKeyOf({}).callerKey.claims).toEqual({ role: "authenticated" });
 	});
 
 	it("distinguishes a missing claim from one that is null", () => {

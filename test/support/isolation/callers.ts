@@ -224,13 +224,20 @@ export function callersToken(one: Caller): Promise<string> | undefined {
 
 /** The origin token of the same caller, for an anonymous one as well, as the gateway makes it. */
 export function originsToken(one: Caller): Promise<string> {
+	const payload =
+		one.issuer === undefined
+			? JSON.stringify({
+					role: one.role,
+					exp: secondsFromNow(LIFETIME_SECONDS),
+				})
+			: mentioned(one, "postgrest");
 	return once(`origin ${JSON.stringify(one)}`, () =>
-		signed(
-			mentioned(one, "postgrest"),
-			"ES256",
-			stack.credentials.originSigningKey,
-		),
+		signed(payload, "ES256", stack.credentials.originSigningKey),
 	);
+}
+
+function secondsFromNow(seconds: number): number {
+	return Math.floor(Date.now() / 1000) + seconds;
 }
 
 function once(name: string, make: () => Promise<string>): Promise<string> {
@@ -243,14 +250,13 @@ function mentioned(
 	{ role: named, claims: all, issuer: by }: Caller,
 	aud: string,
 ) {
-	const iat = Math.floor(Date.now() / 1000);
 	return JSON.stringify({
 		...all,
 		...(by === undefined ? {} : { iss: by === "other" ? OTHER : "postern" }),
 		role: named,
 		aud,
-		iat,
-		exp: iat + LIFETIME_SECONDS,
+		iat: secondsFromNow(0),
+		exp: secondsFromNow(LIFETIME_SECONDS),
 	});
 }
 

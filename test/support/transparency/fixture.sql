@@ -244,6 +244,9 @@ return nullif(current_setting('request.cookies', true), '')::json;
 create function api.request_line() returns text
 language sql stable set search_path = ''
 return current_setting('request.method', true) || ' ' || current_setting('request.path', true);
+create function api.claims_seen() returns json
+language sql stable set search_path = ''
+return nullif(current_setting('request.jwt.claims', true), '')::json;
 create function api.caller() returns json
 language sql stable set search_path = ''
 return json_build_object('role', current_user, 'sub', current_setting('request.jwt.claims', true)::json ->> 'sub');
@@ -280,7 +283,7 @@ grant select, insert (id, owner, body), update (owner, body), delete on api.lett
 grant execute on function
   api.headline, api.sequels, api.prequel, api.add, api.films_of, api.film_of, api.pairs, api.nothing, api.null_text, api.total,
   api.joined, api.echo_json, api.echo_text, api.echo_bytes, api.twofold(integer), api.twofold(text), api.page,
-  api.request_header, api.request_headers, api.request_cookies, api.request_line, api.caller, api.fail, api.answer_with
+  api.request_header, api.request_headers, api.request_cookies, api.request_line, api.caller, api.claims_seen, api.fail, api.answer_with
   to anon, authenticated;
 -- anon is granted neither.
 grant execute on function api.shelve, api.poster_of to authenticated;
