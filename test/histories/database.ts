@@ -70,6 +70,8 @@ export async function startDatabase(): Promise<Database> {
 			publicUrl: "http://localhost:8787/rest/v1",
 			port: await freePort(),
 			adminPort: await freePort(),
+			// PostgreSQL keeps the plan of a prepared statement when a membership of roles changes.
+			settings: { PGRST_DB_PREPARED_STATEMENTS: "false" },
 			log: silent,
 		});
 		cleanup.push(postgrest.stop);

@@ -18,6 +18,8 @@ const { values } = parseArgs({
 		instances: { type: "string", default: "3" },
 		/** Operations in a second, as far as the machine can. */
 		rate: { type: "string" },
+		/** Operations between two changes of the schema or of roles, on average. */
+		"schema-change-every": { type: "string" },
 		/** The maximum staleness, in seconds. */
 		"max-staleness": { type: "string", default: "2" },
 		/** The file of a Worker that was bundled earlier. */
@@ -31,6 +33,9 @@ const workload = {
 	...usual,
 	operations: Number(values.operations ?? usual.operations),
 	rate: Number(values.rate ?? usual.rate),
+	schemaChangeEvery: Number(
+		values["schema-change-every"] ?? usual.schemaChangeEvery,
+	),
 };
 const ROUND_OPERATIONS = 10_000;
 const MAX_TOLD = 5;

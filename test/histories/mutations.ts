@@ -1,5 +1,5 @@
-// Mutations that break a promise: changes of the Worker's sources or of a function in the database, each with the schedule that
-// shows it.
+// Mutations that break a promise: changes of the Worker's sources or of a function or view in the database, each with the schedule
+// that shows it.
 import type pg from "pg";
 import { type Change, changed } from "./change.ts";
 import type { ViolationKind } from "./check.ts";
@@ -19,7 +19,7 @@ export interface WorkerMutation extends Mutation {
 }
 
 export interface SqlMutation extends Mutation {
-	/** A query for the function's oid. */
+	/** A query for the statement that defines it. */
 	readonly of: string;
 }
 
@@ -165,8 +165,50 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 ];
 
+const functionOf = (oid: string) =>
+	`select pg_get_functiondef(${oid}) as definition`;
+
+const viewOf = (name: string) =>
+	`select 'create or replace view ${name} as ' || pg_get_viewdef('${name}') as definition`;
+
 const outboxWriterOf = (table: string, event: string) =>
-	`select ('postern.' || postern.outbox_writer_of(postern.key_expression('api.${table}'::regclass), '${event}'))::regproc::oid as oid`;
+	functionOf(
+		`('postern.' || postern.outbox_writer_of(postern.key_expression('api.${table}'::regclass), '${event}'))::regproc`,
+	);
+
+const AFTER_DDL = functionOf("'postern.write_outbox_after_ddl'::regproc");
+
+/** An event trigger that does not tell of a command. */
+const untold = (command: string, scenario: Scenario): SqlMutation => ({
+	name: `${command} is not logged`,
+	of: AFTER_DDL,
+	from: "if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT')",
+	to: `if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT', '${command}')`,
+	scenario,
+	found: "stale",
+});
+
+/** What digest.sql has of roles. */
+const ROLES_IN_DIGEST = `
+	(select string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), ',' order by oid) from pg_catalog.pg_roles),
+	(select string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text) from pg_catalog.pg_auth_members),
+	(select string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole) from pg_catalog.pg_db_role_setting),
+	-- A membership or setting that was granted and revoked between two polls has left no row. PostgreSQL counts it within 10 s.
+	postern.count_of_changes('pg_catalog.pg_authid'),
+	postern.count_of_changes('pg_catalog.pg_auth_members'),
+	postern.count_of_changes('pg_catalog.pg_db_role_setting'),`;
+
+const notInDigest = (
+	what: string,
+	change: Change,
+	scenario: Scenario,
+): SqlMutation => ({
+	name: `${what} is not in the digest`,
+	of: functionOf("'postern.digest'::regproc"),
+	...change,
+	scenario,
+	found: "stale",
+});
 
 export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
@@ -203,7 +245,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "changes are read after the last transaction id, not after the last snapshot",
-		of: "select 'postern.changes_since'::regproc::oid as oid",
+		of: functionOf("'postern.changes_since'::regproc"),
 		from: "where outbox.xid = any (array(select pg_snapshot_xip(since)))",
 		to: "where false",
 		scenario: scenarios.lateCommit,
@@ -211,7 +253,7 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "REFRESH MATERIALIZED VIEW is not logged",
-		of: "select 'postern.write_outbox_after_ddl'::regproc::oid as oid",
+		of: AFTER_DDL,
 		from: "and class.relkind in ('r', 'p', 'v', 'm', 'f');",
 		to: "and class.relkind in ('r', 'p', 'v', 'f');",
 		scenario: scenarios.refreshed,
@@ -219,24 +261,48 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "a changed policy is not logged",
-		of: "select 'postern.write_outbox_after_ddl'::regproc::oid as oid",
+		of: AFTER_DDL,
 		from: "if tg_tag <> 'REFRESH MATERIALIZED VIEW' then",
 		to: "if tg_tag not in ('REFRESH MATERIALIZED VIEW', 'ALTER POLICY') then",
 		scenario: scenarios.changedPolicy,
 		found: "stale",
 	},
+	untold("ALTER TABLE", scenarios.swappedTables),
+	untold("ALTER TABLE", scenarios.swappedColumns),
+	untold("ALTER VIEW", scenarios.swappedViews),
+	notInDigest(
+		"a membership of roles",
+		{ from: ROLES_IN_DIGEST, to: "" },
+		scenarios.lostMembership,
+	),
+	notInDigest(
+		"an attribute of a role",
+		{ from: ROLES_IN_DIGEST, to: "" },
+		scenarios.ownerObeysPolicies,
+	),
+	notInDigest(
+		"an owner",
+		{ from: "and owned.objsubid = 0", to: "and false" },
+		scenarios.otherOwner,
+	),
+	{
+		name: "policies for other roles than PUBLIC do not count",
+		of: viewOf("postern.dependencies"),
+		from: "WHERE class.relrowsecurity",
+		to: "WHERE policy.polroles = '{0}' and class.relrowsecurity",
+		scenario: scenarios.membersApart,
+		found: "foreign",
+	},
 ];
 
 const EVENT_TRIGGERS = ["postern_after_ddl", "postern_after_drop"];
 
-/** Replaces a function without the event triggers, which would log it. @returns a function that restores it */
-export async function changeFunction(
+/** Replaces a function or view without the event triggers, which would log it. @returns a function that restores it */
+export async function changeInDatabase(
 	client: pg.Client,
 	mutation: SqlMutation,
 ): Promise<() => Promise<void>> {
-	const { rows } = await client.query<{ definition: string }>(
-		`select pg_get_functiondef(oid) as definition from (${mutation.of}) as function`,
-	);
+	const { rows } = await client.query<{ definition: string }>(mutation.of);
 	const [{ definition } = { definition: "" }] = rows;
 	const define = async (text: string) => {
 		await client.query("begin");

@@ -14,13 +14,9 @@ import { Interest } from "./interest.ts";
 import { beginAnew, readClock, readCommits } from "./log.ts";
 import { QUERIES, type SentQuery } from "./queries.ts";
 import { pickWeighted, type Random } from "./random.ts";
+import { schemaChange } from "./schema-changes.ts";
 import { transact } from "./transact.ts";
-import {
-	GATEWAY_WRITES,
-	type GatewayWrite,
-	policyChange,
-	SQL_WRITES,
-} from "./writes.ts";
+import { GATEWAY_WRITES, type GatewayWrite, SQL_WRITES } from "./writes.ts";
 
 export interface Workload {
 	readonly operations: number;
@@ -36,8 +32,8 @@ export interface Workload {
 	readonly rate: number;
 	/** Operations between two faults, on average. 0 means no faults. */
 	readonly faultEvery: number;
-	/** Operations between two changes of rights, on average. 0 means no changes. */
-	readonly policyEvery: number;
+	/** Operations between two changes of the schema or of roles, on average. 0 means no changes. */
+	readonly schemaChangeEvery: number;
 }
 
 interface Scene {
@@ -296,12 +292,12 @@ class Round {
 		try {
 			await client.query("set lock_timeout = '2s'");
 			const { workload } = this.#scene;
-			const changes = workload.policyEvery * workload.sqlShare;
+			const changes = workload.schemaChangeEvery * workload.sqlShare;
 			for (let count = 0; count < quota; count += 1) {
 				const isChange = changes > 0 && random.chance(1 / changes);
 				const { write } = pickWeighted(random, SQL_WRITES);
 				const statements = isChange
-					? policyChange(random)
+					? schemaChange(random)
 					: write(random, newValue(random));
 				const operation = `${this.#scene.name}/${name}/${count}`;
 				await this.#keep(transact(client, statements, operation, name));

@@ -1,7 +1,8 @@
 // The reads of a run: the request to PostgREST, and the right answer for each reader in a given state of the database.
 import type { Query } from "./check.ts";
 import type { User } from "./history.ts";
-import { BOARDS, CROWD, FAMILIES, LATE, NOTES, PAIRS } from "./schema.ts";
+import { BOARDS, CROWD, FAMILIES, LATE, NOTES, PAIRS } from "./row-values.ts";
+import { SWAPPED } from "./schema-changes.ts";
 import type { State } from "./states.ts";
 
 /** A read as it is sent. */
@@ -13,7 +14,7 @@ export interface SentQuery extends Query {
 	readonly weight: number;
 }
 
-type Row = Readonly<Record<string, number | string>>;
+type Row = Readonly<Record<string, number | string | boolean>>;
 
 /** An answer as text: two answers are the same if and only if their texts are. */
 export function canonical(
@@ -151,6 +152,19 @@ export const QUERIES: readonly SentQuery[] = [
 	),
 	page("crowd", 5, everybody("crowd")),
 	...table("late", known, LATE, 2),
+	...table("vaults", vaults, 3, 2, ["vaults", "schema"]),
+	list("/opened?order=id", ["vaults", "schema"], opened, 2),
+	...["swap_one", "swap_two", "columned", "items_a", "items_b"].flatMap(
+		(name) => table(name, everybody(name), SWAPPED, 1),
+	),
+	...["low_boards", "high_boards"].map((view) =>
+		list(`/${view}?order=id`, ["boards", "schema"], (state) => {
+			const isLow = (view === "low_boards") !== isTrue(state, "views");
+			return rowsOf(state, "boards").filter(
+				({ id }) => Number(id) <= 3 === isLow,
+			);
+		}),
+	),
 	list(
 		"/totals",
 		["totals"],
@@ -167,7 +181,7 @@ function table(
 	weight: number,
 	reads: readonly string[] = [name],
 ): SentQuery[] {
-	const withPolicy = name === "guarded" ? [...reads, "policy"] : reads;
+	const withPolicy = name === "guarded" ? [...reads, "schema"] : reads;
 	return [
 		list(`/${name}?order=id`, withPolicy, visible, weight),
 		...upTo(keys).map((key) =>
@@ -297,7 +311,7 @@ function rowsOf(state: State, relation: string): Row[] {
 function find(
 	state: State,
 	relation: string,
-	key: number | string | undefined,
+	key: Row[string] | undefined,
 ): Row | undefined {
 	return state.rows(relation).get(String(key)) as Row | undefined;
 }
@@ -336,8 +350,29 @@ function guarded(state: State, { claims }: User): Row[] {
 			({ owner, level }) => owner === claims.sub || level === 0,
 			() => false,
 		] satisfies ((row: Row) => boolean)[]
-	)[Number(state.rows("policy").get("guarded"))];
+	)[Number(state.rows("schema").get("policy"))];
 	return rowsOf(state, "guarded").filter(isVisible ?? (() => false));
+}
+
+/** What schema-changes.ts has noted of the schema. */
+function isTrue(state: State, name: string): boolean {
+	return state.rows("schema").get(name) === true;
+}
+
+function vaults(state: State, { role, claims }: User): Row[] {
+	const isVip = role === "authenticated" && isTrue(state, "vip");
+	return rowsOf(state, "vaults").filter(
+		({ is_public, owner }) => is_public || (isVip && owner === claims.sub),
+	);
+}
+
+/** As the owner of the view sees them. */
+function opened(state: State): Row[] {
+	const seesAll =
+		isTrue(state, "owner sees all") && !isTrue(state, "owner is another");
+	return rowsOf(state, "vaults").filter(
+		({ is_public }) => is_public || seesAll,
+	);
 }
 
 function withChildren(state: State) {

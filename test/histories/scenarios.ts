@@ -1,8 +1,21 @@
 // Schedules in which a fault of one kind shows at once if the gateway has it. Without the fault each is a normal history.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Passing } from "./link.ts";
-import { CROWD, POLICIES } from "./schema.ts";
+import { CROWD, POLICIES } from "./row-values.ts";
+import {
+	BYPASS_POLICIES,
+	CHANGE_OWNER,
+	GRANT_MEMBERSHIP,
+	OBEY_POLICIES,
+	RESTORE_OWNER,
+	REVOKE_MEMBERSHIP,
+	SWAP_COLUMNS,
+	SWAP_SCHEMAS,
+	SWAP_TABLES,
+	SWAP_VIEWS,
+} from "./schema-changes.ts";
 import type { Stage } from "./stage.ts";
+import type { SqlWrite } from "./transact.ts";
 
 export type Scenario = (stage: Stage) => Promise<void>;
 
@@ -305,3 +318,75 @@ export const evictedObject: Scenario = async (stage) => {
 	await stage.outwait();
 	await stage.read("/late?id=eq.4", { as: "ada" });
 };
+
+/** A membership that shows ada her own rows ends. */
+export const lostMembership: Scenario = async (stage) => {
+	await stage.sql(...GRANT_MEMBERSHIP);
+	await stage.warm("/vaults?order=id", { as: "ada" });
+	await stage.sql(...REVOKE_MEMBERSHIP);
+	await stage.outwait();
+	await stage.read("/vaults?order=id", { as: "ada" });
+};
+
+/** A membership shows two callers their own rows of a table that both ask for. */
+export const membersApart: Scenario = async (stage) => {
+	await stage.sql(...GRANT_MEMBERSHIP);
+	await stage.warm("/vaults?order=id", { as: "ada" });
+	for (const as of ["bob", "cyd", "anonymous"])
+		await stage.read("/vaults?order=id", { as });
+};
+
+/** The owner of a view has to obey the policies of its table again. */
+export const ownerObeysPolicies: Scenario = async (stage) => {
+	await stage.sql(...RESTORE_OWNER);
+	await stage.sql(...BYPASS_POLICIES);
+	await stage.warm("/opened?order=id");
+	await stage.sql(...OBEY_POLICIES);
+	await stage.outwait();
+	await stage.read("/opened?order=id");
+};
+
+/** The owner of a view is another, who may see less. */
+export const otherOwner: Scenario = async (stage) => {
+	await stage.sql(...RESTORE_OWNER);
+	await stage.sql(...BYPASS_POLICIES);
+	await stage.warm("/opened?order=id");
+	await stage.sql(...CHANGE_OWNER);
+	await stage.outwait();
+	await stage.read("/opened?order=id");
+};
+
+/** Two of a kind swap their names, and then rows change. */
+const swapped =
+	(statements: SqlWrite, path: string, ...writes: string[]): Scenario =>
+	async (stage) => {
+		await stage.warm(path);
+		await stage.sql(...statements);
+		await stage.sql(...writes);
+		await stage.outwait();
+		await stage.read(path);
+	};
+
+const updateOf = (table: string, column = "value") =>
+	`update ${table} set ${column} = ${newValue()} where id = 1`;
+
+export const swappedTables = swapped(
+	SWAP_TABLES,
+	"/swap_one?order=id",
+	updateOf("api.swap_one"),
+);
+export const swappedColumns = swapped(
+	SWAP_COLUMNS,
+	"/columned?order=id",
+	updateOf("api.columned", "one"),
+);
+export const swappedSchemas = swapped(
+	SWAP_SCHEMAS,
+	"/items_a?order=id",
+	updateOf("inner_b.items"),
+);
+export const swappedViews = swapped(
+	SWAP_VIEWS,
+	"/low_boards?order=id",
+	sqlWrite("boards", 1),
+);

@@ -1,6 +1,28 @@
 // The tables of the histories, and the test's own log of what every transaction did and in which
 // order transactions became visible. The log has its own triggers, because tracking is the thing under test.
 
+import {
+	BOARDS,
+	CROWD,
+	FAMILIES,
+	LATE,
+	NOTES,
+	OWNERS,
+	PAIRS,
+	POLICIES,
+	SUB,
+	TEAMS,
+	TENANT,
+	TENANTS,
+} from "./row-values.ts";
+import {
+	CHANGING,
+	CHANGING_ROWS,
+	CHANGING_TABLES,
+	INNER,
+	SWAPPED_TABLES,
+} from "./schema-changes.ts";
+
 /** The logged relations, with the columns of their keys. */
 const LOGGED: Readonly<Record<string, readonly string[]>> = {
 	boards: ["id"],
@@ -19,28 +41,8 @@ const LOGGED: Readonly<Record<string, readonly string[]>> = {
 	author_books: ["author_id", "book_id"],
 	crowd: ["id"],
 	late: ["id"],
+	...CHANGING,
 };
-
-export const BOARDS = 8;
-export const NOTES = 8;
-export const FAMILIES = 6;
-export const PAIRS = 5;
-export const CROWD = 60;
-export const LATE = 6;
-export const TEAMS = ["north", "south"] as const;
-export const TENANTS = ["red", "blue"] as const;
-export const OWNERS = ["ada", "bob", "cyd"] as const;
-
-const SUB = "current_setting('request.jwt.claims', true)::json ->> 'sub'";
-const TENANT = "current_setting('request.jwt.claims', true)::json ->> 'tenant'";
-
-/** The policies of `guarded`, between which a run changes by ALTER POLICY. */
-export const POLICIES = [
-	`owner = (select ${SUB})`,
-	`tenant = ${TENANT}`,
-	`owner = ${SUB} or level = 0`,
-	"false",
-] as const;
 
 const TABLES = `
 create table api.boards (id int primary key, value bigint not null);
@@ -101,6 +103,7 @@ const RESTRICTED: Readonly<Record<string, string>> = {
 	members: `user_name = (select ${SUB})`,
 	documents: `exists (select from api.members where members.team = documents.team and members.user_name = (select ${SUB}))`,
 	guarded: POLICIES[0],
+	vaults: "is_public",
 };
 
 const LOG = `
@@ -142,6 +145,8 @@ language plpgsql volatile security definer
 set search_path = ''
 as $$
 declare
+  -- A table whose name is swapped is logged by the name that it has.
+  relation text := coalesce(nullif(tg_argv[0], ''), tg_table_name);
   columns text[] := tg_argv[1:];
   old_key text;
   new_key text;
@@ -153,10 +158,10 @@ begin
     select string_agg(to_jsonb(new) ->> name, ',' order by position) into new_key from unnest(columns) with ordinality as key (name, position);
   end if;
   if old_key is distinct from new_key and old_key is not null then
-    perform histories.note(tg_argv[0], old_key, null);
+    perform histories.note(relation, old_key, null);
   end if;
   if new_key is not null then
-    perform histories.note(tg_argv[0], new_key, to_json(new));
+    perform histories.note(relation, new_key, to_json(new));
   end if;
   return null;
 end
@@ -199,7 +204,7 @@ set search_path = ''
 as $$
 begin
   execute 'alter policy readable on api.guarded using (' || condition || ')';
-  perform histories.note('policy', 'guarded', to_json(variant));
+  perform histories.note('schema', 'policy', to_json(variant));
 end
 $$;
 
@@ -223,13 +228,19 @@ language plpgsql volatile
 set search_path = ''
 as $$
 declare
-  policy json := (select contents from histories.log where relation = 'policy' order by position desc limit 1);
+  states json := (
+    select json_object_agg(key, contents)
+    from (select distinct on (key) key, contents from histories.log where relation = 'schema' order by key, position desc) as state
+  );
 begin
   delete from histories.log;
   delete from histories.commits;
-  perform histories.note('policy', 'guarded', policy);
+  perform histories.note('schema', state.key, state.value) from json_each(states) as state;
   perform histories.note('totals', '', to_json(totals)) from api.totals;
-  ${Object.entries(LOGGED)
+  ${[
+		...Object.entries(LOGGED),
+		...Object.keys(INNER).map((view) => [view, ["id"]] as const),
+	]
 		.map(
 			([relation, key]) =>
 				`perform histories.note('${relation}', concat_ws(',', ${key.join(", ")}), to_json(${relation})) from api.${relation};`,
@@ -245,7 +256,8 @@ const TRUNCATED: Readonly<Record<string, readonly string[]>> = {
 };
 
 function logged(relation: string, key: readonly string[]): string {
-	const args = [relation, ...key].map((one) => `'${one}'`).join(", ");
+	const name = SWAPPED_TABLES.includes(relation) ? "" : relation;
+	const args = [name, ...key].map((one) => `'${one}'`).join(", ");
 	const truncated = TRUNCATED[relation] ?? [`api.${relation}`];
 	return [
 		`create trigger note_row after insert or update or delete on api.${relation} for each row execute function histories.note_row(${args})`,
@@ -287,13 +299,14 @@ insert into api.author_books select id, 1 + (id + shift) % ${PAIRS} from generat
 insert into api.crowd select id, 0 from generate_series(1, ${CROWD}) as id;
 insert into api.late select id, 0 from generate_series(1, ${LATE}) as id;
 select histories.refresh();
-select histories.note('policy', 'guarded', '0');
+select histories.note('schema', 'policy', '0');
 `;
 
 /** The whole SQL, for a database with the migrations applied. */
 export const SCHEMA = [
 	LOG,
 	TABLES,
+	CHANGING_TABLES,
 	...Object.entries(LOGGED).map(([relation, key]) => logged(relation, key)),
 	...Object.keys(LOGGED).map(secured),
 	// For users only: the remaining policies are `to authenticated`.
@@ -302,5 +315,6 @@ export const SCHEMA = [
 	"drop policy writable on api.guarded",
 	BEGIN_ANEW,
 	ROWS,
+	CHANGING_ROWS,
 	"select postern.track_schema('api')",
 ].join(";\n");

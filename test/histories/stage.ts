@@ -13,8 +13,8 @@ import { type ClockReading, readClock, readCommits } from "./log.ts";
 import { QUERIES } from "./queries.ts";
 import { randomOf } from "./random.ts";
 import { TOLERANCE_MS } from "./run.ts";
-import { transact } from "./transact.ts";
-import type { GatewayWrite, SqlWrite } from "./writes.ts";
+import { type SqlWrite, transact } from "./transact.ts";
+import type { GatewayWrite } from "./writes.ts";
 
 /** The smallest MAX_STALENESS_SECONDS. */
 const MAX_STALENESS_SECONDS = 1;

@@ -1,7 +1,9 @@
 // Runs one transaction in SQL, past the gateway, and returns its record for the history.
 import { setTimeout as sleep } from "node:timers/promises";
 import { now, type Write } from "./history.ts";
-import type { SqlWrite } from "./writes.ts";
+
+/** Statements of one transaction, and pauses between them in milliseconds. */
+export type SqlWrite = readonly (string | number)[];
 
 /** The part of a connection that this file uses. */
 interface Queryable {

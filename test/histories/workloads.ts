@@ -11,13 +11,13 @@ export const LONG: Workload = {
 	sqlShare: 0.02,
 	rate: 250,
 	faultEvery: 150,
-	policyEvery: 12_000,
+	schemaChangeEvery: 6_000,
 };
 
-/** For the test suite. Rights do not change, because then hardly anything would be cached. */
+/** For the test suite. The schema does not change, because then hardly anything would be cached. */
 export const SHORT: Workload = {
 	...LONG,
 	operations: 2_500,
 	faultEvery: 100,
-	policyEvery: 0,
+	schemaChangeEvery: 0,
 };

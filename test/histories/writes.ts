@@ -10,10 +10,11 @@ import {
 	NOTES,
 	OWNERS,
 	PAIRS,
-	POLICIES,
 	TEAMS,
 	TENANTS,
-} from "./schema.ts";
+} from "./row-values.ts";
+import { SWAPPED, writeToChanging } from "./schema-changes.ts";
+import type { SqlWrite } from "./transact.ts";
 
 export interface GatewayWrite {
 	readonly method: "POST" | "PATCH" | "DELETE";
@@ -47,6 +48,11 @@ export const GATEWAY_WRITES: readonly {
 	readonly weight: number;
 	readonly write: GatewayWriter;
 }[] = [
+	{
+		weight: 2,
+		write: (random, value) =>
+			patch(`/swap_one?id=eq.${key(random, SWAPPED)}`, { value }),
+	},
 	{
 		weight: 6,
 		write: (random, value) =>
@@ -213,9 +219,6 @@ export const GATEWAY_WRITES: readonly {
 	},
 ];
 
-/** Statements of one transaction, and pauses between them in milliseconds. */
-export type SqlWrite = readonly (string | number)[];
-
 export const SQL_WRITES: readonly {
 	readonly weight: number;
 	readonly write: (random: Random, value: number) => SqlWrite;
@@ -366,11 +369,5 @@ export const SQL_WRITES: readonly {
 			"rollback",
 		],
 	},
+	{ weight: 8, write: writeToChanging },
 ];
-
-/** Changes a policy. */
-export function policyChange(random: Random): SqlWrite {
-	const variant = random.integer(POLICIES.length);
-	const condition = String(POLICIES[variant]).replaceAll("'", "''");
-	return [`select histories.change_policy(${variant}, '${condition}')`];
-}

@@ -87,16 +87,33 @@ function passing(
 	onBroken: (cause: unknown) => void,
 ): ReadableStream | null {
 	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
-	if (body === null || method === "GET" || method === "HEAD") {
+	if (method === "GET" || method === "HEAD") {
 		onSent();
 		return null;
 	}
 	const length = headers.get("content-length");
+	if (body === null || length === "0") {
+		onSent();
+		return REPEATED.includes(method) ? emptyBody() : null;
+	}
 	const { readable, writable } =
 		length === null
 			? new IdentityTransformStream()
 			: new FixedLengthStream(Number(length));
 	body.pipeTo(writable).then(onSent, onBroken);
+	return readable;
+}
+
+/** Writes that the runtime itself sends again, where they have no body and the origin closes the connection. */
+const REPEATED = ["DELETE", "PUT"];
+
+/**
+ * A body in chunks, with nothing in it: such a write is not sent again. The second of two DELETEs would find no row, and its answer
+ * would say so.
+ */
+function emptyBody(): ReadableStream {
+	const { readable, writable } = new IdentityTransformStream();
+	void writable.close();
 	return readable;
 }
 
