@@ -25,7 +25,20 @@ export interface Database {
 
 const silent = () => {};
 
-export async function startDatabase(): Promise<Database> {
+interface DatabaseOptions {
+	/** SQL that makes what PostgREST exposes. */
+	schema?: string;
+	/** PostgREST's, by the names of its environment variables. */
+	settings?: Readonly<Record<string, string>>;
+}
+
+/** PostgreSQL keeps the plan of a prepared statement when a membership of roles changes. */
+const UNPREPARED = { PGRST_DB_PREPARED_STATEMENTS: "false" };
+
+export async function startDatabase({
+	schema = SCHEMA,
+	settings = UNPREPARED,
+}: DatabaseOptions = {}): Promise<Database> {
 	const cleanup: (() => Promise<unknown>)[] = [];
 	const stop = async () => {
 		for (const end of cleanup.reverse()) await end();
@@ -59,7 +72,7 @@ export async function startDatabase(): Promise<Database> {
 		// Faster, and safe enough, because the server does not crash here.
 		await owner.query("alter system set synchronous_commit = off");
 		await owner.query("select pg_reload_conf()");
-		await owner.query(SCHEMA);
+		await owner.query(schema);
 		await owner.end();
 		const postgrest = await startPostgrest({
 			databaseUrl: asAuthenticator(
@@ -70,8 +83,7 @@ export async function startDatabase(): Promise<Database> {
 			publicUrl: "http://localhost:8787/rest/v1",
 			port: await freePort(),
 			adminPort: await freePort(),
-			// PostgreSQL keeps the plan of a prepared statement when a membership of roles changes.
-			settings: { PGRST_DB_PREPARED_STATEMENTS: "false" },
+			settings,
 			log: silent,
 		});
 		cleanup.push(postgrest.stop);

@@ -38,13 +38,17 @@ const esbuild: Esbuild = createRequire(
 const SOURCES = join(PROJECT, "gateway", "src");
 const ENTRY = join(PROJECT, "worker", "src", "index.ts");
 
-/** @param file below gateway/src */
+export interface FileChange extends Change {
+	/** The file below gateway/src. */
+	readonly file: string;
+}
+
+/** @throws {Error} if a change is of a file that the Worker does not have, or its text does not occur exactly once */
 export async function bundleMutated(
-	file: string,
-	change: Change,
+	changes: readonly FileChange[],
 ): Promise<string> {
-	const mutated = join(SOURCES, file);
-	let isMutated = false;
+	const byPath = Map.groupBy(changes, ({ file }) => join(SOURCES, file));
+	const mutated = new Set<string>();
 	const { outputFiles } = await esbuild.build({
 		entryPoints: [ENTRY],
 		bundle: true,
@@ -65,14 +69,16 @@ export async function bundleMutated(
 				setup(build) {
 					build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
 						const source = await readFile(path, "utf8");
-						if (path !== mutated) return { contents: source, loader: "ts" };
-						isMutated = true;
-						return { contents: changed(source, change), loader: "ts" };
+						mutated.add(path);
+						const contents = (byPath.get(path) ?? []).reduce(changed, source);
+						return { contents, loader: "ts" };
 					});
 				},
 			},
 		],
 	});
-	if (!isMutated) throw new Error(`${file} is no part of the Worker.`);
+	for (const path of byPath.keys())
+		if (!mutated.has(path))
+			throw new Error(`${path} is no part of the Worker.`);
 	return outputFiles[0]?.text ?? "";
 }

@@ -13,7 +13,7 @@ describe("the checker finds that", () => {
 		"$name",
 		{ timeout: 90_000 },
 		async (mutation, { expect }) => {
-			const bundle = await bundleMutated(mutation.file, mutation);
+			const bundle = await bundleMutated([mutation]);
 			const found = await findIn(database(), bundle, mutation);
 			expect(found).toContain(mutation.found);
 		},
@@ -35,6 +35,8 @@ describe("a mutation", () => {
 	it("is an error in a file that the Worker does not have", async ({
 		expect,
 	}) => {
-		await expect(bundleMutated("none.ts", mutation)).rejects.toThrow("none.ts");
+		await expect(
+			bundleMutated([{ file: "none.ts", ...mutation }]),
+		).rejects.toThrow("none.ts");
 	});
 });

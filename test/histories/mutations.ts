@@ -3,6 +3,7 @@
 import type pg from "pg";
 import { type Change, changed } from "./change.ts";
 import type { ViolationKind } from "./check.ts";
+import type { FileChange } from "./mutated-bundle.ts";
 import type { Scenario } from "./scenarios.ts";
 import * as scenarios from "./scenarios.ts";
 
@@ -13,15 +14,15 @@ interface Mutation extends Change {
 	readonly found: ViolationKind;
 }
 
-export interface WorkerMutation extends Mutation {
-	/** The file below gateway/src. */
-	readonly file: string;
-}
+export type WorkerMutation = Mutation & FileChange;
 
-export interface SqlMutation extends Mutation {
+/** A change of a function or view. */
+export interface SqlChange extends Change {
 	/** A query for the statement that defines it. */
 	readonly of: string;
 }
+
+export type SqlMutation = Mutation & SqlChange;
 
 export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
@@ -165,11 +166,11 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	},
 ];
 
-const functionOf = (oid: string) =>
+export const functionOf = (oid: string) =>
 	`select pg_get_functiondef(${oid}) as definition`;
 
-const viewOf = (name: string) =>
-	`select 'create or replace view ${name} as ' || pg_get_viewdef('${name}') as definition`;
+export const viewOf = (name: string) =>
+	`select 'create or replace view ${name} as ' || pg_get_viewdef('${name}'::regclass, true) as definition`;
 
 const outboxWriterOf = (table: string, event: string) =>
 	functionOf(
@@ -179,8 +180,12 @@ const outboxWriterOf = (table: string, event: string) =>
 const AFTER_DDL = functionOf("'postern.write_outbox_after_ddl'::regproc");
 
 /** An event trigger that does not tell of a command. */
-const untold = (command: string, scenario: Scenario): SqlMutation => ({
-	name: `${command} is not logged`,
+const untold = (
+	command: string,
+	deed: string,
+	scenario: Scenario,
+): SqlMutation => ({
+	name: `${command} that ${deed} is not logged`,
 	of: AFTER_DDL,
 	from: "if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT')",
 	to: `if tg_tag in ('CREATE INDEX', 'REINDEX', 'COMMENT', '${command}')`,
@@ -188,27 +193,19 @@ const untold = (command: string, scenario: Scenario): SqlMutation => ({
 	found: "stale",
 });
 
-/** What digest.sql has of roles. */
-const ROLES_IN_DIGEST = `
+/** digest.sql without what it has of roles. */
+export const NO_ROLES_IN_DIGEST: SqlChange = {
+	of: functionOf("'postern.digest'::regproc"),
+	to: "",
+	from: `
 	(select string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), ',' order by oid) from pg_catalog.pg_roles),
 	(select string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text) from pg_catalog.pg_auth_members),
 	(select string_agg(concat_ws(' ', setdatabase, setrole, xmin), ',' order by setdatabase, setrole) from pg_catalog.pg_db_role_setting),
 	-- A membership or setting that was granted and revoked between two polls has left no row. PostgreSQL counts it within 10 s.
 	postern.count_of_changes('pg_catalog.pg_authid'),
 	postern.count_of_changes('pg_catalog.pg_auth_members'),
-	postern.count_of_changes('pg_catalog.pg_db_role_setting'),`;
-
-const notInDigest = (
-	what: string,
-	change: Change,
-	scenario: Scenario,
-): SqlMutation => ({
-	name: `${what} is not in the digest`,
-	of: functionOf("'postern.digest'::regproc"),
-	...change,
-	scenario,
-	found: "stale",
-});
+	postern.count_of_changes('pg_catalog.pg_db_role_setting'),`,
+};
 
 export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
@@ -267,24 +264,29 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 		scenario: scenarios.changedPolicy,
 		found: "stale",
 	},
-	untold("ALTER TABLE", scenarios.swappedTables),
-	untold("ALTER TABLE", scenarios.swappedColumns),
-	untold("ALTER VIEW", scenarios.swappedViews),
-	notInDigest(
-		"a membership of roles",
-		{ from: ROLES_IN_DIGEST, to: "" },
-		scenarios.lostMembership,
-	),
-	notInDigest(
-		"an attribute of a role",
-		{ from: ROLES_IN_DIGEST, to: "" },
-		scenarios.ownerObeysPolicies,
-	),
-	notInDigest(
-		"an owner",
-		{ from: "and owned.objsubid = 0", to: "and false" },
-		scenarios.otherOwner,
-	),
+	untold("ALTER TABLE", "renames a table", scenarios.swappedTables),
+	untold("ALTER TABLE", "renames a column", scenarios.swappedColumns),
+	untold("ALTER VIEW", "renames a view", scenarios.swappedViews),
+	{
+		name: "a membership of roles is not in the digest",
+		...NO_ROLES_IN_DIGEST,
+		scenario: scenarios.lostMembership,
+		found: "stale",
+	},
+	{
+		name: "an attribute of a role is not in the digest",
+		...NO_ROLES_IN_DIGEST,
+		scenario: scenarios.ownerObeysPolicies,
+		found: "stale",
+	},
+	{
+		name: "an owner is not in the digest",
+		of: functionOf("'postern.digest'::regproc"),
+		from: "and owned.objsubid = 0",
+		to: "and false",
+		scenario: scenarios.otherOwner,
+		found: "stale",
+	},
 	{
 		name: "policies for other roles than PUBLIC do not count",
 		of: viewOf("postern.dependencies"),
@@ -300,7 +302,7 @@ const EVENT_TRIGGERS = ["postern_after_ddl", "postern_after_drop"];
 /** Replaces a function or view without the event triggers, which would log it. @returns a function that restores it */
 export async function changeInDatabase(
 	client: pg.Client,
-	mutation: SqlMutation,
+	mutation: SqlChange,
 ): Promise<() => Promise<void>> {
 	const { rows } = await client.query<{ definition: string }>(mutation.of);
 	const [{ definition } = { definition: "" }] = rows;

@@ -36,6 +36,7 @@ describe("the gateway keeps its promises", () => {
 
 	it.for(all.filter(changesSchema))(
 		"in the schedule %s",
+		{ timeout: 60_000 },
 		async ([, scenario], { expect }) => {
 			const { told } = await play(database(), stack.bundle, scenario);
 			expect(told).toBe("");

@@ -356,37 +356,29 @@ export const otherOwner: Scenario = async (stage) => {
 	await stage.read("/opened?order=id");
 };
 
-/** Two of a kind swap their names, and then rows change. */
+/** Two of a kind swap their names, and then rows may change. */
 const swapped =
 	(statements: SqlWrite, path: string, ...writes: string[]): Scenario =>
 	async (stage) => {
 		await stage.warm(path);
 		await stage.sql(...statements);
-		await stage.sql(...writes);
+		if (writes.length > 0) await stage.sql(...writes);
 		await stage.outwait();
 		await stage.read(path);
 	};
 
-const updateOf = (table: string, column = "value") =>
-	`update ${table} set ${column} = ${newValue()} where id = 1`;
+const updateOf = (table: string) =>
+	`update ${table} set value = ${newValue()} where id = 1`;
 
 export const swappedTables = swapped(
 	SWAP_TABLES,
 	"/swap_one?order=id",
 	updateOf("api.swap_one"),
 );
-export const swappedColumns = swapped(
-	SWAP_COLUMNS,
-	"/columned?order=id",
-	updateOf("api.columned", "one"),
-);
+export const swappedColumns = swapped(SWAP_COLUMNS, "/columned?order=id");
 export const swappedSchemas = swapped(
 	SWAP_SCHEMAS,
 	"/items_a?order=id",
 	updateOf("inner_b.items"),
 );
-export const swappedViews = swapped(
-	SWAP_VIEWS,
-	"/low_boards?order=id",
-	sqlWrite("boards", 1),
-);
+export const swappedViews = swapped(SWAP_VIEWS, "/low_boards?order=id");

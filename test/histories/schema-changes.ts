@@ -98,6 +98,7 @@ export const SWAP_SCHEMAS: SqlWrite = [
 	"alter schema inner_a rename to inner_c",
 	"alter schema inner_b rename to inner_a",
 	"alter schema inner_c rename to inner_b",
+	note("schemas", "true"),
 ];
 
 export const SWAP_VIEWS: SqlWrite = [
