@@ -76,7 +76,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const identify = createIdentify({
 		verifyToken: createVerify(config.issuers, verifyDeps),
 		verifyAssertion: config.access && createVerify([config.access], verifyDeps),
-		findApiKey: createFindApiKey(origin, deps),
+		findApiKey: createFindApiKey(origin, config.configuredKeys, deps),
 		anonRole,
 	});
 	const { signingKey } = tokens;

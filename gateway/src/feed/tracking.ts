@@ -97,9 +97,12 @@ export function createTracking(
 
 function absence(error: unknown): Absent | undefined {
 	if (error instanceof Refusal && error.code === "origin_refused")
-		return new Absent("PostgREST does not accept the gateway's token", {
-			cause: error,
-		});
+		return new Absent(
+			"PostgREST accepts neither the gateway's token nor its role",
+			{
+				cause: error,
+			},
+		);
 	if (!(error instanceof PostgrestError)) return undefined;
 	const reason = ABSENCE_REASONS[error.code];
 	return reason === undefined

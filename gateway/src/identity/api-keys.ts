@@ -1,4 +1,4 @@
-// The look-up of API keys: opaque texts, of which the database knows only the SHA-256. How long a result stands: key-memory.ts.
+// The look-up of API keys: opaque texts, of which the database, or for Supabase's the settings, know only the SHA-256. How long a result stands: key-memory.ts.
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -14,17 +14,27 @@ const apiKey = z.object({
 
 const outcome = z.looseObject({ outcome: z.string() });
 
-const PREFIX = "postern_";
 const FORMAT = /^postern_(publishable|secret)_[A-Za-z0-9_-]{43}$/;
+/** What Supabase's keys begin with, and their kind. */
+const SUPABASE = /^sb_(publishable|secret)_/;
 
 /** Whether a credential is meant to be an API key, rather than a token. */
 export function isApiKey(text: string): boolean {
-	return text.startsWith(PREFIX);
+	return text.startsWith("postern_") || SUPABASE.test(text);
 }
 
-/** Builds the look-up. Needs nothing of the accounts. */
+/** Whether it is meant to be a key of a Supabase project. */
+export function isSupabaseKey(text: string): boolean {
+	return SUPABASE.test(text);
+}
+
+/**
+ * Builds the look-up. Needs nothing of the accounts.
+ * @param configured Supabase's keys by their hashes: the database does not know them
+ */
 export function createFindApiKey(
 	pipeline: Pipeline,
+	configured: ReadonlyMap<string, ApiKey>,
 	deps: Omit<KeyMemoryDeps, "lookUp">,
 ) {
 	const database = openDatabase(pipeline, GATEWAY, { schema: "postern" });
@@ -32,7 +42,12 @@ export function createFindApiKey(
 
 	/** @returns `undefined` for a key that is unknown or revoked */
 	return async function findApiKey(key: string): Promise<ApiKey | undefined> {
-		return FORMAT.test(key) ? find(await sha256Hex(key)) : undefined;
+		if (FORMAT.test(key)) return find(await sha256Hex(key));
+		const kind = SUPABASE.exec(key)?.[1];
+		if (kind === undefined) return undefined;
+		const found = configured.get(await sha256Hex(key));
+		// A public key among the secret ones would give everybody their role.
+		return found?.kind === kind ? found : undefined;
 	};
 
 	async function lookUp(sha256Hex: string): Promise<ApiKey | undefined> {

@@ -2,6 +2,7 @@
 // then only that issuer's keys and algorithms count: nothing in a token chooses the kind of its key.
 import {
 	decodeJwt,
+	decodeProtectedHeader,
 	errors,
 	type JWK,
 	type JWTPayload,
@@ -23,8 +24,8 @@ type IssuerKeys =
 export interface Issuer {
 	/** `iss` of its tokens. */
 	issuer: string;
-	/** One of these has to be in `aud`. */
-	audience: string[];
+	/** One of these has to be in `aud`. Undefined: any will do, or none. */
+	audience: string[] | undefined;
 	/** JWS algorithms (RFC 7518) that its keys are for. */
 	algorithms: string[];
 	keys: IssuerKeys;
@@ -32,6 +33,8 @@ export interface Issuer {
 	role: { claim: string[] } | { fixed: string };
 	/** Roles that its tokens may name. */
 	roles: string[];
+	/** Its tokens are API keys in the form of tokens: as `apikey` they say what the app is, and `Authorization` says who calls. */
+	ofApp?: boolean;
 }
 
 export interface VerifyDeps {
@@ -59,14 +62,28 @@ const MAX_REMEMBERED_CHARACTERS = 2_048;
 const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf", "role"]);
 
 /** @throws {Refusal} `token_rejected`, `token_expired`, `role_refused` or `issuer_unreachable` */
-export type Verify = (token: string) => Promise<Identity>;
+export type Verify = (token: string) => Promise<Verified>;
+
+export interface Verified {
+	readonly identity: Identity;
+	/** Whether the token is an app's API key. */
+	readonly ofApp: boolean;
+	readonly expiresAtMs: number;
+}
 
 export function createVerify(
 	issuers: readonly Issuer[],
 	deps: VerifyDeps,
 ): Verify {
+	/** An issuer may have one entry for its keys and one for its secret: they have no algorithm in common. */
 	const verifiers = new Map(
-		issuers.map((issuer) => [issuer.issuer, createVerifier(issuer, deps)]),
+		issuers.flatMap((issuer) => {
+			const verifier = createVerifier(issuer, deps);
+			return issuer.algorithms.map((algorithm): [string, Verify] => [
+				nameOf(issuer.issuer, algorithm),
+				verifier,
+			]);
+		}),
 	);
 	// Verifying is a third of the gateway's CPU for a request: bench/verification.ts.
 	const remembered = new BoundedMap<Verified & { until: number }>(
@@ -78,32 +95,24 @@ export function createVerify(
 			throw rejected();
 		}
 		const known = remembered.get(token);
-		if (known !== undefined && deps.now() < known.until) return known.identity;
-		const verifyOne = verifiers.get(claimedIssuer(token));
+		if (known !== undefined && deps.now() < known.until) return known;
+		const verifyOne = verifiers.get(claimedName(token));
 		if (verifyOne === undefined) throw rejected();
 		const verified = await verifyOne(token);
 		if (token.length <= MAX_REMEMBERED_CHARACTERS) {
 			const until = Math.min(verified.expiresAtMs, deps.now() + REMEMBERED_MS);
 			remembered.set(token, { ...verified, until });
 		}
-		return verified.identity;
+		return verified;
 	};
 }
 
-interface Verified {
-	readonly identity: Identity;
-	readonly expiresAtMs: number;
-}
-
-function createVerifier(
-	issuer: Issuer,
-	deps: VerifyDeps,
-): (token: string) => Promise<Verified> {
+function createVerifier(issuer: Issuer, deps: VerifyDeps): Verify {
 	const findKeys = keysOf(issuer.keys, deps);
 	const options: JWTVerifyOptions = {
 		algorithms: issuer.algorithms,
 		issuer: issuer.issuer,
-		audience: issuer.audience,
+		...(issuer.audience && { audience: issuer.audience }),
 		requiredClaims: ["exp"],
 		clockTolerance: CLOCK_TOLERANCE_SECONDS,
 	};
@@ -119,6 +128,7 @@ function createVerifier(
 		const role = roleOf(claims, issuer);
 		return {
 			identity: { role, claims: aboutCaller(claims) },
+			ofApp: issuer.ofApp ?? false,
 			// jose has checked that `exp` is there and a number.
 			expiresAtMs: Number(claims.exp) * 1000,
 		};
@@ -175,13 +185,19 @@ function keysOf(keys: IssuerKeys, deps: VerifyDeps): FindKeys {
 	}
 }
 
-/** The issuer that the token names, before anything in it is verified. */
-function claimedIssuer(token: string): string {
+/** What the token says of its issuer and algorithm, before anything in it is verified. */
+function claimedName(token: string): string {
 	try {
-		return decodeJwt(token).iss ?? "";
+		const { iss = "" } = decodeJwt(token);
+		const { alg = "" } = decodeProtectedHeader(token);
+		return nameOf(iss, alg);
 	} catch (cause) {
 		throw rejected(cause);
 	}
+}
+
+function nameOf(issuer: string, algorithm: string): string {
+	return JSON.stringify([issuer, algorithm]);
 }
 
 function roleOf(claims: JWTPayload, { role, roles }: Issuer): string {

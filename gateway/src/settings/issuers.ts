@@ -1,7 +1,8 @@
 // The ISSUERS variable: the issuers of callers' tokens besides Postern itself. Never repeats a secret in an error.
 import { z } from "zod";
 import type { Issuer } from "../identity/verify-token.ts";
-import { callersRole, encryptedUrl, word } from "./variables.ts";
+import { type IssuerEntry, supabaseEntry } from "./supabase.ts";
+import { callersRole, encryptedUrl, sharedSecret, word } from "./variables.ts";
 
 /** JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by the kind of their key. None that is not here is ever accepted. */
 const PUBLIC_KEY_ALGORITHMS = [
@@ -13,9 +14,6 @@ const PUBLIC_KEY_ALGORITHMS = [
 	"Ed25519",
 ] as const;
 const SECRET_ALGORITHMS = ["HS256"] as const;
-
-/** RFC 7518, section 3.2: a key of the hash's size, at least. */
-const MIN_SECRET_CHARACTERS = 32;
 
 const list = <Item extends z.ZodType>(item: Item) =>
 	z.array(item, "is not a list").min(1, "is an empty list");
@@ -34,20 +32,20 @@ const publicKeys = z.object(
 	"is not a key set",
 );
 
-const entry = z
+const issuerEntry = z
 	.strictObject(
 		{
 			issuer: word,
-			audience: z.union(
-				[word.transform((one) => [one]), list(word)],
-				"is neither a text nor a list of texts",
-			),
+			audience: z
+				.union(
+					[word.transform((one) => [one]), list(word)],
+					"is neither a text nor a list of texts",
+				)
+				.optional(),
+			anyAudience: z.literal(true, "is not true").optional(),
 			jwksUrl: encryptedUrl.optional(),
 			jwks: publicKeys.optional(),
-			secret: z
-				.string("is not text")
-				.min(MIN_SECRET_CHARACTERS, "is shorter than 32 characters")
-				.optional(),
+			secret: sharedSecret.optional(),
 			algorithms: list(
 				z.enum(
 					[...PUBLIC_KEY_ALGORITHMS, ...SECRET_ALGORITHMS],
@@ -65,8 +63,12 @@ const entry = z
 		},
 		"is not an object of known fields",
 	)
-	.transform((fields, context): Issuer => {
-		const { issuer, audience, jwksUrl, jwks, secret } = fields;
+	.transform((fields, context): IssuerEntry => {
+		const { issuer, audience, anyAudience, jwksUrl, jwks, secret } = fields;
+		if ((audience === undefined) === (anyAudience === undefined)) {
+			context.addIssue("needs one of audience and anyAudience");
+			return z.NEVER;
+		}
 		const given = [jwksUrl, jwks, secret].filter((it) => it !== undefined);
 		if (given.length !== 1) {
 			context.addIssue("needs one of jwksUrl, jwks and secret");
@@ -86,7 +88,7 @@ const entry = z
 			context.addIssue("has role besides roleClaim or roles");
 			return z.NEVER;
 		}
-		return {
+		const one: Issuer = {
 			issuer,
 			audience,
 			algorithms,
@@ -102,11 +104,25 @@ const entry = z
 					: { fixed: fields.role },
 			roles: fields.roles ?? ["anon", "authenticated"],
 		};
+		return { issuers: [one], keys: [] };
 	});
 
-/** A list of issuers, each named once. */
-export const issuerList = list(entry).refine(
-	(issuers) =>
-		new Set(issuers.map(({ issuer }) => issuer)).size === issuers.length,
-	"names an issuer twice",
-);
+/** Which kind of entry it is, its fields tell. */
+const entry = z
+	.looseObject({}, "is not an object of known fields")
+	.transform((fields, context): IssuerEntry => {
+		const schema = "supabase" in fields ? supabaseEntry : issuerEntry;
+		const { data, error } = schema.safeParse(fields, { jitless: true });
+		if (data !== undefined) return data;
+		for (const { message, path } of error.issues)
+			context.addIssue({ code: "custom", message, path: [...path] });
+		return z.NEVER;
+	});
+
+/** A list of entries, of which no two have an issuer in common. */
+export const issuerList = list(entry).refine((entries) => {
+	const names = entries.flatMap(({ issuers }) => [
+		...new Set(issuers.map(({ issuer }) => issuer)),
+	]);
+	return new Set(names).size === names.length;
+}, "names an issuer twice");

@@ -3,6 +3,7 @@
 import type { JWK } from "jose";
 import { z } from "zod";
 import { USER_ROLE } from "../accounts/issue-token.ts";
+import type { ApiKey } from "../identity/identity.ts";
 import type { Issuer } from "../identity/verify-token.ts";
 import { keySet, privateKey } from "./es256-keys.ts";
 import {
@@ -117,6 +118,8 @@ export interface Config extends FeedSettings {
 	bcryptCost: number;
 	/** Whose bearer tokens are accepted: Postern's own first. */
 	issuers: readonly Issuer[];
+	/** API keys of the settings, by their SHA-256 in lower-case hex. */
+	configuredKeys: ReadonlyMap<string, ApiKey>;
 	/** Cloudflare Access, where it says who a caller is. */
 	access: Issuer | undefined;
 	/** Role of a caller without a token. */
@@ -173,8 +176,9 @@ export function parseConfig(env: object): Readonly<Config> {
 				role: { claim: ["role"] },
 				roles: data.TOKEN_ROLES,
 			} satisfies Issuer,
-			...data.ISSUERS,
+			...data.ISSUERS.flatMap(({ issuers }) => issuers),
 		],
+		configuredKeys: new Map(data.ISSUERS.flatMap(({ keys }) => keys)),
 		access: accessIssuer(data),
 		anonRole: data.ANON_ROLE,
 		profileAliases: data.PROFILE_ALIASES,
@@ -208,7 +212,11 @@ function contradictions(data: z.infer<typeof environment>): Faults {
 	if (team !== undefined && team === data.TOKEN_ISSUER) {
 		faults.ACCESS_TEAM_URL = "is TOKEN_ISSUER, which is Postern itself";
 	}
-	if (data.ISSUERS.some(({ issuer }) => issuer === data.TOKEN_ISSUER)) {
+	if (
+		data.ISSUERS.some(({ issuers }) =>
+			issuers.some(({ issuer }) => issuer === data.TOKEN_ISSUER),
+		)
+	) {
 		faults.ISSUERS = "names TOKEN_ISSUER, which is Postern itself";
 	}
 	return faults;

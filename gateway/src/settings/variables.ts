@@ -25,6 +25,11 @@ export const encryptedUrl = httpUrl.refine(
 /** A text that is not empty. */
 export const word = z.string("is not text").min(1, "is empty");
 
+/** A secret for HS256. RFC 7518, section 3.2: a key of the hash's size, at least. */
+export const sharedSecret = z
+	.string("is not text")
+	.min(32, "is shorter than 32 characters");
+
 /** A role that a caller may have. */
 export const callersRole = word.refine(
 	(role) => !RESERVED_ROLES.includes(role),

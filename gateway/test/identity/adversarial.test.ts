@@ -617,6 +617,13 @@ describe("an API key", () => {
 			expect(await outcome(headersWith(key))).toEqual(KEY_REJECTED);
 		});
 
+		it.each(["sb_publishable_", "sb_secret_", `sb_secret_${whole}`])(
+			"of a Supabase project that the settings do not name is refused without a look-up: %s",
+			async (key) => {
+				expect(await outcome(headersWith(key))).toEqual(KEY_REJECTED);
+			},
+		);
+
 		it.each([
 			keyOf("secret", "x"),
 			keyOf("publishable", "x"),
@@ -633,7 +640,6 @@ describe("an API key", () => {
 		it.each([
 			`POSTERN_SECRET_${whole}`,
 			`Postern_secret_${whole}`,
-			`sb_secret_${whole}`,
 			`xpostern_secret_${whole}`,
 			"service_role",
 			"anon",

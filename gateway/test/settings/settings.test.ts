@@ -51,6 +51,7 @@ describe("the smallest environment", () => {
 			},
 			bcryptCost: 10,
 			issuers: ["postern"],
+			configuredKeys: new Map(),
 			access: undefined,
 			anonRole: "anon",
 			corsOrigins: ["*"],
@@ -550,6 +551,83 @@ describe("ISSUERS", () => {
 		]);
 	});
 
+	const HASH = "0123456789abcdef".repeat(4);
+
+	/** What ISSUERS is refused for, with this entry of a Supabase project alone. */
+	const faultOf = (changes: object) =>
+		faultsOf({
+			ISSUERS: JSON.stringify([
+				{ supabase: "https://x.supabase.co", ...changes },
+			]),
+		}).ISSUERS;
+
+	it("takes a Supabase project", () => {
+		expect(
+			faultOf({
+				secret: LOGIN_SECRET,
+				publishableKeys: [HASH],
+				secretKeys: [HASH.replace("0", "1")],
+			}),
+		).toBeUndefined();
+		expect(faultOf({})).toBeUndefined();
+	});
+
+	it.each<[object, string]>([
+		[{ supabase: "x" }, "0.supabase is not an http(s) URL"],
+		[
+			{ supabase: "http://x.example" },
+			"0.supabase is plain http to another machine",
+		],
+		[
+			{ supabase: "https://x.example?a=b" },
+			"0.supabase has a query or a fragment",
+		],
+		[{ secret: "short" }, "0.secret is shorter than 32 characters"],
+		[{ audience: "x" }, "0 is not an object of known fields"],
+		[{ roles: [] }, "0.roles is an empty list"],
+		[
+			{ roles: ["postern"] },
+			"0.roles.0 names a role that no caller may have (authenticator, postern, postgres)",
+		],
+		[
+			{ secretKeys: ["sb_secret_x"] },
+			"0.secretKeys.0 is not a SHA-256 in lower-case hex",
+		],
+		[
+			{ publishableKeys: [HASH], secretKeys: [HASH] },
+			"0 has one key as publishable and as secret",
+		],
+	])("refuses a Supabase project with %j", (changes, fault) => {
+		expect(faultOf(changes)).toBe(fault);
+	});
+
+	it("refuses two projects whose legacy keys have one issuer", () => {
+		const project = (name: string) => ({
+			supabase: `https://${name}.supabase.co`,
+			secret: LOGIN_SECRET,
+		});
+		expect(
+			faultsOf({ ISSUERS: JSON.stringify([project("a"), project("b")]) }),
+		).toEqual({ ISSUERS: "names an issuer twice" });
+	});
+
+	it("takes an issuer without audience by name only", () => {
+		const without = { audience: undefined };
+		const fault = "0 needs one of audience and anyAudience";
+		const faults = [
+			without,
+			{ ...without, anyAudience: true },
+			{ ...without, anyAudience: false },
+			{ anyAudience: true },
+		].map((changes) => faultsOf({ ISSUERS: issuersWith(changes) }).ISSUERS);
+		expect(faults).toEqual([
+			fault,
+			undefined,
+			"0.anyAudience is not true",
+			fault,
+		]);
+	});
+
 	const NO_LIST = "is neither a text nor a list of texts";
 	const NO_CALLER =
 		"names a role that no caller may have (authenticator, postern, postgres)";
@@ -565,7 +643,11 @@ describe("ISSUERS", () => {
 		["issuer", { issuer: undefined }, "0.issuer is not text"],
 		["issuer", { issuer: "" }, "0.issuer is empty"],
 		["issuer", { issuer: ["a"] }, "0.issuer is not text"],
-		["audience", { audience: undefined }, `0.audience ${NO_LIST}`],
+		[
+			"audience",
+			{ audience: undefined },
+			"0 needs one of audience and anyAudience",
+		],
 		["audience", { audience: "" }, `0.audience ${NO_LIST}`],
 		["audience", { audience: [] }, "0.audience is an empty list"],
 		["audience", { audience: ["a", 1] }, `0.audience ${NO_LIST}`],
