@@ -1,19 +1,29 @@
 // A running PostgREST is told to reload its schema cache exactly when the schema changed.
 
+import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe } from "vitest";
-import { it as base, type ExampleDatabase } from "./support/databases.ts";
+import { makeTemplate } from "../../gateway/test/sql/support/databases.ts";
+import { it as base, ExampleDatabase } from "./support/databases.ts";
 
-const it = base.extend("notified", async ({ database }) => {
-	await database.applyPrograms();
-	await database.migrate();
-	const { client } = database;
-	await client.query(`
-		create table api.notes (id bigint);
-		create materialized view api.copied as select 1 as one`);
-	await client.query("listen pgrst");
-	return (statement: string) => notificationsOf(database, statement);
-});
+const TEMPLATE = `postern_reload_${randomBytes(4).toString("hex")}`;
+
+const it = base
+	.extend("template", async ({ ownerUrl }) => {
+		await makeTemplate(ownerUrl, TEMPLATE, async ({ url, client }) => {
+			const database = new ExampleDatabase(url, client);
+			await database.applyPrograms();
+			await database.migrate();
+			await client.query(`
+				create table api.notes (id bigint);
+				create materialized view api.copied as select 1 as one`);
+		});
+		return TEMPLATE;
+	})
+	.extend("notified", async ({ database }) => {
+		await database.client.query("listen pgrst");
+		return (statement: string) => notificationsOf(database, statement);
+	});
 
 async function notificationsOf(
 	{ client }: ExampleDatabase,

@@ -35,7 +35,7 @@ export async function copyOf(template: string, ownerUrl: string) {
 export async function makeTemplate(
 	ownerUrl: string,
 	name: string,
-	sql: string,
+	fill: (database: { url: string; client: pg.Client }) => Promise<unknown>,
 ): Promise<void> {
 	const owner = new pg.Client({ connectionString: ownerUrl });
 	await owner.connect();
@@ -49,11 +49,10 @@ export async function makeTemplate(
 		const unfinished = `${name}_unfinished`;
 		await owner.query(`drop database if exists ${unfinished}`);
 		await owner.query(`create database ${unfinished}`);
-		const client = new pg.Client({
-			connectionString: databaseUrl(ownerUrl, unfinished),
-		});
+		const url = databaseUrl(ownerUrl, unfinished);
+		const client = new pg.Client({ connectionString: url });
 		await client.connect();
-		await client.query(sql);
+		await fill({ url, client });
 		await client.end();
 		await owner.query(`alter database ${unfinished} rename to ${name}`);
 	} finally {

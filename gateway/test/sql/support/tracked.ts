@@ -10,10 +10,10 @@ import { it as session } from "./session.ts";
 export const program = await sqlText();
 
 async function tracked(ownerUrl: string): Promise<string> {
-	await makeTemplate(
-		ownerUrl,
-		TEMPLATE,
-		`${program}; create schema api; grant usage on schema api to anon, authenticated`,
+	await makeTemplate(ownerUrl, TEMPLATE, ({ client }) =>
+		client.query(
+			`${program}; create schema api; grant usage on schema api to anon, authenticated`,
+		),
 	);
 	return TEMPLATE;
 }
