@@ -6,11 +6,23 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import {
+	afterAll,
+	afterEach,
+	beforeAll,
+	describe,
+	expect,
+	it,
+	vi,
+} from "vitest";
 import { LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import { type Clone, makeClone } from "./support/clone.ts";
 
 const execute = promisify(execFile);
+
+/** A start takes seconds, and on a busy machine half a minute. */
+const START_TIMEOUT_MS = 60_000;
+vi.setConfig({ testTimeout: 3 * START_TIMEOUT_MS });
 
 let clone: string;
 let environment: NodeJS.ProcessEnv;
@@ -22,9 +34,16 @@ beforeAll(async () => {
 	await shell("npm run env");
 });
 
-afterEach(() => {
-	if (isRunning()) kill("SIGKILL");
-});
+/** What a failed test left is no failure of the next one. */
+async function killWhatIsLeft(): Promise<void> {
+	for (const { pid } of await processesOfClone()) {
+		try {
+			process.kill(Number(pid), "SIGKILL");
+		} catch {
+			// It ended by itself.
+		}
+	}
+}
 
 afterAll(() => remove());
 
@@ -37,35 +56,37 @@ const hasCurl = await execute("curl", ["--version"]).then(
 	},
 );
 
-it.runIf(hasCurl)("answers the two curls it prints", async () => {
-	const output = await start();
-	const curls = output.match(/^ {2}curl .*$/gm) ?? [];
-	expect(curls).toHaveLength(2);
-	for (const curl of curls) {
-		const { stdout } = await shell(curl);
-		expect(stdout).toMatch(/^HTTP\/1.1 200 .*\r\n\r\n\[\{"/s);
-	}
-	await ctrlC();
-});
+describe("npm start", () => {
+	let output: string;
+	beforeAll(async () => {
+		output = await start();
+	}, START_TIMEOUT_MS);
+	afterAll(killWhatIsLeft);
 
-it.runIf(hasCurl)("goes through the sessions of the resources", async () => {
-	await start();
-	const session = `sh test/sessions.sh http://localhost:$POSTERN_PORT "$(npm run --silent token -- --sub me)"`;
-	const { stdout } = await shell(session);
-	expect(stdout).toMatch(/GET \/users\/todos\/.*\n {2}404 .*\n$/);
-	await ctrlC();
-});
+	it.runIf(hasCurl)("answers the two curls it prints", async () => {
+		const curls = output.match(/^ {2}curl .*$/gm) ?? [];
+		expect(curls).toHaveLength(2);
+		for (const curl of curls) {
+			const { stdout } = await shell(curl);
+			expect(stdout).toMatch(/^HTTP\/1.1 200 .*\r\n\r\n\[\{"/s);
+		}
+	});
 
-it("leaves no process behind after Ctrl-C", async () => {
-	await start();
-	expect(await ctrlC()).toMatch(/\n\nstopping\n$/);
-	await nothingIsLeft();
+	it.runIf(hasCurl)("goes through the sessions of the resources", async () => {
+		const session = `sh test/sessions.sh http://localhost:$POSTERN_PORT "$(npm run --silent token -- --sub me)"`;
+		const { stdout } = await shell(session);
+		expect(stdout).toMatch(/GET \/users\/todos\/.*\n {2}404 .*\n$/);
+	});
+
+	it("leaves no process behind after Ctrl-C", async () => {
+		expect(await ctrlC()).toMatch(/\n\nstopping\n$/);
+		await nothingIsLeft();
+	});
 });
 
 /** The killed process, and the signal. npm forwards SIGTERM and SIGINT to the shell that runs the script, and no other signal. */
 const ENDS = [
 	["npm", "SIGTERM"],
-	["npm", "SIGHUP"],
 	["npm", "SIGKILL"],
 	["sh", "SIGTERM"],
 	["postern", "SIGTERM"],
@@ -74,127 +95,133 @@ const ENDS = [
 	["wrangler", "SIGKILL"],
 ] as const;
 
-it.each(ENDS)(
-	"leaves no process of `npm run worker` behind when %s gets %s",
-	async (who, signal) => {
+describe("a start of the test's own", () => {
+	afterEach(killWhatIsLeft);
+
+	it.each(ENDS)(
+		"leaves no process of `npm run worker` behind when %s gets %s",
+		async (who, signal) => {
+			await start("worker");
+			process.kill(await processIdOf(who), signal);
+			await nothingIsLeft();
+			await portIsFree(Number(environment.POSTERN_PORT));
+		},
+	);
+
+	it.each([
+		["npm", "SIGTERM"],
+		["postern", "SIGKILL"],
+	] as const)(
+		"leaves no process of `npm start` behind when %s gets %s",
+		async (who, signal) => {
+			await start();
+			process.kill(await processIdOf(who), signal);
+			await nothingIsLeft();
+			for (const name of ["POSTERN_PORT", "POSTGREST_PORT", "POSTGRES_PORT"])
+				await portIsFree(Number(environment[name]));
+		},
+	);
+
+	it("ends its processes even when the process that ends them was killed first", async () => {
 		await start("worker");
-		process.kill(await processIdOf(who), signal);
+		const reaper = await processIdOf("reaper");
+		process.kill(reaper, "SIGKILL");
+		await expect
+			.poll(() => processIdOf("reaper"))
+			.toSatisfy((pid) => pid > 0 && pid !== reaper);
+		process.kill(await processIdOf("postern"), "SIGKILL");
 		await nothingIsLeft();
-		await portIsFree(Number(environment.POSTERN_PORT));
-	},
-);
+	});
 
-it.each([
-	["npm", "SIGTERM"],
-	["postern", "SIGKILL"],
-] as const)(
-	"leaves no process of `npm start` behind when %s gets %s",
-	async (who, signal) => {
+	it("stops everything and gives the reason when one of its processes dies", async () => {
 		await start();
-		process.kill(await processIdOf(who), signal);
+		process.kill(await processIdOf("postgres"), "SIGKILL");
+		expect((await ended()).code).toBe(1);
+		expect(reason()).toMatch(/^error: postgres ended \(SIGKILL\).*$/);
 		await nothingIsLeft();
-		for (const name of ["POSTERN_PORT", "POSTGREST_PORT", "POSTGRES_PORT"])
-			await portIsFree(Number(environment[name]));
-	},
-);
+	});
 
-it("ends its processes even when the process that ends them was killed first", async () => {
-	await start("worker");
-	const reaper = await processIdOf("reaper");
-	process.kill(reaper, "SIGKILL");
-	await expect.poll(() => processIdOf("reaper")).not.toBe(reaper);
-	process.kill(await processIdOf("postern"), "SIGKILL");
-	await nothingIsLeft();
-});
+	it("keeps the data over a restart, and deletes it with --fresh", async () => {
+		await start();
+		const rescue = await createRescue();
+		await ctrlC();
+		await start();
+		expect(await statusOf(rescue)).toBe(200);
+		await ctrlC();
+		await start("start", "--fresh");
+		expect(await statusOf(rescue)).toBe(404);
+		await ctrlC();
+	});
 
-it("stops everything and gives the reason when one of its processes dies", async () => {
-	await start();
-	process.kill(await processIdOf("postgres"), "SIGKILL");
-	expect((await ended()).code).toBe(1);
-	expect(reason()).toMatch(/^error: postgres ended \(SIGKILL\).*$/);
-	await nothingIsLeft();
-});
+	it("names a port that is taken", async () => {
+		const port = Number(environment.POSTGREST_PORT);
+		const server = createServer().listen(port, LOOPBACK);
+		await once(server, "listening");
+		const said = await failure();
+		server.close();
+		expect(said).toBe(
+			`error: Port ${port} is taken by another program: stop that one, or choose another port by --postgrest-port.`,
+		);
+	});
 
-it("keeps the data over a restart, and deletes it with --fresh", async () => {
-	await start();
-	const rescue = await createRescue();
-	await ctrlC();
-	await start();
-	expect(await statusOf(rescue)).toBe(200);
-	await ctrlC();
-	await start("start", "--fresh");
-	expect(await statusOf(rescue)).toBe(404);
-	await ctrlC();
-});
+	it("names a setting that is not a port", async () => {
+		expect(await failure({ POSTERN_PORT: "http" }, 2)).toBe(
+			"error: option '--port <number>' value 'http' from env 'POSTERN_PORT' is invalid. It has to be a port, 1 to 65535.",
+		);
+	});
 
-it("names a port that is taken", async () => {
-	const port = Number(environment.POSTGREST_PORT);
-	const server = createServer().listen(port, LOOPBACK);
-	await once(server, "listening");
-	const said = await failure();
-	server.close();
-	expect(said).toBe(
-		`error: Port ${port} is taken by another program: stop that one, or choose another port by --postgrest-port.`,
-	);
-});
+	it("says that PostgREST is missing", async () => {
+		expect(await failure({ POSTGREST_BIN: "/nowhere/postgrest" })).toBe(
+			"error: POSTGREST_BIN names /nowhere/postgrest, and there is nothing.",
+		);
+	});
 
-it("names a setting that is not a port", async () => {
-	expect(await failure({ POSTERN_PORT: "http" }, 2)).toBe(
-		"error: option '--port <number>' value 'http' from env 'POSTERN_PORT' is invalid. It has to be a port, 1 to 65535.",
-	);
-});
+	it("says that another version of Postgres made the data", async () => {
+		const file = join(clone, ".postern", "postgres", "PG_VERSION");
+		const version = await readFile(file, "utf8");
+		await writeFile(file, "9.6\n");
+		expect(await failure()).toMatch(
+			/^error: The data in .* is of Postgres 9\.6, this is Postgres \d+: --fresh deletes it\.$/,
+		);
+		await writeFile(file, version);
+	});
 
-it("says that PostgREST is missing", async () => {
-	expect(await failure({ POSTGREST_BIN: "/nowhere/postgrest" })).toBe(
-		"error: POSTGREST_BIN names /nowhere/postgrest, and there is nothing.",
-	);
-});
+	it("says that the data was made with another password", async () => {
+		const file = join(clone, ".env");
+		const before = await readFile(file, "utf8");
+		await writeFile(
+			file,
+			before.replace(/(POSTGRES_PASSWORD=').*(')/, "$1other$2"),
+		);
+		expect(await failure()).toBe(
+			"error: The database was made with another POSTGRES_PASSWORD than the one in .env: put that back, or delete the data by --fresh.",
+		);
+		await writeFile(file, before);
+	});
 
-it("says that another version of Postgres made the data", async () => {
-	const file = join(clone, ".postern", "postgres", "PG_VERSION");
-	const version = await readFile(file, "utf8");
-	await writeFile(file, "9.6\n");
-	expect(await failure()).toMatch(
-		/^error: The data in .* is of Postgres 9\.6, this is Postgres \d+: --fresh deletes it\.$/,
-	);
-	await writeFile(file, version);
-});
+	it("names the variables that .env lacks", async () => {
+		const file = join(clone, ".env");
+		const before = await readFile(file, "utf8");
+		await writeFile(file, before.replace(/TOKEN_JWKS=.*/, ""));
+		expect(await failure()).toContain("lacks TOKEN_JWKS.");
+		await writeFile(file, before);
+	});
 
-it("says that the data was made with another password", async () => {
-	const file = join(clone, ".env");
-	const before = await readFile(file, "utf8");
-	await writeFile(
-		file,
-		before.replace(/(POSTGRES_PASSWORD=').*(')/, "$1other$2"),
-	);
-	expect(await failure()).toBe(
-		"error: The database was made with another POSTGRES_PASSWORD than the one in .env: put that back, or delete the data by --fresh.",
-	);
-	await writeFile(file, before);
-});
-
-it("names the variables that .env lacks", async () => {
-	const file = join(clone, ".env");
-	const before = await readFile(file, "utf8");
-	await writeFile(file, before.replace(/TOKEN_JWKS=.*/, ""));
-	expect(await failure()).toContain("lacks TOKEN_JWKS.");
-	await writeFile(file, before);
-});
-
-it("accepts passwords with any character", async () => {
-	const file = join(clone, ".env");
-	const before = await readFile(file, "utf8");
-	await writeFile(
-		file,
-		before.replaceAll(/(_PASSWORD=').*(')/g, "$1p@ss/w#rd%2 x$2"),
-	);
-	await start("start", "--fresh");
-	const { stdout } = await shell(
-		"npm run --silent key -- create robot --role service",
-	);
-	expect(stdout).toMatch(/^postern_secret_/);
-	await ctrlC();
-	await writeFile(file, before);
+	it("accepts passwords with any character", async () => {
+		const file = join(clone, ".env");
+		const before = await readFile(file, "utf8");
+		await writeFile(
+			file,
+			before.replaceAll(/(_PASSWORD=').*(')/g, "$1p@ss/w#rd%2 x$2"),
+		);
+		await start("start", "--fresh");
+		const { stdout } = await shell(
+			"npm run --silent key -- create robot --role service",
+		);
+		expect(stdout).toMatch(/^postern_secret_/);
+		await ctrlC();
+		await writeFile(file, before);
+	});
 });
 
 /** Runs an npm script as a terminal does until it reports that it is up; returns its output. */
@@ -202,7 +229,9 @@ async function start(script = "start", ...args: string[]): Promise<string> {
 	const output = launch(script, args);
 	const child = started;
 	await expect
-		.poll(() => output() + (child?.exitCode ?? ""), { timeout: 60_000 })
+		.poll(() => output() + (child?.exitCode ?? ""), {
+			timeout: START_TIMEOUT_MS,
+		})
 		.toMatch(/Ctrl-C stops|^.*\n\d$/s);
 	return output();
 }
