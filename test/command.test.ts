@@ -14,6 +14,7 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { databaseUrl } from "../gateway/cli/stack/addresses.ts";
@@ -173,6 +174,30 @@ it("writes .env once, readable by its owner alone, and signs tokens with it", as
 		{ sub: "me", role: "editor" },
 	);
 });
+
+it("keeps the origin's key before the current one until --retire, and changes nothing else", async () => {
+	await postern("env");
+	const variables = async () =>
+		parseEnv(await readFile(join(folder, ".env"), "utf8"));
+	const before = await variables();
+	await postern("rotate-key", "origin");
+	const rotated = await variables();
+	const { ORIGIN_SIGNING_KEY, ORIGIN_JWKS = "" } = rotated;
+	expect(rotated).toEqual({
+		...before,
+		ORIGIN_SIGNING_KEY,
+		ORIGIN_JWKS,
+		PREVIOUS_ORIGIN_SIGNING_KEY: before.ORIGIN_SIGNING_KEY,
+	});
+	const [made, accepted] = JSON.parse(ORIGIN_JWKS).keys;
+	await postern("rotate-key", "origin", "--retire");
+	expect(await variables()).toEqual({
+		...before,
+		ORIGIN_SIGNING_KEY,
+		ORIGIN_JWKS: JSON.stringify({ keys: [made] }),
+	});
+	expect(JSON.stringify({ keys: [accepted] })).toBe(before.ORIGIN_JWKS);
+}, 60_000);
 
 it("works in the folder that --dir names", async () => {
 	const { code } = await run(tmpdir(), ["--dir", folder, "env"]);

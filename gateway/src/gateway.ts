@@ -60,6 +60,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const kv = deps.kv && {
 		namespace: deps.kv,
 		secret: config.origin.signingKey.d,
+		previousSecret: config.origin.previousSigningKey?.d,
 		log,
 	};
 	const sign = createSign(config.origin, now, anonRole);

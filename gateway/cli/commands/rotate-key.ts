@@ -13,7 +13,10 @@ const VERIFIER = {
 	token: "TOKEN_JWKS",
 	origin: "PostgREST's jwt-secret (ORIGIN_JWKS)",
 };
-const SIGNER = { token: "TOKEN_SIGNING_KEY", origin: "ORIGIN_SIGNING_KEY" };
+const SIGNER = {
+	token: "TOKEN_SIGNING_KEY",
+	origin: "PREVIOUS_ORIGIN_SIGNING_KEY and ORIGIN_SIGNING_KEY",
+};
 
 export function addRotateKey(postern: Command): void {
 	postern

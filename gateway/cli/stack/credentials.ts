@@ -34,6 +34,9 @@ const COMMENTS: Record<keyof Credentials, string> = {
 		"the Worker signs its users' tokens with this, and `npm run token` does",
 };
 
+/** The origin key before the current one, for the Worker to read from KV with until `--retire`. */
+const PREVIOUS = "PREVIOUS_ORIGIN_SIGNING_KEY";
+
 /** Passwords as hexadecimal text, keys as JSON (RFC 7517): private ones as a JWK, public ones as a JWKS. */
 export type Credentials = Readonly<Record<keyof typeof NAMES, string>>;
 
@@ -109,11 +112,11 @@ export async function rotateKey(path: string, which: KeyName): Promise<void> {
 	const { signingKey, jwks } = KEYS[which];
 	const before = await readCredentials(path);
 	const made = await makeKey();
+	const accepted = [...keysOf(made.jwks), ...keysOf(before[jwks])];
 	await replaceIn(path, {
-		[signingKey]: made.signingKey,
-		[jwks]: JSON.stringify({
-			keys: [...keysOf(made.jwks), ...keysOf(before[jwks])],
-		}),
+		[NAMES[signingKey]]: made.signingKey,
+		[NAMES[jwks]]: JSON.stringify({ keys: accepted }),
+		...(which === "origin" && { [PREVIOUS]: before[signingKey] }),
 	});
 }
 
@@ -123,24 +126,26 @@ export async function retireKeys(path: string, which: KeyName): Promise<void> {
 	const before = await readCredentials(path);
 	const { kid } = JSON.parse(before[signingKey]);
 	const keys = keysOf(before[jwks]).filter((key) => key.kid === kid);
-	await replaceIn(path, { [jwks]: JSON.stringify({ keys }) });
+	await replaceIn(path, {
+		[NAMES[jwks]]: JSON.stringify({ keys }),
+		...(which === "origin" && { [PREVIOUS]: undefined }),
+	});
 }
 
 function keysOf(jwks: string): JWK[] {
 	return JSON.parse(jwks).keys;
 }
 
+/** @param changes new values by the variables' names; `undefined` removes a variable */
 async function replaceIn(
 	path: string,
-	changes: Partial<Credentials>,
+	changes: Record<string, string | undefined>,
 ): Promise<void> {
 	let text = await readFile(path, "utf8");
-	for (const [key, value] of Object.entries(changes)) {
-		const name = NAMES[key as keyof Credentials];
-		text = text.replace(
-			new RegExp(`^${name}=.*$`, "m"),
-			() => `${name}='${value}'`,
-		);
+	for (const [name, value] of Object.entries(changes)) {
+		const old = new RegExp(`^${name}=.*\\n?`, "m");
+		const line = value === undefined ? "" : `${name}='${value}'\n`;
+		text = old.test(text) ? text.replace(old, () => line) : text + line;
 	}
 	// Renamed into place: an interrupted write leaves the old file.
 	await writeFile(`${path}.new`, text, { mode: 0o600 });

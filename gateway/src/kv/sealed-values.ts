@@ -32,8 +32,10 @@ const IV_BYTES = 12;
 
 export interface Kv {
 	namespace: Namespace;
-	/** The private scalar of ORIGIN_SIGNING_KEY. With another one no value of this one's is found. */
+	/** The private scalar of ORIGIN_SIGNING_KEY. Values are stored with it, and found with it alone or with the previous one. */
 	secret: string;
+	/** That of PREVIOUS_ORIGIN_SIGNING_KEY: values that were stored with it are still read. */
+	previousSecret?: string | undefined;
 	log: (problem: unknown) => void;
 }
 
@@ -45,50 +47,57 @@ interface Kind {
 }
 
 export function createSealedValues(
-	{ namespace, secret, log }: Kv,
+	{ namespace, secret, previousSecret, log }: Kv,
 	{ prefix, purpose }: Kind,
 ): SealedValues {
-	let keys: Keys | undefined;
+	let current: Keys | undefined;
+	let previous: Keys | undefined;
 	let hasLogged = false;
 
 	return {
 		async get(name) {
-			keys ??= await deriveKeys(secret, purpose);
-			const place = await placeOf(name, keys);
-			const stored = await namespace.get(place, {
-				type: "arrayBuffer",
-				cacheTtl: CACHE_TTL_SECONDS,
-			});
-			if (stored === null) return undefined;
-			try {
-				const iv = new Uint8Array(stored, 0, IV_BYTES);
-				const sealed = new Uint8Array(stored, IV_BYTES);
-				return await crypto.subtle.decrypt(
-					cipher(name, iv),
-					keys.values,
-					sealed,
-				);
-			} catch {
-				refused(place);
-				return undefined;
-			}
+			current ??= await deriveKeys(secret, purpose);
+			const value = await open(name, current);
+			if (value !== undefined || previousSecret === undefined) return value;
+			previous ??= await deriveKeys(previousSecret, purpose);
+			return open(name, previous);
 		},
 		async put(name, value) {
-			keys ??= await deriveKeys(secret, purpose);
+			current ??= await deriveKeys(secret, purpose);
 			const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
 			const sealed = await crypto.subtle.encrypt(
 				cipher(name, iv),
-				keys.values,
+				current.values,
 				value,
 			);
 			const bytes = new Uint8Array(IV_BYTES + sealed.byteLength);
 			bytes.set(iv);
 			bytes.set(new Uint8Array(sealed), IV_BYTES);
-			await namespace.put(await placeOf(name, keys), bytes.buffer, {
+			await namespace.put(await placeOf(name, current), bytes.buffer, {
 				expirationTtl: EXPIRATION_TTL_SECONDS,
 			});
 		},
 	};
+
+	async function open(
+		name: string,
+		keys: Keys,
+	): Promise<ArrayBuffer | undefined> {
+		const place = await placeOf(name, keys);
+		const stored = await namespace.get(place, {
+			type: "arrayBuffer",
+			cacheTtl: CACHE_TTL_SECONDS,
+		});
+		if (stored === null) return undefined;
+		try {
+			const iv = new Uint8Array(stored, 0, IV_BYTES);
+			const sealed = new Uint8Array(stored, IV_BYTES);
+			return await crypto.subtle.decrypt(cipher(name, iv), keys.values, sealed);
+		} catch {
+			refused(place);
+			return undefined;
+		}
+	}
 
 	function cipher(name: string, iv: Uint8Array<ArrayBuffer>) {
 		const additionalData = new TextEncoder().encode(prefix + name);

@@ -35,6 +35,7 @@ const originUrl = boundOriginUrl.refine(
 export const feedVariables = z.object({
 	ORIGIN_URL: originUrl,
 	ORIGIN_SIGNING_KEY: json(privateKey),
+	PREVIOUS_ORIGIN_SIGNING_KEY: json(privateKey).optional(),
 	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
 	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
 	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
@@ -62,6 +63,8 @@ export interface OriginSettings {
 	url: URL;
 	/** Private ES256 key (RFC 7517) that origin tokens are signed with. */
 	signingKey: JWK & { kid: string; d: string };
+	/** The one before it, if values in KV that were stored with it are still read. */
+	previousSigningKey: (JWK & { kid: string; d: string }) | undefined;
 	/** Cloudflare Access service token of the tunnel's hostname. */
 	access: { clientId: string; clientSecret: string } | undefined;
 	/** Longest wait for the head of an answer, in milliseconds. */
@@ -103,6 +106,7 @@ export function toFeedSettings(
 		origin: {
 			url: variables.ORIGIN_URL,
 			signingKey: variables.ORIGIN_SIGNING_KEY,
+			previousSigningKey: variables.PREVIOUS_ORIGIN_SIGNING_KEY,
 			access:
 				clientId !== undefined && clientSecret !== undefined
 					? { clientId, clientSecret }

@@ -49,7 +49,9 @@ function found(bytes: Uint8Array<ArrayBuffer>) {
 	return sealed(namespace).get("n");
 }
 
+const SECRET = kvOf(mapNamespace()).secret;
 const otherSecret = (await makeKey("other")).privateJwk.d ?? "";
+const thirdSecret = (await makeKey("third")).privateJwk.d ?? "";
 
 describe("a value", () => {
 	it.each(["", "a", TEXT, "x".repeat(100_000)])(
@@ -59,6 +61,32 @@ describe("a value", () => {
 			expect(await sealed(namespace).get("n")).toBe(text);
 		},
 	);
+
+	it("is found with the previous secret, and with no older one", async () => {
+		const { namespace } = await stored();
+		const [first, second, third] = [SECRET, otherSecret, thirdSecret];
+		const get = (secret: string, previousSecret?: string) =>
+			sealed(namespace, { secret, previousSecret }).get("n");
+		expect(await get(second)).toBeUndefined();
+		expect(await get(second, first)).toBe(TEXT);
+		expect(await get(third, second)).toBeUndefined();
+	});
+
+	it("is stored with the current secret alone", async () => {
+		const namespace = mapNamespace();
+		const rotated = { secret: otherSecret, previousSecret: SECRET };
+		await sealed(namespace, rotated).put("n", TEXT);
+		expect(await sealed(namespace).get("n")).toBeUndefined();
+		expect(await sealed(namespace, rotated).get("n")).toBe(TEXT);
+	});
+
+	it("that was changed is not found with the previous secret either", async () => {
+		const { namespace, place, bytes } = await stored();
+		bytes[20] = (bytes[20] ?? 0) ^ 1;
+		namespace.values.set(place, bytes.slice().buffer);
+		const rotated = { secret: otherSecret, previousSecret: SECRET };
+		expect(await sealed(namespace, rotated).get("n")).toBeUndefined();
+	});
 
 	it("cannot be read in KV", async () => {
 		const { bytes } = await stored();
