@@ -18,7 +18,7 @@ const IDLE_POLL_MS = 250;
 /** A change that is not visible after this many times the maximum staleness never will be. */
 const GIVE_UP = 4;
 
-export interface VisibilityOptions {
+interface VisibilityOptions {
 	readonly pool: Pool;
 	readonly writerUrl: string;
 	readonly readerUrl: string;

@@ -11,7 +11,7 @@ interface ProgramOptions {
 	accounts?: boolean | undefined;
 }
 
-export interface MigrateOptions extends ProgramOptions {
+interface MigrateOptions extends ProgramOptions {
 	/** The database, as the owner of its tables. */
 	databaseUrl: string;
 	log: Log;
@@ -19,7 +19,7 @@ export interface MigrateOptions extends ProgramOptions {
 	patienceMs?: number;
 }
 
-export interface SqlTextOptions extends ProgramOptions {
+interface SqlTextOptions extends ProgramOptions {
 	/** Leaves out the migrations of the program `postern` up to this number, because they were applied before. */
 	from?: number | undefined;
 }

@@ -34,7 +34,7 @@ const AUTH = "/auth/v1";
 const KEYS = "/.well-known/jwks.json";
 
 /** What comes from outside. Tests hand in plain functions. */
-export interface Deps extends Omit<VerifyDeps, "keyStore"> {
+interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	config: Config;
 	/** Reaches the origin. */
 	fetch: Fetch;

@@ -10,7 +10,7 @@ import {
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 
 /** The images of docker-compose.yml, by the same names and with the same defaults. */
-export const IMAGES = {
+const IMAGES = {
 	postgres: process.env.POSTGRES_IMAGE || "postgres:18.4",
 	postgrest: process.env.POSTGREST_IMAGE || "postgrest/postgrest:v14.17",
 } as const;
@@ -18,7 +18,7 @@ export const IMAGES = {
 /** The name of Postgres inside a network, here as in docker-compose.yml. */
 const POSTGRES_HOST = "postgres";
 
-export interface PostgresContainer {
+interface PostgresContainer {
 	/** The connection string of the database `postern` for this machine, as superuser. */
 	readonly url: string;
 	/** The Docker network in which containers reach it as `postgres`. */
@@ -28,7 +28,7 @@ export interface PostgresContainer {
 	stop(): Promise<void>;
 }
 
-export interface PostgrestContainer {
+interface PostgrestContainer {
 	readonly url: string;
 	stop(): Promise<void>;
 }

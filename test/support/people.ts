@@ -21,7 +21,7 @@ export interface User extends Person {
 }
 
 /** The answer of `/auth/v1` to a sign-in. */
-export interface SessionAnswer {
+interface SessionAnswer {
 	access_token: string;
 	refresh_token: string;
 	expires_in: number;

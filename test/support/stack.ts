@@ -29,7 +29,7 @@ import { bundleWorker } from "./workerd/bundle.ts";
 import { startWorkerd } from "./workerd/workerd.ts";
 
 /** The parts of the stack that every test gets. */
-export interface TestStack {
+interface TestStack {
 	/** The Worker. */
 	readonly gatewayUrl: string;
 	/** PostgREST behind the Worker, which accepts only tokens that the Worker signed. */

@@ -17,9 +17,7 @@ const HEADER = `-- What db/migrations make: pg_dump --schema-only, normalised. W
 /** The programs of gateway/sql own these. */
 const PROGRAM_SCHEMAS = ["postern", "auth", "extensions"];
 
-export type Dump =
-	| { readonly schema: string }
-	| { readonly unavailable: string };
+type Dump = { readonly schema: string } | { readonly unavailable: string };
 
 /**
  * The normalised dump: of the database that the shell command POSTERN_PG_DUMP dumps,

@@ -30,7 +30,7 @@ interface CacheDeps {
 	log: (error: unknown) => void;
 }
 
-export interface ReadCache {
+interface ReadCache {
 	/** Answers reads from the cache where it may, and asks the origin where it may not. */
 	readonly pipeline: Pipeline;
 	/** @returns why the database makes the cache keep nothing; undefined where it does not */

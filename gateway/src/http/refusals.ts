@@ -107,7 +107,7 @@ const REFUSALS = {
 export type RefusalCode = keyof typeof REFUSALS;
 
 /** What one refusal answers. */
-export interface RefusalEntry {
+interface RefusalEntry {
 	status: number;
 	/** Public. */
 	message: string;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** Roles that no credential of a caller may name: they are the database's own. */
-export const RESERVED_ROLES = ["authenticator", "postern", "postgres"];
+const RESERVED_ROLES = ["authenticator", "postern", "postgres"];
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 

@@ -12,7 +12,7 @@ export const PUBLISHABLE = keyOf("publishable", "p");
 export const SECRET_KEY = keyOf("secret", "s");
 export const OTHER_SECRET_KEY = keyOf("secret", "o");
 
-export interface FoundKey {
+interface FoundKey {
 	kind: string;
 	role: string;
 }

@@ -27,7 +27,7 @@ import { NOW_SECONDS } from "./tokens.ts";
 const MAX_TOKEN_CHARACTERS = 8_192;
 
 /** What is sent in place of a token, and the refusal that it meets, where that is not `token_rejected`. */
-export interface Attempt {
+interface Attempt {
 	name: string;
 	token: () => Promise<string>;
 	code?: "token_expired" | "role_refused";

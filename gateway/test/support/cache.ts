@@ -15,7 +15,7 @@ import { type Member, parseList } from "./structured-fields.ts";
 import { NOW } from "./tokens.ts";
 
 export const FEED_EPOCH = "epoch1";
-export const OBJECT_RUN = "run1";
+const OBJECT_RUN = "run1";
 export const MAX_STALENESS_MS = 5_000;
 
 export const ANYBODY: Identity = { role: "anon", claims: {} };

@@ -15,7 +15,7 @@ export interface Received {
 /** What the origin answers: one response's making, so that each request gets its own. */
 export type Answer = (request: Received) => Response | Promise<Response>;
 
-export interface RecordingOrigin {
+interface RecordingOrigin {
 	fetch: Fetch;
 	received: Received[];
 	/** The one request that was received; fails where there was none or another. */

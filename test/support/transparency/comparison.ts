@@ -14,7 +14,7 @@ export interface Question extends Omit<RawRequest, "headers"> {
 }
 
 /** Response headers that may differ between PostgREST and the gateway, each with the reason. All others have to be equal. */
-export const MAY_DIFFER: Readonly<Record<string, string>> = {
+const MAY_DIFFER: Readonly<Record<string, string>> = {
 	date: "is the second in which each answer was made",
 	connection: "is about one connection (RFC 9110, 7.6.1)",
 	"keep-alive": "is about one connection",

@@ -20,7 +20,7 @@ export interface Companion {
 	readonly servers?: Readonly<Record<string, string>>;
 }
 
-export interface WorkerdLayout {
+interface WorkerdLayout {
 	readonly port: number;
 	readonly settings: WorkerSettings;
 	/** Names of variables from the environment of the process. */
