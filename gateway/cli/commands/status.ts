@@ -1,13 +1,17 @@
 // `postern status`: what the gateway's schema says of itself, and whether Workers of this version can use it.
 import type { Command } from "commander";
+import { z } from "zod";
 import { contractReason } from "../../src/feed/contract.ts";
 import { type DatabaseOptions, withDatabase } from "../options.ts";
 import { query } from "../query.ts";
 
+/** A database of 0.1.0 does not say. */
+const faults = z.object({ wrong: z.array(z.string()).default([]) });
+
 export function addStatus(postern: Command): void {
 	withDatabase(postern.command("status"))
 		.description(
-			"print what is tracked and what is wrong with it; fails where a Worker of this version could not cache",
+			"print what is tracked and what is wrong with it; fails where something is wrong, and where a Worker of this version could not cache",
 		)
 		.action(async (options: DatabaseOptions) => {
 			const { rows } = await query(
@@ -18,5 +22,7 @@ export function addStatus(postern: Command): void {
 			console.log(JSON.stringify(status, null, 2));
 			const reason = contractReason(status);
 			if (reason !== undefined) throw new Error(reason);
+			const { wrong } = faults.parse(status);
+			if (wrong.length > 0) throw new Error(wrong.join("\n"));
 		});
 }

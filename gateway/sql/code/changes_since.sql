@@ -77,7 +77,7 @@ begin
   end if;
 
   if reason is null then
-    with changed as (
+    with written as (
       select outbox.tag, outbox.rows
       from postern.outbox
       where outbox.xid >= pg_snapshot_xmax(since)
@@ -92,6 +92,16 @@ begin
       -- A cursor of a version before 0.2.0 has no digest.
       select 'catalog', null
       where split_part(cursor, '@', 3) <> digest
+    ),
+    -- A table is called as the snapshot shows, not as its writer knew it. A rename that the snapshot does not show will write "catalog". A table that is gone counts as a change of the catalog.
+    called as materialized (
+      select one.tag as written, coalesce(case when one.tag ~ '^[0-9]+$' then postern.tag_of(one.tag::oid) else one.tag end, 'catalog') as tag
+      from (select distinct written.tag from written) as one
+    ),
+    changed as (
+      select called.tag, case when called.tag <> 'catalog' then written.rows end as rows
+      from written
+      join called on called.written = written.tag
     ),
     named as (
       select changed.tag, array_agg(distinct coalesce(key.key, '*')) as keys

@@ -1,6 +1,47 @@
 -- What event triggers write to the outbox: changes of the schema, of policies and of grants, and REFRESH MATERIALIZED VIEW. They
 -- also keep the triggers of tracked tables up to date, and track new tables of tracked schemas.
 
+-- A failure of tracking never fails the user's command: it is noted here, and postern.status() lists it.
+create or replace function postern.note_failure(relation oid, reason text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise warning 'tracking of % failed: %', relation::regclass, reason;
+  insert into postern.tracking_failures (relation, reason)
+  values (note_failure.relation, note_failure.reason)
+  on conflict on constraint tracking_failures_pkey do update
+  set reason = excluded.reason, failed_at = excluded.failed_at;
+end
+$$;
+comment on function postern.note_failure(oid, text) is 'Notes that an event trigger could not bring the triggers of a table up to date.';
+
+-- A table that was just created changes no answer, unless it is tracked, a part of another table, linked to one by a foreign key,
+-- or takes a name that a function's text may mean another relation or type by. Its indexes and sequences change none.
+create or replace function postern.is_apart(created oid)
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select class.relkind in ('i', 'I', 'S') or (
+    class.relkind in ('r', 'p')
+    and not exists (select from postern.tracked_schemas where tracked_schemas.schema = class.relnamespace)
+    and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = created)
+    and not exists (select from pg_catalog.pg_constraint where conrelid = created and contype = 'f' and confrelid <> created)
+    and not exists (select from pg_catalog.pg_class as other where other.relname = class.relname and other.oid <> created)
+    and not exists (
+      select
+      from pg_catalog.pg_type as own
+      join pg_catalog.pg_type as other on other.typname = own.typname and other.oid <> own.oid
+      where own.oid = class.reltype or own.typelem = class.reltype
+    )
+  )
+  from pg_catalog.pg_class as class
+  where class.oid = created
+$$;
+comment on function postern.is_apart(oid) is 'Whether no answer depends on the creation of a relation.';
+
 -- What event triggers see
 
 create or replace function postern.write_outbox_after_ddl()
@@ -10,7 +51,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   touched oid[];
-  schemas oid[];
   outdated oid[];
   made record;
 begin
@@ -23,33 +63,35 @@ begin
     select
     from pg_catalog.pg_event_trigger_ddl_commands() as command
     where command.schema_name is distinct from 'pg_temp'
+      and not (
+        tg_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+        and command.classid = 'pg_catalog.pg_class'::regclass
+        and postern.is_apart(command.objid) is true
+      )
   ) then
     return;
   end if;
 
-  select
-    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_class'::regclass),
-    array_agg(command.objid) filter (where command.classid = 'pg_catalog.pg_namespace'::regclass)
-  into touched, schemas
-  from pg_catalog.pg_event_trigger_ddl_commands() as command
-  where command.schema_name is distinct from 'pg_temp';
-
-  if tg_tag <> 'REFRESH MATERIALIZED VIEW' then
-    perform postern.flush();
+  touched := array(
+    select command.objid
+    from pg_catalog.pg_event_trigger_ddl_commands() as command
+    where command.classid = 'pg_catalog.pg_class'::regclass
+      and command.schema_name is distinct from 'pg_temp'
+  );
+  if tg_tag = 'REFRESH MATERIALIZED VIEW' then
+    insert into postern.outbox (tag, rows)
+    select textin(oidout(refreshed)), '{*}' from unnest(touched) as refreshed;
+    return;
   end if;
-  insert into postern.outbox (tag, rows)
-  select distinct postern.tag_of(class.oid), '{*}'::text[]
-  from pg_catalog.pg_class as class
-  where class.oid = any (touched)
-    and class.relkind in ('r', 'p', 'v', 'm', 'f');
-
-  if tg_tag = 'REFRESH MATERIALIZED VIEW' or current_setting('postern.is_tracking', true) = 'on' then
+  perform postern.flush();
+  -- Any session may set this. What is then left out here, the catalog reports, and nothing of such a table is cached.
+  if current_setting('postern.is_tracking', true) = 'on' then
     return;
   end if;
   perform set_config('postern.is_tracking', 'on', true);
   -- No command names a partition that was detached. Its triggers would go on reading a key that it may lose.
-  begin
-    perform postern.drop_triggers(class.oid)
+  for made in
+    select class.oid as relation
     from pg_catalog.pg_class as class
     where (class.oid = any (touched) or tg_tag = 'ALTER TABLE')
       and exists (select from pg_catalog.pg_trigger where tgrelid = class.oid and tgname = 'postern_insert')
@@ -57,11 +99,14 @@ begin
       and not exists (
         select from postern.tracked_relations as tracked
         where tracked.relation = class.oid or tracked.relation = any (postern.roots_of(class.oid))
-      );
-  exception
-    when others then
-      raise warning 'triggers of a table that is no longer tracked are left: %', sqlerrm;
-  end;
+      )
+  loop
+    begin
+      perform postern.drop_triggers(made.relation);
+    exception
+      when others then perform postern.note_failure(made.relation, sqlerrm);
+    end;
+  end loop;
   if tg_tag in ('ALTER TABLE', 'ALTER INDEX') then
     -- No command names a table whose key became valid through the index of a partition, either. A child with two roots is left
     -- alone: each root would take the triggers from the other.
@@ -90,8 +135,7 @@ begin
           -- Its root stands for it.
           and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
           and (
-            class.relnamespace = any (schemas)
-            or class.oid = any (outdated)
+            class.oid = any (outdated)
             -- ALTER TYPE changes the columns of typed tables.
             or tg_tag = 'ALTER TYPE'
             or class.oid in (select unnest(postern.roots_of(one)) from unnest(touched) as one)
@@ -106,15 +150,13 @@ begin
         )
       )
   loop
-    -- The user's command succeeds in any case. The catalog reports a table that could not be tracked.
     begin
       if made.is_new then
         insert into postern.tracked_relations (relation, max_staleness) values (made.relation, made.max_staleness);
       end if;
       perform postern.make_triggers(made.relation, made.is_new);
     exception
-      when others then
-        raise warning '% is not tracked: %', made.relation, sqlerrm;
+      when others then perform postern.note_failure(made.relation, sqlerrm);
     end;
   end loop;
   perform set_config('postern.is_tracking', '', true);
@@ -137,19 +179,28 @@ begin
     where not dropped.is_temporary
       and dropped.schema_name is distinct from 'pg_temp'
       and dropped.object_type not in ('index', 'toast table')
+      -- A dropped table changes no answer, unless it was tracked, something else was dropped with it, such as a view, a foreign key
+      -- (which has triggers) or a column of its type, or its name now means another relation or type.
+      and not (
+        tg_tag = 'DROP TABLE'
+        and dropped.object_type in ('table', 'type', 'sequence', 'default value', 'table constraint')
+        and not exists (select from postern.tracked_relations where tracked_relations.relation = dropped.objid)
+        and (
+          dropped.object_type not in ('table', 'type')
+          or not exists (select from pg_catalog.pg_class where pg_class.relname = dropped.object_name)
+          and not exists (select from pg_catalog.pg_type where pg_type.typname = dropped.object_name)
+        )
+      )
   ) then
     return;
   end if;
   perform postern.flush();
-  insert into postern.outbox (tag, rows)
-  select distinct postern.quoted(dropped.schema_name) || '.' || postern.quoted(dropped.object_name), '{*}'::text[]
-  from pg_catalog.pg_event_trigger_dropped_objects() as dropped
-  where dropped.object_type in ('table', 'view', 'materialized view', 'foreign table')
-    and not dropped.is_temporary
-    and dropped.schema_name is distinct from 'pg_temp';
   delete from postern.tracked_relations
   using pg_catalog.pg_event_trigger_dropped_objects() as dropped
   where tracked_relations.relation = dropped.objid and dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid = 0;
+  delete from postern.tracking_failures
+  using pg_catalog.pg_event_trigger_dropped_objects() as dropped
+  where tracking_failures.relation = dropped.objid and dropped.classid = 'pg_catalog.pg_class'::regclass and dropped.objsubid = 0;
   delete from postern.tracked_schemas
   using pg_catalog.pg_event_trigger_dropped_objects() as dropped
   where tracked_schemas.schema = dropped.objid and dropped.classid = 'pg_catalog.pg_namespace'::regclass;
@@ -170,8 +221,7 @@ begin
     begin
       perform postern.make_triggers(shortened, false);
     exception
-      when others then
-        raise warning '% is not tracked: %', shortened, sqlerrm;
+      when others then perform postern.note_failure(shortened, sqlerrm);
     end;
   end loop;
   perform set_config('postern.is_tracking', was_tracking, true);

@@ -6,13 +6,44 @@
 
 create or replace function postern.outbox_writer_of(key_expression text, event text)
 returns text
-language sql immutable
+language sql stable
 set search_path = pg_catalog, pg_temp
 return case event
   when 'truncate' then 'write_outbox_truncate'
-  else 'write_outbox_' || left(md5(key_expression), 12) || case event when 'update' then '_update' else '' end
+  else 'write_outbox_' || left(encode(sha256(convert_to(key_expression, 'UTF8')), 'hex'), 40) || case event when 'update' then '_update' else '' end
 end;
 comment on function postern.outbox_writer_of(text, text) is 'The name of the trigger function for an event on tables with a key.';
+
+-- A trigger counts only if its function has exactly this source: the name alone follows from names that a table's owner chooses.
+-- The outbox holds the oid of the written table, because the table or its schema may be renamed before the writer commits.
+create or replace function postern.outbox_writer_source(key_expression text, event text)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+return format(
+  $source$
+begin
+  insert into postern.outbox (tag, rows)
+  select textin(oidout(tg_relid)), changed.keys
+  from (
+    select array(select one.key from (%s) as one (key) limit %s)
+    -- keeps the planner from computing the array twice
+    offset 0
+  ) as changed (keys)
+  -- A statement trigger fires also where the statement found no row.
+  where cardinality(changed.keys) > 0;
+  return null;
+end
+$source$,
+  case event
+    -- An update of a key changes two rows: the old key and the new one.
+    when 'update' then format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key_expression)
+    else format('select %s from changed_rows as this', key_expression)
+  end,
+  -- The reader takes 101 keys for any row. Without a key, one row is enough to say so.
+  case key_expression when quote_literal('*') then 1 else 101 end
+);
+comment on function postern.outbox_writer_source(text, text) is 'The source of the trigger function for inserts and deletes, or for updates, on tables with a key.';
 
 create or replace function postern.write_outbox_truncate()
 returns trigger
@@ -20,13 +51,13 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  insert into postern.outbox (tag, rows) values (tg_argv[0], '{*}');
+  insert into postern.outbox (tag, rows) values (textin(oidout(tg_relid)), '{*}');
   return null;
 end
 $$;
 comment on function postern.write_outbox_truncate() is 'Trigger: writes to the outbox that any row may have changed.';
 
-create or replace function postern.make_outbox_writers(root regclass, replace boolean)
+create or replace function postern.make_outbox_writers(root regclass)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -37,42 +68,20 @@ declare
   extension name;
 begin
   for writer in
-    select made.name, made.keys
-    from (
-      values
-        (postern.outbox_writer_of(key, 'insert'), format('select %s from changed_rows as this', key)),
-        -- An update of a key changes two rows: the old key and the new one.
-        (postern.outbox_writer_of(key, 'update'), format('select %1$s from new_rows as this union all select %1$s from old_rows as this', key))
-    ) as made (name, keys)
-    where replace or to_regprocedure(format('postern.%I()', made.name)) is null
+    select postern.outbox_writer_of(key, event.name) as name, postern.outbox_writer_source(key, event.name) as source
+    from (values ('insert'), ('update')) as event (name)
   loop
+    continue when exists (
+      select
+      from pg_catalog.pg_proc
+      where pg_proc.oid = to_regprocedure(format('postern.%I()', writer.name)) and pg_proc.prosrc = writer.source
+    );
     begin
       -- Security definer: a role that may write the table has no right to write the outbox.
       execute format(
-        $create$
-        create or replace function postern.%1$I()
-        returns trigger
-        language plpgsql volatile security definer
-        set search_path = pg_catalog, pg_temp
-        as $body$
-begin
-  insert into postern.outbox (tag, rows)
-  select tg_argv[0], changed.keys
-  from (
-    select array(select one.key from (%2$s) as one (key) limit %3$s)
-    -- keeps the planner from computing the array twice
-    offset 0
-  ) as changed (keys)
-  -- A statement trigger fires also where the statement found no row.
-  where cardinality(changed.keys) > 0;
-  return null;
-end
-$body$
-        $create$,
+        'create or replace function postern.%I() returns trigger language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as %L',
         writer.name,
-        writer.keys,
-        -- The reader takes 101 keys for any row. Without a key, one row is enough to say so.
-        case when postern.row_key_of(root) is null then 1 else 101 end
+        writer.source
       );
       execute format('revoke execute on function postern.%I() from public', writer.name);
       execute format('comment on function postern.%I() is %L', writer.name,
@@ -95,7 +104,7 @@ $body$
   end loop;
 end
 $$;
-comment on function postern.make_outbox_writers(regclass, boolean) is 'Creates the trigger functions for the key of a table where they are missing; with replace, also where they are not.';
+comment on function postern.make_outbox_writers(regclass) is 'Creates the trigger functions for the key of a table, and replaces those that have another source.';
 
 create or replace function postern.family_of(root oid)
 returns table (relation oid)
@@ -127,23 +136,24 @@ as $$
     from family
     join pg_catalog.pg_inherits on pg_inherits.inhparent = family.relation
   ),
-  named as materialized (
-    select
-      member.root,
-      postern.key_expression(member.root) as key,
-      convert_to(postern.tag_of(member.root), getdatabaseencoding()) || decode('00', 'hex') as args
+  keyed as materialized (
+    select member.root, postern.key_expression(member.root) as key
     from unnest(roots) as member (root)
   ),
-  expected as materialized (
-    select
-      named.root,
-      named.args,
-      event.name,
-      event.type,
-      to_regprocedure(format('postern.%I()', postern.outbox_writer_of(named.key, event.name)))::oid as writer
-    from named
+  -- Most tables have a key of the same form, so this asks for each form once.
+  writer as materialized (
+    select form.key, event.name as event, event.type, proc.oid
+    from (select distinct keyed.key from keyed) as form
     -- after, statement level: neither of the bits 1 (row) and 2 (before)
     cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
+    left join pg_catalog.pg_proc as proc
+      on proc.oid = to_regprocedure(format('postern.%I()', postern.outbox_writer_of(form.key, event.name)))
+      and (event.name = 'truncate' or proc.prosrc = postern.outbox_writer_source(form.key, event.name))
+  ),
+  expected as materialized (
+    select keyed.root, writer.event as name, writer.type, writer.oid as writer
+    from keyed
+    join writer on writer.key = keyed.key
   )
   select
     family.root,
@@ -174,7 +184,6 @@ as $$
       when class.relkind = 'f' then null
       when trigger.oid is null then 'create'
       when trigger.tgfoid is distinct from expected.writer
-        or trigger.tgargs is distinct from expected.args
         or trigger.tgtype <> expected.type
         or trigger.tgqual is not null
         then 'replace'
@@ -196,7 +205,7 @@ as $$
 declare
   made record;
 begin
-  perform postern.make_outbox_writers(root, false);
+  perform postern.make_outbox_writers(root);
   for made in
     select fault.relation::regclass, fault.event, fault.remedy
     from postern.trigger_reasons(array[root::oid]) as fault
@@ -204,7 +213,7 @@ begin
   loop
     if made.remedy <> 'enable' then
       execute format(
-        'create or replace trigger postern_%1$s after %1$s on %2$s %3$s for each statement execute function postern.%4$I(%5$L)',
+        'create or replace trigger postern_%1$s after %1$s on %2$s %3$s for each statement execute function postern.%4$I()',
         made.event,
         made.relation,
         case made.event
@@ -213,13 +222,13 @@ begin
           when 'update' then 'referencing old table as old_rows new table as new_rows'
           else ''
         end,
-        postern.outbox_writer_of(postern.key_expression(root), made.event),
-        postern.tag_of(root)
+        postern.outbox_writer_of(postern.key_expression(root), made.event)
       );
     end if;
     -- ALWAYS: the trigger fires in a restore, too, where session_replication_role is replica. ONLY: this loop visits each partition.
     execute format('alter table only %s enable always trigger postern_%s', made.relation, made.event);
   end loop;
+  delete from postern.tracking_failures as failure where failure.relation = root;
 end
 $$;
 comment on function postern.make_triggers(regclass, boolean) is
@@ -240,7 +249,6 @@ begin
     join pg_catalog.pg_class on pg_class.oid = tracked_relations.relation
     order by tracked_relations.relation::oid
   loop
-    perform postern.make_outbox_writers(tracked.relation, true);
     perform postern.make_triggers(tracked.relation, false);
   end loop;
   perform postern.flush();
@@ -266,6 +274,7 @@ begin
   loop
     execute format('drop trigger if exists %I on %s', member.trigger, member.relation);
   end loop;
+  delete from postern.tracking_failures as failure where failure.relation = root;
 end
 $$;
 comment on function postern.drop_triggers(oid) is 'Drops the triggers of a table and its descendants.';

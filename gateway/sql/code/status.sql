@@ -6,6 +6,28 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
+  with tracked as materialized (
+    select postern.tag_of(tracked_relations.relation) as relation, facts.reason
+    from postern.tracked_relations
+    join postern.relation_facts as facts on facts.node = tracked_relations.relation
+  ),
+  failure as (
+    select failed.relation::regclass::text as relation, failed.reason, failed.failed_at
+    from postern.tracking_failures as failed
+    where exists (select from pg_catalog.pg_class where pg_class.oid = failed.relation)
+  ),
+  -- A pruning that succeeds notes its time once in an hour. Late means that the Worker does not call it, or that it fails.
+  pruning as (
+    select horizon.noted_at, horizon.noted_at < clock_timestamp() - interval '3 hours' as is_late
+    from postern.horizon
+  ),
+  wrong (sentence) as (
+    select tracked.reason from tracked
+    union
+    select format('tracking of %s failed: %s', failure.relation, failure.reason) from failure
+    union
+    select format('the outbox was last pruned at %s', pruning.noted_at) from pruning where pruning.is_late
+  )
   select jsonb_build_object(
     'contract', postern.contract(),
     'programs', (select jsonb_object_agg(programs.program, programs.version) from postern.programs),
@@ -16,18 +38,26 @@ as $$
       'new partitions and new tables of a tracked schema are tracked only after postern.track or postern.track_schema is called again',
       'materialized views are not cached: nothing tells of their REFRESH'
     ) end,
-    'tracked', (
-      select coalesce(jsonb_agg(jsonb_build_object('relation', postern.tag_of(tracked.relation), 'reason', facts.reason) order by tracked.relation::text), '[]')
-      from postern.tracked_relations as tracked
-      join postern.relation_facts as facts on facts.node = tracked.relation
+    'tracked', (select coalesce(jsonb_agg(to_jsonb(tracked) order by tracked.relation), '[]') from tracked),
+    'untracked', (
+      select coalesce(jsonb_agg(class.oid::regclass::text order by class.oid::regclass::text), '[]')
+      from postern.tracked_schemas
+      join pg_catalog.pg_class as class on class.relnamespace = tracked_schemas.schema
+      where class.relkind in ('r', 'p', 'f')
+        and class.relpersistence <> 't'
+        and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = class.oid)
+        and not exists (select from postern.tracked_relations as one where one.relation = class.oid)
+    ),
+    'failures', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'relation', failure.relation, 'reason', failure.reason, 'failedAt', failure.failed_at
+      ) order by failure.relation), '[]')
+      from failure
     ),
     'outboxRows', (select count(*) from postern.outbox),
-    -- A pruning that succeeds notes its time once in an hour. Late means that the Worker does not call it, or that it fails.
-    'pruning', (
-      select jsonb_build_object('notedAt', horizon.noted_at, 'isLate', horizon.noted_at < clock_timestamp() - interval '3 hours')
-      from postern.horizon
-    )
+    'pruning', (select jsonb_build_object('notedAt', pruning.noted_at, 'isLate', pruning.is_late) from pruning),
+    'wrong', (select coalesce(jsonb_agg(wrong.sentence order by wrong.sentence), '[]') from wrong where wrong.sentence is not null)
   )
 $$;
 comment on function postern.status() is
-'For the operator: the contract, what is tracked, the reason why a tracked table is not cacheable, and what is lost without event triggers.';
+'For the operator: the contract, what is tracked, which tables of tracked schemas are not, what is lost without event triggers, and what is wrong.';

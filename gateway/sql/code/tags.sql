@@ -52,17 +52,16 @@ returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  root oid := (postern.roots_of(relation))[1];
 begin
   return (
-    -- Not read from pg_class: a snapshot older than a concurrent change and this transaction's own change sees two rows there.
-    select postern.quoted(address.object_names[1]) || '.' || postern.quoted(address.object_names[2])
-    from pg_identify_object_as_address('pg_catalog.pg_class'::regclass, root, 0) as address
+    select postern.quoted(schema.nspname::text) || '.' || postern.quoted(class.relname::text)
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    where class.oid = (postern.roots_of(relation))[1]
   );
 end
 $$;
-comment on function postern.tag_of(oid) is 'The tag of a relation: that of its root.';
+comment on function postern.tag_of(oid) is 'The tag of a relation: that of its root, by the names that the caller''s snapshot shows.';
 
 -- Null where tags cannot name rows: there is no primary key, or two texts of its type are equal.
 create or replace function postern.row_key_of(root oid)
@@ -104,6 +103,8 @@ create or replace function postern.key_expression(root oid)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+-- Otherwise a session's own setting would choose another function.
+set quote_all_identifiers = off
 as $$
 begin
   return (

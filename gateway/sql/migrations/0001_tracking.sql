@@ -30,14 +30,29 @@ begin
     loop
       execute format('alter table postern.outbox rename constraint %I to %I', renamed.name, 'outbox' || substr(renamed.name, 8));
     end loop;
-    -- Triggers name their functions by oid, so they call the renamed ones.
+    -- Triggers name their functions by oid, so they call the renamed ones. A function is renamed for the key of a table that calls it;
+    -- postern.repair() sets its source, and gives another function to a table of another key.
+    alter function postern.log_truncate() rename to write_outbox_truncate;
     for renamed in
-      select pg_proc.oid, pg_proc.proname as name
+      select
+        pg_proc.oid::regprocedure as function,
+        (
+          select 'write_outbox_' || left(encode(sha256(convert_to(postern.key_expression(tracked.relation), 'UTF8')), 'hex'), 40)
+          from postern.tracked_relations as tracked
+          join pg_catalog.pg_trigger on tgrelid = tracked.relation and tgfoid = pg_proc.oid
+          limit 1
+        ) || coalesce(substring(pg_proc.proname from '_update$'), '') as name
       from pg_catalog.pg_proc
-      where pg_proc.pronamespace = 'postern'::regnamespace and pg_proc.proname ~ '^log_([0-9a-f]{12}(_update)?|truncate)$'
+      where pg_proc.pronamespace = 'postern'::regnamespace and pg_proc.proname ~ '^log_[0-9a-f]{12}(_update)?$'
     loop
-      execute format('alter function postern.%I() rename to %I', renamed.name, 'write_outbox' || substr(renamed.name, 4));
-      execute replace(pg_get_functiondef(renamed.oid), 'postern.changes', 'postern.outbox');
+      if renamed.name is not null then
+        execute format('alter function %s rename to %I', renamed.function, renamed.name);
+      elsif exists (select from pg_catalog.pg_trigger where tgfoid = renamed.function) then
+        -- Called by a table that is not tracked any more.
+        execute replace(pg_get_functiondef(renamed.function), 'postern.changes', 'postern.outbox');
+      else
+        execute format('drop function %s', renamed.function);
+      end if;
     end loop;
     drop view postern.function_facts, postern.relation_facts, postern.dependencies, postern.type_functions, postern.zoned_types,
       postern.timed_types, postern.type_parts, postern.expressions;
@@ -55,6 +70,7 @@ begin
       max_staleness interval constraint max_staleness_is_positive check (max_staleness > interval '0')
     );
     -- Append-only: writers never wait for each other here.
+    -- tag: the oid of the table that was written, or 'catalog'. Before 0.2.0, the name of the table.
     -- rows: the keys of the changed rows, some of them twice; '*' or more than 100 keys: any row of the relation; null: no row.
     -- Logged in the WAL like any table. An unlogged one would save a fiftieth of what a trigger costs, but a crash or a failover would
     -- empty it while a prepared transaction lives on, and the commit of that transaction would be reported to no one.
@@ -80,6 +96,11 @@ begin
     );
   end if;
 
+  create table postern.tracking_failures (
+    relation  oid primary key,
+    reason    text not null,
+    failed_at timestamptz not null default clock_timestamp()
+  );
   -- A publication "for all tables" refuses to delete from a table without a replica identity, at any wal_level. The outbox has no
   -- key, which writers would pay for. This costs a row's text in the WAL per pruned row, and only where wal_level is logical.
   alter table postern.outbox replica identity full;
@@ -88,6 +109,8 @@ begin
   'Tables whose changes are written to the outbox. Of partitions and inheritance children, their root. Written by postern.track and untrack.';
   comment on table postern.tracked_schemas is
   'Schemas whose new tables are tracked from the start. Written by postern.track_schema and untrack_schema.';
+  comment on table postern.tracking_failures is
+  'Tables whose triggers an event trigger could not bring up to date. Written by event triggers, and listed by postern.status.';
   comment on table postern.outbox is
   'What each transaction changed, under its top-level transaction id. Read by postern.changes_since.';
   comment on table postern.horizon is

@@ -183,3 +183,82 @@ describe("tracking is not lost", () => {
 		expect(await reasons(owner)).toEqual([]);
 	});
 });
+
+describe("a write that is under way is reported by the new name", () => {
+	const made = `create table api.notes (id int primary key); insert into api.notes values (1);
+		create table api.parts (id int primary key) partition by list (id);
+		create table api.part partition of api.parts for values in (1);
+		create materialized view api.copied as select * from api.notes; create unique index on api.copied (id);
+		select postern.track('api.notes'), postern.track('api.parts')`;
+
+	for (const [write, tag] of Object.entries({
+		"refresh materialized view concurrently api.copied": "other.copied(*)",
+		"refresh materialized view api.copied": "other.copied(*)",
+		"insert into api.notes values (2)": "other.notes(2)",
+		"truncate api.notes": "other.notes(*)",
+		"insert into api.part values (1)": "other.parts(1)",
+	})) {
+		it(`when the schema is renamed: ${write}`, async ({
+			owner,
+			poller,
+			connect,
+			expect,
+		}) => {
+			await owner.query(made);
+			const writer = await connect();
+			await writer.query(`begin; ${write}`);
+			await owner.query(
+				"set lock_timeout = '5s'; alter schema api rename to other",
+			);
+			expect(await poller.tags()).toContain("catalog");
+			await writer.query("commit");
+			expect(await poller.tags()).toContain(tag);
+			expect(await reasons(owner)).toEqual([]);
+		});
+	}
+
+	for (const rename of [
+		"alter materialized view api.copied rename to renamed",
+		"alter materialized view api.copied set schema other",
+		"alter table api.notes rename to renamed",
+		"alter table api.notes set schema other",
+	]) {
+		it(`in the transaction that renames: ${rename}`, async ({
+			owner,
+			poller,
+			expect,
+		}) => {
+			const [, name = ""] = /(copied|notes)/.exec(rename) ?? [];
+			const write = {
+				copied: "refresh materialized view api.copied",
+				notes: "insert into api.notes values (2)",
+			}[name];
+			await owner.query(`${made}; create schema other`);
+			await poller.poll();
+			await owner.query(`begin; ${write}; ${rename}; commit`);
+			const renamed = rename.endsWith("other")
+				? `other.${name}`
+				: "api.renamed";
+			expect(await poller.tags()).toEqual(
+				expect.arrayContaining(["catalog", renamed]),
+			);
+			expect(await reasons(owner)).toEqual([]);
+		});
+	}
+
+	it("when the table had deferred events at its rename", async ({
+		owner,
+		poller,
+		expect,
+	}) => {
+		await owner.query(`${made};
+			create table api.remarks (id int primary key, note int references api.notes deferrable initially deferred);
+			select postern.track('api.remarks')`);
+		await owner.query(
+			"begin; insert into api.remarks values (1, 1); alter table api.remarks rename to comments; commit",
+		);
+		await poller.poll();
+		await owner.query("insert into api.comments values (2, 1)");
+		expect(await poller.tags()).toEqual(["api.comments", "api.comments(2)"]);
+	});
+});
