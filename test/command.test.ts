@@ -275,6 +275,13 @@ async function tellsTheContract(postgresPort: string): Promise<void> {
 	});
 	await client.connect();
 	await client.query(
+		"create table public.seen (id int primary key); select postern.track('public.seen'); alter table public.seen disable trigger postern_insert",
+	);
+	await fails(
+		`status --postgres-port ${postgresPort}`,
+		"seen has a trigger postern_insert that is not ENABLE ALWAYS",
+	);
+	await client.query(
 		"create or replace function postern.contract() returns integer language sql immutable return 2",
 	);
 	await client.end();

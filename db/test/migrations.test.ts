@@ -20,7 +20,7 @@ const it = base.extend("database", async ({ database }) => {
 async function readSchema({ client }: ExampleDatabase): Promise<string[]> {
 	const lines = await readCatalog(client);
 	return lines.filter(
-		(line) => !/^function postern\.write_outbox_[\da-f]{12}/.test(line),
+		(line) => !/^function postern\.write_outbox_[\da-f]{40}/.test(line),
 	);
 }
 

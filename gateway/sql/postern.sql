@@ -36,6 +36,7 @@ $$;
 \ir code/prune.sql
 \ir code/cacheable_functions.sql
 \ir code/ddl_events.sql
+\ir code/schema_marker.sql
 \ir code/digest.sql
 \ir code/types.sql
 \ir code/dependencies.sql

@@ -23,6 +23,6 @@ export function addStatus(postern: Command): void {
 			const reason = contractReason(status);
 			if (reason !== undefined) throw new Error(reason);
 			const { wrong } = faults.parse(status);
-			if (wrong.length > 0) throw new Error(wrong.join("\n"));
+			if (wrong.length > 0) throw new Error(wrong.join("; "));
 		});
 }

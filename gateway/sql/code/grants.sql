@@ -5,6 +5,7 @@ grant usage on schema postern to postern;
 grant execute on function
   postern.changes_since(text),
   postern.prune(interval, integer),
+  postern.mark_schema(),
   postern.catalog(text[], text),
   postern.status()
   to postern;

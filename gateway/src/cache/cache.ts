@@ -19,9 +19,6 @@ import { createPlanRead } from "./plan-read.ts";
 import { type CacheStatus, setDownstream, setStatus } from "./respond.ts";
 import type { SingleFlight } from "./single-flight.ts";
 
-/** PostgREST serves its old schema cache until it reloads. Nothing is stored for this long after a schema change. */
-const SETTLING_MS = 10_000;
-
 /** Bodies that are being read at once. Beyond this, answers are streamed and not stored. */
 const MAX_FILLING_BYTES = 16_777_216;
 /** A body that is not read by then no longer counts: the runtime may have cancelled its request. */
@@ -232,8 +229,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 	function reasonNotToStore(read: CacheableRead): string | undefined {
 		const { directives, plan, view, at } = read;
 		if (directives.isNoStore) return "no-store";
-		const changedAt = view.catalogChangedAt ?? Number.NEGATIVE_INFINITY;
-		if (now() - changedAt < SETTLING_MS) return "the schema has just changed";
+		// Until then it answers by its old schema cache, which the plan knows nothing of.
+		if (!view.isSchemaLoaded)
+			return "PostgREST has not loaded the changed schema";
 		// Policies may have changed since such a view, so that its plan takes callers for alike who are not.
 		if (at - view.asOf > plan.maxStalenessMs) return "the view is old";
 		return undefined;

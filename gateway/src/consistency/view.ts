@@ -21,8 +21,8 @@ export interface View {
 	readonly asOf: number;
 	/** Stands for everything that was committed before that poll. */
 	readonly consistencyToken: string;
-	/** By the isolate's clock, not before the catalog's last change; undefined if it has not changed in this feed epoch. */
-	readonly catalogChangedAt: number | undefined;
+	/** Whether PostgREST has loaded the schema as of the catalog's last change. */
+	readonly isSchemaLoaded: boolean;
 	/** The number of the tag's last known change. */
 	lastChange(tag: string): number;
 	/** Whether the view shows everything that the token stands for. */
@@ -56,7 +56,7 @@ interface Known {
 	/** All changes of the feed epoch. Later answers are added. */
 	readonly lastChanges: LastChanges;
 	readonly asOf: number;
-	readonly catalogChangedAt: number | undefined;
+	readonly isSchemaLoaded: boolean;
 }
 
 /** @param now the isolate's clock, in milliseconds */
@@ -101,7 +101,6 @@ export function createKnownFeed(now: () => number) {
 			known && isAddition ? known.lastChanges : new LastChanges();
 		lastChanges.raisePrunedBelow(answer.prunedBelow);
 		lastChanges.record(changes);
-		const changedMsAgo = answer.catalogChangedMsAgo;
 		known = {
 			call,
 			position: { feedEpoch, objectRun, asOf },
@@ -110,8 +109,7 @@ export function createKnownFeed(now: () => number) {
 			lastChanges,
 			// Subtract 1 ms: both clocks round down.
 			asOf: call.sentAt - (answer.now - asOf) - 1,
-			catalogChangedAt:
-				changedMsAgo === null ? undefined : now() - changedMsAgo,
+			isSchemaLoaded: answer.isSchemaLoaded,
 		};
 		return toView(known);
 	}
@@ -140,13 +138,13 @@ function isNewer(answer: Following, call: Call, known: Known): boolean {
 }
 
 function toView(known: Known): View {
-	const { position, seq, asOf, catalogChangedAt, lastChanges } = known;
+	const { position, seq, asOf, isSchemaLoaded, lastChanges } = known;
 	return {
 		feedEpoch: position.feedEpoch,
 		seq,
 		asOf,
 		consistencyToken: toConsistencyToken(position),
-		catalogChangedAt,
+		isSchemaLoaded,
 		// A getter, because later answers are added to the same changes, which may then drop some.
 		get prunedBelow() {
 			return lastChanges.prunedBelow;

@@ -19,13 +19,13 @@ const STORE_CURSOR_MS = 600_000;
 /** What changed since an older cursor may be too much to read, and no entry lives this long. */
 const OLD_CURSOR_MS = 3_600_000;
 
+type Numbered = Pick<StoredFeed, "feedEpoch" | "seq">;
+
 export type FeedState = ReturnType<typeof createFeedState>;
 
 export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 	const objectRun = randomName();
 	let stored: StoredFeed | undefined;
-	/** Something was stored that cannot be read. */
-	let isLost = false;
 	let changes: LastChanges;
 	restore();
 
@@ -35,6 +35,8 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			return stored;
 		},
 		lastCatalogChange: () => changes.lastChange(CATALOG_TAG),
+		isSchemaLoaded,
+		schemaLoaded,
 		usableCursor,
 		beginEpoch,
 		number,
@@ -48,7 +50,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			changes = new LastChanges(loaded?.state.prunedBelow, maxTags);
 			if (loaded === undefined) return;
 			changes.record(loaded.changes);
-			const { seq, storedAt, catalogChangedAt } = loaded.state;
+			const { seq, storedAt } = loaded.state;
 			stored = {
 				...loaded.state,
 				// The storage may have been set back to an older state. There are fewer numbers than milliseconds, so this is above
@@ -56,12 +58,10 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 				seq: Math.max(seq, now()),
 				// The clock may have been ahead.
 				storedAt: Math.min(storedAt, now()),
-				catalogChangedAt: catalogChangedAt && Math.min(catalogChangedAt, now()),
 			};
 			store.append(stored, []);
 		} catch (error) {
 			log(error);
-			isLost = true;
 			stored = undefined;
 			changes = new LastChanges(0, maxTags);
 		}
@@ -82,8 +82,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			prunedBelow: 0,
 			cursor,
 			storedAt: now(),
-			// What was lost may have been a change of the catalog.
-			catalogChangedAt: stored !== undefined || isLost ? now() : null,
+			loadedSchemaSeq: 0,
 		};
 		store.rewrite(next, []);
 		changes = new LastChanges(0, maxTags);
@@ -97,18 +96,30 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 		const seq = stored.seq + 1;
 		const found = tags.map((tag) => [tag, seq] as const);
 		changes.record(found);
-		const isCatalogChanged = tags.includes(CATALOG_TAG);
 		const next: StoredFeed = {
 			...stored,
 			seq,
 			cursor,
 			prunedBelow: changes.prunedBelow,
 			storedAt: now(),
-			catalogChangedAt: isCatalogChanged ? now() : stored.catalogChangedAt,
 		};
 		const isGrown = store.append(next, found);
 		if (isGrown) store.rewrite(next, changes.since(0));
 		stored = next;
+	}
+
+	/** Before an epoch, the schema may have changed in any way. Its first number is 1. */
+	function isSchemaLoaded(): boolean {
+		const needed = Math.max(1, changes.lastChange(CATALOG_TAG));
+		return stored !== undefined && needed <= stored.loadedSchemaSeq;
+	}
+
+	/** PostgREST has loaded the schema as of a number that the feed gave. */
+	function schemaLoaded({ feedEpoch, seq }: Numbered): void {
+		if (stored?.feedEpoch !== feedEpoch || seq <= stored.loadedSchemaSeq)
+			return;
+		stored = { ...stored, loadedSchemaSeq: seq };
+		store.append(stored, []);
 	}
 
 	/** Moves the cursor after a poll that found no change. */
@@ -131,7 +142,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			// The feed never gave this number: its storage was set back to an older state.
 			return answer(beginEpoch(current.cursor), known, asOf);
 		}
-		const { feedEpoch, seq, catalogChangedAt } = current;
+		const { feedEpoch, seq } = current;
 		const isWhole = known?.feedEpoch !== feedEpoch;
 		const since = isWhole ? 0 : known.seq;
 		return {
@@ -146,8 +157,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			// Most isolates that ask know everything.
 			changes: since === seq ? [] : changes.since(since),
 			isWhole,
-			catalogChangedMsAgo:
-				catalogChangedAt === null ? null : now() - catalogChangedAt,
+			isSchemaLoaded: isSchemaLoaded(),
 		};
 	}
 }

@@ -10,7 +10,7 @@ const stored = z.object({
 	prunedBelow: z.int(),
 	cursor: z.string(),
 	storedAt: z.number(),
-	catalogChangedAt: z.number().nullable(),
+	loadedSchemaSeq: z.int(),
 });
 const storedChanges = z.array(z.tuple([z.string(), z.int()]).readonly());
 
@@ -23,8 +23,8 @@ export interface StoredFeed {
 	readonly cursor: string;
 	/** When the cursor was stored. */
 	readonly storedAt: number;
-	/** When the feed learned of the catalog's last change. */
-	readonly catalogChangedAt: number | null;
+	/** PostgREST has loaded the schema as of this number. 0 where that is not known of this feed epoch. */
+	readonly loadedSchemaSeq: number;
 }
 
 export interface FeedStore {

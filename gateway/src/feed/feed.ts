@@ -34,8 +34,8 @@ export type SyncAnswer =
 			readonly changes: readonly Change[];
 			/** Whether `changes` has all changes of the feed epoch. */
 			readonly isWhole: boolean;
-			/** How long ago the object learned of the catalog's last change; null if there was none in this feed epoch. */
-			readonly catalogChangedMsAgo: number | null;
+			/** Whether PostgREST has shown that it has loaded the schema as of the catalog's last change. */
+			readonly isSchemaLoaded: boolean;
 	  };
 
 /** The catalog, no older than the state at `seq`. */

@@ -4,6 +4,7 @@ import type { Feed } from "./feed.ts";
 import { createFeedState } from "./feed-state.ts";
 import type { FeedStore } from "./feed-store.ts";
 import { createLoadedCatalog } from "./loaded-catalog.ts";
+import { createLoadedSchema } from "./loaded-schema.ts";
 import { createPolls } from "./polls.ts";
 import type { Tracking } from "./tracking.ts";
 
@@ -32,6 +33,8 @@ const LATE_MS = 10_000;
 /** The feed counts as used for this long after a request. */
 const USE_MS = 30_000;
 const PRUNE_MS = 60_000;
+/** How long the first request of a run waits for PostgREST to have loaded the schema. Later ones do not wait. */
+const LOOK_MS = 700;
 /** While the feed is not used: writers go on, and the outbox must not grow for ever. */
 const IDLE_PRUNE_MS = 3_600_000;
 
@@ -43,16 +46,20 @@ export function createFollower(deps: FollowerDeps): Follower {
 	const state = createFeedState({ store, now, log, maxTags });
 	const polls = createPolls({ tracking, state, now, sleep });
 	const catalog = createLoadedCatalog({ tracking, state, polls });
+	const schema = createLoadedSchema({ tracking, state, polls, now });
 
 	let usedAt = NEVER;
 	let wakesAt = NEVER;
 	let pruneAt = NEVER;
+	let firstLook: Promise<void> | undefined;
 	const failing = new Set<string>();
 
 	return {
 		async sync({ maxAgeMs, consistencyTokens = [], known }) {
 			use();
 			const isTracking = await polls.reach(maxAgeMs, consistencyTokens);
+			firstLook ??= Promise.race([attempt("schema", look), sleep(LOOK_MS)]);
+			await firstLook;
 			return isTracking && state.stored
 				? state.answer(state.stored, known, polls.asOf)
 				: { state: "absent", reason: polls.absenceReason };
@@ -69,10 +76,21 @@ export function createFollower(deps: FollowerDeps): Follower {
 				return sleepOn(now() < pruneAt ? IDLE_PRUNE_MS : TICK_MS);
 			}
 			await attempt("poll", () => polls.reach(TICK_MS / 2, []));
+			await attempt("schema", schema.observe);
 			await attempt("prune", prune);
 			wake();
 		},
 	};
+
+	/** Observes PostgREST until it has loaded the schema, or the first request of this run waits no longer. */
+	async function look(): Promise<void> {
+		const until = now() + LOOK_MS;
+		for (let waitMs = 50; now() < until; waitMs *= 2) {
+			await schema.observe();
+			if (state.isSchemaLoaded() || polls.isAbsent()) return;
+			await sleep(waitMs);
+		}
+	}
 
 	function use(): void {
 		usedAt = now();

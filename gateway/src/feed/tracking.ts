@@ -1,11 +1,12 @@
-// What the change feed asks of the database: three functions of schema `postern`, over PostgREST, as the role `postern`.
+// What the change feed asks of the database: four functions of schema `postern`, over PostgREST, as the role `postern`; and of
+// PostgREST, what it has loaded of that schema.
 // It checks the contract and the shape of each answer. An answer of another shape is an error, and never means that nothing changed.
 import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Pipeline } from "../pipeline.ts";
+import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { contractReason } from "./contract.ts";
 
 /** What was committed since a cursor. */
@@ -24,6 +25,10 @@ export interface Tracking {
 	loadCatalog(): Promise<unknown>;
 	/** @returns whether there is no more to prune for now */
 	prune(): Promise<boolean>;
+	/** Makes a table with a new name, and tells PostgREST to load the schema. @returns the name */
+	markSchema(): Promise<string>;
+	/** @returns whether PostgREST has loaded the table that `markSchema` made, and so everything that was committed before */
+	hasLoaded(marker: string): Promise<boolean>;
 }
 
 /** The database tracks nothing, or nothing that the Worker may see or understands. */
@@ -51,6 +56,7 @@ const poll = z.object({
 	tags: z.array(z.string().min(1)),
 });
 const pruned = z.object({ isDone: z.boolean() });
+const marked = z.object({ marker: z.string().regex(/^\w+$/) });
 
 /**
  * @param schemas the schemas that callers reach
@@ -72,6 +78,22 @@ export function createTracking(
 		async prune() {
 			return pruned.parse(await call("prune", {})).isDone;
 		},
+		async markSchema() {
+			return marked.parse(await call("mark_schema", {})).marker;
+		},
+		hasLoaded: (marker) =>
+			withinLimit(async (signal) => {
+				// PostgREST answers OPTIONS from its schema cache alone.
+				const request = new Request(`${PIPELINE_URL}/${marker}`, {
+					method: "OPTIONS",
+					headers: { "Accept-Profile": "postern" },
+					signal,
+				});
+				const { status, body } = await pipeline(request, FEED);
+				await body?.cancel();
+				if (status === 200 || status === 404) return status === 200;
+				throw new Error(`PostgREST answers OPTIONS with ${status}`);
+			}),
 	};
 
 	async function ask(name: string, parameters: object): Promise<unknown> {

@@ -332,28 +332,31 @@ describe("a change", () => {
 		expect(await (await ask()).text()).toBe('["new"]');
 	});
 
-	it("of the schema lets nothing be stored while PostgREST may use its old schema cache", async () => {
+	it("of the schema lets nothing be stored until PostgREST has loaded it, however long that takes", async () => {
 		const { ask, feed, clock } = startCache();
-		feed.catalogChangedAt = NOW;
+		feed.isSchemaLoaded = false;
 		const during = statusOf(await ask());
-		clock.ms += 9_999;
+		clock.ms += 3_600_000;
 		const still = statusOf(await ask());
-		clock.ms += 1;
+		feed.isSchemaLoaded = true;
 		const after = statusOf(await ask());
 		expect([during, still.stored, after.stored]).toEqual([
-			{ fwd: "uri-miss", detail: "the schema has just changed" },
+			{
+				fwd: "uri-miss",
+				detail: "PostgREST has not loaded the changed schema",
+			},
 			undefined,
 			true,
 		]);
 	});
 
-	it("of the schema starts that wait before the origin is asked", async () => {
+	it("of the schema counts if PostgREST loads it after it was asked", async () => {
 		const origin = held();
-		const { ask, feed, clock } = startCache(origin);
-		feed.catalogChangedAt = NOW;
+		const { ask, feed } = startCache(origin);
+		feed.isSchemaLoaded = false;
 		const answer = ask();
 		await tick();
-		clock.ms += 10_000;
+		feed.isSchemaLoaded = true;
 		await origin.letGo();
 		expect(statusOf(await answer).stored).toBeUndefined();
 	});

@@ -66,7 +66,7 @@ function startIsolate() {
 			now,
 			changes: [],
 			isWhole: true,
-			catalogChangedMsAgo: null,
+			isSchemaLoaded: true,
 			...given,
 		};
 	};
@@ -243,22 +243,16 @@ describe("a view", () => {
 		]).toEqual(["e1", 5, 7, 7]);
 	});
 
-	it("dates the catalog's change at its moment, or later", async () => {
-		const { view, asked, following, time } = startIsolate();
-		const work = view();
-		await time.pass(200);
-		asked[0]?.answer(following({ catalogChangedMsAgo: 50 }));
-		const found = await time.until(work);
-		expect(time.now() - (found?.catalogChangedAt ?? 0)).toBeLessThanOrEqual(
-			50 + 25,
-		);
-	});
-
-	it("has no date of a catalog's change without one", async () => {
-		const { learn, view } = startIsolate();
-		await learn();
-		expect((await view())?.catalogChangedAt).toBe(undefined);
-	});
+	it.each([true, false])(
+		"tells whether PostgREST has loaded the schema: %s",
+		async (isSchemaLoaded) => {
+			const { view, asked, following, time } = startIsolate();
+			const work = view();
+			await time.pass(200);
+			asked[0]?.answer(following({ isSchemaLoaded }));
+			expect((await time.until(work))?.isSchemaLoaded).toBe(isSchemaLoaded);
+		},
+	);
 });
 
 describe("a view that ages", () => {

@@ -18,7 +18,7 @@ const STATE: StoredFeed = {
 	prunedBelow: 0,
 	cursor: "1@2:2:",
 	storedAt: 1_000,
-	catalogChangedAt: 900,
+	loadedSchemaSeq: 2,
 };
 const CHANGES: Change[] = [
 	['api."a(b)"', 2],
@@ -63,7 +63,7 @@ describe("the feed's storage", () => {
 		inObject((_, open) => {
 			const store = open();
 			store.append(STATE, CHANGES);
-			const next = { ...STATE, seq: 4, catalogChangedAt: null };
+			const next = { ...STATE, seq: 4, loadedSchemaSeq: 0 };
 			store.append(next, [["api.a", 4]]);
 			expect(open().load()).toEqual({
 				state: next,

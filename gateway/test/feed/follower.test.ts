@@ -72,17 +72,13 @@ describe("the first poll", () => {
 	it("begins a feed epoch without changes", async () => {
 		const started = startFollower();
 		started.database.commit("api.a");
-		const { seq, prunedBelow, changes, isWhole, catalogChangedMsAgo } =
-			await sync(started);
-		expect({ seq, prunedBelow, changes, isWhole, catalogChangedMsAgo }).toEqual(
-			{
-				seq: 1,
-				prunedBelow: 0,
-				changes: [],
-				isWhole: true,
-				catalogChangedMsAgo: null,
-			},
-		);
+		const { seq, prunedBelow, changes, isWhole } = await sync(started);
+		expect({ seq, prunedBelow, changes, isWhole }).toEqual({
+			seq: 1,
+			prunedBelow: 0,
+			changes: [],
+			isWhole: true,
+		});
 	});
 });
 
@@ -147,16 +143,97 @@ describe("a change", () => {
 		const answer = await sync(started, { known });
 		expect([answer.isWhole, changesOf(answer)]).toEqual([true, { "api.a": 2 }]);
 	});
+});
 
-	it("of the catalog is sent with the time since it was found", async () => {
+describe("PostgREST's schema", () => {
+	it("is loaded when it knows a table that was made after the catalog's last change", async () => {
+		const started = startFollower();
+		const { database, follower } = started;
+		const first = await sync(started);
+		database.commit("catalog");
+		const changed = await sync(started);
+		database.isSchemaSlow = true;
+		await follower.tick();
+		await started.time.pass(HOUR / 4);
+		await sync(started);
+		await follower.tick();
+		const slow = await sync(started);
+		database.isSchemaSlow = false;
+		await follower.tick();
+		const loaded = await sync(started);
+		expect(
+			[first, changed, slow, loaded].map(
+				({ isSchemaLoaded }) => isSchemaLoaded,
+			),
+		).toEqual([true, false, false, true]);
+		expect(database.markers).toBe(2);
+	});
+
+	it("is not proved by a table that was made before another change of the catalog", async () => {
+		const started = startFollower();
+		const { database, follower } = started;
+		await sync(started);
+		database.isSchemaSlow = true;
+		database.commit("catalog");
+		await sync(started);
+		await follower.tick();
+		database.commit("catalog");
+		await sync(started);
+		database.isSchemaSlow = false;
+		const before = await sync(started);
+		await follower.tick();
+		expect([
+			before.isSchemaLoaded,
+			(await sync(started)).isSchemaLoaded,
+			database.markers,
+		]).toEqual([false, true, 3]);
+	});
+
+	it("is asked for again where a marker was not found for long, since the database drops it", async () => {
 		const started = startFollower();
 		await sync(started);
+		started.database.isSchemaSlow = true;
 		started.database.commit("catalog");
+		for (const passed of [0, HOUR]) {
+			await started.time.pass(passed);
+			await sync(started);
+			await started.follower.tick();
+		}
+		expect(started.database.markers).toBe(3);
+	});
+
+	it("is waited for by the first request of a run, though not for long", async () => {
+		const database = startDatabase();
+		database.isSchemaSlow = true;
+		const started = startFollower({ database });
+		const began = started.time.now();
+		const { isSchemaLoaded } = await sync(started);
+		const firstMs = started.time.now() - began;
 		await sync(started);
-		await started.time.pass(SECOND);
-		const { catalogChangedMsAgo } = await sync(started);
-		// The poll waits for the clock.
-		expect(catalogChangedMsAgo).toBeOneOf([SECOND, SECOND + 1]);
+		expect(isSchemaLoaded).toBe(false);
+		expect([firstMs, started.time.now() - began]).toEqual([
+			expect.closeTo(700, -1),
+			expect.closeTo(700, -1),
+		]);
+	});
+
+	it("is not known of a new feed epoch", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.isSchemaSlow = true;
+		started.database.restart();
+		expect((await sync(started)).isSchemaLoaded).toBe(false);
+	});
+
+	it("is not loaded where the database does not make the table, and the first failure is logged", async () => {
+		const database = startDatabase();
+		const started = startFollower({
+			database,
+			tracking: { ...database.tracking, markSchema: absent },
+		});
+		const { isSchemaLoaded } = await sync(started);
+		await started.follower.tick();
+		expect([isSchemaLoaded, started.logged.length]).toEqual([false, 1]);
 	});
 });
 
@@ -401,8 +478,9 @@ describe("a new feed epoch", () => {
 		started.database.restart();
 		await sync(started);
 		await started.time.pass(10);
-		const { catalogChangedMsAgo } = await sync(started, { maxAgeMs: HOUR });
-		expect(catalogChangedMsAgo).toBe(10);
+		started.database.isSchemaSlow = true;
+		const { isSchemaLoaded } = await sync(started, { maxAgeMs: HOUR });
+		expect(isSchemaLoaded).toBe(false);
 	});
 
 	it("continues from its own cursor", async () => {
@@ -507,11 +585,13 @@ describe("a restart", () => {
 		expect(after.objectRun).not.toBe(before.objectRun);
 	});
 
-	it("remembers when the catalog changed", async () => {
-		const { time, restart } = await startChanged();
-		await time.pass(SECOND);
+	it("remembers that PostgREST has loaded the schema", async () => {
+		const { time, follower, restart, database } = await startChanged();
+		await follower.tick();
+		await sync({ time, follower });
+		database.isSchemaSlow = true;
 		const after = await sync({ time, follower: restart() });
-		expect(after.catalogChangedMsAgo).toBe(SECOND);
+		expect(after.isSchemaLoaded).toBe(true);
 	});
 
 	it("polls before it answers, even if any age is accepted", async () => {
@@ -594,8 +674,6 @@ describe("a restart", () => {
 			logged,
 			started.logged,
 		]).toEqual([false, [], [new Error("broken")]]);
-		// It may have changed since.
-		expect(after.catalogChangedMsAgo).not.toBe(null);
 	});
 });
 

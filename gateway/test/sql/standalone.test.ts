@@ -126,7 +126,7 @@ describe("an owner who may not make event triggers", () => {
 			const before = await digest();
 			expect((await catalog()).relations[0]).toMatchObject({ reasons: [] });
 			await owner.query(
-				"alter table api.notes rename to papers; create materialized view api.copied as select 1 as one",
+				"alter table api.notes rename to papers; alter table api.papers drop constraint notes_pkey; create materialized view api.copied as select 1 as one",
 			);
 			expect(await digest()).not.toBe(before);
 			expect((await catalog()).relations).toMatchObject([

@@ -287,7 +287,7 @@ describe("a row's tag", () => {
 		tagsOf,
 		expect,
 	}) => {
-		const names = ["found", "new", "old", "tg_argv", "tg_op", "this", "key"];
+		const names = ["found", "new", "old", "tg_relid", "tg_op", "this", "key"];
 		const columns = names.map((name) => `"${name}"`);
 		await owner.query(
 			`create table api.keyed (${columns.map((column) => `${column} text`)}, primary key (${columns})); select postern.track('api.keyed')`,

@@ -66,7 +66,7 @@ export function viewOf({
 		seq: 7,
 		prunedBelow: 0,
 		asOf: NOW,
-		catalogChangedAt: undefined,
+		isSchemaLoaded: true,
 		...given,
 	};
 	const consistencyToken = given.consistencyToken ?? tokenAt(view.asOf);
@@ -199,7 +199,7 @@ function startFeed(now: () => number) {
 		reason: undefined as string | undefined,
 		catalog: CATALOG as Catalog | undefined,
 		lastCatalog: CATALOG as Catalog | undefined,
-		catalogChangedAt: undefined as number | undefined,
+		isSchemaLoaded: true,
 		prunedBelow: 0,
 		feedEpoch: FEED_EPOCH,
 		syncs: 0,
@@ -209,12 +209,12 @@ function startFeed(now: () => number) {
 			changes[tag] = ++seq;
 		},
 		view(): View {
-			const { feedEpoch, prunedBelow, catalogChangedAt } = feed;
+			const { feedEpoch, prunedBelow, isSchemaLoaded } = feed;
 			const known = { ...changes };
 			return viewOf({
 				feedEpoch,
 				prunedBelow,
-				catalogChangedAt,
+				isSchemaLoaded,
 				seq,
 				asOf: now(),
 				changes: known,

@@ -87,6 +87,9 @@ export function startDatabase() {
 		catalogsRead: 0,
 		prunings: 0,
 		hasMoreToPrune: false,
+		/** How many markers were made. PostgREST loads the last of them, unless it is slow. */
+		markers: 0,
+		isSchemaSlow: false,
 		/** Begins a transaction with a change. @returns a function that ends it, committed or not */
 		begin(...tags: string[]): () => boolean {
 			const xid = next++;
@@ -140,6 +143,15 @@ export function startDatabase() {
 			async prune(): Promise<boolean> {
 				database.prunings += 1;
 				return !database.hasMoreToPrune;
+			},
+			async markSchema(): Promise<string> {
+				database.markers += 1;
+				return `marker_${database.markers}`;
+			},
+			async hasLoaded(marker): Promise<boolean> {
+				return (
+					!database.isSchemaSlow && marker === `marker_${database.markers}`
+				);
 			},
 		} satisfies Tracking,
 	};

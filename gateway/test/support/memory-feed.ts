@@ -89,7 +89,7 @@ export function startFeed({
 				asOf,
 				now: now(),
 			},
-			...{ changes, isWhole, catalogChangedMsAgo: null },
+			...{ changes, isWhole, isSchemaLoaded: true },
 		};
 	}
 
