@@ -44,10 +44,20 @@ as $$
   dependency as materialized (
     select * from postern.dependencies
   ),
-  exposed_relation as (
-    select class.*, schema.nspname
+  -- The tag of each table and materialized view is that of its root.
+  tagged (relation, root, tag) as materialized (
+    select class.oid, top.root, postern.quoted(schema.nspname::text) || '.' || postern.quoted(root.relname::text)
+    from pg_catalog.pg_class as class
+    cross join lateral (select (postern.roots_of(class.oid))[1] as root offset 0) as top
+    join pg_catalog.pg_class as root on root.oid = top.root
+    join pg_catalog.pg_namespace as schema on schema.oid = root.relnamespace
+    where class.relkind in ('r', 'p', 'm') and class.oid >= 16384
+  ),
+  exposed_relation as materialized (
+    select class.*, schema.nspname, tagged.root, tagged.tag
     from pg_catalog.pg_class as class
     join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+    left join tagged on tagged.relation = class.oid
     where schema.nspname = any (schemas)
       and class.relkind in ('r', 'p', 'v', 'm', 'f')
   ),
@@ -79,31 +89,45 @@ as $$
   reached as materialized (
     select distinct kind, node from reach
   ),
+  expression as materialized (
+    select expressions.kind, expressions.node, expressions.tree, expressions.expression
+    from postern.expressions
+    join reached on reached.kind = expressions.kind and reached.node = expressions.node
+  ),
+  -- Many policies are alike, and this is what costs most.
+  judged as materialized (
+    select
+      alike.tree,
+      alike.expression,
+      postern.claims_in(alike.expression) as claims,
+      postern.reasons_in(alike.tree, alike.expression, array(select timed.type from postern.timed_types as timed)) as reasons
+    from (select distinct expression.tree, expression.expression from expression) as alike
+  ),
   fact (kind, node, tag, max_staleness, claims, reasons) as materialized (
     select 'relation', relation.node, relation.tag, relation.max_staleness, '{}'::text[], array_remove(array[relation.reason], null)
     from postern.relation_facts as relation
-    where relation.node in (select reached.node from reached where reached.kind = 'relation')
+    where relation.node = any (array(select reached.node from reached where reached.kind = 'relation'))
     union all
     select 'function', function.node, null, null, function.claims, array_remove(array[function.reason], null)
     from postern.function_facts as function
-    where function.node in (select reached.node from reached where reached.kind = 'function')
+    where function.node = any (array(select reached.node from reached where reached.kind = 'function'))
     union all
     select
       expression.kind,
       expression.node,
       null,
       null,
-      postern.claims_in(expression.expression),
+      judged.claims,
       array(
         select case expression.kind
           when 'relation' then expression.node::regclass::text
           when 'function' then expression.node::regprocedure::text
           else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
         end || ' ' || reason
-        from unnest(postern.reasons_in(expression.tree, expression.expression, array(select timed.type from postern.timed_types as timed))) as reason
+        from unnest(judged.reasons) as reason
       )
-    from postern.expressions as expression
-    join reached on reached.kind = expression.kind and reached.node = expression.node
+    from expression
+    join judged on judged.tree = expression.tree and judged.expression = expression.expression
   ),
   dependence as (
     select
@@ -152,11 +176,11 @@ as $$
           'kind', case relation.relkind
             when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table'
           end,
-          'tag', case when relation.relkind in ('r', 'p', 'm') then postern.tag_of(relation.oid) end,
+          'tag', relation.tag,
           'rowKey', case
             when relation.relkind in ('r', 'p')
               -- A policy may read other rows of the table.
-              and not coalesce(postern.tag_of(relation.oid) = any (dependence.others), false)
+              and not coalesce(relation.tag = any (dependence.others), false)
               -- A function that reading calls may read other rows of the table.
               and not exists (
                 select
@@ -164,7 +188,7 @@ as $$
                 join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
                 where attribute.attrelid = relation.oid and attribute.attnum > 0
               )
-              then to_jsonb(postern.row_key_of((postern.roots_of(relation.oid))[1]))
+              then to_jsonb(keys.columns)
           end,
           'columns', (
             select coalesce(jsonb_agg(
@@ -196,6 +220,7 @@ as $$
       ), '[]')
       from exposed_relation as relation
       join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
+      left join postern.row_keys as keys on keys.root = relation.root
     ),
     'functions', (
       select coalesce(jsonb_agg(
@@ -235,12 +260,12 @@ as $$
       select coalesce(jsonb_agg(
         jsonb_build_object(
           'name', key.conname,
-          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', postern.tag_of(from_class.oid), 'columns', (
+          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', from_tag.tag, 'columns', (
             select jsonb_agg(attribute.attname order by part.position)
             from unnest(key.conkey) with ordinality as part (attnum, position)
             join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.conrelid and attribute.attnum = part.attnum
           )),
-          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', postern.tag_of(to_class.oid), 'columns', (
+          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', to_tag.tag, 'columns', (
             select jsonb_agg(attribute.attname order by part.position)
             from unnest(key.confkey) with ordinality as part (attnum, position)
             join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.confrelid and attribute.attnum = part.attnum
@@ -260,6 +285,8 @@ as $$
       join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
       join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
       join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
+      join tagged as from_tag on from_tag.relation = key.conrelid
+      join tagged as to_tag on to_tag.relation = key.confrelid
       where key.contype = 'f' and key.conparentid = 0
     )
   )

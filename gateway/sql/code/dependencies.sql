@@ -40,7 +40,10 @@ from expressed;
 comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
 
 create or replace view postern.dependencies as
-with called as (
+with unnamed as materialized (
+  select type_functions.type, type_functions.function from postern.type_functions
+),
+called as (
   select expressions.kind, expressions.node, found[1]::oid as function
   from postern.expressions
   cross join regexp_matches(
@@ -73,19 +76,19 @@ edges (kind, node, to_kind, to_node) as (
     and policy.polcmd in ('r', '*')
   union
   select 'relation', attribute.attrelid, 'function', unnamed.function
-  from postern.type_functions as unnamed
+  from unnamed
   join pg_catalog.pg_attribute as attribute on attribute.atttypid = unnamed.type and attribute.attnum > 0
   union
   select 'function', proc.oid, 'function', unnamed.function
-  from postern.type_functions as unnamed
+  from unnamed
   join pg_catalog.pg_proc as proc on unnamed.type = proc.prorettype or unnamed.type = any (proc.proallargtypes)
   union
   select expressions.kind, expressions.node, 'function', unnamed.function
   from postern.expressions
   cross join regexp_matches(expressions.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as found
-  join postern.type_functions as unnamed on unnamed.type = found[1]::oid
+  join unnamed on unnamed.type = found[1]::oid
   -- Evaluated once. Most databases have no such function, and then this search is skipped.
-  where exists (select from postern.type_functions)
+  where exists (select from unnamed)
   union
   select 'function', declared.function::oid, 'relation', read::oid
   from postern.cacheable_functions as declared

@@ -127,6 +127,8 @@ create or replace function postern.trigger_reasons(roots oid[])
 returns table (root oid, relation oid, event text, reason text, remedy text)
 language sql stable
 set search_path = pg_catalog, pg_temp
+-- As in postern.key_expression.
+set quote_all_identifiers = off
 as $$
   with recursive family (root, relation) as (
     select member.root, member.root
@@ -136,9 +138,18 @@ as $$
     from family
     join pg_catalog.pg_inherits on pg_inherits.inhparent = family.relation
   ),
+  -- A statement on the other parent fires that parent's triggers only.
+  shared_child as materialized (
+    select family.root, family.relation
+    from family
+    join pg_catalog.pg_inherits on pg_inherits.inhrelid = family.relation
+    left join family as parent on parent.root = family.root and parent.relation = pg_inherits.inhparent
+    where parent.root is null
+  ),
   keyed as materialized (
-    select member.root, postern.key_expression(member.root) as key
+    select member.root, coalesce(keys.expression, quote_literal('*')) as key
     from unnest(roots) as member (root)
+    left join postern.row_keys as keys on keys.root = member.root
   ),
   -- Most tables have a key of the same form, so this asks for each form once.
   writer as materialized (
@@ -166,19 +177,15 @@ as $$
       when judged.remedy = 'enable' then format('has a trigger postern_%s that is not ENABLE ALWAYS', expected.name)
       when exists (select from pg_catalog.pg_subscription_rel where pg_subscription_rel.srrelid = class.oid)
         then 'is written by logical replication, which fires no statement triggers'
-      -- A statement on the other parent fires that parent's triggers only.
-      when exists (
-        select from pg_catalog.pg_inherits
-        where pg_inherits.inhrelid = class.oid
-          and not exists (select from family as other where other.root = family.root and other.relation = pg_inherits.inhparent)
-      ) then 'inherits from several tables'
+      when exists (select from shared_child where shared_child.root = family.root and shared_child.relation = class.oid)
+        then 'inherits from several tables'
     end,
     judged.remedy
   from family
   join expected on expected.root = family.root
   join pg_catalog.pg_class as class on class.oid = family.relation
   left join pg_catalog.pg_trigger as trigger
-    on trigger.tgrelid = class.oid and trigger.tgname = 'postern_' || expected.name and not trigger.tgisinternal
+    on trigger.tgrelid = class.oid and trigger.tgname = ('postern_' || expected.name)::name and not trigger.tgisinternal
   cross join lateral (
     select case
       when class.relkind = 'f' then null

@@ -101,7 +101,7 @@ with tracked as materialized (
 )
 select
   class.oid as node,
-  case when class.relkind in ('r', 'p', 'm') then postern.tag_of(class.oid) end as tag,
+  case when class.relkind in ('r', 'p', 'm') then postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root_class.relname::text) end as tag,
   tracked.max_staleness,
   case
     when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
@@ -124,7 +124,10 @@ select
     else tracked.reason
   end as reason
 from pg_catalog.pg_class as class
-cross join lateral (select postern.roots_of(class.oid) as roots) as root
+-- Offset 0 keeps the planner from asking for the roots at each place that needs them.
+cross join lateral (select postern.roots_of(class.oid) as roots offset 0) as root
+join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
+join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace
 left join tracked on tracked.relation = root.roots[1];
 comment on view postern.relation_facts is 'The tag of each relation, and the reason why its changes may not be seen.';
 

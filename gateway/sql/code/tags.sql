@@ -31,6 +31,9 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = relation) then
+    return array[relation];
+  end if;
   return (
     with recursive ancestors (oid) as (
       select relation
@@ -63,42 +66,66 @@ end
 $$;
 comment on function postern.tag_of(oid) is 'The tag of a relation: that of its root, by the names that the caller''s snapshot shows.';
 
--- Null where tags cannot name rows: there is no primary key, or two texts of its type are equal.
+-- columns: null where tags cannot name rows, because two texts of a type of the key are equal. A table without a primary key is not here.
+-- expression: makes the key of a row, named this, as tags write it. The columns in it are qualified because a column may have the name
+-- of a plpgsql variable.
+create or replace view postern.row_keys as
+select
+  key_column.root,
+  case when bool_and(key_column.is_nameable) then array_agg(key_column.name order by key_column.position) end as columns,
+  case
+    when not bool_and(key_column.is_nameable) then quote_literal('*')
+    -- A long key would make a long tag, so it counts as any row.
+    when bool_or(key_column.is_text) then format(
+      'case when %s then %L else %s end',
+      string_agg(format('octet_length(this.%I) > 200', key_column.name), ' or ' order by key_column.position) filter (where key_column.is_text),
+      '*',
+      string_agg(key_column.value, $s$ || ',' || $s$ order by key_column.position)
+    )
+    else string_agg(key_column.value, $s$ || ',' || $s$ order by key_column.position)
+  end as expression
+from (
+  select
+    index.indrelid as root,
+    attribute.attname::text as name,
+    key.position,
+    attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) as is_text,
+    attribute.atttypid in (
+      'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
+      'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
+    )
+    -- A collation that is not deterministic makes two different texts equal.
+    and not exists (
+      select from pg_catalog.pg_collation
+      where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
+    ) as is_nameable,
+    case
+      when attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) then format('postern.quoted(this.%I)', attribute.attname)
+      -- Not a cast: a user may have defined one.
+      else format('textin(%s(this.%I))', output.typoutput, attribute.attname)
+    end as value
+  from pg_catalog.pg_index as index
+  cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
+  join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+  join pg_catalog.pg_type as output on output.oid = attribute.atttypid
+  where index.indisprimary
+    and index.indisvalid
+    and key.position <= index.indnkeyatts
+) as key_column
+group by key_column.root;
+comment on view postern.row_keys is 'The columns that name a row of a table in tags, and the SQL expression that makes the key.';
+
 create or replace function postern.row_key_of(root oid)
 returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return (
-    select case when bool_and(is_nameable) then array_agg(name order by position) end
-    from (
-      select
-        attribute.attname::text as name,
-        key.position,
-        attribute.atttypid in (
-          'pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype, 'pg_catalog.uuid'::regtype,
-          'pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype
-        )
-        -- A collation that is not deterministic makes two different texts equal.
-        and not exists (
-          select from pg_catalog.pg_collation
-          where pg_collation.oid = attribute.attcollation and not pg_collation.collisdeterministic
-        ) as is_nameable
-      from pg_catalog.pg_index as index
-      cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
-      join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
-      where index.indrelid = root
-        and index.indisprimary
-        and index.indisvalid
-        and key.position <= index.indnkeyatts
-    ) as key_column
-  );
+  return (select keys.columns from postern.row_keys as keys where keys.root = row_key_of.root);
 end
 $$;
 comment on function postern.row_key_of(oid) is 'The columns that name a row in tags, or null.';
 
--- The columns are qualified because a column may have the name of a plpgsql variable.
 create or replace function postern.key_expression(root oid)
 returns text
 language plpgsql stable
@@ -107,34 +134,7 @@ set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
 begin
-  return (
-    select case
-      when count(*) = 0 then quote_literal('*')
-      -- A long key would make a long tag, so it counts as any row.
-      when bool_or(is_text) then format(
-        'case when %s then %L else %s end',
-        string_agg(format('octet_length(this.%I) > 200', name), ' or ' order by position) filter (where is_text),
-        '*',
-        string_agg(value, $s$ || ',' || $s$ order by position)
-      )
-      else string_agg(value, $s$ || ',' || $s$ order by position)
-    end
-    from (
-      select
-        key.name,
-        key.position,
-        type.is_text,
-        case
-          when type.is_text then format('postern.quoted(this.%I)', key.name)
-          -- Not a cast: a user may have defined one.
-          else format('textin(%s(this.%I))', output.typoutput, key.name)
-        end as value
-      from unnest(postern.row_key_of(root)) with ordinality as key (name, position)
-      join pg_catalog.pg_attribute as attribute on attribute.attrelid = root and attribute.attname = key.name
-      join pg_catalog.pg_type as output on output.oid = attribute.atttypid
-      cross join lateral (select attribute.atttypid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)) as type (is_text)
-    ) as key_column
-  );
+  return coalesce((select keys.expression from postern.row_keys as keys where keys.root = key_expression.root), quote_literal('*'));
 end
 $$;
 comment on function postern.key_expression(oid) is 'The SQL expression that makes the key of a row, named this, as tags write it.';
