@@ -230,6 +230,54 @@ describe("the deadline", () => {
 	});
 });
 
+describe("a marker of the schema", () => {
+	it("is made by the database, which names it", async () => {
+		const { origin, tracking } = answering({ marker: "schema_marker_1_ab" });
+		expect([await tracking.markSchema(), origin.only().target]).toEqual([
+			"schema_marker_1_ab",
+			"/rpc/mark_schema",
+		]);
+	});
+
+	it("with a name that is no name of a table is an error", async () => {
+		const { tracking } = answering({ marker: "a?b" });
+		await expect(tracking.markSchema()).rejects.toMatchObject({
+			name: "ZodError",
+		});
+	});
+
+	it("is asked for with OPTIONS, which PostgREST answers from what it has loaded", async () => {
+		const { origin, tracking } = startTracking(
+			() => new Response(null, { headers: { Allow: "OPTIONS,GET,HEAD,POST" } }),
+		);
+		const hasLoaded = await tracking.hasLoaded("schema_marker_1_ab");
+		const { method, target, headers } = origin.only();
+		expect([hasLoaded, method, target, headers.get("accept-profile")]).toEqual([
+			true,
+			"OPTIONS",
+			"/schema_marker_1_ab",
+			"postern",
+		]);
+	});
+
+	it.each(["PGRST205", "42P01"])(
+		"that PostgREST does not know is not loaded: %s",
+		async (code) => {
+			const { tracking } = startTracking(postgrestError(404, code));
+			expect(await tracking.hasLoaded("schema_marker_1_ab")).toBe(false);
+		},
+	);
+
+	it.each<[string, Answer]>([
+		["PostgREST while it has no schema", postgrestError(503, "PGRST002")],
+		["a proxy", () => elsewhere("<p>", { status: 200 })],
+		["an absent tunnel", () => elsewhere(null, { status: 404 })],
+	])("is not told by %s", async (_, answer) => {
+		const { tracking } = startTracking(answer);
+		await expect(tracking.hasLoaded("schema_marker_1_ab")).rejects.toThrow();
+	});
+});
+
 describe("the catalog", () => {
 	it("is asked for the schemas that callers reach", async () => {
 		const { origin, tracking } = answering(CATALOG);

@@ -102,6 +102,7 @@ const ROWS = [
 	"create temporary table passing (id int)",
 	"create temporary view passing_view as select 1 as one",
 	"vacuum analyze api.notes",
+	"select postern.mark_schema()",
 ];
 
 for (const [where, isWatched] of [
