@@ -111,10 +111,13 @@ it("nothing is stored by a schema that PostgREST is about to replace, however lo
 	expect(seen.filter((status) => /hit|stored/.test(status))).toEqual([]);
 	expect(seen.at(-1)).toContain("PostgREST has not loaded the changed schema");
 	await locker.query("rollback");
-	await vi.waitFor(async () => {
-		const { body } = await askDatabase(sides, shades, anonymous);
-		expect(body).toBe('[{"id":1,"colour":"#red"}]');
-	});
+	await vi.waitFor(
+		async () => {
+			const { body } = await askDatabase(sides, shades, anonymous);
+			expect(body).toBe('[{"id":1,"colour":"#red"}]');
+		},
+		{ timeout: 40_000, interval: 100 },
+	);
 	const { answer } = await ask(shades);
 	expect(answer.body).toBe('[{"id":1,"colour":"#red"}]');
 	await untilHit(shades);

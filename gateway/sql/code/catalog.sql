@@ -48,7 +48,8 @@ as $$
   tagged (relation, root, tag) as materialized (
     select class.oid, top.root, postern.quoted(schema.nspname::text) || '.' || postern.quoted(root.relname::text)
     from pg_catalog.pg_class as class
-    cross join lateral (select (postern.roots_of(class.oid))[1] as root offset 0) as top
+    left join postern.inherited_roots on inherited_roots.relation = class.oid
+    cross join lateral (select coalesce(inherited_roots.roots[1], class.oid) as root) as top
     join pg_catalog.pg_class as root on root.oid = top.root
     join pg_catalog.pg_namespace as schema on schema.oid = root.relnamespace
     where class.relkind in ('r', 'p', 'm') and class.oid >= 16384

@@ -124,8 +124,8 @@ select
     else tracked.reason
   end as reason
 from pg_catalog.pg_class as class
--- Offset 0 keeps the planner from asking for the roots at each place that needs them.
-cross join lateral (select postern.roots_of(class.oid) as roots offset 0) as root
+left join postern.inherited_roots on inherited_roots.relation = class.oid
+cross join lateral (select coalesce(inherited_roots.roots, array[class.oid]) as roots) as root
 join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
 join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace
 left join tracked on tracked.relation = root.roots[1];

@@ -41,8 +41,10 @@ beforeEach(() => {
 	fault = undefined;
 	errors.mockReset().mockImplementation(() => {});
 	const origin = asPostgrest(async (request) => {
+		const url = new URL(request.url);
+		if (request.method === "OPTIONS") return fault?.() ?? options(url);
 		const body = (await request.json()) as { cursor?: string };
-		return fault?.() ?? answer(new URL(request.url), body);
+		return fault?.() ?? answer(url, body);
 	});
 	fetches
 		.mockReset()
@@ -72,8 +74,17 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 	}
 	if (url.pathname === "/rpc/catalog")
 		return Response.json(await database.tracking.loadCatalog());
+	if (url.pathname === "/rpc/mark_schema")
+		return Response.json({ marker: await database.tracking.markSchema() });
 	const isDone = await database.tracking.prune();
 	return Response.json({ pruned: 0, isDone });
+}
+
+async function options({ pathname }: URL): Promise<Response> {
+	const hasLoaded = await database.tracking.hasLoaded(pathname.slice(1));
+	return hasLoaded
+		? new Response(null, { headers: { Allow: "OPTIONS,GET,HEAD" } })
+		: Response.json({ code: "PGRST205", message: "unknown" }, { status: 404 });
 }
 
 /** An object that has had no request yet. */
