@@ -5,7 +5,7 @@ import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
-import type { Identity } from "../identity/identity.ts";
+import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { contractReason } from "./contract.ts";
 
@@ -36,7 +36,8 @@ export class Absent extends Error {
 	override readonly name = "Absent";
 }
 
-const FEED: Identity = Object.freeze({ role: "postern", claims: {} });
+/** The gateway, but not `GATEWAY` itself: for that, openDatabase replaces a 403 of PostgREST, and with it the code of the reason. */
+const GATEWAY_FOR_CODES: Identity = Object.freeze({ ...GATEWAY });
 
 const TIMEOUT_MS = 5_000;
 
@@ -89,7 +90,7 @@ export function createTracking(
 					headers: { "Accept-Profile": "postern" },
 					signal,
 				});
-				const { status, body } = await pipeline(request, FEED);
+				const { status, body } = await pipeline(request, GATEWAY);
 				await body?.cancel();
 				if (status === 200 || status === 404) return status === 200;
 				throw new Error(`PostgREST answers OPTIONS with ${status}`);
@@ -106,7 +107,7 @@ export function createTracking(
 	function call(name: string, parameters: object): Promise<unknown> {
 		return withinLimit(async (signal) => {
 			const options = { schema: "postern", signal };
-			const database = openDatabase(pipeline, FEED, options);
+			const database = openDatabase(pipeline, GATEWAY_FOR_CODES, options);
 			try {
 				const { data } = await database.rpc(name, parameters).throwOnError();
 				return data;

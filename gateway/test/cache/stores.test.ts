@@ -183,7 +183,7 @@ describe("Workers KV", () => {
 		return { calls, store: new KvStore(kvOf(namespace)) };
 	}
 
-	/** A name in KV, which nobody without the secret can compute. */
+	/** A name in KV. Only the secret makes it. */
 	const PLACE = expect.stringMatching(/^answer4:[\w-]{43}$/);
 
 	it("is read with the shortest cacheTtl that it allows", async () => {

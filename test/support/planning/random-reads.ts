@@ -50,7 +50,7 @@ export const randomIdentity: fc.Arbitrary<Identity> = fc.record({
 	),
 	claims: fc.record(
 		{
-			sub: fc.constantFrom("ada", "grace", "joan", "nobody"),
+			sub: fc.constantFrom("ada", "grace", "joan", "unknown"),
 			person: fc.constantFrom("ada", "grace", null),
 			nick: fc.constantFrom("ada", "joan"),
 			level: fc.constantFrom(0, 1, 2, "3"),
