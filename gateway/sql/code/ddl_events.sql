@@ -17,9 +17,9 @@ end
 $$;
 comment on function postern.note_failure(oid, text) is 'Notes that an event trigger could not bring the triggers of a table up to date.';
 
--- A table that was just created changes no answer, unless it is tracked, a part of another table, linked to one by a foreign key,
--- or takes a name that a function's text may mean another relation or type by. Its indexes and sequences change none.
-create or replace function postern.is_apart(created oid)
+-- A table that was just created changes no answer, unless it is to be tracked, is a part of another table, is linked to one by a
+-- foreign key, or has the name of another relation or type, which the text of a function may mean. Its indexes and sequences change none.
+create or replace function postern.is_unrelated(created oid)
 returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -40,7 +40,7 @@ as $$
   from pg_catalog.pg_class as class
   where class.oid = created
 $$;
-comment on function postern.is_apart(oid) is 'Whether no answer depends on the creation of a relation.';
+comment on function postern.is_unrelated(oid) is 'Whether no answer depends on the creation of a relation.';
 
 -- What event triggers see
 
@@ -66,7 +66,7 @@ begin
       and not (
         tg_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
         and command.classid = 'pg_catalog.pg_class'::regclass
-        and postern.is_apart(command.objid) is true
+        and postern.is_unrelated(command.objid) is true
       )
   ) then
     return;

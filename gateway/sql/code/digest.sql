@@ -13,7 +13,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   -- Every change of a system catalog leaves a new version of a row. In pg_class, TRUNCATE and REFRESH do so as well.
-  with apart (oid) as (
+  with ignored (oid) as (
     select pg_class.oid from pg_catalog.pg_class where relpersistence = 't'
     union all
     select unnest(postern.schema_markers())
@@ -21,29 +21,29 @@ as $$
   select md5(string_agg(part.version, ' ' order by part.name))
   from (
     select 'class', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid))
-    from pg_catalog.pg_class where oid >= 16384 and oid not in (select apart.oid from apart)
+    from pg_catalog.pg_class where oid >= 16384 and oid not in (select ignored.oid from ignored)
     union all
     -- The default of a virtual generated column is its value.
     select 'default', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_attrdef
-    where adrelid not in (select apart.oid from apart)
+    where adrelid not in (select ignored.oid from ignored)
     union all
     select 'attribute', md5(string_agg(concat_ws(' ', attrelid, attnum, xmin), ',' order by attrelid, attnum))
-    from pg_catalog.pg_attribute where attrelid >= 16384 and attrelid not in (select apart.oid from apart)
+    from pg_catalog.pg_attribute where attrelid >= 16384 and attrelid not in (select ignored.oid from ignored)
     union all
     select 'inherits', md5(string_agg(concat_ws(' ', inhrelid, inhparent, xmin), ',' order by inhrelid, inhparent)) from pg_catalog.pg_inherits
-    where inhrelid not in (select apart.oid from apart)
+    where inhrelid not in (select ignored.oid from ignored)
     union all
     select 'constraint', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_constraint
-    where oid >= 16384 and conrelid not in (select apart.oid from apart)
+    where oid >= 16384 and conrelid not in (select ignored.oid from ignored)
     union all
     select 'trigger', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_trigger
-    where tgrelid not in (select apart.oid from apart)
+    where tgrelid not in (select ignored.oid from ignored)
     union all
     select 'rewrite', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_rewrite
-    where oid >= 16384 and ev_class not in (select apart.oid from apart)
+    where oid >= 16384 and ev_class not in (select ignored.oid from ignored)
     union all
     select 'policy', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_policy
-    where polrelid not in (select apart.oid from apart)
+    where polrelid not in (select ignored.oid from ignored)
     union all
     -- A user may change the rights on functions of PostgreSQL, too.
     select 'proc', md5(string_agg(concat_ws(' ', oid, xmin), ',' order by oid)) from pg_catalog.pg_proc where oid >= 16384 or proacl is not null

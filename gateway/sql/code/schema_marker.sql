@@ -13,7 +13,7 @@ return array(
 );
 comment on function postern.schema_markers() is 'The tables that postern.mark_schema made.';
 
--- No answer depends on such a table, so the event triggers write nothing: see postern.is_apart.
+-- No answer depends on such a table, so the event triggers write nothing: see postern.is_unrelated.
 create or replace function postern.mark_schema()
 returns jsonb
 language plpgsql volatile security definer
