@@ -212,4 +212,5 @@ interface Reading {
 	session?: Session;
 }
 
-const WARM_ATTEMPTS = 20;
+/** Enough for PostgREST to load a changed schema on a busy machine: until then nothing is stored. */
+const WARM_ATTEMPTS = 200;
