@@ -1,5 +1,6 @@
 // Signs the access tokens of Postern's own users: ES256 with `kid`, so that supabase-js, jose and PostgREST alike verify them.
-import { importJWK, type JWK, SignJWT } from "jose";
+import { importJWK, type JWK } from "jose";
+import { signClaims } from "../identity/sign-claims.ts";
 import type { User } from "./accounts.ts";
 
 /** The role of Postern's own users. */
@@ -32,7 +33,10 @@ export function createIssue(options: IssueOptions): Issue {
 		key ??= await importJWK(signingKey, "ES256");
 		const issuedAt = Math.floor(now() / 1000);
 		const expiresAt = issuedAt + lifetimeSeconds;
-		const token = await new SignJWT({
+		const claims = {
+			iss: issuer,
+			sub: user.id,
+			aud: audience,
 			role: USER_ROLE,
 			session_id: sessionId,
 			email: user.email,
@@ -42,14 +46,10 @@ export function createIssue(options: IssueOptions): Issue {
 			app_metadata: { provider: "email", providers: ["email"] },
 			user_metadata: user.user_metadata,
 			is_anonymous: false,
-		})
-			.setProtectedHeader({ alg: "ES256", kid: signingKey.kid, typ: "JWT" })
-			.setIssuer(issuer)
-			.setSubject(user.id)
-			.setAudience(audience)
-			.setIssuedAt(issuedAt)
-			.setExpirationTime(expiresAt)
-			.sign(key);
+			iat: issuedAt,
+			exp: expiresAt,
+		};
+		const token = await signClaims(claims, key, signingKey.kid);
 		return { token, expiresAt, lifetimeSeconds };
 	};
 }

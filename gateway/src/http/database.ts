@@ -20,18 +20,29 @@ export function openDatabase(
 ): PostgrestClient {
 	return new PostgrestClient(PIPELINE_URL, {
 		...(schema === undefined ? {} : { schema }),
-		fetch: async (input, init) => {
-			const request = new Request(input, signal ? { ...init, signal } : init);
-			const response = await pipeline(request, identity);
-			if (asksForToken(response)) throw new Refusal("unauthenticated");
-			// A privilege that the gateway's own role lacks is not one that the caller lacks.
-			if (identity === GATEWAY && response.status === 403)
-				throw new Refusal("origin_refused", {
-					cause: new Error(`For the role postern: ${await response.text()}`),
-				});
-			return response;
-		},
+		fetch: (input, init) =>
+			askDatabase(
+				pipeline,
+				identity,
+				new Request(input, signal ? { ...init, signal } : init),
+			),
 		retry: false,
 		// The type of an untyped client names the schema public; which one is asked is told at run time.
 	}) as PostgrestClient;
+}
+
+/** PostgREST's answer, its errors included. Refuses where the caller has no credentials, or the gateway no privilege. */
+export async function askDatabase(
+	pipeline: Pipeline,
+	identity: Identity,
+	request: Request,
+): Promise<Response> {
+	const response = await pipeline(request, identity);
+	if (asksForToken(response)) throw new Refusal("unauthenticated");
+	// A privilege that the gateway's own role lacks is not one that the caller lacks.
+	if (identity === GATEWAY && response.status === 403)
+		throw new Refusal("origin_refused", {
+			cause: new Error(`For the role postern: ${await response.text()}`),
+		});
+	return response;
 }

@@ -1,11 +1,12 @@
 // Signs the origin token: short-lived, ES256, for one audience. PostgREST accepts no other.
-import { importJWK, SignJWT } from "jose";
+import { importJWK } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
 import {
 	hasClaims,
 	type Identity,
 	ORIGIN_AUDIENCE,
 } from "../identity/identity.ts";
+import { signClaims } from "../identity/sign-claims.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 
 /**
@@ -46,14 +47,19 @@ export function createSign(
 		const known = remembered.get(name);
 		if (known !== undefined && seconds < known.reuseUntil) return known.token;
 		key ??= await importJWK(signingKey, "ES256");
-		const unsigned = new SignJWT({ ...claims, role })
-			.setProtectedHeader({ alg: "ES256", kid: signingKey.kid, typ: "JWT" })
-			.setExpirationTime(seconds + LIFETIME_SECONDS);
-		if (role !== anonRole || hasClaims(claims))
-			unsigned
-				.setAudience(ORIGIN_AUDIENCE)
-				.setIssuedAt(seconds - ISSUED_AGO_SECONDS);
-		const token = await unsigned.sign(key);
+		const isAnonymous = role === anonRole && !hasClaims(claims);
+		const token = await signClaims(
+			{
+				...claims,
+				role,
+				exp: seconds + LIFETIME_SECONDS,
+				...(isAnonymous
+					? {}
+					: { aud: ORIGIN_AUDIENCE, iat: seconds - ISSUED_AGO_SECONDS }),
+			},
+			key,
+			signingKey.kid,
+		);
 		remembered.set(name, { token, reuseUntil: seconds + REUSE_SECONDS });
 		return token;
 	};

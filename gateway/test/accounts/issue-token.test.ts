@@ -1,5 +1,6 @@
 // The access tokens that Postern gives its users: their contents, and who can verify them.
 import {
+	base64url,
 	createLocalJWKSet,
 	decodeJwt,
 	decodeProtectedHeader,
@@ -140,6 +141,76 @@ describe("an access token", () => {
 		});
 		const token = await signIn();
 		expect((await request("/rest/v1/notes", { token })).status).toBe(200);
+	});
+});
+
+/** Metadata as a client writes it, and as the database may answer with it. */
+const METADATA: [string, string][] = [
+	["2^53", '{"id":9007199254740992}'],
+	["beyond 2^53", '{"id":9007199254740993,"ids":[-1152921504606846977]}'],
+	["a number of 40 digits", `{"id":${"1234567890".repeat(4)}}`],
+	["1e400", '{"a":{"b":[1e400,-1E-400]}}'],
+	["trailing zeros", '{"price":1.0,"of":2.50}'],
+	["minus zero", '{"zero":-0}'],
+	["names that are special to JavaScript", '{"__proto__":{"a":1},"":1}'],
+	["any text", '{"text":"\\"1.0 {[,:]}\\\\ 9007199254740993 ü 🔑"}'],
+	["any value", '{"a":null,"b":true,"c":[],"d":{},"e":[[[{}]]]}'],
+	["the deepest that fits", `{"a":${"[".repeat(2_045)}${"]".repeat(2_045)}}`],
+];
+
+describe.each(METADATA)("metadata with %s", (_, metadata) => {
+	function startWith(outcome: object) {
+		const answer = JSON.stringify({ ...SIGNED_IN, ...outcome }).replace(
+			JSON.stringify(USER.user_metadata),
+			metadata,
+		);
+		return startGateway({
+			env: ISSUING,
+			answer: () =>
+				new Response(answer, {
+					headers: { "Content-Type": "application/json; charset=utf-8" },
+				}),
+		});
+	}
+
+	const signUp = (gateway: ReturnType<typeof startGateway>) =>
+		gateway.request("/auth/v1/signup", {
+			method: "POST",
+			body: `{"email":"${USER.email}","password":"correct horse","data":${metadata}}`,
+			headers: { "Content-Type": "application/json" },
+		});
+
+	it("reaches the database as it was written", async () => {
+		const gateway = startWith({});
+		await signUp(gateway);
+		expect(gateway.origin.only().body).toContain(`"user_metadata":${metadata}`);
+	});
+
+	it("is in the answer and in the token as the database has it", async () => {
+		const response = await signUp(startWith({}));
+		const text = await response.text();
+		expect(text).toContain(`"user_metadata":${metadata}`);
+		const [, payload = ""] = JSON.parse(text).access_token.split(".");
+		const claims = new TextDecoder().decode(base64url.decode(payload));
+		expect(claims).toContain(`"user_metadata":${metadata}`);
+	});
+
+	it("lets its owner in, and is handed on to the origin", async () => {
+		const gateway = startWith({});
+		const { access_token } = await (await signUp(gateway)).json<{
+			access_token: string;
+		}>();
+		const { length } = gateway.origin.received;
+		const token = access_token;
+		const user = await gateway.request("/auth/v1/user", { token });
+		const rows = await gateway.request("/rest/v1/todos", { token });
+		expect([user.status, rows.status]).toEqual([200, 200]);
+		const sent = gateway.origin.received.slice(length)[1];
+		const [, payload = ""] =
+			sent?.headers.get("authorization")?.split(".") ?? [];
+		expect(new TextDecoder().decode(base64url.decode(payload))).toContain(
+			`"user_metadata":${metadata}`,
+		);
 	});
 });
 
