@@ -3,16 +3,16 @@
 -- The gateway calls the functions in schema postern over PostgREST, as the role postern. Each is security definer: the role
 -- postern may read no table of auth, it may only ask these questions. Each answers {"outcome": "ok", ...} or
 -- {"outcome": "<why not>"}, and raises nothing that is expected: an error would undo the count of attempts.
--- An attempt is counted for its account before the password is looked at, so that concurrent ones are counted too, and for its
--- address afterwards, so that people behind one address do not wait for each other.
+-- An attempt is counted for its account and its address before the password is looked at, so that concurrent ones are counted, too.
 -- Locks are taken in one order: throttles, users, sessions, refresh tokens. Pruning comes last, and skips what is locked.
 
 \ir ../begin.sql
-select postern.begin_program('accounts', '0.2.0', newest => 3);
+select postern.begin_program('accounts', '0.2.0', newest => 4);
 
 \ir migrations/0001_users.sql
 \ir migrations/0002_throttles.sql
 \ir migrations/0003_sessions.sql
+\ir migrations/0004_generations.sql
 
 \ir code/users.sql
 \ir code/passwords.sql

@@ -35,7 +35,7 @@ as $$
 $$;
 comment on function auth.new_secret() is 'A random text of 43 characters.';
 
-create or replace function auth.issue_refresh_token(session_id uuid, predecessor bytea default null)
+create or replace function auth.issue_refresh_token(session_id uuid, generation integer default 0)
 returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -43,15 +43,12 @@ as $$
 declare
   token text := auth.new_secret();
 begin
-  insert into auth.refresh_tokens (token_hash, session_id)
-  values (auth.sha256(token), issue_refresh_token.session_id);
-  update auth.refresh_tokens as used
-  set successor_hash = auth.sha256(token)
-  where used.token_hash = predecessor;
+  insert into auth.refresh_tokens (token_hash, session_id, generation)
+  values (auth.sha256(token), issue_refresh_token.session_id, issue_refresh_token.generation);
   return token;
 end
 $$;
-comment on function auth.issue_refresh_token(uuid, bytea) is 'Makes a refresh token and returns it, the only time that it is seen in clear.';
+comment on function auth.issue_refresh_token(uuid, integer) is 'Makes a refresh token and returns it, the only time that it is seen in clear.';
 
 create or replace function auth.session_json(account auth.users, session_id uuid, refresh_token text)
 returns jsonb
@@ -103,7 +100,7 @@ revoke all on function
   auth.session_lifetime(),
   auth.has_session(uuid, uuid),
   auth.new_secret(),
-  auth.issue_refresh_token(uuid, bytea),
+  auth.issue_refresh_token(uuid, integer),
   auth.session_json(auth.users, uuid, text),
   auth.begin_session(auth.users),
   auth.end_sessions(uuid[], text)

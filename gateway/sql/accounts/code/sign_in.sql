@@ -14,8 +14,10 @@ declare
   hash text;
 begin
   wait := coalesce(
+    -- An address that has no attempts left counts nothing for the account, and waits for no one.
     auth.seconds_to_wait('sign_in', 'address', network),
-    auth.count_attempt('sign_in', 'account', account)
+    auth.count_attempt('sign_in', 'account', account),
+    auth.count_attempt('sign_in', 'address', network)
   );
   if wait is not null then
     return auth.refusal('throttled', wait);
@@ -25,7 +27,6 @@ begin
   from auth.users as candidate
   where candidate.email = auth.normalise_email(sign_in.email);
   if not auth.verify_password(password, known.password_hash, bcrypt_cost) then
-    perform auth.count_attempt('sign_in', 'address', network);
     perform auth.prune();
     return auth.refusal('invalid_credentials');
   end if;
@@ -44,6 +45,7 @@ begin
     return auth.refusal('invalid_credentials');
   end if;
   perform auth.forgive('sign_in', 'account', account);
+  perform auth.uncount_attempt('sign_in', 'address', network);
   perform auth.prune();
   return auth.begin_session(known);
 end

@@ -11,7 +11,7 @@ declare
   wait integer;
   made auth.users;
 begin
-  if auth.normalise_email(email) is null then
+  if not auth.is_email(email) then
     return auth.refusal('invalid_email');
   elsif not auth.is_password(password) then
     return auth.refusal('invalid_password');
@@ -23,14 +23,14 @@ begin
 
   wait := coalesce(
     auth.seconds_to_wait('sign_up', 'address', network),
-    auth.count_attempt('sign_up', 'account', auth.account_subject(email))
+    auth.count_attempt('sign_up', 'account', auth.account_subject(email)),
+    auth.count_attempt('sign_up', 'address', network)
   );
   if wait is not null then
     return auth.refusal('throttled', wait);
   end if;
 
   hash := auth.hash_password(password, bcrypt_cost);
-  perform auth.count_attempt('sign_up', 'address', network);
   insert into auth.users (email, password_hash, fullname, user_metadata, last_sign_in_at)
   values (auth.normalise_email(sign_up.email), hash, sign_up.fullname, coalesce(sign_up.user_metadata, '{}'), now())
   on conflict on constraint email_is_unique do nothing

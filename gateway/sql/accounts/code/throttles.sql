@@ -81,6 +81,19 @@ as $$
 $$;
 comment on function auth.seconds_to_wait(text, text, text) is 'The seconds until another attempt is allowed; null when it is now. Counts nothing and never waits.';
 
+create or replace function auth.uncount_attempt(action text, scope text, subject text)
+returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  update auth.throttles as throttle
+  set attempts = throttle.attempts - 1
+  where throttle.action = uncount_attempt.action
+    and throttle.scope = uncount_attempt.scope
+    and throttle.subject = uncount_attempt.subject
+$$;
+comment on function auth.uncount_attempt(text, text, text) is 'Takes back an attempt that the same transaction counted.';
+
 create or replace function auth.forgive(action text, scope text, subject text)
 returns void
 language sql volatile
@@ -106,6 +119,7 @@ revoke all on function
   auth.address_subject(text),
   auth.count_attempt(text, text, text),
   auth.seconds_to_wait(text, text, text),
+  auth.uncount_attempt(text, text, text),
   auth.forgive(text, text, text),
   auth.refusal(text, integer)
   from public;

@@ -1,4 +1,4 @@
--- update_user: changes e-mail, password, name or metadata
+-- update_user: changes e-mail, password, name or metadata. A current_password that is given has to be the right one.
 
 create or replace function postern.update_user(user_id uuid, session_id uuid, changes jsonb, bcrypt_cost integer)
 returns jsonb
@@ -12,11 +12,14 @@ declare
   wait integer;
   account auth.users;
 begin
-  if jsonb_typeof(changes) is distinct from 'object' or changes - '{email,password,fullname,user_metadata}'::text[] <> '{}' then
-    raise sqlstate '22023' using message = 'the changes are not an object of email, password, fullname and user_metadata';
+  if jsonb_typeof(changes) is distinct from 'object'
+    or changes - '{email,password,current_password,fullname,user_metadata}'::text[] <> '{}'
+  then
+    raise sqlstate '22023'
+      using message = 'the changes are not an object of email, password, current_password, fullname and user_metadata';
   elsif not auth.has_session(user_id, session_id) then
     return auth.refusal('session_not_found');
-  elsif changes ? 'email' and auth.normalise_email(changes ->> 'email') is null then
+  elsif changes ? 'email' and not auth.is_email(changes ->> 'email') then
     return auth.refusal('invalid_email');
   elsif changes ? 'password' and not auth.is_password(changes ->> 'password') then
     return auth.refusal('invalid_password');
@@ -26,10 +29,21 @@ begin
     return auth.refusal('invalid_user_metadata');
   end if;
 
-  if changes ? 'password' then
+  if changes ?| '{password,current_password}' then
     wait := auth.count_attempt('change_password', 'account', user_id::text);
     if wait is not null then
       return auth.refusal('throttled', wait);
+    end if;
+    select * into account
+    from auth.users as candidate
+    where candidate.id = update_user.user_id;
+    if changes ? 'current_password' and not auth.verify_password(changes ->> 'current_password', account.password_hash, bcrypt_cost) then
+      return auth.refusal('wrong_current_password');
+    end if;
+  end if;
+  if changes ? 'password' then
+    if auth.verify_password(changes ->> 'password', account.password_hash, bcrypt_cost) then
+      return auth.refusal('same_password');
     end if;
     hash := auth.hash_password(changes ->> 'password', bcrypt_cost);
   end if;

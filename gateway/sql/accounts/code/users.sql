@@ -33,7 +33,24 @@ as $$
   where length(normalised) <= 300
     and normalised ~ '^[^@[:space:][:cntrl:]]+@[^@[:space:][:cntrl:]]+$'
 $$;
-comment on function auth.normalise_email(text) is 'The form in which an e-mail address is stored and compared; null when it is not one.';
+comment on function auth.normalise_email(text) is 'The form in which an e-mail address is stored and compared; null when it cannot be one.';
+
+-- What the gateway accepts, too. Users of another system may be stored with others, and sign in with them.
+create or replace function auth.is_email(email text)
+returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(
+    auth.normalise_email(email) collate "C" ~ (
+      '^[a-z0-9.!#$%&''*+/=?^_`{|}~-]+'
+      '@[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+      '([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$'
+    ),
+    false
+  )
+$$;
+comment on function auth.is_email(text) is 'Whether a new e-mail address may be this: a valid e-mail address of the HTML standard.';
 
 create or replace function auth.touch_updated_at()
 returns trigger
@@ -58,6 +75,7 @@ revoke all on function
   auth.user_id(),
   auth.user_json(auth.users),
   auth.normalise_email(text),
+  auth.is_email(text),
   auth.touch_updated_at()
   from public;
 grant execute on function auth.user_id() to anon, authenticated;

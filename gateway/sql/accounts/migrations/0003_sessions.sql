@@ -1,4 +1,4 @@
--- sessions: each begins with a sign-in and goes on by refresh tokens, each of which is used once.
+-- sessions: each begins with a sign-in and goes on by refresh tokens.
 
 do $migration$
 begin
@@ -12,6 +12,8 @@ begin
     created_at   timestamptz not null default now(),
     refreshed_at timestamptz not null default now(),
     ended_at     timestamptz,
+    -- the generation of the newest refresh token
+    generation   integer not null default 0,
     end_reason   text
       constraint end_reason_is_known check (end_reason in ('signed_out', 'token_reused', 'password_changed')),
     constraint ended_for_a_reason check ((ended_at is null) = (end_reason is null))
@@ -21,16 +23,14 @@ begin
   create index if not exists sessions_refreshed_at on auth.sessions (refreshed_at);
 
   create table if not exists auth.refresh_tokens (
-    token_hash     bytea primary key,
-    session_id     uuid not null references auth.sessions on delete cascade,
-    issued_at      timestamptz not null default now(),
-    used_at        timestamptz,
-    -- The last token that was given in exchange for this one. No foreign key: the successor may be pruned first.
-    successor_hash bytea
+    token_hash bytea primary key,
+    session_id uuid not null references auth.sessions on delete cascade,
+    generation integer not null,
+    issued_at  timestamptz not null default now()
   );
-  comment on table auth.refresh_tokens is 'The hash of a refresh token. Each session has at most one that is unused.';
+  comment on table auth.refresh_tokens is
+  'The hash of a refresh token. Those of one generation were given in exchange for tokens of the generation before it.';
   create index if not exists refresh_tokens_issued_at on auth.refresh_tokens (issued_at);
-  create unique index if not exists refresh_tokens_one_unused on auth.refresh_tokens (session_id) where used_at is null;
   create index if not exists refresh_tokens_session_id on auth.refresh_tokens (session_id);
 end
 $migration$;

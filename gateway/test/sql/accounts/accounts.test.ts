@@ -1,5 +1,6 @@
 // The functions that the gateway calls for users: who may call them, what they answer, what they store.
 
+import { readFile } from "node:fs/promises";
 import { describe } from "vitest";
 import {
 	type Answer,
@@ -17,6 +18,15 @@ import {
 } from "../support/accounts.ts";
 import { actors, everyActor, it, type Session } from "../support/session.ts";
 import { invalidParameter, permissionDenied } from "../support/sqlstates.ts";
+
+/** The HTML standard's rule, against which the gateway's fields are tested, too. */
+const EMAILS: { readonly valid: string[]; readonly invalid: string[] } =
+	JSON.parse(
+		await readFile(
+			new URL("../../vectors/emails.json", import.meta.url),
+			"utf8",
+		),
+	);
 
 const someone = "0b5c6a52-5d0a-4f0e-9d43-00000000000f";
 const noSession = { user_id: someone, session_id: someone };
@@ -166,16 +176,8 @@ describe("sign_up", () => {
 	const refused: Readonly<Record<string, readonly [string, unknown][]>> = {
 		invalid_email: [
 			["email", null],
-			["email", ""],
-			["email", "@"],
-			["email", "ada"],
-			["email", "ada@"],
-			["email", "@example.test"],
-			["email", "ada@example@test"],
-			["email", "ada lovelace@example.test"],
-			["email", "ada@example.test\u0007"],
-			["email", "ada@exam\nple.test"],
 			["email", `${"x".repeat(300)}@example.test`],
+			...EMAILS.invalid.map((email) => ["email", email] as [string, string]),
 		],
 		invalid_password: [
 			["password", null],
@@ -206,10 +208,6 @@ describe("sign_up", () => {
 	}
 
 	const accepted = [
-		["email", "a@b"],
-		["email", `${"x".repeat(287)}@example.test`],
-		["email", "été@example.test"],
-		["email", "o'hara+post@example.test"],
 		["password", "123456"],
 		["password", "x".repeat(72)],
 		["password", "é".repeat(36)],
@@ -225,6 +223,18 @@ describe("sign_up", () => {
 			expect(answer).toMatchObject({
 				outcome: "ok",
 				user: argument === "password" ? {} : { [argument]: value },
+			});
+		});
+	}
+
+	for (const email of EMAILS.valid) {
+		it(`takes the email ${shown(email)}, in lower case`, async ({
+			db,
+			expect,
+		}) => {
+			expect(await signUp(db, { email })).toMatchObject({
+				outcome: "ok",
+				user: { email: email.toLowerCase() },
 			});
 		});
 	}
@@ -253,6 +263,17 @@ describe("sign_in", () => {
 	it("accepts the e-mail in any case", async ({ db, expect }) => {
 		await signUp(db);
 		expect(await signIn(db, { email: " ADA@example.test" })).toMatchObject({
+			outcome: "ok",
+		});
+	});
+
+	it("accepts the e-mail of another system's user, which a new one may not have", async ({
+		db,
+		expect,
+	}) => {
+		await signUp(db);
+		await db.query("update auth.users set email = 'été@example.test'");
+		expect(await signIn(db, { email: "été@example.test" })).toMatchObject({
 			outcome: "ok",
 		});
 	});
@@ -506,6 +527,59 @@ describe("update_user", () => {
 			expect(await everythingKept(db)).toEqual(before);
 		});
 	}
+
+	it("refuses the password that the user has", async ({ db, expect }) => {
+		const begun = await signUp(db);
+		expect(await update(db, begun, { password: PASSWORD })).toEqual({
+			outcome: "same_password",
+		});
+		expect(await signIn(db)).toMatchObject({ outcome: "ok" });
+	});
+
+	for (const current_password of [
+		"wrong horse",
+		"",
+		null,
+		PASSWORD.toUpperCase(),
+	]) {
+		it(`refuses the wrong current password ${shown(current_password)}, and changes nothing`, async ({
+			db,
+			expect,
+		}) => {
+			const begun = await signUp(db);
+			const changes = { password: "another horse", fullname: "Eve" };
+			expect(await update(db, begun, { ...changes, current_password })).toEqual(
+				{ outcome: "wrong_current_password" },
+			);
+			expect(await signIn(db)).toMatchObject({ user: { fullname: "Ada" } });
+		});
+	}
+
+	it("accepts the right current password", async ({ db, expect }) => {
+		const begun = await signUp(db);
+		const password = "another horse";
+		expect(
+			await update(db, begun, { current_password: PASSWORD, password }),
+		).toMatchObject({ outcome: "ok" });
+		expect(await signIn(db, { password })).toMatchObject({ outcome: "ok" });
+	});
+
+	it("keeps numbers as they are written", async ({ db, expect }) => {
+		const begun = await signUp(db);
+		const metadata =
+			'{"big": 9007199254740993, "small": 1.0, "of": [-1152921504606846977, 0.10]}';
+		await call(db, "update_user", {
+			...sessionOf(begun),
+			changes: `{"user_metadata": ${metadata}}`,
+			bcrypt_cost: CHEAP,
+		});
+		expect(
+			await db.query(
+				"select user_metadata::text = ($1::jsonb)::text as same, user_metadata ->> 'big' as big, user_metadata ->> 'small' as small from auth.users",
+				metadata,
+			),
+		).toEqual([{ same: true, big: "9007199254740993", small: "1.0" }]);
+	});
 
 	it("refuses metadata that merging would make too large", async ({
 		db,

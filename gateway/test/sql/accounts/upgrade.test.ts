@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import {
+	type Answer,
 	CHEAP,
 	PASSWORD,
 	sessionOf,
@@ -54,6 +55,23 @@ it("keeps a user signed in, and lets the user sign in", async ({
 			address: null,
 		}),
 	).toMatchObject({ outcome: "ok", user: { id: begun.user?.id } });
+});
+
+it("keeps what each refresh token is worth", async ({
+	old: { client, database, begun },
+	expect,
+}) => {
+	const refresh = (from: Answer) =>
+		call(client, "refresh_session", {
+			refresh_token: from.session?.refresh_token,
+			address: null,
+		});
+	const second = await refresh(begun);
+	const third = await refresh(second);
+	await database.applyPrograms();
+	expect(await refresh(second)).toMatchObject({ outcome: "ok" });
+	expect(await refresh(third)).toMatchObject({ outcome: "ok" });
+	expect(await refresh(begun)).toEqual({ outcome: "refresh_token_reused" });
 });
 
 it("keeps an API key", async ({ old: { client, database, key }, expect }) => {

@@ -93,7 +93,7 @@ export async function pass(db: Session, time: string): Promise<void> {
 	for (const statement of [
 		"update auth.throttles set until = until - $1::interval",
 		"update auth.sessions set created_at = created_at - $1::interval, refreshed_at = refreshed_at - $1::interval, ended_at = ended_at - $1::interval",
-		"update auth.refresh_tokens set issued_at = issued_at - $1::interval, used_at = used_at - $1::interval",
+		"update auth.refresh_tokens set issued_at = issued_at - $1::interval",
 	]) {
 		await db.query(statement, time);
 	}
