@@ -1,5 +1,6 @@
 // Schemas of what a route takes, with messages that follow a field's name: "title is missing".
 import { z } from "@hono/zod-openapi";
+import { isJsonObject } from "./exact-json.ts";
 
 /** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
 export function text(max: number) {
@@ -20,10 +21,18 @@ export function text(max: number) {
 		.openapi({ maxLength: max });
 }
 
-/** An e-mail address of at most as many characters as the database takes. */
+/**
+ * A valid e-mail address of the HTML standard, as browsers check it, of at most as many characters as the database takes.
+ * The database has the same rule: `auth.is_email`.
+ */
 export function emailAddress() {
 	return text(300)
-		.pipe(z.email("is not an e-mail address"))
+		.pipe(
+			z.email({
+				pattern: z.regexes.html5Email,
+				error: "is not an e-mail address",
+			}),
+		)
 		.openapi({ format: "email" });
 }
 
@@ -42,6 +51,11 @@ export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 				? `has unknown fields: ${issue.keys.join(", ")}`
 				: "has to be an object",
 	});
+}
+
+/** Any JSON object, kept as it is. `z.record` would leave out a field named "__proto__". */
+export function jsonObject() {
+	return z.custom<Record<string, unknown>>(isJsonObject, "has to be an object");
 }
 
 /** A JSON number, checked by `check` for its range. */

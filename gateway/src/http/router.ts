@@ -12,6 +12,7 @@ import { every } from "hono/combine";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
+import { parseExactJson } from "./exact-json.ts";
 import { Refusal } from "./refusals.ts";
 
 /**
@@ -66,7 +67,7 @@ export async function parse<Schema extends z.ZodType>(
 	schema: Schema,
 	context: Context,
 ): Promise<z.infer<Schema>> {
-	const result = schema.safeParse(await context.req.json());
+	const result = schema.safeParse(parseExactJson(await context.req.text()));
 	if (result.success) return result.data;
 	throw new Refusal("body_invalid", {
 		details: describe(result.error.issues),
@@ -83,8 +84,24 @@ function describe(issues: z.core.$ZodIssue[]): string {
 	return [...faults.values()].join("; ");
 }
 
-/** The media type and its parameters: no more than what Hono's validator takes. */
-const JSON_MEDIA_TYPE = /^application\/json(;\s*[a-z\d-]+=[^;]+)*$/i;
+const JSON_TYPE = "application/json";
+
+/** Names of UTF-8, in which JSON is exchanged (RFC 8259, section 8.1), and of its part ASCII. */
+const UTF_8 = /^(utf-?8|us-ascii)$/i;
+
+/** Refuses a Content-Type that is not JSON's. Its parameters other than charset mean nothing, in whatever form they are. */
+function checkMediaType(contentType: string): void {
+	const [type = "", ...parameters] = contentType.split(";");
+	if (type.trim().toLowerCase() !== JSON_TYPE)
+		throw new Refusal("media_type_unsupported");
+	for (const parameter of parameters) {
+		const charset = /^\s*charset\s*=\s*"?([^"]*)"?\s*$/i.exec(parameter)?.[1];
+		if (charset !== undefined && !UTF_8.test(charset.trim()))
+			throw new Refusal("media_type_unsupported", {
+				details: "its charset has to be UTF-8",
+			});
+	}
+}
 
 const limitBody = bodyLimit({
 	maxSize: MAX_BODY_BYTES,
@@ -108,9 +125,11 @@ async function readText(context: Context): Promise<string> {
 /** Runs before validation: refuses a body that is not JSON, or too large. */
 export const jsonBody: MiddlewareHandler = every(
 	async (context, next) => {
-		const type = context.req.header("content-type") ?? "";
-		if (!JSON_MEDIA_TYPE.test(type))
-			throw new Refusal("media_type_unsupported");
+		checkMediaType(context.req.header("content-type") ?? "");
+		// The validator that follows knows fewer forms of it.
+		const headers = new Headers(context.req.raw.headers);
+		headers.set("Content-Type", JSON_TYPE);
+		context.req.raw = new Request(context.req.raw, { headers });
 		await next();
 	},
 	async (context, next) => {

@@ -39,6 +39,15 @@ describe("a body", () => {
 		"application/json; charset=utf-8",
 		"application/json;charset=UTF-8",
 		"Application/JSON",
+		"APPLICATION/JSON;CHARSET=UTF8",
+		"application/json ; charset=utf-8",
+		'application/json; charset="utf-8"',
+		"application/json;charset = utf-8 ;",
+		"application/json; charset=us-ascii",
+		"application/json;",
+		"application/json; ;",
+		'application/json; version=1; profile="a,b"',
+		"application/json; odd",
 	])("is taken with the type %s", async (type) => {
 		const { response, received } = await sendAs(type, json);
 		expect([response.ok, received.length]).toEqual([true, 1]);
@@ -54,9 +63,11 @@ describe("a body", () => {
 		"text/json",
 		"json",
 		"",
-		"application/json;",
-		"application/json ; charset=utf-8",
 		"application/json, text/plain",
+		"text/plain, application/json",
+		"text/plain; application/json",
+		"application",
+		"application/json x",
 	])("is refused with the type %j", async (type) => {
 		const { response, received } = await sendAs(type, json);
 		expect([await refusal(response), received]).toEqual([
@@ -64,6 +75,23 @@ describe("a body", () => {
 			[],
 		]);
 	});
+
+	it.each(["latin1", "utf-16", '"iso-8859-1"', "utf-8x", ""])(
+		"is refused in another charset: %s",
+		async (charset) => {
+			const type = `application/json; charset=${charset}`;
+			const { response, received } = await sendAs(type, json);
+			expect([await refusalInWords(response), received]).toEqual([
+				{
+					status: 415,
+					code: "media_type_unsupported",
+					message:
+						"The Content-Type has to be application/json: its charset has to be UTF-8",
+				},
+				[],
+			]);
+		},
+	);
 
 	it("is refused without a type", async () => {
 		const body = new TextEncoder().encode(json);
