@@ -3,7 +3,11 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
 import { auth, issuingOff } from "./accounts/auth-routes.ts";
-import { NO_ACCOUNTS, openAccounts } from "./accounts/caller-accounts.ts";
+import {
+	addressOf,
+	NO_ACCOUNTS,
+	openAccounts,
+} from "./accounts/caller-accounts.ts";
 import { createIssue } from "./accounts/issue-token.ts";
 import { createReadCache } from "./cache/read-cache.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
@@ -129,8 +133,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 						issue,
 						issuer: tokens.issuer,
 						identity,
-						// Cloudflare sets this header and replaces what the client sent.
-						address: headers.get("cf-connecting-ip") ?? "unknown",
+						address: addressOf(headers, identity, anonRole),
 					})
 				: NO_ACCOUNTS,
 	);

@@ -1,17 +1,24 @@
 // Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which only the gateway
 // may call. Passwords and refresh tokens pass through here and are kept nowhere.
+import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
-import { openDatabase } from "../http/database.ts";
-import { Refusal, type RefusalCode } from "../http/refusals.ts";
+import { askDatabase } from "../http/database.ts";
+import { parseExactJson } from "../http/exact-json.ts";
+import { jsonObject } from "../http/fields.ts";
+import {
+	Refusal,
+	type RefusalCode,
+	type RefusalOptions,
+} from "../http/refusals.ts";
 import { GATEWAY } from "../identity/identity.ts";
-import type { Pipeline } from "../pipeline.ts";
+import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 
 const user = z.object({
 	// Any uuid of PostgreSQL's, also one that is not of a version that RFC 9562 knows: users can come from another system.
 	id: z.guid(),
 	email: z.string(),
 	fullname: z.string(),
-	user_metadata: z.record(z.string(), z.unknown()),
+	user_metadata: jsonObject(),
 	created_at: z.string(),
 	updated_at: z.string(),
 	last_sign_in_at: z.string().nullable(),
@@ -27,7 +34,7 @@ const signedIn = z.object({
 /** A user with a session that has just begun or been refreshed. */
 export type SignedIn = z.infer<typeof signedIn>;
 
-const outcome = z.looseObject({
+const outcomeAnswer = z.looseObject({
 	outcome: z.string(),
 	/** Seconds. */
 	retryAfter: z.number().optional(),
@@ -39,6 +46,8 @@ const OUTCOMES: Record<string, RefusalCode> = {
 	invalid_email: "body_invalid",
 	invalid_fullname: "body_invalid",
 	invalid_password: "weak_password",
+	same_password: "same_password",
+	wrong_current_password: "current_password_invalid",
 	invalid_user_metadata: "body_invalid",
 	invalid_credentials: "invalid_credentials",
 	refresh_token_unknown: "refresh_token_not_found",
@@ -46,6 +55,12 @@ const OUTCOMES: Record<string, RefusalCode> = {
 	session_ended: "session_not_found",
 	session_not_found: "session_not_found",
 	throttled: "over_request_rate_limit",
+};
+
+/** GoTrue has another code for an address that is taken when a user changes to it. */
+const OUTCOMES_OF_CHANGES: Record<string, RefusalCode> = {
+	...OUTCOMES,
+	email_taken: "email_exists",
 };
 
 /** What the caller has to mend, by the fields of the request's body. */
@@ -68,6 +83,8 @@ export interface NewUser extends Credentials {
 export interface UserChanges {
 	email?: string | undefined;
 	password?: string | undefined;
+	/** Where it is given, it has to be the right one. */
+	current_password?: string | undefined;
 	fullname?: string | undefined;
 	user_metadata?: Record<string, unknown> | undefined;
 }
@@ -85,7 +102,7 @@ export interface Accounts {
 	signUp(newUser: NewUser, address: string): Promise<SignedIn>;
 	/** An unknown e-mail and a wrong password get the same answer after the same time. */
 	signIn(credentials: Credentials, address: string): Promise<SignedIn>;
-	/** The refresh token may be used once; used again, it ends the session. */
+	/** A refresh token that is more than one refresh old ends the session. */
 	refresh(refreshToken: string, address: string): Promise<SignedIn>;
 	signOut(of: SessionOf, scope: SignOutScope): Promise<void>;
 	getUser(of: SessionOf): Promise<User>;
@@ -96,18 +113,24 @@ export interface Accounts {
 const MAX_PASSWORD_BYTES = 72;
 const MIN_PASSWORD_CHARACTERS = 6;
 
+/** What supabase-js makes an AuthWeakPasswordError of. */
+const WRONG_LENGTH: RefusalOptions = {
+	fields: { weak_password: { reasons: ["length"] } },
+};
+
 /** @throws {Refusal} `weak_password`, saying why */
 function checkPassword(password: string): void {
-	if ([...password].length < MIN_PASSWORD_CHARACTERS) {
-		throw new Refusal("weak_password", {
-			details: `password has fewer than ${MIN_PASSWORD_CHARACTERS} characters`,
-		});
-	}
-	if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
-		throw new Refusal("weak_password", {
-			details: `password has more than ${MAX_PASSWORD_BYTES} bytes`,
-		});
-	}
+	if ([...password].length < MIN_PASSWORD_CHARACTERS)
+		throw weakPassword(`has fewer than ${MIN_PASSWORD_CHARACTERS} characters`);
+	if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES)
+		throw weakPassword(`has more than ${MAX_PASSWORD_BYTES} bytes`);
+}
+
+function weakPassword(fault: string): Refusal {
+	return new Refusal("weak_password", {
+		details: `password ${fault}`,
+		...WRONG_LENGTH,
+	});
 }
 
 /** @param bcryptCost work factor of new password hashes: the logarithm of the rounds */
@@ -115,8 +138,6 @@ export function createAccounts(
 	pipeline: Pipeline,
 	bcryptCost: number,
 ): Accounts {
-	const database = openDatabase(pipeline, GATEWAY, { schema: "postern" });
-
 	return {
 		async signUp({ email, password, fullname, userMetadata }, address) {
 			checkPassword(password);
@@ -173,24 +194,48 @@ export function createAccounts(
 		name: string,
 		parameters: Record<string, unknown>,
 	): Promise<z.infer<Schema>> {
-		const { data } = await database.rpc(name, parameters).throwOnError();
-		const answer = outcome.parse(data);
+		const answer = outcomeAnswer.parse(await call(name, parameters));
 		if (answer.outcome === "ok") return schema.parse(answer);
-		throw refusalOf(answer);
+		throw refusalOf(
+			answer,
+			name === "update_user" ? OUTCOMES_OF_CHANGES : OUTCOMES,
+		);
+	}
+
+	/** Calls a function of schema `postern`. postgrest-js would round the numbers in a user's metadata. */
+	async function call(
+		name: string,
+		parameters: Record<string, unknown>,
+	): Promise<unknown> {
+		const request = new Request(`${PIPELINE_URL}/rpc/${name}`, {
+			method: "POST",
+			headers: {
+				"Content-Type": "application/json",
+				"Content-Profile": "postern",
+			},
+			body: JSON.stringify(parameters),
+		});
+		const response = await askDatabase(pipeline, GATEWAY, request);
+		const text = await response.text();
+		if (!response.ok) throw new PostgrestError(JSON.parse(text));
+		return parseExactJson(text);
 	}
 }
 
-function refusalOf(answer: z.infer<typeof outcome>): Refusal {
-	const { retryAfter } = answer;
-	const code = OUTCOMES[answer.outcome];
+function refusalOf(
+	{ outcome, retryAfter }: z.infer<typeof outcomeAnswer>,
+	codes: Record<string, RefusalCode>,
+): Refusal {
+	const code = codes[outcome];
 	if (code === undefined) {
 		return new Refusal("internal_error", {
-			cause: new Error(`The database answers ${answer.outcome}`),
+			cause: new Error(`The database answers ${outcome}`),
 		});
 	}
-	const details = DETAILS[answer.outcome];
+	const details = DETAILS[outcome];
 	return new Refusal(code, {
 		...(details === undefined ? {} : { details }),
+		...(code === "weak_password" ? WRONG_LENGTH : {}),
 		...(retryAfter === undefined
 			? {}
 			: { headers: { "Retry-After": String(retryAfter) } }),

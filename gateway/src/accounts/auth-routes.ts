@@ -1,11 +1,16 @@
 // The part of GoTrue's API that supabase-js uses for passwords and sessions, below /auth/v1, with GoTrue's names and codes.
 import { z } from "@hono/zod-openapi";
 import type { JWK } from "jose";
-import { emailAddress, text } from "../http/fields.ts";
+import { emailAddress, fields, jsonObject, text } from "../http/fields.ts";
 import { Refusal } from "../http/refusals.ts";
 import { createRouter, jsonBody, parse } from "../http/router.ts";
 import type { User } from "./accounts.ts";
 import type { UserSession } from "./caller-accounts.ts";
+import {
+	refuseGrant,
+	refusePhone,
+	unsupportedRoutes,
+} from "./unsupported-routes.ts";
 
 /**
  * U+0000 or half a surrogate pair in JSON, which has an even number of backslashes before an escape. JSON.stringify escapes
@@ -13,12 +18,34 @@ import type { UserSession } from "./caller-accounts.ts";
  */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
-const metadata = z
-	.record(z.string(), z.unknown(), "has to be an object")
-	.refine(
-		(object) => !UNSTORABLE.test(JSON.stringify(object)),
-		"has a null character or is not well-formed Unicode",
-	);
+/** As much as the database keeps. */
+const MAX_METADATA_BYTES = 4_096;
+
+/** An exponent beyond this writes a number longer than the metadata may be. */
+const LARGE_EXPONENT = /[\d.]e[+-]?0*[1-9]\d{4,}\b/i;
+
+const metadata = jsonObject().superRefine((object, context) => {
+	const fault = faultOf(object);
+	if (fault !== undefined) context.addIssue(fault);
+});
+
+function faultOf(object: object): string | undefined {
+	let json: string;
+	try {
+		json = JSON.stringify(object);
+	} catch {
+		// A RangeError: no more than some thousands of levels fit the stack.
+		return "is nested too deeply";
+	}
+	if (new TextEncoder().encode(json).length > MAX_METADATA_BYTES)
+		return `has more than ${MAX_METADATA_BYTES} bytes`;
+	if (UNSTORABLE.test(json))
+		return "has a null character or is not well-formed Unicode";
+	// Without its strings: what is left are numbers and punctuation.
+	if (LARGE_EXPONENT.test(json.replaceAll(/"(?:[^"\\]|\\.)*"/g, "")))
+		return `has a number that takes more than ${MAX_METADATA_BYTES} bytes`;
+	return undefined;
+}
 
 const signUpBody = atLeast({
 	email: emailAddress(),
@@ -27,10 +54,22 @@ const signUpBody = atLeast({
 });
 const passwordGrant = atLeast({ email: text(300), password: text(300) });
 const refreshGrant = atLeast({ refresh_token: text(300) });
-const userBody = atLeast({
+/** What names a user in GoTrue's API. */
+const identifiers = atLeast({
+	email: z.unknown().optional(),
+	phone: z.unknown().optional(),
+	password: z.unknown().optional(),
+});
+const userBody = fields({
 	email: emailAddress().optional(),
 	password: text(300).optional(),
+	current_password: text(300).optional(),
 	data: metadata.optional(),
+	phone: z.unknown().optional(),
+	nonce: z.unknown().optional(),
+	// supabase-js sends these to be told of a confirmed e-mail address, which needs no confirmation here.
+	code_challenge: z.unknown().optional(),
+	code_challenge_method: z.unknown().optional(),
 });
 const signOutScope = z.enum(["local", "global", "others"]).default("global");
 
@@ -45,6 +84,10 @@ export function auth(jwks: { keys: JWK[] }) {
 	const app = createRouter();
 
 	app.post("/signup", jsonBody, async (context) => {
+		const given = await parse(identifiers, context);
+		refusePhone(given.phone);
+		if (given.email === undefined && given.password === undefined)
+			throw new Refusal("anonymous_provider_disabled");
 		const { email, password, data } = await parse(signUpBody, context);
 		const userMetadata = data ?? {};
 		const fullname = nameIn(userMetadata) ?? NAMELESS;
@@ -61,8 +104,10 @@ export function auth(jwks: { keys: JWK[] }) {
 	});
 
 	app.post("/token", jsonBody, async (context) => {
-		switch (context.req.query("grant_type")) {
+		const grantType = context.req.query("grant_type");
+		switch (grantType) {
 			case "password": {
+				refusePhone((await parse(identifiers, context)).phone);
 				const credentials = await parse(passwordGrant, context);
 				return context.json(
 					sessionAnswer(await context.var.accounts.signIn(credentials)),
@@ -75,9 +120,7 @@ export function auth(jwks: { keys: JWK[] }) {
 				);
 			}
 			default:
-				throw new Refusal("parameter_invalid", {
-					details: "grant_type has to be password or refresh_token",
-				});
+				return refuseGrant(grantType);
 		}
 	});
 
@@ -86,10 +129,15 @@ export function auth(jwks: { keys: JWK[] }) {
 	);
 
 	app.put("/user", jsonBody, async (context) => {
-		const { email, password, data } = await parse(userBody, context);
+		const { email, password, current_password, data, phone, nonce } =
+			await parse(userBody, context);
+		refusePhone(phone);
+		if (nonce !== undefined && nonce !== null && nonce !== "")
+			throw new Refusal("reauthentication_not_valid");
 		const user = await context.var.accounts.updateUser({
 			email,
 			password,
+			current_password,
 			fullname: data === undefined ? undefined : nameIn(data),
 			user_metadata: data,
 		});
@@ -112,6 +160,7 @@ export function auth(jwks: { keys: JWK[] }) {
 	app.get("/health", (context) =>
 		context.json({ name: "Postern", description: "GoTrue's password subset" }),
 	);
+	app.route("/", unsupportedRoutes());
 
 	return app;
 }

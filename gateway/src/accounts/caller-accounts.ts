@@ -1,7 +1,7 @@
 // Postern's users for one request: the caller's address, session and token are those of the request.
 import { z } from "@hono/zod-openapi";
 import { Refusal } from "../http/refusals.ts";
-import type { Identity } from "../identity/identity.ts";
+import { hasClaims, type Identity } from "../identity/identity.ts";
 import type {
 	Accounts,
 	Credentials,
@@ -81,6 +81,26 @@ export function openAccounts({
 		}
 		return { userId: data.sub, sessionId: data.session_id };
 	}
+}
+
+/** The header in which Supabase takes the address of the user on whose behalf a program asks. */
+const FORWARDED_FOR = "sb-forwarded-for";
+
+const networkAddress = z.union([z.ipv4(), z.ipv6()]);
+
+/** The address that attempts are counted for: the connection's, or the one that a program with a secret API key hands on. */
+export function addressOf(
+	headers: Headers,
+	{ role, claims }: Identity,
+	anonRole: string,
+): string {
+	// Only a secret API key gives a role without claims: a token has an issuer.
+	const isProgram = role !== anonRole && !hasClaims(claims);
+	const [first = ""] = (headers.get(FORWARDED_FOR) ?? "").split(",");
+	const forwarded = networkAddress.safeParse(first.trim());
+	if (isProgram && forwarded.success) return forwarded.data;
+	// Cloudflare sets this header and replaces what the client sent.
+	return headers.get("cf-connecting-ip") ?? "unknown";
 }
 
 /** The accounts of a gateway that signs no tokens. */

@@ -28,9 +28,25 @@ const REFUSALS = {
 		status: 409,
 		message: "There is a user with this e-mail address already",
 	},
+	email_exists: {
+		status: 422,
+		message: "Another user has this e-mail address",
+	},
 	weak_password: {
 		status: 422,
 		message: "The password cannot be used",
+	},
+	same_password: {
+		status: 422,
+		message: "The new password is the old one",
+	},
+	current_password_invalid: {
+		status: 400,
+		message: "The current password is wrong",
+	},
+	reauthentication_not_valid: {
+		status: 422,
+		message: "There is no reauthentication, so no nonce is valid",
 	},
 	session_not_found: {
 		status: 403,
@@ -42,11 +58,64 @@ const REFUSALS = {
 	},
 	refresh_token_already_used: {
 		status: 400,
-		message: "The refresh token was used before; its session has ended",
+		message: "The refresh token is an old one; its session has ended",
 	},
 	over_request_rate_limit: {
 		status: 429,
 		message: "Too many attempts; try again later",
+	},
+	anonymous_provider_disabled: {
+		status: 422,
+		message: "There are no anonymous users; sign up with an e-mail address",
+	},
+	phone_provider_disabled: {
+		status: 422,
+		message: "Users have no phone numbers",
+	},
+	otp_disabled: {
+		status: 422,
+		message: "No e-mails and no text messages are sent",
+	},
+	provider_disabled: {
+		status: 400,
+		message: "Signing in with another provider is not supported",
+	},
+	web3_provider_disabled: {
+		status: 422,
+		message: "Signing in with a wallet is not supported",
+	},
+	saml_provider_disabled: {
+		status: 404,
+		message: "Single sign-on is not supported",
+	},
+	passkey_disabled: { status: 404, message: "Passkeys are not supported" },
+	manual_linking_disabled: {
+		status: 404,
+		message: "A user's identities cannot be linked",
+	},
+	flow_state_not_found: {
+		status: 404,
+		message: "No sign-in has begun that this code could finish",
+	},
+	mfa_totp_enroll_not_enabled: {
+		status: 422,
+		message: "Second factors are not supported",
+	},
+	mfa_phone_enroll_not_enabled: {
+		status: 422,
+		message: "Second factors are not supported",
+	},
+	mfa_webauthn_enroll_not_enabled: {
+		status: 422,
+		message: "Second factors are not supported",
+	},
+	mfa_factor_not_found: {
+		status: 404,
+		message: "No user has a second factor",
+	},
+	feature_disabled: {
+		status: 404,
+		message: "This part of GoTrue's API is not supported",
 	},
 	issuing_off: {
 		status: 404,
@@ -124,6 +193,8 @@ export interface RefusalOptions extends ErrorOptions {
 	details?: string;
 	/** Response headers that belong to the refusal, such as `Allow`. */
 	headers?: Record<string, string>;
+	/** Further fields of the body, which clients of GoTrue read. Public. */
+	fields?: Record<string, unknown>;
 }
 
 /** Thrown by any step of a request, caught once in gateway.ts. */
@@ -132,6 +203,7 @@ export class Refusal extends Error {
 	readonly code: string;
 	readonly status: number;
 	readonly headers: Record<string, string>;
+	readonly fields: Record<string, unknown>;
 
 	/** @param entry what the code answers, where it is an application's own (`defineRefusals`) */
 	constructor(
@@ -139,7 +211,7 @@ export class Refusal extends Error {
 		options: RefusalOptions = {},
 		entry: RefusalEntry = REFUSALS[code],
 	) {
-		const { details, headers = {}, ...errorOptions } = options;
+		const { details, headers = {}, fields = {}, ...errorOptions } = options;
 		const { status, message } = entry;
 		super(
 			details === undefined ? message : `${message}: ${details}`,
@@ -148,6 +220,7 @@ export class Refusal extends Error {
 		this.code = code;
 		this.status = status;
 		this.headers = headers;
+		this.fields = fields;
 	}
 }
 
@@ -156,9 +229,9 @@ export class Refusal extends Error {
  * A 401 carries `WWW-Authenticate` (RFC 6750, section 3), a 503 `Retry-After` in seconds.
  */
 export function refusalResponse(refusal: Refusal): Response {
-	const { code, message, status, headers } = refusal;
+	const { code, message, status, headers, fields } = refusal;
 	return Response.json(
-		{ code, message, details: null, hint: null },
+		{ code, message, details: null, hint: null, ...fields },
 		{
 			status,
 			// Without it a cache may store some statuses, such as 404 (RFC 9111, section 4.2.2).

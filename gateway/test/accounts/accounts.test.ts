@@ -117,6 +117,7 @@ const QUESTIONS: Question[] = [
 			accounts.updateUser(SESSION_OF, {
 				email: "countess@example.com",
 				password: "another horse",
+				current_password: PASSWORD,
 				fullname: undefined,
 				user_metadata: { likes: null },
 			}),
@@ -126,6 +127,7 @@ const QUESTIONS: Question[] = [
 			changes: {
 				email: "countess@example.com",
 				password: "another horse",
+				current_password: PASSWORD,
 				user_metadata: { likes: null },
 			},
 			bcrypt_cost: BCRYPT_COST,
@@ -263,11 +265,16 @@ describe("an incomplete answer", () => {
 describe("an outcome", () => {
 	describe.each(QUESTIONS)("of $name", ({ name, ask }) => {
 		it.each([
-			["email_taken", "user_already_exists"],
+			[
+				"email_taken",
+				name === "update_user" ? "email_exists" : "user_already_exists",
+			],
 			["invalid_email", "body_invalid"],
 			["invalid_fullname", "body_invalid"],
 			["invalid_user_metadata", "body_invalid"],
 			["invalid_password", "weak_password"],
+			["same_password", "same_password"],
+			["wrong_current_password", "current_password_invalid"],
 			["invalid_credentials", "invalid_credentials"],
 			["refresh_token_unknown", "refresh_token_not_found"],
 			["refresh_token_reused", "refresh_token_already_used"],

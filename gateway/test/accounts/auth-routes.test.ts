@@ -34,6 +34,20 @@ const API_VERSION = "2024-01-01";
 /** ADA's access token, which belongs to a session. */
 const SESSION_TOKEN = await tokenFor(SESSION_CLAIMS);
 
+/** An issuer that may give the role of a program. */
+const SERVICES = {
+	issuer: "https://services.example",
+	audience: "notes",
+	jwks: { keys: [ISSUER_KEY.publicJwk] },
+	roles: ["service"],
+};
+const SERVICE_TOKEN = await tokenFor({
+	iss: SERVICES.issuer,
+	aud: "notes",
+	role: "service",
+	sub: undefined,
+});
+
 const ANSWERS = {
 	sign_up: SIGNED_IN,
 	sign_in: SIGNED_IN,
@@ -165,6 +179,75 @@ describe.each([
 			expect(call?.parameters.address).toBe("unknown");
 		},
 	);
+
+	describe("with an address that it hands on", () => {
+		const forwarded = {
+			"CF-Connecting-IP": "198.51.100.1",
+			"Sb-Forwarded-For": "2001:db8::7",
+		};
+		const apikey = `postern_secret_${"k".repeat(43)}`;
+
+		async function addressFrom(
+			headers: Record<string, string>,
+			key: object = { kind: "secret", role: "service" },
+		) {
+			const { request, calls } = start({
+				env: { ISSUERS: JSON.stringify([SERVICES]) },
+				answer: answering({
+					...ANSWERS,
+					find_api_key: { outcome: "ok", ...key },
+				}),
+			});
+			await request(path, {
+				...options,
+				headers: { ...forwarded, ...headers },
+			});
+			return calls().find(({ name }) => name !== "find_api_key")?.parameters
+				.address;
+		}
+
+		it.each([
+			["apikey", { apikey }],
+			["Authorization", { Authorization: `Bearer ${apikey}` }],
+			["both", { apikey, Authorization: `Bearer ${apikey}` }],
+		])("is believed to a program with a secret key in %s", async (_, given) => {
+			expect(await addressFrom(given)).toBe("2001:db8::7");
+		});
+
+		it("is the first of a list", async () => {
+			const list = { "Sb-Forwarded-For": "192.0.2.7, 198.51.100.2" };
+			expect(await addressFrom({ apikey, ...list })).toBe("192.0.2.7");
+		});
+
+		it.each(["", "unknown", "192.0.2", "ada", "192.0.2.1:80", ", 192.0.2.1"])(
+			"gives way to the connection's where it is none: %j",
+			async (address) => {
+				const given = { apikey, "Sb-Forwarded-For": address };
+				expect(await addressFrom(given)).toBe("198.51.100.1");
+			},
+		);
+
+		it.each<[string, Record<string, string>, object?]>([
+			["without a key", {}],
+			[
+				"with a publishable key",
+				{ apikey },
+				{ kind: "publishable", role: "anon" },
+			],
+			[
+				"with a secret key of the anonymous role",
+				{ apikey },
+				{ kind: "secret", role: "anon" },
+			],
+			["with a user's token", { Authorization: `Bearer ${SESSION_TOKEN}` }],
+			[
+				"with a token of the role service",
+				{ Authorization: `Bearer ${SERVICE_TOKEN}` },
+			],
+		])("is not believed to a caller %s", async (_, given, key) => {
+			expect(await addressFrom(given, key)).toBe("198.51.100.1");
+		});
+	});
 
 	it("accepts an app's publishable key", async () => {
 		const { request } = start({
@@ -308,10 +391,10 @@ describe("a wrong field", () => {
 	it("is named together with the others", async () => {
 		const response = await start().request(SIGN_UP, {
 			method: "POST",
-			json: { data: 1 },
+			json: { email: null, data: 1 },
 		});
 		expect((await refusalInWords(response)).message).toBe(
-			"The request body is not valid: email is missing; password is missing; data has to be an object",
+			"The request body is not valid: email has to be a string; password is missing; data has to be an object",
 		);
 	});
 
@@ -365,6 +448,63 @@ describe("POST /auth/v1/signup", () => {
 		const { request, calls } = start({ env: { BCRYPT_COST: "12" } });
 		await request(SIGN_UP, signUp());
 		expect(calls()[0]?.parameters.bcrypt_cost).toBe(12);
+	});
+
+	it.each([
+		[{}, "anonymous_provider_disabled"],
+		[{ data: { a: 1 } }, "anonymous_provider_disabled"],
+		[{ phone: "+123", password: PASSWORD }, "phone_provider_disabled"],
+		[
+			{ phone: "+123", email: USER.email, password: PASSWORD },
+			"phone_provider_disabled",
+		],
+	])("refuses another way to sign up: %j", async (json, code) => {
+		const { request, origin } = start();
+		const response = await request(SIGN_UP, { method: "POST", json });
+		expect([await refusal(response), origin.received]).toEqual([
+			{ status: 422, code },
+			[],
+		]);
+	});
+
+	it.each([
+		[`{"a":"${"x".repeat(4_096)}"}`, "has more than 4096 bytes"],
+		[`{"a":"${"ü".repeat(2_045)}"}`, "has more than 4096 bytes"],
+		[`{"a":${"1".repeat(5_000)}}`, "has more than 4096 bytes"],
+		[
+			`{"a":${"[".repeat(2_100)}${"]".repeat(2_100)}}`,
+			"has more than 4096 bytes",
+		],
+		['{"a":[1e99999]}', "has a number that takes more than 4096 bytes"],
+		['{"a":-1.5E-0123456}', "has a number that takes more than 4096 bytes"],
+		['{"a":"\\u0000"}', "has a null character or is not well-formed Unicode"],
+		[
+			`{"a":${"[".repeat(30_000)}1.0${"]".repeat(30_000)}}`,
+			"is nested too deeply",
+		],
+		["1.0", "has to be an object"],
+		["[]", "has to be an object"],
+	])("refuses metadata that cannot be kept, row %#", async (data, fault) => {
+		const { request, origin } = start();
+		const response = await request(SIGN_UP, {
+			method: "POST",
+			body: `{"email":"${USER.email}","password":"${PASSWORD}","data":${data}}`,
+			headers: { "Content-Type": "application/json" },
+		});
+		expect([await refusalInWords(response), origin.received]).toEqual([
+			{
+				status: 400,
+				code: "body_invalid",
+				message: `The request body is not valid: data ${fault}`,
+			},
+			[],
+		]);
+	});
+
+	it("takes text that looks like a large number", async () => {
+		const data = { a: '1e99999 \\" 1e99999', b: "\\" };
+		const [call] = await asked(SIGN_UP, signUp({ data }));
+		expect(call?.parameters.user_metadata).toEqual(data);
 	});
 
 	it("ignores unknown fields", async () => {
@@ -458,9 +598,9 @@ describe("POST /auth/v1/token", () => {
 	it.each([
 		"/token",
 		"/token?grant_type=",
-		"/token?grant_type=pkce",
-		"/token?grant_type=id_token",
 		"/token?grant_type=Password",
+		"/token?grant_type=client_credentials",
+		"/token?grant_type=constructor",
 	])("refuses the grant type %s", async (path) => {
 		const { request, origin } = start();
 		const response = await request(path, signUp());
@@ -527,8 +667,11 @@ describe("PUT /auth/v1/user", () => {
 			email: "countess@example.com",
 			password: PASSWORD,
 			data,
-			nonce: "1",
 			current_password: "x",
+			nonce: null,
+			phone: "",
+			code_challenge: null,
+			code_challenge_method: null,
 		};
 		expect(await asked("/user", update(changes))).toEqual([
 			{
@@ -539,12 +682,46 @@ describe("PUT /auth/v1/user", () => {
 					changes: {
 						email: "countess@example.com",
 						password: PASSWORD,
+						current_password: "x",
 						fullname: "Countess",
 						user_metadata: data,
 					},
 					bcrypt_cost: 10,
 				},
 			},
+		]);
+	});
+
+	it.each([
+		[
+			{ app_metadata: { role: "admin" } },
+			"it has unknown fields: app_metadata",
+		],
+		[{ email: "a@b", role: "x", id: 1 }, "it has unknown fields: role, id"],
+		[{ current_password: "" }, "current_password is empty"],
+	])("refuses what it does not know: %j", async (changes, details) => {
+		const { request, origin } = start();
+		const response = await request("/user", update(changes));
+		expect([await refusalInWords(response), origin.received]).toEqual([
+			{
+				status: 400,
+				code: "body_invalid",
+				message: `The request body is not valid: ${details}`,
+			},
+			[],
+		]);
+	});
+
+	it.each([
+		[{ phone: "+123" }, "phone_provider_disabled"],
+		[{ phone: 1 }, "phone_provider_disabled"],
+		[{ password: PASSWORD, nonce: "123456" }, "reauthentication_not_valid"],
+	])("refuses what it does not have: %j", async (changes, code) => {
+		const { request, origin } = start();
+		const response = await request("/user", update(changes));
+		expect([await refusal(response), origin.received]).toEqual([
+			{ status: 422, code },
+			[],
 		]);
 	});
 
@@ -706,7 +883,15 @@ const REFUSED: [
 				"session_not_found",
 			],
 			["session_not_found", "/user", update({}), 403, "session_not_found"],
-			["email_taken", "/user", update({}), 409, "user_already_exists"],
+			["email_taken", "/user", update({}), 422, "email_exists"],
+			["same_password", "/user", update({}), 422, "same_password"],
+			[
+				"wrong_current_password",
+				"/user",
+				update({}),
+				400,
+				"current_password_invalid",
+			],
 			["throttled", "/user", update({}), 429, "over_request_rate_limit"],
 			[
 				"session_not_found",
@@ -784,7 +969,8 @@ const REFUSED: [
 		400,
 		"credentials_conflict",
 	],
-	["no such route", "/recover", signUp(), {}, 404, "route_unknown"],
+	["no such route", "/nowhere", signUp(), {}, 404, "route_unknown"],
+	["no e-mails", "/recover", signUp(), {}, 422, "otp_disabled"],
 	["no such method", "/signup", {}, {}, 405, "method_not_allowed"],
 	[
 		"no database",
@@ -820,7 +1006,15 @@ describe("a refusal below /auth/v1", () => {
 				API_VERSION,
 				"application/json",
 				"*",
-				{ code, message: expect.any(String), details: null, hint: null },
+				{
+					code,
+					message: expect.any(String),
+					details: null,
+					hint: null,
+					...(code === "weak_password" && {
+						weak_password: { reasons: ["length"] },
+					}),
+				},
 			]);
 		},
 	);

@@ -43,6 +43,26 @@ const REFRESH: RequestOptions = {
 	json: { refresh_token: SECRET },
 };
 
+const SESSION_TOKEN = await tokenFor(SESSION_CLAIMS);
+
+function changing(json: object): RequestOptions {
+	return { method: "PUT", json, token: SESSION_TOKEN };
+}
+
+function enrolling(factor_type: string): Provocation {
+	return {
+		status: 422,
+		path: "/auth/v1/factors",
+		request: { method: "POST", json: { factor_type } },
+		env: ISSUING,
+	};
+}
+
+/** What a refusal's body has besides those of all. */
+const FIELDS: Partial<Record<string, object>> = {
+	weak_password: { weak_password: { reasons: ["length"] } },
+};
+
 const PROVOKED: Record<
 	Exclude<RefusalCode, "gateway_misconfigured"> | keyof typeof ownRefusals,
 	Provocation
@@ -100,10 +120,103 @@ const PROVOKED: Record<
 		request: { method: "POST", json: { email: "a@b.example", password: "x" } },
 		env: ISSUING,
 	},
+	email_exists: {
+		status: 422,
+		path: "/auth/v1/user",
+		request: changing({ email: "eve@example.com" }),
+		env: ISSUING,
+		answer: answering({ update_user: { outcome: "email_taken" } }),
+	},
+	same_password: {
+		status: 422,
+		path: "/auth/v1/user",
+		request: changing({ password: SECRET }),
+		env: ISSUING,
+		answer: answering({ update_user: { outcome: "same_password" } }),
+	},
+	current_password_invalid: {
+		status: 400,
+		path: "/auth/v1/user",
+		request: changing({ password: "another horse", current_password: SECRET }),
+		env: ISSUING,
+		answer: answering({ update_user: { outcome: "wrong_current_password" } }),
+	},
+	reauthentication_not_valid: {
+		status: 422,
+		path: "/auth/v1/user",
+		request: changing({ password: SECRET, nonce: "123456" }),
+		env: ISSUING,
+	},
+	anonymous_provider_disabled: {
+		status: 422,
+		path: "/auth/v1/signup",
+		request: { method: "POST", json: { data: {} } },
+		env: ISSUING,
+	},
+	phone_provider_disabled: {
+		status: 422,
+		path: "/auth/v1/signup",
+		request: { method: "POST", json: { phone: "123", password: SECRET } },
+		env: ISSUING,
+	},
+	otp_disabled: {
+		status: 422,
+		path: "/auth/v1/otp",
+		request: { method: "POST", json: { email: "ada@example.com" } },
+		env: ISSUING,
+	},
+	provider_disabled: {
+		status: 400,
+		path: "/auth/v1/authorize?provider=github",
+		env: ISSUING,
+	},
+	web3_provider_disabled: {
+		status: 422,
+		path: "/auth/v1/token?grant_type=web3",
+		request: { method: "POST", json: { chain: "solana" } },
+		env: ISSUING,
+	},
+	saml_provider_disabled: {
+		status: 404,
+		path: "/auth/v1/sso",
+		request: { method: "POST", json: { domain: "example.com" } },
+		env: ISSUING,
+	},
+	passkey_disabled: {
+		status: 404,
+		path: "/auth/v1/passkeys/authentication/options",
+		request: { method: "POST", json: {} },
+		env: ISSUING,
+	},
+	manual_linking_disabled: {
+		status: 404,
+		path: "/auth/v1/user/identities/authorize?provider=github",
+		env: ISSUING,
+	},
+	flow_state_not_found: {
+		status: 404,
+		path: "/auth/v1/token?grant_type=pkce",
+		request: { method: "POST", json: { auth_code: "x" } },
+		env: ISSUING,
+	},
+	mfa_totp_enroll_not_enabled: enrolling("totp"),
+	mfa_phone_enroll_not_enabled: enrolling("phone"),
+	mfa_webauthn_enroll_not_enabled: enrolling("webauthn"),
+	mfa_factor_not_found: {
+		status: 404,
+		path: "/auth/v1/factors/1/verify",
+		request: { method: "POST", json: {} },
+		env: ISSUING,
+	},
+	feature_disabled: {
+		status: 404,
+		path: "/auth/v1/admin/users",
+		env: ISSUING,
+	},
 	session_not_found: {
 		status: 403,
 		path: "/auth/v1/user",
-		request: { token: await tokenFor(SESSION_CLAIMS) },
+		request: { token: SESSION_TOKEN },
 		env: ISSUING,
 		answer: answering({ get_user: { outcome: "session_not_found" } }),
 	},
@@ -303,7 +416,13 @@ describe("the table of refusals", () => {
 		const { response } = await provoke(provocation);
 		expect([response.status, await response.json()]).toEqual([
 			provocation.status,
-			{ code, message: expect.any(String), details: null, hint: null },
+			{
+				code,
+				message: expect.any(String),
+				details: null,
+				hint: null,
+				...FIELDS[code],
+			},
 		]);
 	});
 
