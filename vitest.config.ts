@@ -3,6 +3,7 @@
 // a browser.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { chromiumPath, hasChromium } from "./test/support/chromium.ts";
 import { hasDocker } from "./test/support/containers.ts";
 import { dropExpectedLogs } from "./test/support/expected-logs.ts";
@@ -34,14 +35,41 @@ const RUNS_WHERE = {
 	],
 };
 
+/** The longest files begin first, so that no process runs one at the end while the others have nothing to do. */
+const LONGEST = [
+	"test/start.test.ts",
+	"test/histories/scenarios.test.ts",
+	"test/isolation.test.ts",
+	"test/isolation-of-roles.test.ts",
+	"test/staleness-and-own-writes.test.ts",
+	"test/histories/mutations.test.ts",
+	"test/command.test.ts",
+	"gateway/test/sql/tracking.test.ts",
+	"test/transparent.test.ts",
+	"test/tarball.test.ts",
+	"test/issuers.test.ts",
+	"test/docs.browser.test.ts",
+];
+
+class LongestFirst extends BaseSequencer {
+	override async sort(files: TestSpecification[]) {
+		const others = LONGEST.length;
+		const rank = ({ moduleId }: TestSpecification) => {
+			const index = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
+			return index === -1 ? others : index;
+		};
+		return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+	}
+}
+
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
 /**
- * The suites with servers mostly wait for them: two files at a time, each with servers of its own. Servers that are given
- * are shared by all files, one after another.
+ * The suites with servers wait for them half of the time: on two cores, three files at a time, each with servers of its own.
+ * Servers that are given are shared by all files, one after another.
  */
 const WITH_SERVERS = {
-	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 2,
+	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 3,
 	sequence: { groupOrder: 2 },
 };
 
@@ -90,6 +118,7 @@ const SOURCES = [
 
 export default defineConfig({
 	test: {
+		sequence: { sequencer: LongestFirst },
 		projects: [
 			{
 				resolve: { alias: SOURCES },
