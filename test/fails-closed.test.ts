@@ -63,8 +63,8 @@ describe("the origin is asked each time for", () => {
 		});
 		const body = await expected.text();
 		for (const time of ["first", "second"]) {
-			const { answer, cacheStatus, bypass } = await ask(path, headers);
-			expect([time, cacheStatus, bypass]).toEqual([
+			const { answer, cacheStatus, told } = await ask(path, headers);
+			expect([time, cacheStatus, told]).toEqual([
 				time,
 				expect.stringContaining("fwd=bypass"),
 				reason,
@@ -77,7 +77,7 @@ describe("the origin is asked each time for", () => {
 	});
 });
 
-/** Asks as an operator. `bypass` is the reason why the answer does not come from the cache. */
+/** Asks as an operator, who is `told` the reason why the answer does not come from the cache. */
 async function ask(path: string, headers: object = {}) {
 	const answer = await fetch(`${stack.gatewayUrl}/rest/v1${path}`, {
 		headers: {
@@ -90,6 +90,6 @@ async function ask(path: string, headers: object = {}) {
 	return {
 		answer,
 		cacheStatus: answer.headers.get("cache-status") ?? "",
-		bypass: explanation && JSON.parse(explanation).bypass,
+		told: explanation && JSON.parse(explanation).reason,
 	};
 }
