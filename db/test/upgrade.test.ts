@@ -90,10 +90,14 @@ it("makes the schema of a new database", async ({
 	expect(comparable(upgraded)).toEqual(comparable(await readCatalog(client)));
 });
 
-/** Without the numbers of columns, since a replaced column comes last, and without functions that tracking keeps for later. */
+/**
+ * Without the numbers of columns, since a replaced column comes last; without functions that tracking keeps for later; and
+ * without the arguments of triggers, which those of 0.1.0 have and their functions do not read.
+ */
 function comparable(catalog: readonly string[]): string[] {
 	return catalog
 		.filter((line) => !/^function postern\.\w+_[0-9a-f]{12}/.test(line))
 		.map((line) => line.replace(/^(column \S+) \d+/, "$1"))
+		.map((line) => line.replace(/(^trigger .*)\('[^']*'\)$/, "$1()"))
 		.toSorted();
 }
