@@ -279,7 +279,7 @@ async function tellsTheContract(postgresPort: string): Promise<void> {
 	);
 	await fails(
 		`status --postgres-port ${postgresPort}`,
-		"seen has a trigger postern_insert that is not ENABLE ALWAYS",
+		"public.seen has a trigger postern_insert that is not ENABLE ALWAYS",
 	);
 	await client.query(
 		"create or replace function postern.contract() returns integer language sql immutable return 2",
