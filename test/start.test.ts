@@ -20,8 +20,8 @@ import { type Clone, makeClone } from "./support/clone.ts";
 
 const execute = promisify(execFile);
 
-/** A start takes seconds, and on a busy machine half a minute. */
-const START_TIMEOUT_MS = 60_000;
+/** A start takes seconds, and on a busy machine a minute. */
+const START_TIMEOUT_MS = 120_000;
 vi.setConfig({ testTimeout: 3 * START_TIMEOUT_MS });
 
 let clone: string;
