@@ -9,6 +9,7 @@ import type { PostgrestClient } from "@supabase/postgrest-js";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { every } from "hono/combine";
+import { getPathNoStrict } from "hono/utils/url";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -156,4 +157,16 @@ export function createRoute<
 			? config
 			: { ...config, middleware: [jsonBody, middleware].flat() },
 	);
+}
+
+/**
+ * The path that a route is chosen by: that of the parsed URL, which is the one that `/rest/v1` hands on. The parser removes dot
+ * segments, also percent-encoded ones, and takes `\` for `/`. The router's own reading does neither, so it could choose a route
+ * for one path and the origin be asked for another. It has no trailing slash. A text that is no URL, because its Host is none,
+ * has the root for a path.
+ */
+export function pathOf(request: Request): string {
+	const url = URL.parse(request.url);
+	// Hono reads nothing else of the request.
+	return url === null ? "/" : getPathNoStrict({ url: url.href } as Request);
 }
