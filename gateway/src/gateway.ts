@@ -27,6 +27,7 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
+import { withBreaker } from "./origin/breaker.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -67,10 +68,11 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		log,
 	};
 	const sign = createSign(config.origin, now, anonRole);
-	const origin = withAnonymous401(
+	const asked = withAnonymous401(
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
 	);
+	const origin = withBreaker(asked, now);
 	const cache =
 		deps.feed && createReadCache(origin, { ...deps, kv, feed: deps.feed });
 	const pipeline = cache?.pipeline ?? origin;
@@ -96,7 +98,7 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
 
 	const anonymous = { role: anonRole, claims: {} };
-	app.route("/", health(origin, anonymous, cache?.nothingIsCached));
+	app.route("/", health(asked, anonymous, cache?.nothingIsCached));
 	describe(app, "/openapi.json", application.openapi);
 	if (assets !== undefined) app.route("/docs", docs(assets));
 	app.get(KEYS, (context) => context.json(tokens.jwks));

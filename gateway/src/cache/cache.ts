@@ -7,7 +7,7 @@ import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { parseDirectives } from "./directives.ts";
+import { type Directives, parseDirectives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
@@ -15,7 +15,8 @@ import { fill } from "./fill.ts";
 import { type CacheableRead, createFromStore } from "./from-store.ts";
 import { createMemoryBudget } from "./memory-budget.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import { createPlanRead } from "./plan-read.ts";
+import { createOutageAnswers } from "./outage-answers.ts";
+import { createPlanRead, type PlannedRead } from "./plan-read.ts";
 import { type CacheStatus, setDownstream, setStatus } from "./respond.ts";
 import type { SingleFlight } from "./single-flight.ts";
 
@@ -42,8 +43,11 @@ export interface CacheDeps {
 	flights: SingleFlight;
 	/** For answers whose relations do not set a maximum staleness themselves. */
 	maxStalenessMs: number;
+	/** The oldest that an answer may be while the origin is away. */
+	outageStalenessMs: number;
 	explainRoles: readonly string[];
 	now: () => number;
+	sleep: (ms: number) => Promise<void>;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
@@ -54,6 +58,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	const { origin, planner, freshness, memory, store, flights, now } = deps;
 	const planRead = createPlanRead(deps);
 	const fromStore = createFromStore(deps);
+	const readOrAgain = createOutageAnswers(deps);
 	/** Until when no request waits for another one's answer, by the entry's name. */
 	const notStoredUntil = new BoundedMap<number>(MAX_NOT_STORED);
 	const fillBudget = createMemoryBudget(MAX_FILLING_BYTES, FILLING_MS, now);
@@ -100,6 +105,17 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const directives = parseDirectives(request.headers);
 		const planned = await planRead(request, identity, directives);
 		explanation?.note(planned);
+		return readOrAgain({ request, identity, directives }, (request) =>
+			readPlanned(planned, request, identity, directives),
+		);
+	}
+
+	async function readPlanned(
+		planned: PlannedRead,
+		request: Request,
+		identity: Identity,
+		directives: Directives,
+	): Promise<Response> {
 		if (planned.view === undefined) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
 			const answer = mutable(await origin(request, identity));
@@ -185,6 +201,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			seq: view.seq,
 			tags: plan.tags,
 		};
+		const askedAt = now();
 		const reason = reasonNotToStore(read);
 		const response = mutable(await origin(request, identity));
 		const consistencyToken = freshness.consistencyTokenNow();
@@ -200,6 +217,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			stamp,
 			consistencyToken,
 			reader: await readerOf(identity),
+			askedAt,
 			budget: fillBudget,
 			now,
 		});

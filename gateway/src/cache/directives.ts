@@ -13,6 +13,8 @@ export interface Directives {
 	readonly maxStaleMs: number;
 	/** How long the answer has to stay fresh. */
 	readonly minFreshMs: number;
+	/** How much older than the maximum staleness the answer may be while the origin is away (RFC 5861, section 4). */
+	readonly staleIfErrorMs: number;
 }
 
 /** A directive and its value, quoted or not. */
@@ -43,6 +45,9 @@ export function parseDirectives(headers: Headers): Directives {
 		minFreshMs: isGiven("min-fresh")
 			? milliseconds(given.get("min-fresh"), Number.POSITIVE_INFINITY)
 			: 0,
+		staleIfErrorMs: isGiven("stale-if-error")
+			? milliseconds(given.get("stale-if-error"), 0)
+			: Number.POSITIVE_INFINITY,
 	};
 }
 
@@ -57,6 +62,18 @@ export function allowedAgeMs(
 	const { maxAgeMs, maxStaleMs, minFreshMs } = directives;
 	const wantedMs = Math.max(0, Math.min(maxStalenessMs, maxAgeMs) - minFreshMs);
 	return Math.min(maxStalenessMs, wantedMs + maxStaleMs);
+}
+
+/** The oldest answer that a request accepts while the origin is away. Without a directive, any. */
+export function acceptedAgeMs(
+	{ maxAgeMs, maxStaleMs, minFreshMs, staleIfErrorMs }: Directives,
+	maxStalenessMs: number,
+): number {
+	const wantedMs =
+		minFreshMs > 0
+			? Math.max(0, Math.min(maxStalenessMs, maxAgeMs) - minFreshMs)
+			: maxAgeMs;
+	return Math.min(wantedMs + maxStaleMs, maxStalenessMs + staleIfErrorMs);
 }
 
 /** Parses seconds in digits. Another text means `otherwise`, the most careful reading. */

@@ -1,5 +1,6 @@
 // When an entry is fresh, and when it is too old: by the changes that the view knows, and by age in any case.
 import type { View } from "../consistency/view.ts";
+import { CATALOG_TAG } from "../feed/tag.ts";
 import type { Entry } from "./entry.ts";
 
 /** An older entry is stale even if the feed knows no change. This bounds changes that no feed can see. */
@@ -19,15 +20,52 @@ export function isFresh(
 	view: View,
 	now: number,
 ): boolean {
-	const isUnchanged = (tag: string) => view.lastChange(tag) <= entry.seq;
 	return (
-		entry.feedEpoch === view.feedEpoch &&
-		entry.seq >= view.prunedBelow &&
-		tags.every(isUnchanged) &&
-		entry.tags.every(isUnchanged) &&
+		isUnchanged(entry, tags, view) &&
 		// Either way: an isolate's clock may have been ahead.
 		Math.abs(now - entry.filledAt) < LIFETIME_MS
 	);
+}
+
+/** Whether nothing that the answer depends on has changed since it was given, as far as the view reaches. */
+export function isUnchanged(
+	entry: Entry,
+	tags: readonly string[],
+	view: View,
+): boolean {
+	const isOlder = (tag: string) => view.lastChange(tag) <= entry.seq;
+	return (
+		hasSameCatalog(entry, view) &&
+		tags.every(isOlder) &&
+		entry.tags.every(isOlder)
+	);
+}
+
+/** Whether the schema, the policies and the grants are the ones that the answer was made by, as far as the view reaches. */
+export function hasSameCatalog(entry: Entry, view: View): boolean {
+	return (
+		entry.feedEpoch === view.feedEpoch &&
+		entry.seq >= view.prunedBelow &&
+		view.lastChange(CATALOG_TAG) <= entry.seq
+	);
+}
+
+/** Until when the answer is known to have been right, by the isolate's clock. Without a change that is as far as the view reaches. */
+export function rightUntil(
+	{ askedAt, filledAt }: Entry,
+	view: View,
+	hasChanged: boolean,
+): number {
+	return hasChanged
+		? askedAt
+		: Math.min(Math.max(view.asOf, askedAt), filledAt + LIFETIME_MS);
+}
+
+/** What an answer from the entry stands for. The origin's answer may be ahead of the view. */
+export function tokensOf(entry: Entry, view: View): readonly string[] {
+	return isCovered(entry, view)
+		? [view.consistencyToken]
+		: [view.consistencyToken, entry.consistencyToken];
 }
 
 /** Whether the view reaches as far as everything that the answer may show. */

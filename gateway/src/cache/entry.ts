@@ -11,7 +11,9 @@ export interface Entry {
 	readonly consistencyToken: string;
 	/** The caller that it was first given to, as `readerOf` names it. */
 	readonly reader: string;
-	/** When the origin had answered, by the clock of the isolate that asked, in milliseconds since 1970. */
+	/** When the origin was asked, by the clock of the isolate that asked, in milliseconds since 1970. */
+	readonly askedAt: number;
+	/** When the origin had answered, by the same clock. */
 	readonly filledAt: number;
 	readonly status: number;
 	readonly statusText: string;

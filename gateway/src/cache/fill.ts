@@ -66,6 +66,8 @@ interface Filling {
 	readonly consistencyToken: string;
 	/** The caller, as `readerOf` names it. */
 	readonly reader: string;
+	/** When the origin was asked. */
+	readonly askedAt: number;
 	/** For all bodies that are being read. */
 	readonly budget: MemoryBudget;
 	readonly now: () => number;
@@ -73,8 +75,8 @@ interface Filling {
 
 /** @throws {Refusal} where the origin's answer is interrupted */
 export async function fill(given: Filling): Promise<Filled> {
-	const { request, response, schema, stamp, consistencyToken, reader, now } =
-		given;
+	const { request, response, schema, stamp, now } = given;
+	const { consistencyToken, reader, askedAt } = given;
 	const { status, statusText } = response;
 	if (status !== 200 && status !== 206)
 		return { response, reason: `the status is ${status}` };
@@ -107,6 +109,7 @@ export async function fill(given: Filling): Promise<Filled> {
 		...stamp,
 		consistencyToken,
 		reader,
+		askedAt,
 		filledAt: now(),
 		status,
 		statusText,

@@ -9,7 +9,7 @@ import type { Identity } from "../identity/identity.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, readerOf, type Store } from "./entry.ts";
-import { isCovered, isFresh } from "./entry-freshness.ts";
+import { isCovered, isFresh, tokensOf } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { type CacheStatus, fromEntry, setAge, setStatus } from "./respond.ts";
@@ -75,11 +75,7 @@ export function createFromStore(deps: FromStoreDeps) {
 		if (view === undefined) return undefined;
 		const response = fromEntry(entry, request);
 		setAge(response.headers, view.asOf, now());
-		// The origin's answer may be ahead of the view.
-		const seen = isCovered(entry, view)
-			? [view.consistencyToken]
-			: [view.consistencyToken, entry.consistencyToken];
-		setConsistencyTokens(response.headers, seen);
+		setConsistencyTokens(response.headers, tokensOf(entry, view));
 		setStatus(response.headers, { ...status, ttlMs: ttlMs({ ...read, view }) });
 		return conditional(request, response);
 	}

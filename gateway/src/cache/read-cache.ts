@@ -41,7 +41,7 @@ export function createReadCache(
 	origin: Pipeline,
 	{ config, kv, feed, now, sleep, waitUntil, log }: CacheDeps,
 ): ReadCache {
-	const { schemas, maxStalenessMs, explainRoles } = config;
+	const { schemas, maxStalenessMs, outageStalenessMs, explainRoles } = config;
 	const freshness = createFreshness({
 		feed,
 		parseCatalog,
@@ -70,8 +70,10 @@ export function createReadCache(
 			maxFlights: 10_000,
 		}),
 		maxStalenessMs,
+		outageStalenessMs,
 		explainRoles,
 		now,
+		sleep,
 		waitUntil,
 		log,
 	});

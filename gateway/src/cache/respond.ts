@@ -14,7 +14,9 @@ export interface CacheStatus {
 		| "stale"
 		| "uri-miss"
 		| undefined;
-	/** How long the answer may be given without asking the feed again. */
+	/** The status with which the origin did not give the answer (section 2.3). */
+	readonly forwardedStatus?: number | undefined;
+	/** How long the answer may be given without asking the feed again. Negative where it is older than that. */
 	readonly ttlMs?: number | undefined;
 	readonly isStored?: boolean;
 	/** The request waited for another one's answer. */
@@ -61,10 +63,20 @@ export function setAge(headers: Headers, asOf: number, now: number): void {
 
 /** Adds this cache's member to Cache-Status, behind those of caches nearer to the origin. */
 export function setStatus(headers: Headers, status: CacheStatus): void {
-	const { isHit, forwarded, ttlMs, isStored, isCollapsed, detail } = status;
+	const {
+		isHit,
+		forwarded,
+		forwardedStatus,
+		ttlMs,
+		isStored,
+		isCollapsed,
+		detail,
+	} = status;
 	const parts = ["Postern"];
 	if (isHit) parts.push("hit");
 	if (forwarded !== undefined) parts.push(`fwd=${forwarded}`);
+	if (forwardedStatus !== undefined)
+		parts.push(`fwd-status=${forwardedStatus}`);
 	if (isStored) parts.push("stored");
 	if (isCollapsed) parts.push("collapsed");
 	if (ttlMs !== undefined) parts.push(`ttl=${Math.floor(ttlMs / 1_000)}`);

@@ -39,6 +39,7 @@ export function openConsistencyScope(
 		]),
 	];
 	const statuses: string[] = [];
+	const ages: number[] = [];
 	let hasSeen = false;
 
 	return {
@@ -59,6 +60,8 @@ export function openConsistencyScope(
 			});
 			const status = answer.headers.get("Cache-Status");
 			if (status !== null) statuses.push(status);
+			if (answer.headers.has("Age"))
+				ages.push(Number(answer.headers.get("Age")));
 			if (answer.headers.has(TOKEN_HEADER)) {
 				// An answer's tokens include what its request sent, but not tokens that arrived meanwhile.
 				const others = tokens.filter((token) => !known.includes(token));
@@ -73,6 +76,8 @@ export function openConsistencyScope(
 			if (statuses.length > 0) {
 				if (!headers.has("Cache-Status"))
 					headers.set("Cache-Status", statuses.join(", "));
+				// A route's answer is as old as the oldest that it is made of.
+				if (ages.length > 0) headers.set("Age", String(Math.max(...ages)));
 				if (["GET", "HEAD"].includes(client.method)) setDownstream(headers);
 			}
 			if (!hasSeen) return;

@@ -19,10 +19,19 @@ export interface Freshness {
 	afterWrite(): Promise<string>;
 	/** A token for everything that the origin has shown by now. */
 	consistencyTokenNow(): string;
+	/** What the feed has told, however old, with the catalog as of it; undefined where it has told nothing lately. */
+	lastKnown(maxSilenceMs: number): Promise<LastKnown | undefined>;
+	/** Whether the feed says that it cannot poll because the origin is away. */
+	readonly isOriginAway: boolean;
 	/** Why there is no view or no catalog. */
 	readonly reason: string | undefined;
 	/** Why the feed says that the database tracks nothing. */
 	readonly absence: string | undefined;
+}
+
+export interface LastKnown {
+	readonly view: View;
+	readonly catalog: Catalog;
 }
 
 interface FreshnessDeps {
@@ -59,6 +68,8 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		...{ parseCatalog, flights, now, waitUntil, log },
 	});
 	let calls = 0;
+	let heardAt = Number.NEGATIVE_INFINITY;
+	let isOriginAway = false;
 	let failure: "feed-unreachable" | "untracked" | undefined;
 	let absence: string | undefined;
 	let quietUntil = Number.NEGATIVE_INFINITY;
@@ -84,6 +95,17 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		},
 		consistencyTokenNow: () =>
 			absence === undefined ? known.consistencyTokenNow() : FORCING_TOKEN,
+		async lastKnown(maxSilenceMs) {
+			const { view } = known;
+			const isSilent = now() - heardAt > maxSilenceMs;
+			if (view === undefined || isSilent || absence !== undefined)
+				return undefined;
+			const current = await catalog.at(view);
+			return current && { view, catalog: current };
+		},
+		get isOriginAway() {
+			return isOriginAway;
+		},
 		get absence() {
 			return absence;
 		},
@@ -112,13 +134,17 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 			);
 		} catch (error) {
 			if (failure !== "feed-unreachable") log(error);
+			isOriginAway =
+				error instanceof CannotPoll && error.message.startsWith("origin-");
 			failure = "feed-unreachable";
 			quietUntil = now() + COOL_DOWN_MS;
 			return undefined;
 		}
 	}
 
+	/** @throws {Error} where the feed could not poll */
 	function learn(answer: SyncAnswer, call: Call): View | undefined {
+		heardAt = Math.max(heardAt, call.sentAt);
 		if (answer.state === "absent") {
 			if (known.isNewerThan(call)) return undefined;
 			if (absence === undefined)
@@ -129,8 +155,11 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 			return undefined;
 		}
 		absence = undefined;
+		const view = known.merge(answer, call);
+		if (answer.failure !== undefined) throw new CannotPoll(answer.failure);
 		failure = undefined;
-		return known.merge(answer, call);
+		isOriginAway = false;
+		return view;
 	}
 
 	function withinLimit<Value>(promise: Promise<Value>): Promise<Value> {
@@ -143,6 +172,11 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	function isQuiet(): boolean {
 		return now() < quietUntil;
 	}
+}
+
+/** The feed's object answers, and cannot ask the database. The message is its `FeedFailure`. */
+class CannotPoll extends Error {
+	override readonly name = "CannotPoll";
 }
 
 /** Calls once more where the object was just restarted or moved. An overloaded object is not called again. */

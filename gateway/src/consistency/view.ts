@@ -92,10 +92,17 @@ export function createKnownFeed(now: () => number) {
 	function merge(answer: Following, call: Call): View | undefined {
 		const { feedEpoch, objectRun, asOf, seq, changes } = answer;
 		const isSameRun = known?.position.objectRun === objectRun;
+		const isAddition = known?.position.feedEpoch === feedEpoch;
+		if (known && isAddition && !isSameRun && answer.failure !== undefined) {
+			// A restarted object that has not polled yet. Its changes count, and the known poll stays the last.
+			known.lastChanges.raisePrunedBelow(answer.prunedBelow);
+			known.lastChanges.record(changes);
+			known = { ...known, seq: Math.max(known.seq, seq) };
+			return toView(known);
+		}
 		if (known !== undefined && !isNewer(answer, call, known))
 			// In one run of the object, what is known includes the answer. Answers of two runs cannot be compared.
 			return isSameRun ? toView(known) : undefined;
-		const isAddition = known?.position.feedEpoch === feedEpoch;
 		if (!isAddition && !answer.isWhole) return undefined;
 		const lastChanges =
 			known && isAddition ? known.lastChanges : new LastChanges();

@@ -11,6 +11,12 @@ export interface SyncRequest {
 	readonly consistencyTokens?: readonly string[] | undefined;
 }
 
+/** `origin-…` where the origin is away; otherwise the database answers, and does not tell of its changes. */
+export type FeedFailure =
+	| "origin-unreachable"
+	| "origin-timeout"
+	| "feed-unreachable";
+
 /** A tag, and the number of the poll that found its last change. */
 export type Change = readonly [tag: string, seq: number];
 
@@ -36,6 +42,8 @@ export type SyncAnswer =
 			readonly isWhole: boolean;
 			/** Whether PostgREST has shown that it has loaded the schema as of the catalog's last change. */
 			readonly isSchemaLoaded: boolean;
+			/** Why the answer is only what the object knew already, and does not satisfy the request: the database cannot be asked. */
+			readonly failure?: FeedFailure;
 	  };
 
 /** The catalog, no older than the state at `seq`. */
@@ -47,7 +55,7 @@ export interface CatalogAnswer {
 }
 
 export interface Feed {
-	/** Rejects when the database cannot be asked. */
+	/** Rejects when the database cannot be asked and the object knows nothing of it. */
 	sync(request: SyncRequest): Promise<SyncAnswer>;
 	/** Rejects when the database cannot be asked, or tracks nothing. */
 	catalog(): Promise<CatalogAnswer>;

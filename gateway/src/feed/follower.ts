@@ -1,11 +1,11 @@
 // Follows the database's changes for all isolates: answers what they ask, keeps itself warm by ticks while it is used, and
 // prunes the outbox.
-import type { Feed } from "./feed.ts";
+import type { Feed, FeedFailure } from "./feed.ts";
 import { createFeedState } from "./feed-state.ts";
 import type { FeedStore } from "./feed-store.ts";
 import { createLoadedCatalog } from "./loaded-catalog.ts";
 import { createLoadedSchema } from "./loaded-schema.ts";
-import { createPolls } from "./polls.ts";
+import { createPolls, PollFailed } from "./polls.ts";
 import type { Tracking } from "./tracking.ts";
 
 interface FollowerDeps {
@@ -38,6 +38,11 @@ const LOOK_MS = 700;
 /** While the feed is not used: writers go on, and the outbox must not grow for ever. */
 const IDLE_PRUNE_MS = 3_600_000;
 
+/** How long a request waits for a poll, which is less than an isolate waits for the object. */
+const ANSWER_MS = 1_500;
+/** The same while polls fail. */
+const FAILING_ANSWER_MS = 200;
+
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export function createFollower(deps: FollowerDeps): Follower {
@@ -57,12 +62,16 @@ export function createFollower(deps: FollowerDeps): Follower {
 	return {
 		async sync({ maxAgeMs, consistencyTokens = [], known }) {
 			use();
-			const isTracking = await polls.reach(maxAgeMs, consistencyTokens);
-			firstLook ??= Promise.race([attempt("schema", look), sleep(LOOK_MS)]);
-			await firstLook;
-			return isTracking && state.stored
-				? state.answer(state.stored, known, polls.asOf)
-				: { state: "absent", reason: polls.absenceReason };
+			const polling = polls.reach(maxAgeMs, consistencyTokens);
+			const reached = await (state.stored ? orKnown(polling) : polling);
+			if (reached === false || state.stored === undefined)
+				return { state: "absent", reason: polls.absenceReason };
+			if (reached === true) {
+				firstLook ??= Promise.race([attempt("schema", look), sleep(LOOK_MS)]);
+				await firstLook;
+			}
+			const answer = state.answer(state.stored, known, polls.asOf);
+			return reached === true ? answer : { ...answer, failure: reached };
 		},
 		async catalog() {
 			use();
@@ -90,6 +99,17 @@ export function createFollower(deps: FollowerDeps): Follower {
 			if (state.isSchemaLoaded() || polls.isAbsent()) return;
 			await sleep(waitMs);
 		}
+	}
+
+	/** The outcome of a poll; where it fails or takes long, the reason to answer by what is known already. */
+	function orKnown(polling: Promise<boolean>): Promise<boolean | FeedFailure> {
+		const limitMs = polls.failure === undefined ? ANSWER_MS : FAILING_ANSWER_MS;
+		const late = sleep(limitMs).then(() => polls.failure ?? "origin-timeout");
+		const ended = polling.catch((error) => {
+			if (error instanceof PollFailed) return error.failure;
+			throw error;
+		});
+		return Promise.race([ended, late]);
 	}
 
 	function use(): void {

@@ -1,7 +1,10 @@
 // Polls of the database: one at a time, shared by all requests that one poll satisfies.
 //
 // All requests of a Durable Object run in one context. So here, unlike in the Worker, a request may await another one's promise.
+import { PostgrestError } from "@supabase/postgrest-js";
 import { covers } from "../consistency/consistency-token.ts";
+import { absenceOf, reasonBy } from "../origin/origin-absence.ts";
+import type { FeedFailure } from "./feed.ts";
 import type { FeedState } from "./feed-state.ts";
 import { Absent, type Poll, type Tracking } from "./tracking.ts";
 
@@ -27,11 +30,17 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 	let begunAt = NEVER;
 	let running: Promise<boolean> | undefined;
 	let queued: Promise<boolean> | undefined;
+	/** Why the last poll failed. */
+	let failure: FeedFailure | undefined;
 	let absence: { readonly reason: string; readonly until: number } | undefined;
 
 	return {
+		/** When the last poll that was answered began. In 1970 where this run of the object has made none. */
 		get asOf() {
-			return asOf;
+			return Math.max(0, asOf);
+		},
+		get failure() {
+			return failure;
 		},
 		reach,
 		isAbsent,
@@ -99,7 +108,11 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 		try {
 			found = await tracking.poll(cursor);
 		} catch (error) {
-			if (!(error instanceof Absent)) throw error;
+			if (!(error instanceof Absent)) {
+				const failed = new PollFailed(error);
+				failure = failed.failure;
+				throw failed;
+			}
 			absence = { reason: error.message, until: now() + ABSENCE_MS };
 			return false;
 		}
@@ -108,6 +121,20 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 		else state.moveTo(found.cursor);
 		asOf = begun;
 		absence = undefined;
+		failure = undefined;
 		return true;
+	}
+}
+
+/** The database was not asked, or its answer was not one. */
+export class PollFailed extends Error {
+	override readonly name = "PollFailed";
+	readonly failure: FeedFailure;
+
+	constructor(cause: unknown) {
+		super("The database could not be polled", { cause });
+		const code = cause instanceof PostgrestError ? cause.code : undefined;
+		this.failure =
+			absenceOf(cause)?.reason ?? reasonBy(code) ?? "feed-unreachable";
 	}
 }

@@ -141,9 +141,9 @@ async function withinLimit<Value>(
 	let timer: number | null = null;
 	const limit = new Promise<never>((_, reject) => {
 		timer = setTimeout(() => {
-			const error = new Error(
-				`The database did not answer in ${TIMEOUT_MS} ms`,
-			);
+			const error = new Refusal("origin_timeout", {
+				details: `the limit is ${TIMEOUT_MS} ms`,
+			});
 			reject(error);
 			controller.abort(error);
 		}, TIMEOUT_MS);

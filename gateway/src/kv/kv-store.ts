@@ -20,6 +20,7 @@ const head = z.object({
 	tags: z.array(z.string()),
 	consistencyToken: headerValue,
 	reader: z.string(),
+	askedAt: z.number(),
 	filledAt: z.number(),
 	status: z.literal([200, 206]),
 	statusText: z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/),
@@ -33,7 +34,7 @@ export class KvStore implements Store {
 
 	constructor(kv: Kv) {
 		this.#values = createSealedValues(kv, {
-			prefix: "answer4:",
+			prefix: "answer5:",
 			purpose: "postern kv entry v1",
 		});
 	}

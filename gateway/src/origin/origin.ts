@@ -64,7 +64,7 @@ export function createOrigin(
 				new Request(url, { method, headers, body, signal, redirect: "manual" }),
 			);
 		} catch (cause) {
-			if (request.signal.aborted) throw new Refusal("client_closed", { cause });
+			if (request.signal.aborted) throw abortOf(request.signal, cause);
 			if (deadline.signal.aborted)
 				throw new Refusal("origin_timeout", { cause });
 			if (broken.signal.aborted)
@@ -78,6 +78,13 @@ export function createOrigin(
 			clearTimeout(timer);
 		}
 	}
+}
+
+/** Why the request was aborted: the gateway gives its reason, a client that goes away none. */
+function abortOf({ reason }: AbortSignal, cause: unknown): Refusal {
+	return reason instanceof Refusal
+		? reason
+		: new Refusal("client_closed", { cause });
 }
 
 /** The request's body, with its length where that is known. Calls `onSent` when the origin has taken all of it. */

@@ -89,6 +89,7 @@ export const environment = feedVariables.extend({
 		.transform((pairs) => new Map(pairs.map(toPair)))
 		.default(new Map()),
 	MAX_STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
+	OUTAGE_STALENESS_SECONDS: wholeNumber(0, 86_400).default(3_600),
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
@@ -128,6 +129,8 @@ export interface Config extends FeedSettings {
 	profileAliases: ReadonlyMap<string, string>;
 	/** The oldest that an answer may be, in milliseconds, where a relation has no bound of its own. */
 	maxStalenessMs: number;
+	/** The oldest that an answer may be while the origin is away, in milliseconds. 0: then there is none. */
+	outageStalenessMs: number;
 	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
 	feedLocation: (typeof LOCATIONS)[number] | undefined;
 	/** Whether browsers get the token of what they have seen as a cookie. */
@@ -183,6 +186,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		anonRole: data.ANON_ROLE,
 		profileAliases: data.PROFILE_ALIASES,
 		maxStalenessMs: data.MAX_STALENESS_SECONDS * 1_000,
+		outageStalenessMs: data.OUTAGE_STALENESS_SECONDS * 1_000,
 		feedLocation: data.FEED_LOCATION,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,

@@ -1,6 +1,10 @@
 // The cache directives of a request, parsed from its headers.
 import { describe, expect, it } from "vitest";
-import { allowedAgeMs, parseDirectives } from "../../src/cache/directives.ts";
+import {
+	acceptedAgeMs,
+	allowedAgeMs,
+	parseDirectives,
+} from "../../src/cache/directives.ts";
 
 const NONE = {
 	isNoCache: false,
@@ -9,6 +13,7 @@ const NONE = {
 	maxAgeMs: Number.POSITIVE_INFINITY,
 	maxStaleMs: 0,
 	minFreshMs: 0,
+	staleIfErrorMs: Number.POSITIVE_INFINITY,
 };
 
 const read = (headers: Record<string, string>) =>
@@ -25,6 +30,8 @@ describe("a request's directives", () => {
 		["only-if-cached", { isOnlyIfCached: true }],
 		["NO-Cache", { isNoCache: true }],
 		["no-cache=x", { isNoCache: true }],
+		["stale-if-error=9", { staleIfErrorMs: 9_000 }],
+		["stale-if-error", { staleIfErrorMs: 0 }],
 		["max-age=0", { maxAgeMs: 0 }],
 		["max-age=60", { maxAgeMs: 60_000 }],
 		['max-age="60"', { maxAgeMs: 60_000 }],
@@ -99,6 +106,31 @@ describe("the accepted age of an answer", () => {
 		"is derived from a maximum staleness of 5 seconds and %s: %i ms",
 		(text, expected) => {
 			expect(allowedAgeMs(read({ "Cache-Control": text }), 5_000)).toBe(
+				expected,
+			);
+		},
+	);
+});
+
+describe("the accepted age of an answer while the origin is away", () => {
+	it.each([
+		["", Number.POSITIVE_INFINITY],
+		["max-age=60", 60_000],
+		["max-age=0", 0],
+		["max-age=60, max-stale=4", 64_000],
+		["max-age=60, max-stale", Number.POSITIVE_INFINITY],
+		["max-stale=4", Number.POSITIVE_INFINITY],
+		["min-fresh=2", 3_000],
+		["min-fresh=9", 0],
+		["min-fresh=2, max-stale=4", 7_000],
+		["max-age=4, min-fresh=2", 2_000],
+		["stale-if-error=0", 5_000],
+		["stale-if-error=9", 14_000],
+		["stale-if-error=9, max-age=7", 7_000],
+	])(
+		"is derived from a maximum staleness of 5 seconds and %s: %d ms",
+		(text, expected) => {
+			expect(acceptedAgeMs(read({ "Cache-Control": text }), 5_000)).toBe(
 				expected,
 			);
 		},

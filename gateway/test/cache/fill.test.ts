@@ -31,6 +31,7 @@ function filled(
 		stamp: { feedEpoch: FEED_EPOCH, seq: 7, tags: ["api.notes"] },
 		consistencyToken: "token",
 		reader: "reader",
+		askedAt: NOW - 10,
 		budget: filling,
 		now,
 	});
@@ -78,6 +79,7 @@ describe("an answer that is stored", () => {
 			tags: ["api.notes"],
 			consistencyToken: "token",
 			reader: "reader",
+			askedAt: NOW - 10,
 			filledAt: NOW,
 			status: 206,
 			statusText: "Partial Content",

@@ -184,7 +184,7 @@ describe("Workers KV", () => {
 	}
 
 	/** A name in KV. Only the secret makes it. */
-	const PLACE = expect.stringMatching(/^answer4:[\w-]{43}$/);
+	const PLACE = expect.stringMatching(/^answer5:[\w-]{43}$/);
 
 	it("is read with the shortest cacheTtl that it allows", async () => {
 		const { calls, store } = recording();
@@ -232,7 +232,7 @@ describe("Workers KV", () => {
 	async function decoded(bytes: ArrayBuffer) {
 		const kv = kvOf(mapNamespace());
 		await createSealedValues(kv, {
-			prefix: "answer4:",
+			prefix: "answer5:",
 			purpose: "postern kv entry v1",
 		}).put("n", bytes);
 		return new KvStore(kv).get("n");

@@ -175,6 +175,17 @@ describe("a consistency scope", () => {
 			);
 		});
 
+		it("the Age of the oldest answer", async () => {
+			const { ask, close } = startScope({
+				answers: ["3", "12", undefined].map((age) => ({
+					"Cache-Status": "Postern; hit",
+					...(age === undefined ? {} : { Age: age }),
+				})),
+			});
+			for (let count = 0; count < 3; count++) await ask();
+			expect(close().get("Age")).toBe("12");
+		});
+
 		it("the Cache-Status of the answer that the route passes on", async () => {
 			const passed = { "Cache-Status": "CDN; hit, Postern; hit" };
 			const { ask, close } = startScope({ answers: [passed] });

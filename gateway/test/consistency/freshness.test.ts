@@ -989,3 +989,108 @@ describe("the catalog", () => {
 		expect([found, time.ms - start]).toEqual([undefined, 2_000]);
 	});
 });
+
+describe("what a feed that cannot poll has told", () => {
+	const failing = { failure: "origin-unreachable" } as const;
+
+	/** An isolate that is told this when its view is too old. */
+	async function told(given: Partial<Following> & { ageMs?: number }) {
+		const isolate = startIsolate();
+		const { learn, view, asked, following, time, freshness } = isolate;
+		await learn({ changes: [["api.a", 3]] });
+		isolate.catalogs.length = 0;
+		await time.pass(5 * SECOND);
+		const work = view();
+		await settle();
+		asked[0]?.answer(following({ ageMs: 5 * SECOND, ...given }));
+		const seen = await time.until(work);
+		const lastKnown = async (maxSilenceMs = 5 * SECOND) => {
+			const known = freshness.lastKnown(maxSilenceMs);
+			await settle();
+			isolate.catalogs
+				.at(-1)
+				?.answer({ feedEpoch: "e1", seq: 99, catalog: "a catalog" });
+			return time.until(known);
+		};
+		return { ...isolate, seen, lastKnown };
+	}
+
+	it("is no view to answer by", async () => {
+		const { seen, freshness } = await told(failing);
+		expect([seen, freshness.reason, freshness.isOriginAway]).toEqual([
+			undefined,
+			"feed-unreachable",
+			true,
+		]);
+	});
+
+	it("is known with its changes, and as old as its last poll", async () => {
+		const { lastKnown, time } = await told({
+			...failing,
+			seq: 6,
+			changes: [["catalog", 6]],
+			isWhole: false,
+		});
+		const known = await lastKnown();
+		expect([
+			known?.view.lastChange("api.a"),
+			known?.view.lastChange("catalog"),
+			time.now() - (known?.view.asOf ?? 0),
+			known?.catalog,
+		]).toEqual([3, 6, 5_001, "a catalog"]);
+	});
+
+	it("by a restarted object adds to what is known of the last poll", async () => {
+		const { lastKnown, time } = await told({
+			...failing,
+			...{ objectRun: "l2", asOf: 0, seq: 900, changes: [["api.b", 6]] },
+		});
+		const known = await lastKnown();
+		expect([
+			known?.view.lastChange("api.a"),
+			known?.view.lastChange("api.b"),
+			time.now() - (known?.view.asOf ?? 0),
+		]).toEqual([3, 6, 5_001]);
+	});
+
+	it("is not known when the object has been silent for too long", async () => {
+		const { lastKnown, time } = await told(failing);
+		await time.pass(5 * SECOND + 1);
+		expect(await lastKnown()).toBeUndefined();
+	});
+
+	it("is not known where the database tracks nothing", async () => {
+		const { view, asked, time, lastKnown } = await told(failing);
+		await time.pass(SECOND);
+		const work = view();
+		await settle();
+		asked.at(-1)?.answer(ABSENT);
+		await time.until(work);
+		expect(await lastKnown()).toBeUndefined();
+	});
+
+	it("says nothing of the origin if the database answers", async () => {
+		const { freshness } = await told({ failure: "feed-unreachable" });
+		expect(freshness.isOriginAway).toBe(false);
+	});
+
+	it("says nothing of the origin when the object itself is out of reach", async () => {
+		const { view, asked, time, freshness } = await told(failing);
+		await time.pass(SECOND);
+		const work = view();
+		await settle();
+		asked.at(-1)?.fail(new Error("no object"));
+		await time.until(work);
+		expect(freshness.isOriginAway).toBe(false);
+	});
+
+	it("ends with the next poll", async () => {
+		const { learn, freshness, time } = await told(failing);
+		await time.pass(SECOND);
+		await learn({});
+		expect([freshness.isOriginAway, freshness.reason]).toEqual([
+			false,
+			"catalog-reading",
+		]);
+	});
+});

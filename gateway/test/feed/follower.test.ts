@@ -1,8 +1,11 @@
 // The follower of the database's changes: when it polls, what it numbers, what it stores, and what a restart costs.
+import { PostgrestError } from "@supabase/postgrest-js";
 import { describe, expect, it } from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import type { FeedStore } from "../../src/feed/feed-store.ts";
+import { PollFailed } from "../../src/feed/polls.ts";
+import { Refusal } from "../../src/http/refusals.ts";
 import {
 	absent,
 	memoryStore,
@@ -28,6 +31,10 @@ async function sync(
 	const answer = await time.until(work);
 	if (answer.state !== "following") throw new Error(answer.reason);
 	return answer;
+}
+
+function postgrestError(code: string): PostgrestError {
+	return new PostgrestError({ message: "", details: "", hint: "", code });
 }
 
 const changesOf = ({ changes }: Following) => Object.fromEntries(changes);
@@ -395,15 +402,81 @@ describe("a poll", () => {
 		expect(held).toHaveLength(2);
 	});
 
-	it("that fails rejects the requests that waited for it, and changes nothing", async () => {
+	it("that fails rejects the requests that waited for it, where nothing is known yet", async () => {
+		const started = startFollower();
+		started.database.fault = () => {
+			throw new Error("unreachable");
+		};
+		await expect(sync(started)).rejects.toThrow("could not be polled");
+	});
+
+	it("that fails answers the requests that waited for it with what is known, and says so", async () => {
 		const { time, follower, held, database } = await startHeld();
+		const known = await sync({ time, follower }, { maxAgeMs: HOUR });
 		const work = follower.sync({ maxAgeMs: 0 });
 		await settle();
 		database.commit("api.a");
 		held[0]?.fail(new Error("unreachable"));
-		await expect(work).rejects.toThrow("unreachable");
+		expect(await work).toEqual({ ...known, failure: "feed-unreachable" });
 		database.fault = undefined;
 		expect(changesOf(await sync({ time, follower }))).toEqual({ "api.a": 2 });
+	});
+
+	it.each([
+		["origin-unreachable", new Refusal("origin_unreachable")],
+		["origin-timeout", new Refusal("origin_timeout")],
+		["origin-unreachable", postgrestError("PGRST001")],
+		["origin-timeout", postgrestError("PGRST003")],
+		["feed-unreachable", postgrestError("55P03")],
+		["feed-unreachable", new Refusal("origin_refused")],
+	])("that fails says why: %s", async (failure, error) => {
+		const { follower, held } = await startHeld();
+		const work = follower.sync({ maxAgeMs: 0 });
+		await settle();
+		held[0]?.fail(error);
+		expect(await work).toHaveProperty("failure", failure);
+	});
+
+	it("that takes long is waited for a moment, and for less while polls fail", async () => {
+		const { time, follower, held } = await startHeld();
+		const began = time.now();
+		expect(await sync({ time, follower })).toHaveProperty(
+			"failure",
+			"origin-timeout",
+		);
+		const first = time.now() - began;
+		held[0]?.fail(new Refusal("origin_timeout"));
+		await settle();
+		await sync({ time, follower });
+		expect([first, time.now() - began - first]).toEqual([1_500, 200]);
+	});
+
+	it("that succeeds ends the failure", async () => {
+		const { time, follower, held, database } = await startHeld();
+		const work = follower.sync({ maxAgeMs: 0 });
+		await settle();
+		held[0]?.fail(new Refusal("origin_timeout"));
+		await work;
+		database.fault = undefined;
+		expect(await sync({ time, follower })).not.toHaveProperty("failure");
+	});
+
+	it("that fails in a restarted object is answered with what was stored, as of 1970", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("api.a");
+		const { feedEpoch } = await sync(started);
+		started.database.fault = () => {
+			throw new Refusal("origin_unreachable");
+		};
+		const { time } = started;
+		const answer = await sync({ time, follower: started.restart() });
+		expect([answer.feedEpoch, answer.asOf, answer.failure]).toEqual([
+			feedEpoch,
+			0,
+			"origin-unreachable",
+		]);
+		expect(changesOf(answer)).toEqual({ "api.a": 2 });
 	});
 
 	it("that fails is followed by the one that waits", async () => {
@@ -1109,7 +1182,7 @@ describe("ticks", () => {
 		}
 		expect([started.wakes.length, started.logged]).toEqual([
 			4,
-			[new Error("unreachable")],
+			[new PollFailed(new Error("unreachable"))],
 		]);
 	});
 

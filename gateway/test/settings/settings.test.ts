@@ -58,6 +58,7 @@ describe("the smallest environment", () => {
 			profileAliases: new Map(),
 			schemas: ["api"],
 			maxStalenessMs: 5_000,
+			outageStalenessMs: 3_600_000,
 			feedLocation: undefined,
 			causalCookie: false,
 			explainRoles: ["service"],
@@ -146,6 +147,17 @@ describe("the parser of settings", () => {
 				MAX_STALENESS_SECONDS: given,
 			});
 			expect(maxStalenessMs).toBe(expected);
+		},
+	);
+
+	it.each([
+		["0", 0],
+		["86400", 86_400_000],
+	])(
+		"takes OUTAGE_STALENESS_SECONDS: %j is %i milliseconds",
+		(given, expected) => {
+			const env = { ...ENV, OUTAGE_STALENESS_SECONDS: given };
+			expect(parseConfig(env).outageStalenessMs).toBe(expected);
 		},
 	);
 
@@ -391,6 +403,8 @@ describe("a wrong variable", () => {
 		["MAX_STALENESS_SECONDS", "0", "is below 1"],
 		["MAX_STALENESS_SECONDS", "-5", "is below 1"],
 		["MAX_STALENESS_SECONDS", "3601", "is above 3600"],
+		["OUTAGE_STALENESS_SECONDS", "-1", "is below 0"],
+		["OUTAGE_STALENESS_SECONDS", "86401", "is above 86400"],
 		["MAX_STALENESS_SECONDS", "2.5", "is not a whole number"],
 		["MAX_STALENESS_SECONDS", "5s", "is not a number"],
 		["FEED_LOCATION", "", NO_LOCATION],

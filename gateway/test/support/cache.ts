@@ -17,6 +17,7 @@ import { NOW } from "./tokens.ts";
 export const FEED_EPOCH = "epoch1";
 const OBJECT_RUN = "run1";
 export const MAX_STALENESS_MS = 5_000;
+export const OUTAGE_STALENESS_MS = 600_000;
 
 export const ANYBODY: Identity = { role: "anon", claims: {} };
 export const OPERATOR: Identity = { role: "service", claims: {} };
@@ -35,6 +36,7 @@ export function entryOf(changes: Partial<Entry> = {}): Entry {
 		tags: ["api.notes", "catalog"],
 		consistencyToken: tokenAt(NOW),
 		reader: "reader",
+		askedAt: NOW,
 		filledAt: NOW,
 		status: 200,
 		statusText: "OK",
@@ -150,6 +152,8 @@ export function startCache({
 			maxFlights: 100,
 		}),
 		maxStalenessMs: MAX_STALENESS_MS,
+		outageStalenessMs: OUTAGE_STALENESS_MS,
+		sleep: () => new Promise(() => {}),
 		explainRoles: [OPERATOR.role],
 		now,
 		waitUntil: (promise) => background.push(promise),
@@ -203,6 +207,10 @@ function startFeed(now: () => number) {
 		prunedBelow: 0,
 		feedEpoch: FEED_EPOCH,
 		syncs: 0,
+		/** Whether the feed finds the origin away. */
+		isOriginAway: false,
+		/** What the feed told last, where it is not what it would tell now. */
+		lastView: undefined as View | undefined,
 		/** By how much the isolate overestimates the feed's clock. */
 		aheadMs: 100,
 		change(tag: string) {
@@ -250,6 +258,13 @@ function startFeed(now: () => number) {
 		consistencyTokenNow: () =>
 			feed.reason === undefined ? tokenAt(now() + feed.aheadMs) : FORCING_TOKEN,
 		absence: undefined,
+		async lastKnown() {
+			const { catalog, lastView } = feed;
+			return catalog && { view: lastView ?? held ?? feed.view(), catalog };
+		},
+		get isOriginAway() {
+			return feed.isOriginAway;
+		},
 		get reason() {
 			return feed.reason;
 		},

@@ -49,6 +49,8 @@ export interface WorldOptions {
 	readonly clients: number;
 	/** Oldest that an answer may be, in milliseconds. */
 	readonly maxStalenessMs: number;
+	/** Oldest that an answer may be while the origin is away, in milliseconds; none by default. */
+	readonly outageStalenessMs?: number;
 	/** The parts that a mutant replaces. */
 	readonly mutant?: {
 		freshness?: (freshness: Freshness) => Freshness;
@@ -153,8 +155,10 @@ export async function live(
 			}),
 			flights,
 			maxStalenessMs,
+			outageStalenessMs: options.outageStalenessMs ?? 0,
 			explainRoles: [],
 			now,
+			sleep: time.sleep,
 			waitUntil: background,
 			log: (problem) => violations.push(String(problem)),
 		});
