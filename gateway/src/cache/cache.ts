@@ -4,10 +4,11 @@ import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import { withinDeadline } from "../origin/deadline.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { type Directives, parseDirectives } from "./directives.ts";
+import { parseDirectives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
@@ -15,7 +16,7 @@ import { fill } from "./fill.ts";
 import { type CacheableRead, createFromStore } from "./from-store.ts";
 import { createMemoryBudget } from "./memory-budget.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import { createOutageAnswers } from "./outage-answers.ts";
+import { type ArrivedRead, createOutageAnswers } from "./outage-answers.ts";
 import { createPlanRead, type PlannedRead } from "./plan-read.ts";
 import { type CacheStatus, setDownstream, setStatus } from "./respond.ts";
 import type { SingleFlight } from "./single-flight.ts";
@@ -46,8 +47,9 @@ export interface CacheDeps {
 	/** The oldest that an answer may be while the origin is away. */
 	outageStalenessMs: number;
 	explainRoles: readonly string[];
+	/** The longest that a read takes, in milliseconds. */
+	deadlineMs: number;
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
@@ -103,22 +105,25 @@ export function createCache(deps: CacheDeps): Pipeline {
 		explanation: Explanation | undefined,
 	): Promise<Response> {
 		const directives = parseDirectives(request.headers);
+		const arrivedAt = now();
 		const planned = await planRead(request, identity, directives);
 		explanation?.note(planned);
-		return readOrAgain({ request, identity, directives }, (request) =>
-			readPlanned(planned, request, identity, directives),
+		const arrived = { request, identity, directives, arrivedAt };
+		return readOrAgain(arrived, (request) =>
+			readPlanned(planned, { ...arrived, request }),
 		);
 	}
 
 	async function readPlanned(
 		planned: PlannedRead,
-		request: Request,
-		identity: Identity,
-		directives: Directives,
+		arrived: ArrivedRead,
 	): Promise<Response> {
+		const { request, identity, directives } = arrived;
 		if (planned.view === undefined) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-			const answer = mutable(await origin(request, identity));
+			const answer = mutable(
+				await inTime(arrived, (request) => origin(request, identity)),
+			);
 			return labelled(answer, freshness.consistencyTokenNow(), {
 				forwarded: request.method === "POST" ? "method" : "bypass",
 				detail:
@@ -132,7 +137,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const cacheable = { request, identity, directives, ...planned, name, at };
 		if (directives.isNoCache || directives.isNoStore) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-			return fromOrigin(cacheable, "request");
+			return inTime(arrived, (request) =>
+				fromOrigin({ ...cacheable, request }, "request"),
+			);
 		}
 		const { hit, detail, isStale } = await fromStore.lookUp(cacheable);
 		if (hit !== undefined) {
@@ -141,7 +148,22 @@ export function createCache(deps: CacheDeps): Pipeline {
 			if (answer !== undefined) return answer;
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-		return collapsed(cacheable, hit || isStale ? "stale" : "uri-miss", hit);
+		return inTime(arrived, (request) =>
+			collapsed(
+				{ ...cacheable, request },
+				hit || isStale ? "stale" : "uri-miss",
+				hit,
+			),
+		);
+	}
+
+	/** Asks the origin within what is left of the read's time. The body of a POST may take any time to arrive. */
+	function inTime(
+		{ request, arrivedAt }: ArrivedRead,
+		ask: (request: Request) => Promise<Response>,
+	): Promise<Response> {
+		if (request.method === "POST") return ask(request);
+		return withinDeadline(request, arrivedAt + deps.deadlineMs - now(), ask);
 	}
 
 	/**

@@ -1,5 +1,6 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
 import { Refusal } from "../http/refusals.ts";
+import { refusalOfAbort } from "../origin/deadline.ts";
 import type { Entry } from "./entry.ts";
 import { entityTag } from "./etag.ts";
 import type { MemoryBudget, MemoryShare } from "./memory-budget.ts";
@@ -91,10 +92,8 @@ export async function fill(given: Filling): Promise<Filled> {
 	const share = given.budget.open();
 	const read = await readUpTo(response, MAX_BODY_BYTES, share)
 		.catch((cause) => {
-			throw new Refusal(
-				request.signal.aborted ? "client_closed" : "origin_unreachable",
-				{ cause },
-			);
+			if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
+			throw new Refusal("origin_unreachable", { cause });
 		})
 		.finally(share.close);
 	if (read instanceof Response)

@@ -8,6 +8,7 @@ import type { Freshness, LastKnown } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import { withinDeadline } from "../origin/deadline.ts";
 import {
 	absenceIn,
 	absenceOf,
@@ -41,14 +42,15 @@ interface OutageDeps {
 	/** The oldest answer. 0: there is none. */
 	outageStalenessMs: number;
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
 	log: (error: unknown) => void;
 }
 
-interface AskedRead {
+/** A read, and when it arrived. */
+export interface ArrivedRead {
 	readonly request: Request;
 	readonly identity: Identity;
 	readonly directives: Directives;
+	readonly arrivedAt: number;
 }
 
 type Read = (request: Request) => Promise<Response>;
@@ -82,26 +84,26 @@ interface Outcome {
 }
 
 export function createOutageAnswers(deps: OutageDeps) {
-	const { planner, freshness, memory, store, now, sleep, log } = deps;
+	const { planner, freshness, memory, store, now, log } = deps;
 
 	/** Reads, and where the origin is away answers again. */
 	return async function readOrAgain(
-		asked: AskedRead,
+		arrived: ArrivedRead,
 		read: Read,
 	): Promise<Response> {
-		const { request } = asked;
+		const { request } = arrived;
 		if (deps.outageStalenessMs === 0 || request.method === "POST")
 			return read(request);
 		// Known beforehand, the candidate can also replace an answer that breaks off or does not come.
 		const early =
-			freshness.reason === "feed-unreachable" ? await find(asked) : undefined;
+			freshness.reason === "feed-unreachable" ? await find(arrived) : undefined;
 		const outcome = await (early === undefined || "unmet" in early
 			? attempt(read, request)
 			: attemptWhole(read, request));
 		const { absence, answer } = outcome;
 		if (absence === undefined && answer !== undefined) return answer;
 		if (absence === undefined) throw outcome.refusal;
-		const found = early ?? (await find(asked));
+		const found = early ?? (await find(arrived));
 		return "unmet" in found
 			? unanswered(outcome, found.unmet)
 			: answerAgain(request, found, absence);
@@ -122,16 +124,12 @@ export function createOutageAnswers(deps: OutageDeps) {
 	/** Reads with the whole body. Where the feed finds the origin away, too, gives up after a while and ends the origin's request. */
 	async function attemptWhole(read: Read, request: Request): Promise<Outcome> {
 		const wholly: Read = async (request) => wholeOf(await read(request));
-		if (!freshness.isOriginAway) return attempt(wholly, request);
-		const limit = new AbortController();
-		const signal = AbortSignal.any([request.signal, limit.signal]);
-		const late = sleep(PATIENCE_MS).then((): Outcome => {
-			const refusal = new Refusal("origin_timeout");
-			limit.abort(refusal);
-			return { refusal, absence: absenceOf(refusal) };
-		});
-		const patient = new Request(request, { signal });
-		return Promise.race([attempt(wholly, patient), late]);
+		return freshness.isOriginAway
+			? attempt(
+					(request) => withinDeadline(request, PATIENCE_MS, wholly),
+					request,
+				)
+			: attempt(wholly, request);
 	}
 
 	/** The entry of the request, if it may be given to this caller now. */
@@ -139,7 +137,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 		request,
 		identity,
 		directives,
-	}: AskedRead): Promise<Candidate | None> {
+	}: ArrivedRead): Promise<Candidate | None> {
 		if (directives.isNoCache) return { unmet: "Cache-Control: no-cache" };
 		if (directives.isNoStore) return { unmet: "Cache-Control: no-store" };
 		// As recent as for any other answer: a change of policies that the feed has told of counts.

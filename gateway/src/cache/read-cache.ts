@@ -72,8 +72,8 @@ export function createReadCache(
 		maxStalenessMs,
 		outageStalenessMs,
 		explainRoles,
+		deadlineMs: config.origin.timeoutMs,
 		now,
-		sleep,
 		waitUntil,
 		log,
 	});

@@ -4,6 +4,7 @@
 import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
+import { refusalOfAbort } from "./deadline.ts";
 import { toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
@@ -64,7 +65,7 @@ export function createOrigin(
 				new Request(url, { method, headers, body, signal, redirect: "manual" }),
 			);
 		} catch (cause) {
-			if (request.signal.aborted) throw abortOf(request.signal, cause);
+			if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
 			if (deadline.signal.aborted)
 				throw new Refusal("origin_timeout", { cause });
 			if (broken.signal.aborted)
@@ -78,13 +79,6 @@ export function createOrigin(
 			clearTimeout(timer);
 		}
 	}
-}
-
-/** Why the request was aborted: the gateway gives its reason, a client that goes away none. */
-function abortOf({ reason }: AbortSignal, cause: unknown): Refusal {
-	return reason instanceof Refusal
-		? reason
-		: new Refusal("client_closed", { cause });
 }
 
 /** The request's body, with its length where that is known. Calls `onSent` when the origin has taken all of it. */

@@ -116,6 +116,40 @@ describe("a random history", () => {
 	});
 });
 
+describe("a random history with outages", () => {
+	const outage = fc.record({
+		kind: fc.constant("outage" as const),
+		afterMs,
+		isDown: fc.boolean(),
+	});
+	const withOutages = fc.record({
+		seed,
+		deeds: fc.array(
+			fc.oneof(
+				{ weight: 12, arbitrary: deed },
+				{ weight: 1, arbitrary: outage },
+			),
+			{ minLength: 40, maxLength: 160, size: "max" },
+		),
+	});
+
+	it("keeps the promises, and gives old answers marked, with their true age", {
+		timeout: 120_000,
+	}, async () => {
+		let marked = 0;
+		await fc.assert(
+			fc.asyncProperty(withOutages, async ({ seed, deeds }) => {
+				const options = { ...world(seed), outageStalenessMs: 60_000 };
+				const lived = await live(deeds, options);
+				marked += lived.marked;
+				expect(lived.violations).toEqual([]);
+			}),
+			{ numRuns: 30 },
+		);
+		expect(marked).toBeGreaterThan(30);
+	});
+});
+
 /** A mutation whose freshness differs from the real one. */
 function telling(change: (real: Freshness) => Partial<Freshness>): Mutant {
 	return {

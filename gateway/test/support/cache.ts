@@ -153,7 +153,7 @@ export function startCache({
 		}),
 		maxStalenessMs: MAX_STALENESS_MS,
 		outageStalenessMs: OUTAGE_STALENESS_MS,
-		sleep: () => new Promise(() => {}),
+		deadlineMs: 30_000,
 		explainRoles: [OPERATOR.role],
 		now,
 		waitUntil: (promise) => background.push(promise),

@@ -13,6 +13,8 @@ import type {
 } from "../../src/feed/feed.ts";
 import { catalogOf, table } from "./catalog.ts";
 
+type Following = Extract<SyncAnswer, { state: "following" }>;
+
 interface FeedOptions {
 	/** The object's clock, in milliseconds. */
 	now: () => number;
@@ -74,7 +76,7 @@ export function startFeed({
 		return queued;
 	}
 
-	function answer({ known }: SyncRequest): SyncAnswer {
+	function answer({ known }: SyncRequest): Following {
 		const isWhole = known?.feedEpoch !== feedEpoch;
 		const changes = [...lastChange].filter(
 			([, at]) => isWhole || at > (known?.seq ?? 0),
@@ -118,6 +120,12 @@ export function startFeed({
 	return {
 		...feed,
 		requests,
+		/** What the object knows, while it cannot poll. */
+		answerWithoutPoll: (request: SyncRequest): SyncAnswer => ({
+			...answer(request),
+			asOf: Math.max(0, asOf),
+			failure: "origin-unreachable",
+		}),
 		/** Commits a change, which later polls find. */
 		commit(tag: string) {
 			unpolled.push(tag);

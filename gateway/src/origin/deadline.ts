@@ -1,0 +1,42 @@
+// The deadline of a read, from its arrival to the whole of an answer that is to be stored: the wait for other requests, for the origin's
+// head and for the body count. At the deadline the request to the origin is aborted, too.
+import { Refusal } from "../http/refusals.ts";
+
+/**
+ * Does the work with a request that is aborted after the limit. A body that the work does not read may stream for any time.
+ * @throws {Refusal} `origin_timeout` after the limit, even where the work ignores the signal
+ */
+export async function withinDeadline(
+	request: Request,
+	limitMs: number,
+	work: (request: Request) => Promise<Response>,
+): Promise<Response> {
+	const deadline = new AbortController();
+	let timer: number | null = null;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(
+			() => {
+				const refusal = new Refusal("origin_timeout");
+				reject(refusal);
+				deadline.abort(refusal);
+			},
+			Math.max(0, limitMs),
+		);
+	});
+	const signal = AbortSignal.any([request.signal, deadline.signal]);
+	try {
+		return await Promise.race([work(new Request(request, { signal })), late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/** Why a request was aborted: a deadline says so, a client that goes away says nothing. */
+export function refusalOfAbort(
+	{ reason }: AbortSignal,
+	cause: unknown,
+): Refusal {
+	return reason instanceof Refusal
+		? reason
+		: new Refusal("client_closed", { cause });
+}
