@@ -128,7 +128,7 @@ describe("while the origin is down", { timeout: 60_000 }, () => {
 			// The feed has been told when a read shows it.
 			await vi.waitFor(async () => {
 				expect((await read(stack.gatewayUrl, PRODUCTS)).body).toBe("[]");
-			});
+			}, 10_000);
 		});
 		expect((await read(stack.gatewayUrl, PRODUCTS)).status).toBe(503);
 	});

@@ -33,12 +33,14 @@ import { fromEntry, setAge, setStatus } from "./respond.ts";
 /** Longest wait for an origin that the feed finds away as well, where there is an answer to give in its place. */
 const PATIENCE_MS = 2_000;
 
+/** The feed's object has to have been heard within this time: it may know of a change of policies that the isolate does not. */
+const MAX_SILENCE_MS = 5_000;
+
 interface OutageDeps {
 	planner: Planner;
 	freshness: Freshness;
 	memory: MemoryStore;
 	store: Store | undefined;
-	maxStalenessMs: number;
 	/** The oldest answer. 0: there is none. */
 	outageStalenessMs: number;
 	now: () => number;
@@ -140,8 +142,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 	}: ArrivedRead): Promise<Candidate | None> {
 		if (directives.isNoCache) return { unmet: "Cache-Control: no-cache" };
 		if (directives.isNoStore) return { unmet: "Cache-Control: no-store" };
-		// As recent as for any other answer: a change of policies that the feed has told of counts.
-		const known = await freshness.lastKnown(deps.maxStalenessMs);
+		const known = await freshness.lastKnown(MAX_SILENCE_MS);
 		if (known === undefined) return NOTHING;
 		const plan = planBy(known, request, identity);
 		if (plan?.kind !== "cacheable") return NOTHING;

@@ -1,6 +1,7 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
 import { createFreshness } from "../consistency/freshness.ts";
 import type { Feed } from "../feed/feed.ts";
+import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
 import type { Kv } from "../kv/sealed-values.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -8,7 +9,6 @@ import { parseCatalog } from "../planner/catalog.ts";
 import { createPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
-import { createFailOpenStore } from "./fail-open-store.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { createSingleFlight } from "./single-flight.ts";
 

@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
-import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
+import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
 import {
 	createSealedValues,

@@ -2,7 +2,6 @@
 // behind, clients that carry tokens. Every step takes a random time, which the seed decides.
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
-import { createFailOpenStore } from "../../src/cache/fail-open-store.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
@@ -12,6 +11,7 @@ import {
 } from "../../src/consistency/freshness.ts";
 import type { Feed } from "../../src/feed/feed.ts";
 import { Refusal } from "../../src/http/refusals.ts";
+import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
 import type { Pipeline } from "../../src/pipeline.ts";

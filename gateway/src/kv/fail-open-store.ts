@@ -1,6 +1,6 @@
 // Wraps a store that is reached over a network, so that it neither fails a request nor delays one for long. Its failures are
 // logged.
-import type { Store } from "./entry.ts";
+import type { Store } from "../cache/entry.ts";
 
 /** Longest wait for the store. Asking the origin takes no longer. */
 const LIMIT_MS = 1_000;
