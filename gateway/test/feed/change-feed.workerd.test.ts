@@ -227,11 +227,11 @@ it("polls for a token that it does not cover", async () => {
 	expect(database.cursors).toHaveLength(3);
 });
 
-it("does not say when it was asked while the database cannot be", async () => {
+it("tells what it knows, and that the origin is away, while the database cannot be asked", async () => {
 	const { sync } = newFeed();
-	await sync();
+	const { asOf } = await sync();
 	fault = () => Promise.reject(new Error("gone"));
-	await expect(sync()).rejects.toThrow("could not be reached");
+	expect(await sync()).toMatchObject({ asOf, failure: "origin-unreachable" });
 });
 
 it("gives the reason if the database tracks nothing", async () => {
