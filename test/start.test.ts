@@ -228,11 +228,13 @@ describe("a start of the test's own", () => {
 async function start(script = "start", ...args: string[]): Promise<string> {
 	const output = launch(script, args);
 	const child = started;
-	await expect
-		.poll(() => output() + (child?.exitCode ?? ""), {
-			timeout: START_TIMEOUT_MS,
-		})
-		.toMatch(/Ctrl-C stops|^.*\n\d$/s);
+	await vi.waitFor(
+		() =>
+			expect(output() + (child?.exitCode ?? "")).toMatch(
+				/Ctrl-C stops|^.*\n\d$/s,
+			),
+		{ timeout: START_TIMEOUT_MS },
+	);
 	return output();
 }
 
