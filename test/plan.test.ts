@@ -39,7 +39,11 @@ const report: typeof console.log = RUNS > 1 ? console.log : () => {};
 /** Reads, some of which are cacheable and answered. */
 const READS_PER_RUN = 700;
 
-const planner = createPlanner({ schemas: SCHEMAS, maxStalenessMs: 5_000 });
+const planner = createPlanner({
+	schemas: SCHEMAS,
+	maxStalenessMs: 5_000,
+	audienceOf: () => "postgrest",
+});
 
 let origin: PlanningOrigin;
 let catalog: Catalog;

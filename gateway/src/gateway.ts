@@ -1,6 +1,7 @@
 // Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import type { JWK } from "jose";
 import { createAccounts } from "./accounts/accounts.ts";
 import { auth, issuingOff } from "./accounts/auth-routes.ts";
 import {
@@ -63,8 +64,10 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const { anonRole, tokens } = config;
 	const kv = deps.kv && {
 		namespace: deps.kv,
-		secret: config.origin.signingKey.d,
-		previousSecret: config.origin.previousSigningKey?.d,
+		secret: secretOf(config.origin.signingKey),
+		previousSecret:
+			config.origin.previousSigningKey &&
+			secretOf(config.origin.previousSigningKey),
 		log,
 	};
 	const sign = createSign(config.origin, now, anonRole);
@@ -148,6 +151,13 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		return refusalResponse(refusal);
 	});
 	return app;
+}
+
+/** What no one but the gateway and PostgREST may know of the key that signs origin tokens. */
+function secretOf({ d, k }: JWK): string {
+	const secret = d ?? k;
+	if (secret === undefined) throw new Error("The origin's key is not private");
+	return secret;
 }
 
 function refuseMethod(_: unknown, methods: string[]): Response {

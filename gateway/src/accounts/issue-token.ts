@@ -49,7 +49,10 @@ export function createIssue(options: IssueOptions): Issue {
 			iat: issuedAt,
 			exp: expiresAt,
 		};
-		const token = await signClaims(claims, key, signingKey.kid);
+		const token = await signClaims(claims, key, {
+			alg: "ES256",
+			kid: signingKey.kid,
+		});
 		return { token, expiresAt, lifetimeSeconds };
 	};
 }

@@ -4,6 +4,7 @@ import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
 import type { Kv } from "../kv/sealed-values.ts";
+import { createTokenClaims } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { parseCatalog } from "../planner/catalog.ts";
 import { createPlanner } from "../planner/planner.ts";
@@ -42,6 +43,7 @@ export function createReadCache(
 	{ config, kv, feed, now, sleep, waitUntil, log }: CacheDeps,
 ): ReadCache {
 	const { schemas, maxStalenessMs, outageStalenessMs, explainRoles } = config;
+	const tokenClaimsOf = createTokenClaims(config.origin, config.anonRole);
 	const freshness = createFreshness({
 		feed,
 		parseCatalog,
@@ -52,7 +54,11 @@ export function createReadCache(
 	});
 	const pipeline = createCache({
 		origin,
-		planner: createPlanner({ schemas, maxStalenessMs }),
+		planner: createPlanner({
+			schemas,
+			maxStalenessMs,
+			audienceOf: (identity) => tokenClaimsOf(identity).aud,
+		}),
 		freshness,
 		memory: new MemoryStore(MEMORY_BYTES),
 		store:

@@ -133,6 +133,8 @@ const REFUSALS = {
 		status: 415,
 		message: "The Content-Type has to be application/json",
 	},
+	// PostgREST's status for a schema that it does not expose.
+	schema_refused: { status: 406, message: "This schema is not for callers" },
 	body_too_large: { status: 413, message: "The request body is too large" },
 	body_malformed: { status: 400, message: "The request body is malformed" },
 	body_invalid: { status: 400, message: "The request body is not valid" },

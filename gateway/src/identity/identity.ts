@@ -8,15 +8,14 @@ export interface Identity {
 	readonly role: string;
 	/** What the origin learns about the caller besides the role. Empty for an anonymous caller. */
 	readonly claims: Claims;
+	/** `aud`, `exp`, `iat`, `jti` and `nbf` of the caller's token. Undefined where the caller has sent none. */
+	readonly tokenClaims?: Claims;
 }
 
 /** False for anonymous callers, for API keys and for the gateway itself. */
 export function hasClaims(claims: Claims): boolean {
 	return Object.values(claims).some((value) => value !== undefined);
 }
-
-/** The `aud` of all origin tokens but anonymous callers'. PostgREST takes a token without `aud` to be for every audience. */
-export const ORIGIN_AUDIENCE = "postgrest";
 
 /** The gateway itself, when it asks the functions in schema `postern`. No caller may have this role. */
 export const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });

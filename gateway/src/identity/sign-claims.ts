@@ -6,9 +6,9 @@ import { CompactSign, type CryptoKey } from "jose";
 export function signClaims(
 	claims: Readonly<Record<string, unknown>>,
 	key: CryptoKey | Uint8Array,
-	kid: string,
+	header: { alg: string; kid?: string },
 ): Promise<string> {
 	return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
-		.setProtectedHeader({ alg: "ES256", kid, typ: "JWT" })
+		.setProtectedHeader({ ...header, typ: "JWT" })
 		.sign(key);
 }

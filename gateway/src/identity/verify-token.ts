@@ -60,8 +60,8 @@ const REMEMBERED_MS = 60_000;
 const MAX_REMEMBERED = 1_000;
 const MAX_REMEMBERED_CHARACTERS = 2_048;
 
-/** Claims about the token, not about the caller. The origin token has its own. */
-const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf", "role"]);
+/** Claims about the token, not about the caller. */
+const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf"]);
 
 /** @throws {Refusal} `token_rejected`, `token_expired`, `role_refused` or `issuer_unreachable` */
 export type Verify = (token: string) => Promise<Verified>;
@@ -129,7 +129,7 @@ function createVerifier(issuer: Issuer, deps: VerifyDeps): Verify {
 		}
 		const role = roleOf(payload, issuer);
 		return {
-			identity: { role, claims: aboutCaller(exactClaims(token)) },
+			identity: { role, ...split(exactClaims(token)) },
 			ofApp: issuer.ofApp ?? false,
 			// jose has checked that `exp` is there and a number.
 			expiresAtMs: Number(payload.exp) * 1000,
@@ -210,10 +210,17 @@ function roleOf(claims: JWTPayload, { role, roles }: Issuer): string {
 	return value;
 }
 
-function aboutCaller(claims: Identity["claims"]): Identity["claims"] {
-	return Object.fromEntries(
-		Object.entries(claims).filter(([name]) => !TOKEN_CLAIMS.has(name)),
-	);
+/** Tells claims about the caller from those about the token. `role` is neither: it was looked up and allowed. */
+function split({
+	role: _,
+	...payload
+}: Identity["claims"]): Required<Omit<Identity, "role">> {
+	const all = Object.entries(payload);
+	const isOfToken = ([name]: [string, unknown]) => TOKEN_CLAIMS.has(name);
+	return {
+		claims: Object.fromEntries(all.filter((claim) => !isOfToken(claim))),
+		tokenClaims: Object.fromEntries(all.filter(isOfToken)),
+	};
 }
 
 function rejected(cause?: unknown): Refusal {

@@ -1,13 +1,10 @@
-// Signs the origin token: short-lived, ES256, for one audience. PostgREST accepts no other.
+// Signs the origin token, with a key that PostgREST trusts. Unless the settings say otherwise it is short-lived and for one
+// audience, and PostgREST accepts no other.
 import { importJWK } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
-import {
-	hasClaims,
-	type Identity,
-	ORIGIN_AUDIENCE,
-} from "../identity/identity.ts";
+import { type Claims, hasClaims, type Identity } from "../identity/identity.ts";
 import { signClaims } from "../identity/sign-claims.ts";
-import type { OriginSettings } from "../settings/feed-settings.ts";
+import type { OriginToken } from "../settings/origin-token.ts";
 
 /**
  * A token lives this long and is reused for the first part of it, so that PostgREST's cache of verified tokens helps. Short, because
@@ -22,45 +19,82 @@ const ISSUED_AGO_SECONDS = 30;
 /** How many identities one isolate remembers tokens for. */
 const MAX_REMEMBERED = 1_000;
 
+/** JWS algorithms (RFC 7518) by the kind of key (`kty`). */
+const ALGORITHMS: Readonly<Record<string, string>> = {
+	EC: "ES256",
+	RSA: "RS256",
+	oct: "HS256",
+};
+
 export type Sign = (identity: Identity) => Promise<string>;
 
 /**
+ * Builds the function that tells which of `aud`, `iat`, `jti` and `nbf` an origin token has, besides `exp`. An anonymous caller's
+ * has none, since PostgREST's own anonymous role has `role` alone.
+ * @param anonRole the role of anonymous callers, where there are any
+ */
+export function createTokenClaims(
+	{ audience, claims: whose }: Pick<OriginToken, "audience" | "claims">,
+	anonRole?: string,
+) {
+	const aud = audience === "" ? {} : { aud: audience };
+	return function tokenClaimsOf(identity: Identity): Claims {
+		const { role, claims, tokenClaims } = identity;
+		if (whose === "caller" && tokenClaims !== undefined) return tokenClaims;
+		return role === anonRole && !hasClaims(claims) ? {} : aud;
+	};
+}
+
+/**
  * Builds the signer of origin tokens. Their claims are the identity's with `role`, `aud`, `iat` and `exp` set (RFC 7519); the
- * caller's token is never in them. An anonymous caller's has `role` and `exp` alone, since PostgREST's own anonymous role has
- * `role` alone, and a token without `exp` would be good for ever.
+ * caller's token is never in them. An anonymous caller's has `role` and `exp` alone: a token without `exp` would be good for ever.
  * @param now the clock, in milliseconds since the epoch
  * @param anonRole the role of anonymous callers, where there are any
  */
 export function createSign(
-	{ signingKey }: OriginSettings,
+	settings: OriginToken,
 	now: () => number,
 	anonRole?: string,
 ): Sign {
+	const { signingKey } = settings;
+	const alg = ALGORITHMS[signingKey.kty ?? ""] ?? "";
+	const kid = signingKey.kid === undefined ? {} : { kid: signingKey.kid };
+	const tokenClaimsOf = createTokenClaims(settings, anonRole);
 	const remembered = new BoundedMap<{ token: string; reuseUntil: number }>(
 		MAX_REMEMBERED,
 	);
 	let key: Awaited<ReturnType<typeof importJWK>> | undefined;
 
-	return async function sign({ role, claims }) {
-		const name = JSON.stringify([role, claims]);
+	return async function sign(identity) {
+		const { role, claims } = identity;
+		const tokenClaims = tokenClaimsOf(identity);
+		const name = JSON.stringify([role, claims, tokenClaims]);
 		const seconds = Math.floor(now() / 1000);
 		const known = remembered.get(name);
 		if (known !== undefined && seconds < known.reuseUntil) return known.token;
-		key ??= await importJWK(signingKey, "ES256");
+		key ??= await importJWK(signingKey, alg);
 		const isAnonymous = role === anonRole && !hasClaims(claims);
 		const token = await signClaims(
 			{
 				...claims,
-				role,
 				exp: seconds + LIFETIME_SECONDS,
-				...(isAnonymous
-					? {}
-					: { aud: ORIGIN_AUDIENCE, iat: seconds - ISSUED_AGO_SECONDS }),
+				...(isAnonymous ? {} : { iat: seconds - ISSUED_AGO_SECONDS }),
+				...tokenClaims,
+				...(isInFuture(tokenClaims.iat, seconds) ? { iat: seconds } : {}),
+				role,
 			},
 			key,
-			signingKey.kid,
+			{ alg, ...kid },
 		);
-		remembered.set(name, { token, reuseUntil: seconds + REUSE_SECONDS });
+		const { exp } = tokenClaims;
+		const endsAt = typeof exp === "number" ? exp : Number.POSITIVE_INFINITY;
+		const reuseUntil = Math.min(seconds + REUSE_SECONDS, endsAt);
+		remembered.set(name, { token, reuseUntil });
 		return token;
 	};
+}
+
+/** The gateway takes a caller's token with such an `iat`. PostgREST does not. */
+function isInFuture(iat: unknown, seconds: number): boolean {
+	return typeof iat === "number" && iat > seconds;
 }

@@ -1,9 +1,5 @@
 // The part of a caller that an answer depends on: the role, and the claims that policies, views and functions read.
-import {
-	hasClaims,
-	type Identity,
-	ORIGIN_AUDIENCE,
-} from "../identity/identity.ts";
+import type { Identity } from "../identity/identity.ts";
 
 export interface CallerKey {
 	readonly role: string;
@@ -11,15 +7,19 @@ export interface CallerKey {
 	readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** @param names of the claims that the answer depends on, sorted */
+/**
+ * @param names of the claims that the answer depends on, sorted
+ * @param audience of the caller's origin token
+ */
 export function callerKeyOf(
 	{ role, claims }: Identity,
 	names: readonly string[],
+	audience: unknown,
 ): CallerKey {
 	const known = names
 		.map((name): [string, unknown] => {
 			if (name === "role") return [name, role];
-			if (name === "aud" && hasClaims(claims)) return [name, ORIGIN_AUDIENCE];
+			if (name === "aud") return [name, audience];
 			// A claim named "constructor" must not find the object's own property of that name.
 			return [name, Object.hasOwn(claims, name) ? claims[name] : undefined];
 		})

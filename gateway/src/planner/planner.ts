@@ -24,6 +24,8 @@ interface PlannerSettings {
 	readonly schemas: readonly string[];
 	/** For answers whose relations do not set a maximum staleness themselves. */
 	readonly maxStalenessMs: number;
+	/** `aud` of a caller's origin token. */
+	readonly audienceOf: (identity: Identity) => unknown;
 }
 
 const READ_METHODS = ["GET", "HEAD"];
@@ -70,7 +72,11 @@ function planRead(
 		target,
 		parameters,
 	).sum(catalog, settings.maxStalenessMs);
-	const callerKey = callerKeyOf(identity, claims);
+	const callerKey = callerKeyOf(
+		identity,
+		claims,
+		settings.audienceOf(identity),
+	);
 	const key = cacheKey({
 		...target,
 		method,

@@ -1,17 +1,21 @@
 // What the change feed's object needs of the environment: how the origin is reached, and which schemas callers may see. Reads
 // nothing else, so that a wrong issuer does not stop the feed.
-import type { JWK } from "jose";
-import { z } from "zod";
-import { privateKey } from "./es256-keys.ts";
+import type { z } from "zod";
+import {
+	faultsOfOriginKey,
+	type OriginToken,
+	originTokenVariables,
+	toOriginToken,
+} from "./origin-token.ts";
 import {
 	ConfigError,
+	type Faults,
 	faultsOfPair,
 	parseVariables,
 } from "./parse-variables.ts";
 import {
 	httpUrl,
 	isEncryptedOrLocal,
-	json,
 	wholeNumber,
 	word,
 	words,
@@ -32,10 +36,8 @@ const originUrl = boundOriginUrl.refine(
 	"is plain http to another machine; use https or the ORIGIN binding",
 );
 
-export const feedVariables = z.object({
+export const feedVariables = originTokenVariables.extend({
 	ORIGIN_URL: originUrl,
-	ORIGIN_SIGNING_KEY: json(privateKey),
-	PREVIOUS_ORIGIN_SIGNING_KEY: json(privateKey).optional(),
 	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
 	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
 	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
@@ -53,18 +55,14 @@ export const feedVariables = z.object({
 });
 
 /** Both of them, or neither. */
-export const ORIGIN_ACCESS: [string, string] = [
+const ORIGIN_ACCESS: [string, string] = [
 	"ORIGIN_ACCESS_CLIENT_ID",
 	"ORIGIN_ACCESS_CLIENT_SECRET",
 ];
 
-export interface OriginSettings {
+export interface OriginSettings extends OriginToken {
 	/** Base URL of PostgREST; its path, if any, comes before PostgREST's own. */
 	url: URL;
-	/** Private ES256 key (RFC 7517) that origin tokens are signed with. */
-	signingKey: JWK & { kid: string; d: string };
-	/** The one before it, if values in KV that were stored with it are still read. */
-	previousSigningKey: (JWK & { kid: string; d: string }) | undefined;
 	/** Cloudflare Access service token of the tunnel's hostname. */
 	access: { clientId: string; clientSecret: string } | undefined;
 	/** Longest wait for the head of an answer, in milliseconds. */
@@ -79,6 +77,11 @@ export interface FeedSettings {
 	preRequest: string | undefined;
 }
 
+/** Variables of the feed that are wrong by what else is there. */
+export function faultsOfFeed(env: object): Faults {
+	return { ...faultsOfPair(env, ORIGIN_ACCESS), ...faultsOfOriginKey(env) };
+}
+
 /** ORIGIN_URL in this environment: with the ORIGIN binding it may name any host. */
 export function originUrlOf(env: object) {
 	return { ORIGIN_URL: "ORIGIN" in env ? boundOriginUrl : originUrl };
@@ -90,7 +93,7 @@ export function parseFeedSettings(env: object): FeedSettings {
 		feedVariables.extend(originUrlOf(env)),
 		env,
 	);
-	Object.assign(faults, faultsOfPair(env, ORIGIN_ACCESS));
+	Object.assign(faults, faultsOfFeed(env));
 	if (data === undefined || Object.keys(faults).length > 0) {
 		throw new ConfigError(faults);
 	}
@@ -105,8 +108,7 @@ export function toFeedSettings(
 	return {
 		origin: {
 			url: variables.ORIGIN_URL,
-			signingKey: variables.ORIGIN_SIGNING_KEY,
-			previousSigningKey: variables.PREVIOUS_ORIGIN_SIGNING_KEY,
+			...toOriginToken(variables),
 			access:
 				clientId !== undefined && clientSecret !== undefined
 					? { clientId, clientSecret }

@@ -5,15 +5,15 @@ import { z } from "zod";
 import { USER_ROLE } from "../accounts/issue-token.ts";
 import type { ApiKey } from "../identity/identity.ts";
 import type { Issuer } from "../identity/verify-token.ts";
-import { keySet, privateKey } from "./es256-keys.ts";
 import {
 	type FeedSettings,
+	faultsOfFeed,
 	feedVariables,
-	ORIGIN_ACCESS,
 	originUrlOf,
 	toFeedSettings,
 } from "./feed-settings.ts";
 import { issuerList } from "./issuers.ts";
+import { keySet, privateKey } from "./keys.ts";
 import {
 	ConfigError,
 	type Faults,
@@ -151,9 +151,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		environment.extend(originUrlOf(env)),
 		env,
 	);
-	for (const pair of [ORIGIN_ACCESS, ACCESS]) {
-		Object.assign(faults, faultsOfPair(env, pair));
-	}
+	Object.assign(faults, faultsOfFeed(env), faultsOfPair(env, ACCESS));
 	if (data !== undefined) Object.assign(faults, contradictions(data));
 	if (data === undefined || Object.keys(faults).length > 0) {
 		throw new ConfigError(faults);

@@ -67,6 +67,11 @@ const PROVOKED: Record<
 	Exclude<RefusalCode, "gateway_misconfigured"> | keyof typeof ownRefusals,
 	Provocation
 > = {
+	schema_refused: {
+		status: 406,
+		path: "/rest/v1/notes",
+		request: { headers: { "Accept-Profile": "postern" } },
+	},
 	token_malformed: {
 		status: 401,
 		path: "/rest/v1/notes",

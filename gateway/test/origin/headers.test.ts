@@ -1,6 +1,6 @@
 // The headers that pass between a client and the origin, seen through the gateway.
 import { describe, expect, it } from "vitest";
-import { ADA_TOKEN, startGateway } from "../support/gateway.ts";
+import { ADA_TOKEN, refusal, startGateway } from "../support/gateway.ts";
 
 /** The headers that the origin receives when a client sends these. */
 async function atOrigin(headers: HeadersInit, env = {}): Promise<Headers> {
@@ -44,11 +44,31 @@ describe("a client's header", () => {
 		async (name) => {
 			const env = { PROFILE_ALIASES: "public=api" };
 			const profiles = [];
-			for (const schema of ["public", "api", "Public", "postern"]) {
+			for (const schema of ["public", "api", "Public", "Postern"]) {
 				const headers = await atOrigin({ [name]: schema }, env);
 				profiles.push(headers.get(name));
 			}
-			expect(profiles).toEqual(["api", "api", "Public", "postern"]);
+			expect(profiles).toEqual(["api", "api", "Public", "Postern"]);
+		},
+	);
+
+	it.each([
+		["Accept-Profile", "postern", {}],
+		["Content-Profile", "postern", {}],
+		["Accept-Profile", " postern ", {}],
+		["Content-Profile", "own", { PROFILE_ALIASES: "own=postern" }],
+	])(
+		"%s: %s is refused, since that schema is the gateway's own",
+		async (name, schema, env) => {
+			const { request, origin } = startGateway({ env });
+			const response = await request("/rest/v1/rpc/changes_since", {
+				method: "POST",
+				headers: { [name]: schema },
+			});
+			expect([await refusal(response), origin.received]).toEqual([
+				{ status: 406, code: "schema_refused" },
+				[],
+			]);
 		},
 	);
 

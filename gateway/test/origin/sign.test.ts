@@ -2,6 +2,8 @@ import {
 	createLocalJWKSet,
 	decodeJwt,
 	decodeProtectedHeader,
+	exportJWK,
+	generateKeyPair,
 	jwtVerify,
 } from "jose";
 import { describe, expect, it } from "vitest";
@@ -185,5 +187,92 @@ describe("a thousand callers", () => {
 		// Check the second first: a request for the oldest would remove the second.
 		const after = [await originToken(second), await originToken(oldest)];
 		expect(after.map((token) => before.includes(token))).toEqual([true, false]);
+	});
+});
+
+describe("an origin token by a key that the origin already trusts", () => {
+	const SECRET = "a secret of the origin's, 32 characters";
+
+	it("is signed with HS256 and the text of ORIGIN_JWT_SECRET", async () => {
+		const { originToken } = startSigner({
+			env: { ORIGIN_SIGNING_KEY: undefined, ORIGIN_JWT_SECRET: SECRET },
+		});
+		const { payload, protectedHeader } = await jwtVerify(
+			await originToken(await tokenFor()),
+			new TextEncoder().encode(SECRET),
+			{ currentDate: new Date(NOW) },
+		);
+		expect([payload.role, payload.sub, protectedHeader]).toEqual([
+			"authenticated",
+			"ada",
+			{ alg: "HS256", typ: "JWT" },
+		]);
+	});
+
+	it("is signed with RS256 by an RSA key", async () => {
+		const pair = await generateKeyPair("RS256", { extractable: true });
+		const jwk = { ...(await exportJWK(pair.privateKey)), kid: "rsa-1" };
+		const { originToken } = startSigner({
+			env: { ORIGIN_SIGNING_KEY: JSON.stringify(jwk) },
+		});
+		const { protectedHeader } = await jwtVerify(
+			await originToken(await tokenFor()),
+			pair.publicKey,
+			{ currentDate: new Date(NOW) },
+		);
+		expect(protectedHeader).toEqual({ alg: "RS256", kid: "rsa-1", typ: "JWT" });
+	});
+});
+
+describe("the audience of an origin token", () => {
+	it.each([
+		["web", "web"],
+		["", undefined],
+	])("is ORIGIN_AUDIENCE, %j", async (ORIGIN_AUDIENCE, aud) => {
+		const { originToken } = startSigner({ env: { ORIGIN_AUDIENCE } });
+		expect(decodeJwt(await originToken(await tokenFor())).aud).toBe(aud);
+	});
+});
+
+describe("an origin token with the claims of the caller's token", () => {
+	const env = { ORIGIN_CLAIMS: "caller" };
+
+	it("has its aud, exp, iat, jti and nbf", async () => {
+		const own = {
+			aud: ["authenticated", "other"],
+			exp: NOW_SECONDS + 1_000,
+			iat: NOW_SECONDS - 500,
+			jti: "token-1",
+			nbf: NOW_SECONDS - 500,
+		};
+		const token = await startSigner({ env }).originToken(await tokenFor(own));
+		expect(decodeJwt(token)).toEqual({ ...ADA, ...own });
+	});
+
+	it("has no iat that the origin would refuse as future", async () => {
+		const token = await startSigner({ env }).originToken(
+			await tokenFor({ iat: NOW_SECONDS + 3_600 }),
+		);
+		expect(decodeJwt(token).iat).toBe(NOW_SECONDS);
+	});
+
+	it("is signed again for another token of the same caller", async () => {
+		const { originToken } = startSigner({ env });
+		const exps = [];
+		for (const exp of [NOW_SECONDS + 100, NOW_SECONDS + 200])
+			exps.push(decodeJwt(await originToken(await tokenFor({ exp }))).exp);
+		expect(exps).toEqual([NOW_SECONDS + 100, NOW_SECONDS + 200]);
+	});
+
+	it("has the role and its end alone for a caller without a token", async () => {
+		const token = await startSigner({ env }).originToken();
+		expect(decodeJwt(token)).toEqual({ role: "anon", exp: NOW_SECONDS + 90 });
+	});
+
+	it("never has a role but the one that was allowed", async () => {
+		const token = await startSigner({ env }).originToken(
+			await tokenFor({ role: "anon" }),
+		);
+		expect(decodeJwt(token).role).toBe("anon");
 	});
 });

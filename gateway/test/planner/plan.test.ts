@@ -1,7 +1,7 @@
 // Plans: which requests are not cacheable and why, what the others depend on, and which requests share a key.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Identity } from "../../src/identity/identity.ts";
+import { hasClaims, type Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { parseCatalog } from "../../src/planner/catalog.ts";
 import type { CacheablePlan, Plan } from "../../src/planner/plan.ts";
@@ -19,6 +19,7 @@ import {
 const planner = createPlanner({
 	schemas: ["api", "other"],
 	maxStalenessMs: 5_000,
+	audienceOf: ({ claims }) => (hasClaims(claims) ? "postgrest" : undefined),
 });
 
 const anonymous: Identity = { role: "anon", claims: {} };

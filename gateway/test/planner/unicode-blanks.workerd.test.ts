@@ -4,7 +4,11 @@ import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { createPlanner } from "../../src/planner/planner.ts";
 import { cinema } from "../support/catalog.ts";
 
-const planner = createPlanner({ schemas: ["api"], maxStalenessMs: 5_000 });
+const planner = createPlanner({
+	schemas: ["api"],
+	maxStalenessMs: 5_000,
+	audienceOf: () => "postgrest",
+});
 
 // PostgREST reads the blank as a part of the word.
 it.each(["\u00a0", "\ufeff", "\u3000", "\u2028", "\v"])(

@@ -41,7 +41,12 @@ describe("the smallest environment", () => {
 			issuers: issuers.map(({ issuer }) => issuer),
 			...others,
 		}).toEqual({
-			origin: { timeoutMs: 30_000, access: undefined },
+			origin: {
+				timeoutMs: 30_000,
+				access: undefined,
+				audience: "postgrest",
+				claims: "gateway",
+			},
 			tokens: {
 				issuer: "postern",
 				audience: "authenticated",
@@ -304,7 +309,11 @@ describe("a wrong variable", () => {
 		["ORIGIN_SIGNING_KEY", "{", "is not JSON"],
 		["ORIGIN_SIGNING_KEY", "null", "is not a key"],
 		["ORIGIN_SIGNING_KEY", '"text"', "is not a key"],
-		["ORIGIN_SIGNING_KEY", signingKeyWith({ kty: "RSA" }), "is not an EC key"],
+		["ORIGIN_SIGNING_KEY", signingKeyWith({ kty: "OKP" }), "is not an EC key"],
+		["ORIGIN_SIGNING_KEY", signingKeyWith({ kty: "RSA" }), "has no valid n"],
+		["ORIGIN_JWT_SECRET", "short", "is shorter than 32 characters"],
+		["ORIGIN_JWT_SECRET", "x".repeat(32), "is there beside ORIGIN_SIGNING_KEY"],
+		["ORIGIN_CLAIMS", "both", "is neither gateway nor caller"],
 		["ORIGIN_SIGNING_KEY", signingKeyWith({ crv: "P-384" }), "is not on P-256"],
 		["ORIGIN_SIGNING_KEY", signingKeyWith({ kid: undefined }), "has no kid"],
 		["ORIGIN_SIGNING_KEY", signingKeyWith({ kid: 1 }), "has no kid"],

@@ -1,4 +1,5 @@
-// ES256 keys as JWKs (RFC 7517; RFC 7518, section 6.2): what a variable that holds one may look like.
+// Keys as JWKs (RFC 7517; RFC 7518, section 6): what a variable that holds one may look like.
+import type { JWK } from "jose";
 import { z } from "zod";
 
 /** 32 bytes in base64url. */
@@ -29,6 +30,31 @@ export const privateKey = z.looseObject(
 	},
 	"is not a key",
 );
+
+const rsaKey = z.looseObject({
+	kty: z.literal("RSA"),
+	kid: z.string("has no kid"),
+	...Object.fromEntries(
+		["n", "e", "d", "p", "q", "dp", "dq", "qi"].map((name) => [
+			name,
+			z
+				.string(`has no valid ${name}`)
+				.regex(/^[\w-]+$/, `has no valid ${name}`),
+		]),
+	),
+});
+
+/** What origin tokens may be signed with: ES256, or RS256. */
+export const originKey = z
+	.looseObject({}, "is not a key")
+	.transform((key, context): JWK => {
+		const schema = key.kty === "RSA" ? rsaKey : privateKey;
+		const { data, error } = schema.safeParse(key, { jitless: true });
+		if (data !== undefined) return data;
+		for (const { message, path } of error.issues)
+			context.addIssue({ code: "custom", message, path: [...path] });
+		return z.NEVER;
+	});
 
 /** Public keys only. */
 export const keySet = z.object(
