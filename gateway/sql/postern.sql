@@ -6,7 +6,7 @@
 -- migration does nothing where it was applied, code replaces what is there. Between the \ir lines stands plain SQL only.
 
 \ir begin.sql
-select postern.begin_program('postern', '0.2.0', newest => 2);
+select postern.begin_program('postern', '0.2.0', newest => 3);
 
 -- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names before 0.2.0.
 do $$
@@ -27,6 +27,7 @@ $$;
 
 \ir migrations/0001_tracking.sql
 \ir migrations/0002_api_keys.sql
+\ir migrations/0003_function_analyses.sql
 
 -- A migration drops what "create or replace" cannot change: a function whose arguments differ, a view whose columns do.
 \ir code/tags.sql
@@ -34,11 +35,16 @@ $$;
 \ir code/track.sql
 \ir code/changes_since.sql
 \ir code/prune.sql
-\ir code/cacheable_functions.sql
+\ir code/functions/declared.sql
+\ir code/functions/search_paths.sql
+\ir code/functions/text_functions.sql
+\ir code/functions/analyze.sql
 \ir code/ddl_events.sql
 \ir code/schema_marker.sql
 \ir code/digest.sql
 \ir code/types.sql
+\ir code/expressions.sql
+\ir code/functions/claims.sql
 \ir code/dependencies.sql
 \ir code/reasons.sql
 \ir code/catalog.sql
@@ -47,3 +53,4 @@ $$;
 \ir code/grants.sql
 
 select postern.repair();
+select postern.analyze_functions();

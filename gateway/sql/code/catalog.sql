@@ -1,7 +1,10 @@
 -- The catalog that the Worker plans with: what an answer from each exposed relation and function depends on.
 
 -- pre_request: PostgREST's db-pre-request, where its configuration alone says so.
-create or replace function postern.catalog(schemas text[], pre_request text default null)
+-- request_path: the search path of the call itself. PostgREST sets the schema of the request and then db-extra-search-path.
+create or replace function postern.catalog(
+  schemas text[], pre_request text default null, request_path text default current_setting('search_path')
+)
 returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -91,34 +94,59 @@ as $$
     select distinct kind, node from reach
   ),
   expression as materialized (
-    select expressions.kind, expressions.node, expressions.tree, expressions.expression
+    select expressions.*
     from postern.expressions
     join reached on reached.kind = expressions.kind and reached.node = expressions.node
+  ),
+  claim_function (oids, sources) as materialized (
+    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}') from postern.claim_functions as source
   ),
   -- Many policies are alike, and this is what costs most.
   judged as materialized (
     select
-      alike.tree,
-      alike.expression,
-      postern.claims_in(alike.expression) as claims,
-      postern.reasons_in(alike.tree, alike.expression, array(select timed.type from postern.timed_types as timed)) as reasons
-    from (select distinct expression.tree, expression.expression from expression) as alike
+      alike.*,
+      setting.claims,
+      setting.headers,
+      setting.cookies,
+      postern.reads_clock(alike.tree, alike.expression, array(select timed.type from postern.timed_types as timed), alike.is_parsed_in_calls) as reads_clock,
+      array_remove(postern.reasons_in(alike.tree) || array[
+        setting.reason,
+        -- PostgreSQL keeps its first result in a prepared statement's plan.
+        case when alike.is_immutable
+          and (alike.tree ~ ':relid [1-9]' or setting.claims || setting.headers || setting.cookies <> '{}')
+          then 'is marked immutable, and reads tables or settings' end
+      ], null) as reasons
+    from (
+      select distinct expression.tree, expression.expression, expression.is_parsed_in_calls, expression.is_immutable from expression
+    ) as alike
+    cross join claim_function
+    cross join lateral postern.setting_reads(alike.tree, alike.expression, claim_function.sources, claim_function.oids) as setting
   ),
-  fact (kind, node, tag, max_staleness, claims, reasons) as materialized (
-    select 'relation', relation.node, relation.tag, relation.max_staleness, '{}'::text[], array_remove(array[relation.reason], null)
+  fact (kind, node, tag, max_staleness, reads_clock, claims, headers, cookies, reasons) as materialized (
+    select
+      'relation', relation.node, relation.tag, relation.max_staleness, false,
+      '{}'::text[], '{}'::text[], '{}'::text[], array_remove(array[relation.reason], null)
     from postern.relation_facts as relation
     where relation.node = any (array(select reached.node from reached where reached.kind = 'relation'))
     union all
-    select 'function', function.node, null, null, function.claims, array_remove(array[function.reason], null)
+    select
+      'function', function.node, null, null, function.reads_clock,
+      function.claims, '{}', '{}', array_remove(array[function.reason], null)
     from postern.function_facts as function
     where function.node = any (array(select reached.node from reached where reached.kind = 'function'))
+    union all
+    select 'function', missing.function, null, null, false, '{}', '{}', '{}', array[missing.reason]
+    from postern.missing_paths(schemas, request_path) as missing
     union all
     select
       expression.kind,
       expression.node,
       null,
       null,
+      judged.reads_clock,
       judged.claims,
+      judged.headers,
+      judged.cookies,
       array(
         select case expression.kind
           when 'relation' then expression.node::regclass::text
@@ -128,7 +156,11 @@ as $$
         from unnest(judged.reasons) as reason
       )
     from expression
-    join judged on judged.tree = expression.tree and judged.expression = expression.expression
+    join judged
+      on judged.tree = expression.tree
+      and judged.expression = expression.expression
+      and judged.is_parsed_in_calls = expression.is_parsed_in_calls
+      and judged.is_immutable = expression.is_immutable
   ),
   dependence as (
     select
@@ -136,7 +168,11 @@ as $$
       reach.root,
       jsonb_build_object(
         'reads', coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]'),
+        -- paths of claims: see claims.sql
         'claims', coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]'),
+        'headers', coalesce(jsonb_agg(distinct header.header) filter (where header.header is not null), '[]'),
+        'cookies', coalesce(jsonb_agg(distinct cookie.cookie) filter (where cookie.cookie is not null), '[]'),
+        'readsClock', coalesce(bool_or(fact.reads_clock), false),
         'reasons', coalesce(jsonb_agg(distinct reason.reason) filter (where reason.reason is not null), '[]'),
         'maxStalenessSeconds', extract(epoch from min(fact.max_staleness))
       ) as dependence,
@@ -145,6 +181,8 @@ as $$
     from reach
     left join fact on fact.kind = reach.kind and fact.node = reach.node
     left join lateral unnest(fact.claims) as claim (claim) on true
+    left join lateral unnest(fact.headers) as header (header) on true
+    left join lateral unnest(fact.cookies) as cookie (cookie) on true
     left join lateral unnest(fact.reasons) as reason (reason) on true
     group by reach.root_kind, reach.root
   )
@@ -155,6 +193,9 @@ as $$
       when exists (select from pre_request_function where oid is null) then jsonb_build_object(
         'reads', '[]'::jsonb,
         'claims', '[]'::jsonb,
+        'headers', '[]'::jsonb,
+        'cookies', '[]'::jsonb,
+        'readsClock', false,
         'reasons', (select jsonb_agg(format('the pre-request function %s does not exist', name)) from pre_request_function where oid is null),
         'maxStalenessSeconds', null
       )
@@ -292,4 +333,4 @@ as $$
     )
   )
 $$;
-comment on function postern.catalog(text[], text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';
+comment on function postern.catalog(text[], text, text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

@@ -54,6 +54,10 @@ declare
   outdated oid[];
   made record;
 begin
+  -- What the analysis of a function makes is undone at once.
+  if current_setting('postern.is_analyzing', true) = 'on' then
+    return;
+  end if;
   -- DROP OWNED removes roles from policies, and pg_event_trigger_ddl_commands does not list that.
   if tg_tag = 'DROP OWNED' then
     perform postern.flush();
@@ -88,6 +92,7 @@ begin
   if current_setting('postern.is_tracking', true) = 'on' then
     return;
   end if;
+  perform postern.analyze_after(tg_tag);
   perform set_config('postern.is_tracking', 'on', true);
   -- No command names a partition that was detached. Its triggers would go on reading a key that it may lose.
   for made in
@@ -225,6 +230,9 @@ begin
     end;
   end loop;
   perform set_config('postern.is_tracking', was_tracking, true);
+  if was_tracking <> 'on' then
+    perform postern.analyze_after(tg_tag);
+  end if;
 end
 $$;
 comment on function postern.write_outbox_after_drop() is 'Event trigger: writes to the outbox that something was dropped, and deletes its row from the tables of postern.';

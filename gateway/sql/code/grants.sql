@@ -6,6 +6,6 @@ grant execute on function
   postern.changes_since(text),
   postern.prune(interval, integer),
   postern.mark_schema(),
-  postern.catalog(text[], text),
+  postern.catalog(text[], text, text),
   postern.status()
   to postern;

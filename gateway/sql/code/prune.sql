@@ -43,6 +43,8 @@ begin
     limit batch
   ));
   get diagnostics pruned = row_count;
+  -- For what no event trigger told, and what one left to another transaction.
+  perform postern.analyze_after('PRUNE');
   return jsonb_build_object('pruned', pruned, 'isDone', pruned < batch);
 end
 $$;

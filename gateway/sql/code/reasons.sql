@@ -1,74 +1,70 @@
--- Why an answer from a relation or function is not cacheable, and which claims it reads. What is not known to read only tables and
--- claims is a reason.
+-- Why an answer from a relation or function is not cacheable, and whether it depends on the clock. What is not known to read only
+-- tables, claims and the clock is a reason.
 
--- Matches `current_setting('request.jwt.claims')::json ->> 'sub'` and its variants in SQL as PostgreSQL prints it. Nothing may stand
--- between the claims and the name: a part of what a function makes of all claims is not a claim.
-create or replace function postern.setting_readers()
-returns text
-language sql immutable
+-- Functions of PostgreSQL that read the clock and nothing else that changes: now, transaction_timestamp, statement_timestamp,
+-- clock_timestamp, timeofday, age, and those that take the offset of a time zone from today.
+create or replace function postern.clock_functions()
+returns oid[]
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format(
-    $re$\(+(?:%1$s|(?:NULLIF|COALESCE)\(%1$s, '(?:|{})'::text\)|COALESCE\(NULLIF\(%1$s, ''::text\), '{}'::text\))\)::jsonb?(?: ->>? '((?:[^']|'')+)'::text| #>>? '{([A-Za-z0-9_-]+)(?:,[^']*)?}'::text\[\]|\)\['((?:[^']|'')+)'::text\])|current_setting\('request\.jwt\.claim\.([^']+)'::text(?:, (?:true|false))?\)|current_setting\('(?:role)'::text(?:, (?:true|false))?\)$re$,
-    $re$current_setting\('request\.jwt\.claims'::text(?:, (?:true|false))?\)$re$
-  )
+  select array_agg(pg_proc.oid)
+  from pg_catalog.pg_proc
+  where pronamespace = 'pg_catalog'::regnamespace
+    and pg_proc.oid < 16384
+    and (
+      proname in ('now', 'transaction_timestamp', 'statement_timestamp', 'clock_timestamp', 'timeofday')
+      or proname = 'age' and proargtypes[0] = 'pg_catalog.timestamptz'::regtype and pronargs = 1
+      or proname = 'timetz' and proargtypes[0] = 'pg_catalog.time'::regtype
+      or proname = 'timezone' and 'pg_catalog.timetz'::regtype = any (proargtypes)
+      or proname ~ '^jsonb_path_\w+_tz$'
+    )
 $$;
-comment on function postern.setting_readers() is 'The regular expression of the known ways to read a claim or the role. A claim''s name is one of its groups, the role is in none.';
-
-create or replace function postern.claims_in(expression text)
-returns text[]
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-  select coalesce(array_agg(distinct claim order by claim) filter (where claim is not null), '{}')
-  from (
-    select replace(coalesce(found[1], found[2], found[3], found[4]), $q$''$q$, $q$'$q$) as claim
-    from regexp_matches(expression, postern.setting_readers(), 'g') as found
-  ) as reader
-$$;
-comment on function postern.claims_in(text) is 'The claims that an expression reads.';
+comment on function postern.clock_functions() is 'Functions of PostgreSQL whose results follow from their arguments and the clock.';
 
 -- tree: the expression as pg_node_tree. timed_types: the types for which the text 'now' reads the clock.
-create or replace function postern.reasons_in(tree text, expression text, timed_types oid[])
+create or replace function postern.reads_clock(tree text, expression text, timed_types oid[], is_parsed_in_calls boolean)
+returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select tree ~ '{SQLVALUEFUNCTION :op [0-8] '
+    -- makes a date or time of a text in JSON
+    or tree ~ ':path_spec {(?!CONST )'
+    or tree ~ '{JSONEXPR ' and expression ~ '\.(?:date|time)\w*\('
+    -- makes a date or time of a text
+    or tree ~ '{(COERCEVIAIO|TABLEFUNC|JSONEXPR) ' and exists (
+      select
+      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
+      cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
+      where type::oid = any (timed_types)
+    )
+    -- 'now'::timestamptz is a constant for one call only where the call parses it.
+    or is_parsed_in_calls and exists (
+      select
+      from regexp_matches(tree, '{CONST :consttype (\d+) (?::\w+ \S+ ){4}:constisnull false', 'g') as found
+      where found[1]::oid = any (timed_types)
+    )
+$$;
+comment on function postern.reads_clock(text, text, oid[], boolean) is
+'Whether the value of an expression may depend on the clock. The functions that it calls are judged apart.';
+
+create or replace function postern.reasons_in(tree text)
 returns text[]
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select array_remove(array[
-    -- current_setting, without and with missing_ok
-    case when (select count(*) from regexp_matches(tree, ':funcid (2077|3294) ', 'g'))
-      > (select count(*) from regexp_matches(expression, postern.setting_readers(), 'g'))
-      -- A call that is written twice, as in GROUP BY, may be once in the tree.
-      or regexp_replace(expression, postern.setting_readers(), '', 'g') ~ 'current_setting\('
-      then 'reads a setting that is not a named claim: ' || coalesce((
-        select string_agg(distinct setting[1], ', ')
-        from regexp_matches(regexp_replace(expression, postern.setting_readers(), '', 'g'), $re$current_setting\('([^']+)'$re$, 'g') as setting
-      ), 'its name is computed')
-    end,
-    -- A user-defined cast or NULLIF is printed like a built-in one. PostgreSQL itself has no function that casts to json or jsonb.
-    case when expression ~ 'current_setting\(' and (
-      tree ~ '{FUNCEXPR :funcid \d+ :funcresulttype (?:114|3802) (?::\w+ \w+ ){2}:funcformat [12] '
-      or exists (select from regexp_matches(tree, '{NULLIFEXPR :opno (\d+) ', 'g') as found where found[1]::oid >= 16384)
-    ) then 'reads a setting that is not a named claim: by a user-defined cast or operator' end,
-    case when postern.claims_in(expression) && '{exp,iat,nbf,jti}'
-      then 'reads a claim that differs from token to token' end,
-    case when tree ~ '{SQLVALUEFUNCTION :op [0-8] ' then 'reads the clock' end,
-    case when tree ~ ':path_spec {(?!CONST )' or tree ~ '{JSONEXPR ' and expression ~ '\.(?:date|time)\w*\('
-      then 'makes a date or time of a text in JSON' end,
+    case when tree ~ '{QUERY :commandType (?!1 )' then 'writes' end,
+    case when tree ~ '{ROWMARKCLAUSE ' then 'locks rows' end,
     case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
     case when tree ~ ':tablesample {' then 'reads a random sample' end,
     case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
     -- ctid, xmin, cmin, xmax, cmax: VACUUM FULL and row locks change them without firing a trigger.
-    case when tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end,
-    case when tree ~ '{(COERCEVIAIO|TABLEFUNC|JSONEXPR) ' and exists (
-      select
-      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
-      cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
-      where type::oid = any (timed_types)
-    ) then 'makes a date or time of a text' end
+    case when tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end
   ], null)
 $$;
-comment on function postern.reasons_in(text, text, oid[]) is 'Why the value of an expression does not follow from tables and claims. The functions that it calls are judged apart.';
+comment on function postern.reasons_in(text) is 'Why the value of an expression does not follow from tables and claims. The functions that it calls are judged apart.';
 
 -- Functions of pg_catalog that are STABLE only because of the time zone, of output functions or of enum labels.
 create or replace function postern.is_harmless(name text)
@@ -134,40 +130,49 @@ comment on view postern.relation_facts is 'The tag of each relation, and the rea
 create or replace view postern.function_facts as
 select
   proc.oid as node,
-  coalesce(declared.claims, '{}') as claims,
+  array(select postern.escaped_key(claim) from unnest(declared.claims) as claim) as claims,
+  proc.oid = any (clock.functions)
+  -- An aggregate that begins with a text begins with what it means now.
+  or exists (
+    select
+    from pg_catalog.pg_aggregate as aggregate
+    where aggregate.aggfnoid = proc.oid
+      and proc.oid >= 16384
+      and (
+        aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
+        or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
+      )
+  ) as reads_clock,
   case
-    when proc.provolatile = 'v' then format('%s is volatile', proc.oid::regprocedure)
+    when proc.oid = any (clock.functions) then null
     when exists (
       select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
     ) then format('%s is declared to read a relation that was dropped', proc.oid::regprocedure)
     when exists (select from postern.zoned_types as zoned where zoned.type = any (proc.proargtypes::oid[]))
       then format('%s has an argument that reads a text with today''s offset of the time zone', proc.oid::regprocedure)
-    when declared.definition = postern.definition_of(proc.oid) then null
+    when declared.function is not null and declared.definition = postern.definition_of(proc.oid) then null
+    when declared.function is not null and declared.definition not like 'explicit %'
+      then format('%s was declared cacheable before 0.2.0: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
     when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
     when schema.nspname ~ '^pg_temp_' then format('%s is temporary', proc.oid::regprocedure)
-    when exists (
-      select
-      from pg_catalog.pg_aggregate as aggregate
-      where aggregate.aggfnoid = proc.oid
-        and proc.oid >= 16384
-        and (
-          aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
-          or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
-        )
-    ) then format('%s begins with a text that is read as a date or time', proc.oid::regprocedure)
+    -- Marked volatile may mean that nothing was said: the parse tree tells.
+    when proc.prosqlbody is not null or text_function.tree is not null then null
+    when text_function.reason is not null then format('what %s reads is not known: %s', proc.oid::regprocedure, text_function.reason)
+    when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
     -- A user may have created functions in pg_catalog, too: their oids are not below 16384.
     when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384
-      -- timetz(time), timezone(text, timetz) and timezone(timetz) use today's offset of the time zone.
-      and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text) and proc.oid not in (2047, 2037, 6336))
+      and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text))
       then null
     when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384 then format('%s may read the clock or the session', proc.oid::regprocedure)
-    when proc.prosqlbody is not null then null
     -- Functions in C that an extension declares immutable are trusted. An aggregate is judged by its parts.
     when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
-    else format('what %s reads is not known: postern.declare_cacheable can tell', proc.oid::regprocedure)
+    else format('what %s reads is not known: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
   end as reason
 from pg_catalog.pg_proc as proc
 join pg_catalog.pg_language as language on language.oid = proc.prolang
 join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-left join postern.cacheable_functions as declared on declared.function = proc.oid;
-comment on view postern.function_facts is 'The claims that each function is declared to read, and the reason why its result may not follow from tables and claims.';
+-- Each in a query of its own, evaluated once.
+cross join (with once as materialized (select postern.clock_functions() as functions) select once.functions from once) as clock
+left join postern.cacheable_functions as declared on declared.function = proc.oid
+left join postern.known_analyses() as text_function on text_function.function = proc.oid;
+comment on view postern.function_facts is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';

@@ -74,6 +74,8 @@ begin
   perform postern.make_triggers(root, true);
   perform postern.flush();
   perform set_config('postern.is_tracking', '', true);
+  -- Requests may now begin with the schema of the table.
+  perform postern.analyze_functions();
 end
 $$;
 comment on function postern.track(regclass, interval) is

@@ -222,6 +222,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			feedEpoch: view.feedEpoch,
 			seq: view.seq,
 			tags: plan.tags,
+			...(plan.readsClock && { clockReadAt: now() }),
 		};
 		const askedAt = now();
 		const reason = reasonNotToStore(read);
@@ -251,7 +252,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const isStored = !isAlreadyStored(filled.entry, read);
 		if (isStored) {
 			memory.put(name, filled.entry);
-			if (store !== undefined) deps.waitUntil(store.put(name, filled.entry));
+			if (store !== undefined && !plan.readsClock)
+				deps.waitUntil(store.put(name, filled.entry));
 		}
 		const status = { forwarded, isStored, ttlMs: fromStore.ttlMs(read) };
 		return conditional(

@@ -52,11 +52,11 @@ export function hasSameCatalog(entry: Entry, view: View): boolean {
 
 /** Until when the answer is known to have been right, by the isolate's clock. Without a change that is as far as the view reaches. */
 export function rightUntil(
-	{ askedAt, filledAt }: Entry,
+	{ askedAt, filledAt, clockReadAt }: Entry,
 	view: View,
 	hasChanged: boolean,
 ): number {
-	return hasChanged
+	return hasChanged || clockReadAt !== undefined
 		? askedAt
 		: Math.min(Math.max(view.asOf, askedAt), filledAt + LIFETIME_MS);
 }
@@ -66,6 +66,20 @@ export function tokensOf(entry: Entry, view: View): readonly string[] {
 	return isCovered(entry, view)
 		? [view.consistencyToken]
 		: [view.consistencyToken, entry.consistencyToken];
+}
+
+/**
+ * Whether an answer that depends on the clock was made recently enough, whatever the feed says. Clocks of other isolates are not
+ * compared with this one's.
+ */
+export function isTimely(
+	{ clockReadAt }: Entry,
+	readsClock: boolean,
+	maxAgeMs: number,
+	now: number,
+): boolean {
+	if (clockReadAt === undefined) return !readsClock;
+	return now >= clockReadAt && now - clockReadAt <= maxAgeMs;
 }
 
 /** Whether the view reaches as far as everything that the answer may show. */

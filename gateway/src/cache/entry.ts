@@ -15,6 +15,8 @@ export interface Entry {
 	readonly askedAt: number;
 	/** When the origin had answered, by the same clock. */
 	readonly filledAt: number;
+	/** Before the origin was asked, by the isolate's clock, where the answer depends on the clock. Such an entry stays in the isolate. */
+	readonly clockReadAt?: number;
 	readonly status: number;
 	readonly statusText: string;
 	/** PostgREST's headers, in its order. */

@@ -47,7 +47,7 @@ const KNOWN_TO_VARY = new Set([
 ]);
 
 /** What an entry records of the feed, as it was before the origin was asked. */
-type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags">;
+type Stamp = Pick<Entry, "feedEpoch" | "seq" | "tags" | "clockReadAt">;
 
 /** An answer to pass on, with the entry, or the reason why there is none. */
 type Filled =

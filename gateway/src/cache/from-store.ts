@@ -9,7 +9,7 @@ import type { Identity } from "../identity/identity.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, readerOf, type Store } from "./entry.ts";
-import { isCovered, isFresh, tokensOf } from "./entry-freshness.ts";
+import { isCovered, isFresh, isTimely, tokensOf } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { type CacheStatus, fromEntry, setAge, setStatus } from "./respond.ts";
@@ -53,15 +53,27 @@ export function createFromStore(deps: FromStoreDeps) {
 		const near = memory.get(name);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
-		const far = await store?.get(name);
+		const far = read.plan.readsClock ? undefined : await store?.get(name);
 		if (far === undefined) return { isStale: near !== undefined };
 		if (!isGood(far, read)) return { isStale: true };
 		memory.put(name, far);
 		return { hit: far, detail: "kv" };
 	}
 
-	function isGood(entry: Entry, { plan, view }: CacheableRead): boolean {
-		return isFresh(entry, plan.tags, view, now());
+	function isGood(
+		entry: Entry,
+		{ plan, view, maxAgeMs }: CacheableRead,
+	): boolean {
+		const at = now();
+		return (
+			isFresh(entry, plan.tags, view, at) &&
+			isTimely(entry, plan.readsClock, maxAgeMs, at)
+		);
+	}
+
+	/** Up to when the answer is known to be right. */
+	function asOf({ clockReadAt }: Entry, view: View): number {
+		return Math.min(view.asOf, clockReadAt ?? Number.POSITIVE_INFINITY);
 	}
 
 	/** @returns undefined where the good entry turns out not to be for this caller */
@@ -74,9 +86,10 @@ export function createFromStore(deps: FromStoreDeps) {
 		const view = await viewForCaller(read, entry);
 		if (view === undefined) return undefined;
 		const response = fromEntry(entry, request);
-		setAge(response.headers, view.asOf, now());
+		setAge(response.headers, asOf(entry, view), now());
 		setConsistencyTokens(response.headers, tokensOf(entry, view));
-		setStatus(response.headers, { ...status, ttlMs: ttlMs({ ...read, view }) });
+		const ttl = ttlMs({ ...read, view: { asOf: asOf(entry, view) } });
+		setStatus(response.headers, { ...status, ttlMs: ttl });
 		return conditional(request, response);
 	}
 
@@ -103,7 +116,10 @@ export function createFromStore(deps: FromStoreDeps) {
 	function ttlMs({
 		view,
 		maxAgeMs,
-	}: Pick<CacheableRead, "view" | "maxAgeMs">): number {
+	}: {
+		view: Pick<View, "asOf">;
+		maxAgeMs: number;
+	}): number {
 		return Math.max(0, Math.min(maxAgeMs, MAX_TTL_MS) - (now() - view.asOf));
 	}
 }

@@ -30,6 +30,15 @@ const NOT_FROM_CLIENTS = new Set([
 ]);
 const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
 
+/** The runtime or the tunnel may write these, or the origin gets them without the client's value. */
+const SET_ON_THE_WAY = new Set([
+	"accept-encoding",
+	"content-length",
+	"cookie",
+	"expect",
+	"user-agent",
+]);
+
 /**
  * Cookies that are the gateway's credentials. Clients do not get them from the origin, either: Access answers the gateway's
  * service token with a CF_Authorization cookie, which lets its holder through Access.
@@ -55,12 +64,7 @@ export function removeHopByHop(headers: Headers): void {
 
 /** The client's headers without those that must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
-	const headers = copyExcept(
-		from,
-		(name) =>
-			NOT_FROM_CLIENTS.has(name) ||
-			startsWithAny(name, NOT_FROM_CLIENTS_PREFIXES),
-	);
+	const headers = copyExcept(from, isNotFromClients);
 	const cookies = headers.get("cookie");
 	if (cookies !== null)
 		setOrDelete(headers, "cookie", withoutOwnCookies(cookies));
@@ -80,6 +84,21 @@ export function toClientHeaders(from: Headers): Headers {
 	return headers;
 }
 
+function isNotFromClients(name: string): boolean {
+	return (
+		NOT_FROM_CLIENTS.has(name) || startsWithAny(name, NOT_FROM_CLIENTS_PREFIXES)
+	);
+}
+
+/** Whether the origin gets this header as the client sent it. */
+export function reachesOrigin(name: string): boolean {
+	return !(
+		isNotFromClients(name) ||
+		HOP_BY_HOP.includes(name) ||
+		SET_ON_THE_WAY.has(name)
+	);
+}
+
 function copyExcept(
 	from: Headers,
 	isLeftOut: (name: string) => boolean,
@@ -96,7 +115,7 @@ function startsWithAny(name: string, prefixes: string[]): boolean {
 	return prefixes.some((prefix) => name.startsWith(prefix));
 }
 
-function withoutOwnCookies(cookies: string): string {
+export function withoutOwnCookies(cookies: string): string {
 	return cookies
 		.split(";")
 		.map((cookie) => cookie.trim())

@@ -31,6 +31,7 @@ export function cacheKey(parts: KeyParts): string {
 		rangeUnit,
 		callerKey.role,
 		Object.entries(callerKey.claims),
+		Object.entries(callerKey.headers),
 	]);
 }
 

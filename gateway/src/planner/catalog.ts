@@ -10,8 +10,12 @@ const names = z.array(z.string());
 const dependencies = {
 	/** Tags. */
 	reads: names,
-	/** Names of the caller's claims. */
+	/** Paths of the caller's claims. */
 	claims: names,
+	/** Names of headers and cookies of the request. */
+	headers: names.default([]),
+	cookies: names.default([]),
+	readsClock: z.boolean().default(false),
 	/** Why it cannot be cached. Empty if it can. */
 	reasons: names,
 	maxStalenessSeconds: z.number().positive().nullable(),
@@ -67,10 +71,17 @@ const catalogShape = z.object({
 	hasUserDefinedCasts: z.boolean(),
 });
 
-/** What the value of a relation or function depends on. */
-export interface Dependencies {
-	readonly reads: readonly string[];
+/** What is read of a caller. */
+export interface CallerReads {
 	readonly claims: readonly string[];
+	readonly headers: readonly string[];
+	readonly cookies: readonly string[];
+}
+
+/** What the value of a relation or function depends on. */
+export interface Dependencies extends CallerReads {
+	readonly reads: readonly string[];
+	readonly readsClock: boolean;
 	readonly reasons: readonly string[];
 	readonly maxStalenessSeconds: number | null;
 }

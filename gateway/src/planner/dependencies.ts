@@ -1,15 +1,17 @@
 // Collects what an answer depends on while a request is resolved, and adds it up. Nothing here asks for the caller's role: the
 // policies of a table count for every role.
 import { CATALOG_TAG, relationTagOf } from "../feed/tag.ts";
-import type { Catalog, Dependencies } from "./catalog.ts";
+import { reachesOrigin } from "../origin/headers.ts";
+import type { CallerReads, Catalog, Dependencies } from "./catalog.ts";
 import { NotCacheable } from "./plan.ts";
 
 /** What an answer depends on. */
 interface AnswerDependencies {
 	/** Sorted. Always includes `catalog`. */
 	readonly tags: readonly string[];
-	/** Names of claims, sorted. */
-	readonly claims: readonly string[];
+	/** Each list sorted. */
+	readonly callerReads: CallerReads;
+	readonly readsClock: boolean;
 	readonly maxStalenessMs: number;
 }
 
@@ -44,6 +46,9 @@ export class DependencySet {
 	sum(catalog: Catalog, defaultMaxStalenessMs: number): AnswerDependencies {
 		const tags = new Set([CATALOG_TAG]);
 		const claims = new Set<string>();
+		const headers = new Set<string>();
+		const cookies = new Set<string>();
+		let readsClock = false;
 		let maxStalenessMs = Number.POSITIVE_INFINITY;
 		const all = new Set(this.#members);
 		if (catalog.preRequest !== null) all.add(catalog.preRequest);
@@ -56,6 +61,9 @@ export class DependencySet {
 			if (reason !== undefined) throw new NotCacheable(reason);
 			for (const tag of isRoot ? root.tags : one.reads) tags.add(tag);
 			for (const claim of one.claims) claims.add(claim);
+			for (const header of one.headers) headers.add(header);
+			for (const cookie of one.cookies) cookies.add(cookie);
+			readsClock ||= one.readsClock;
 			if (one.maxStalenessSeconds !== null)
 				maxStalenessMs = Math.min(
 					maxStalenessMs,
@@ -71,14 +79,24 @@ export class DependencySet {
 			);
 		}
 		for (const claim of claims) {
-			if (UNSTABLE_CLAIMS.has(claim))
+			const [name = ""] = claim.split("/");
+			if (UNSTABLE_CLAIMS.has(name))
+				throw new NotCacheable(`the claim ${name} differs from token to token`);
+		}
+		for (const header of headers) {
+			if (!reachesOrigin(header))
 				throw new NotCacheable(
-					`the claim ${claim} differs from token to token`,
+					`the origin gets another header ${header} than the client sent`,
 				);
 		}
 		return {
 			tags: [...tags].sort(),
-			claims: [...claims].sort(),
+			callerReads: {
+				claims: [...claims].sort(),
+				headers: [...headers].sort(),
+				cookies: [...cookies].sort(),
+			},
+			readsClock,
 			maxStalenessMs: Number.isFinite(maxStalenessMs)
 				? maxStalenessMs
 				: defaultMaxStalenessMs,

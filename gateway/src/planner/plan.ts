@@ -11,6 +11,8 @@ export interface CacheablePlan {
 	readonly tags: readonly string[];
 	/** The part of the caller that is in the key. */
 	readonly callerKey: CallerKey;
+	/** The answer depends on the clock, too, or on statistics that change unseen. */
+	readonly readsClock: boolean;
 	readonly maxStalenessMs: number;
 }
 
@@ -22,7 +24,7 @@ export interface BypassPlan {
 export type Plan = CacheablePlan | BypassPlan;
 
 /** Reasons quote names, which may be as long as a URL. */
-const MAX_REASON_CHARACTERS = 200;
+const MAX_REASON_CHARACTERS = 500;
 
 /** Thrown by any step of planning. planner.ts catches it and turns it into a BypassPlan. */
 export class NotCacheable extends Error {

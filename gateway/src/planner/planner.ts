@@ -6,7 +6,11 @@ import { callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";
 import type { DependencySet } from "./dependencies.ts";
 import { type Parameter, parseQuery } from "./grammar/parameters.ts";
-import { parseAccept, parsePrefer } from "./grammar/request-headers.ts";
+import {
+	isEstimated,
+	parseAccept,
+	parsePrefer,
+} from "./grammar/request-headers.ts";
 import { parsePath, parseProfile, type Target } from "./grammar/target.ts";
 import { type CacheablePlan, NotCacheable, type Plan } from "./plan.ts";
 import { resolveCall } from "./resolve-call.ts";
@@ -66,7 +70,7 @@ function planRead(
 	const parameters = parseQuery(search);
 	const accept = parseAccept(headers.get("accept"), catalog.mediaTypes);
 	const preferences = parsePrefer(headers.get("prefer"));
-	const { tags, claims, maxStalenessMs } = resolve(
+	const { tags, callerReads, readsClock, maxStalenessMs } = resolve(
 		catalog,
 		schema,
 		target,
@@ -74,7 +78,8 @@ function planRead(
 	).sum(catalog, settings.maxStalenessMs);
 	const callerKey = callerKeyOf(
 		identity,
-		claims,
+		callerReads,
+		headers,
 		settings.audienceOf(identity),
 	);
 	const key = cacheKey({
@@ -88,7 +93,15 @@ function planRead(
 		rangeUnit: headers.get("range-unit"),
 		callerKey,
 	});
-	return { kind: "cacheable", schema, key, tags, callerKey, maxStalenessMs };
+	return {
+		kind: "cacheable",
+		schema,
+		key,
+		tags,
+		callerKey,
+		readsClock: readsClock || isEstimated(preferences),
+		maxStalenessMs,
+	};
 }
 
 function resolve(

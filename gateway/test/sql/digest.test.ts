@@ -94,7 +94,7 @@ const SCHEMA = [
 	"drop owned by vip",
 	"select postern.untrack('api.notes')",
 	"select postern.track('api.notes', '1 second')",
-	"select postern.declare_cacheable('private.f()')",
+	"select postern.declare_cacheable('private.f()', '{}', '{}')",
 ];
 
 const ROWS = [

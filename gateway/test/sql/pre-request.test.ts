@@ -36,7 +36,9 @@ it("is judged by what it reads and sets", async ({ owner, expect }) => {
 	] as const) {
 		expect((await preRequestOf(owner, name)).reasons.join()).toContain(reason);
 	}
-	await owner.query("select postern.declare_cacheable('private.opaque()')");
+	await owner.query(
+		"select postern.declare_cacheable('private.opaque()', '{}', '{}')",
+	);
 	expect((await preRequestOf(owner, "private.opaque")).reasons).toEqual([]);
 });
 

@@ -706,7 +706,7 @@ describe("the schema", () => {
 	it("forgets dropped objects", async ({ owner, expect }) => {
 		await owner.query(
 			`${notes}; select postern.track_schema('api'); create function api.f() returns int language sql stable return 1;
-			select postern.declare_cacheable('api.f()'); drop schema api cascade`,
+			select postern.declare_cacheable('api.f()', '{}', '{}'); drop schema api cascade`,
 		);
 		const { rows } = await owner.query(
 			"table postern.tracked_relations union all select schema::oid::regclass, null from postern.tracked_schemas union all select function::oid::regclass, null from postern.cacheable_functions",

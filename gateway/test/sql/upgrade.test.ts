@@ -303,6 +303,10 @@ describe("this Worker", () => {
 			reasons: [],
 			maxStalenessSeconds: 2,
 		});
+		// Version 0.1.0 took a declaration that named nothing for one of a function that reads nothing.
+		expect(catalog.routines("api", "told")[0]?.reasons).toEqual([
+			expect.stringContaining("was declared cacheable before 0.2.0"),
+		]);
 	});
 
 	it("uses nothing of a database of a later contract", async ({

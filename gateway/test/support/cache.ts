@@ -186,7 +186,8 @@ export function planOf(
 		schema: "api",
 		key: JSON.stringify([method, url, role]),
 		tags: ["api.notes", "catalog"],
-		callerKey: { role, claims: {} },
+		callerKey: { role, claims: {}, headers: {} },
+		readsClock: false,
 		maxStalenessMs: MAX_STALENESS_MS,
 	};
 }

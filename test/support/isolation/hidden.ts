@@ -89,7 +89,7 @@ export const HIDDEN: readonly Hidden[] = [
 			select postern.track('api.isolation_secrets');
 			create function api.isolation_may_see(owner text) returns boolean language sql stable set search_path = ''
 			as $body$ select owner = ${SUB} $body$;
-			select postern.declare_cacheable('api.isolation_may_see(text)', claims => '{sub}');
+			select postern.declare_cacheable('api.isolation_may_see(text)', reads => '{}', claims => '{sub}');
 			alter table api.isolation_secrets enable row level security;
 			create policy own on api.isolation_secrets using (api.isolation_may_see(owner));
 			grant select on api.isolation_secrets to ${EVERYBODY};

@@ -238,8 +238,8 @@ refresh materialized view api.studio_counts;
 
 select postern.track_schema('api'), postern.track_schema('other'), postern.track_schema('hidden');
 select postern.track('api.labels', '2 seconds'), postern.track('api.studios', '60 seconds');
-select postern.declare_cacheable('api.sequels(api.films)', '{api.films}'),
-  postern.declare_cacheable('api.prequel(api.films)', '{api.films}'),
-  postern.declare_cacheable('api.films_of(integer)', '{api.films}'),
-  postern.declare_cacheable('api.total(integer[])'),
-  postern.declare_cacheable('api.pairs()');
+select postern.declare_cacheable('api.sequels(api.films)', '{api.films}', '{}'),
+  postern.declare_cacheable('api.prequel(api.films)', '{api.films}', '{}'),
+  postern.declare_cacheable('api.films_of(integer)', '{api.films}', '{}'),
+  postern.declare_cacheable('api.total(integer[])', '{}', '{}'),
+  postern.declare_cacheable('api.pairs()', '{}', '{}');

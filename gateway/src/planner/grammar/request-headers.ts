@@ -93,7 +93,7 @@ function essenceOf(type: string): string {
 
 /** Preferences without an effect on a read, or with one that follows from their text, which is in the key. */
 const KNOWN_PREFERENCE =
-	/^(?:count=exact|handling=(?:strict|lenient)|timezone=[\w+/-]+|return=(?:minimal|headers-only|representation)|resolution=(?:merge|ignore)-duplicates|missing=(?:default|null)|max-affected=\d+)$/;
+	/^(?:count=(?:exact|planned|estimated)|handling=(?:strict|lenient)|timezone=[\w+/-]+|return=(?:minimal|headers-only|representation)|resolution=(?:merge|ignore)-duplicates|missing=(?:default|null)|max-affected=\d+)$/;
 
 /**
  * Parses Prefer (RFC 7240) of a read.
@@ -113,4 +113,11 @@ export function parsePrefer(prefer: string | null): readonly string[] {
 			);
 	}
 	return preferences;
+}
+
+/** Whether a preference asks for a count that the database takes from its statistics. */
+export function isEstimated(preferences: readonly string[]): boolean {
+	return preferences.some(
+		(one) => one === "count=planned" || one === "count=estimated",
+	);
 }

@@ -1,0 +1,222 @@
+-- Analyses functions in SQL with a body that is text: makes each of them again with a body that PostgreSQL parses at creation, keeps
+-- the parse tree, and undoes that. Event triggers, `postern.track` and `postern migrate` call it. No read does.
+
+create or replace function postern.as_parsed_function(function oid)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format(
+    E'create function postern.%I(%s) returns %s%s language sql begin atomic\n%s\n; end',
+    proname,
+    (
+      select string_agg(
+        concat_ws(
+          ' ',
+          case coalesce(proargmodes[argument.position], 'i') when 'i' then 'in' when 'v' then 'variadic' when 'b' then 'inout' else 'out' end,
+          quote_ident(nullif(proargnames[argument.position], '')),
+          format_type(argument.type, null)
+        ),
+        ', ' order by argument.position
+      )
+      from unnest(coalesce(proallargtypes, proargtypes::oid[])) with ordinality as argument (type, position)
+    ),
+    case when proretset then 'setof ' end,
+    format_type(prorettype, null),
+    regexp_replace(prosrc, '[\s;]+$', '')
+  )
+  from pg_catalog.pg_proc
+  where pg_proc.oid = as_parsed_function.function
+$$;
+comment on function postern.as_parsed_function(oid) is
+'The statement that makes a function of the same name, arguments and body in schema postern. The body must not contain a semicolon: what follows one would be run.';
+
+-- What was made is undone by the exception; variables keep what was found. The search path is that of a call while one statement runs,
+-- which names nothing else: no other name is ever looked up in it.
+create or replace function postern.parse_body(function oid, path text, out tree text, out expression text, out state text, out failure text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+set quote_all_identifiers = off
+set transform_null_equals = off
+-- A table that another transaction changes is not waited for.
+set lock_timeout = '100ms'
+as $$
+declare
+  statement text := postern.as_parsed_function(function);
+begin
+  perform set_config('search_path', concat_ws(', ', nullif(path, ''), 'pg_temp'), true);
+  execute statement;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  select made.prosqlbody::text, pg_get_function_sqlbody(made.oid)
+  into tree, expression
+  from pg_catalog.pg_proc as original
+  join pg_catalog.pg_proc as made on made.proname = original.proname
+  where original.oid = parse_body.function
+    and made.pronamespace = 'postern'::regnamespace
+    -- A type of the same name may stand before it in the search path.
+    and made.proargtypes = original.proargtypes
+    and made.prorettype = original.prorettype
+    and made.proallargtypes is not distinct from original.proallargtypes;
+  raise exception sqlstate 'PT001';
+exception
+  when sqlstate 'PT001' then
+    if tree is null then
+      state := 'PT001';
+      failure := 'a type in its signature is hidden by another one';
+    end if;
+  when others then
+    tree := null;
+    state := sqlstate;
+    failure := sqlerrm;
+end
+$$;
+comment on function postern.parse_body(oid, text) is 'The body of a function as PostgreSQL parses it under a search path, or the error.';
+
+create or replace function postern.subpaths(path text)
+returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select (
+    select coalesce(string_agg(quote_ident(part.name), ', ' order by part.position), '')
+    from unnest(postern.parse_search_path(path)) with ordinality as part (name, position)
+    where (mask >> (part.position::integer - 1)) & 1 = 1
+  )
+  from generate_series((1 << cardinality(postern.parse_search_path(path))) - 1, 0, -1) as mask
+$$;
+comment on function postern.subpaths(text) is 'What is left of a search path for callers who may not use some of its schemas. The whole path comes first.';
+
+create or replace function postern.analyze_function(function oid, required text[], out paths text[], out tree text, out expression text, out reason text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  body text := (select regexp_replace(prosrc, '[\s;]+$', '') from pg_catalog.pg_proc where pg_proc.oid = function);
+  parsed record;
+  path text;
+begin
+  paths := required;
+  reason := case
+    when position(';' in body) > 0 then 'its body has several statements, or a semicolon in a text or comment'
+    when position('\' in body) > 0 or body ~* 'u&["'']' then 'its body has a backslash or a Unicode escape'
+    when exists (select from unnest(required) as one where postern.parse_search_path(one) @> '{$user}') then 'its search_path has $user'
+    when exists (select from unnest(required) as one where cardinality(postern.parse_search_path(one)) > 4) then 'its search_path is long: qualify its names'
+    when exists (
+      select
+      from unnest(required) as one
+      cross join unnest(postern.parse_search_path(one)) as name
+      join pg_catalog.pg_namespace on nspname = name
+      where not has_schema_privilege(pg_namespace.oid, 'usage')
+    ) then format('%I may not use the schemas of its search_path', current_user)
+  end;
+  if reason is not null then
+    return;
+  end if;
+  paths := array(select distinct postern.subpaths(one) from unnest(required) as one);
+  foreach path in array paths
+  loop
+    parsed := postern.parse_body(function, path);
+    if parsed.tree is not null then
+      if tree <> parsed.tree then
+        tree := null;
+        reason := 'its names mean other things in other search paths: set its search_path';
+        return;
+      end if;
+      tree := parsed.tree;
+      expression := parsed.expression;
+    -- A call under this path fails, too: there is no such function, relation, column, type or schema, or too many such functions.
+    elsif parsed.state not in ('42883', '42P01', '42703', '42704', '3F000', '42725') then
+      reason := parsed.failure;
+      -- Another transaction holds a lock: the next analysis tries again.
+      if parsed.state in ('55P03', '40P01') then
+        paths := null;
+      end if;
+      tree := null;
+      return;
+    else
+      reason := parsed.failure;
+    end if;
+  end loop;
+  if tree is not null then
+    reason := null;
+  end if;
+end
+$$;
+comment on function postern.analyze_function(oid, text[]) is
+'What the body of a function means under all of these search paths, or the reason why that is not one thing. paths is null where it has to be tried again.';
+
+create or replace function postern.analyze_functions(schemas text[] default null, extra_search_path text[] default null)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  outdated record;
+  found postern.function_analyses[] := '{}';
+  one record;
+begin
+  -- One transaction at a time. What another one leaves out is analysed by the next.
+  if not pg_try_advisory_xact_lock(1886352500, 2) then
+    return;
+  end if;
+  if schemas is not null then
+    delete from postern.request_schemas;
+    insert into postern.request_schemas
+    select distinct schema, coalesce(analyze_functions.extra_search_path, '{public}') from unnest(schemas) as schema;
+  end if;
+  delete from postern.function_analyses as analysis where not exists (select from pg_catalog.pg_proc where pg_proc.oid = analysis.function);
+  for outdated in
+    select current.*
+    from postern.text_functions as current
+    left join postern.known_analyses() as known on known.function = current.function
+    where known.paths is null
+  loop
+    perform set_config('postern.is_analyzing', 'on', true);
+    one := postern.analyze_function(outdated.function, outdated.paths);
+    perform set_config('postern.is_analyzing', '', true);
+    if one.paths is not null then
+      found := found || row(
+        outdated.function, outdated.definition, outdated.words, outdated.environment, one.paths, one.tree, one.expression, one.reason
+      )::postern.function_analyses;
+    end if;
+  end loop;
+  if cardinality(found) = 0 then
+    return;
+  end if;
+  insert into postern.function_analyses
+  select analysis.* from unnest(found) as analysis
+  on conflict on constraint function_analyses_pkey do update
+  set definition = excluded.definition,
+    words = excluded.words,
+    environment = excluded.environment,
+    paths = excluded.paths,
+    tree = excluded.tree,
+    expression = excluded.expression,
+    reason = excluded.reason;
+  perform postern.flush();
+end
+$$;
+comment on function postern.analyze_functions(text[], text[]) is
+'Analyses the functions that changed, or whose names may mean something else now. schemas, extra_search_path: PostgREST''s db-schemas and db-extra-search-path, where they are not guessed right.';
+
+create or replace function postern.analyze_after(command text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- These give no name another meaning.
+  if command ~ '^(GRANT|REVOKE|CREATE POLICY|ALTER POLICY|DROP POLICY|CREATE TRIGGER|DROP TRIGGER|ALTER DEFAULT PRIVILEGES)' then
+    return;
+  end if;
+  -- The user's command succeeds in any case. An analysis that is missing is a reason not to cache.
+  begin
+    perform postern.analyze_functions();
+  exception
+    when others then
+      raise warning 'functions are not analysed: %', sqlerrm;
+  end;
+end
+$$;
+comment on function postern.analyze_after(text) is 'What event triggers call.';

@@ -1,0 +1,206 @@
+-- Functions in SQL with a body that is text, and what the meaning of the body depends on: the objects of its names.
+
+create or replace view postern.text_functions as
+with text_function as materialized (
+  select
+    proc.oid as function,
+    (
+      select postern.parse_search_path(substr(setting, length('search_path=') + 1))
+      from unnest(proc.proconfig) as setting
+      where setting like 'search\_path=%'
+    ) as own_path,
+    proc.definition,
+    case
+      when analysis.definition = proc.definition then analysis.words
+      -- A name with other characters counts as one that every body contains: the empty word.
+      else array(
+        select ''
+        union
+        select left(found[1], 63)
+        from regexp_matches(
+          lower(concat_ws(' ', proc.prosrc, proc.types) collate "C"), '[a-z_][a-z0-9_$]*', 'g'
+        ) as found
+      )
+    end as words
+  from (
+    select
+      pg_proc.oid,
+      pg_proc.proconfig,
+      pg_proc.prosrc,
+      (
+        select string_agg(format_type(type, null), ' ')
+        from unnest(pg_proc.prorettype || coalesce(pg_proc.proallargtypes, pg_proc.proargtypes::oid[])) as type
+      ) as types,
+      md5(concat_ws(
+        '|', proname, prosrc, array_to_string(proconfig, '|'), proargtypes, proallargtypes, proargmodes, proargnames, prorettype, proretset, provariadic
+      )) as definition
+    from pg_catalog.pg_proc
+    where pg_proc.prolang = (select pg_language.oid from pg_catalog.pg_language where lanname = 'sql')
+      and pg_proc.prosqlbody is null
+      and pg_proc.prokind = 'f'
+      and pg_proc.oid >= 16384
+      and pg_proc.pronamespace not in ('postern'::regnamespace, 'pg_catalog'::regnamespace)
+  ) as proc
+  left join postern.function_analyses as analysis on analysis.function = proc.oid
+),
+named (word, schema, part, type_of_rows) as materialized (
+  select
+    case when object.name ~ '^[a-z_][a-z0-9_$]*$' then object.name else '' end,
+    schema.nspname::text,
+    concat_ws(' ', schema.nspname, object.part),
+    object.type_of_rows
+  from (
+    select
+      lower(proname::text collate "C"), pronamespace,
+      concat_ws(
+        ' ', 'function', oid, proargtypes, proallargtypes, proargnames, proargmodes, prorettype, proretset, provariadic, pronargdefaults, prokind
+      ),
+      prorettype
+    from pg_catalog.pg_proc where oid >= 16384
+    union all
+    select lower(relname::text collate "C"), relnamespace, concat_ws(' ', 'relation', oid, relkind), reltype
+    from pg_catalog.pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c', 'S') and relpersistence <> 't'
+    union all
+    select lower(typname::text collate "C"), typnamespace, concat_ws(' ', 'type', oid, typtype, typbasetype, typelem), null
+    from pg_catalog.pg_type where oid >= 16384 and typtype <> 'c' and typelem = 0
+    union all
+    select lower(nspname::text collate "C"), oid, 'schema', null
+    from pg_catalog.pg_namespace where oid >= 16384 or nspname = 'public'
+  ) as object (name, namespace, part, type_of_rows)
+  join pg_catalog.pg_namespace as schema on schema.oid = object.namespace
+  where object.namespace <> 'postern'::regnamespace
+    and schema.nspname !~ '^pg_(toast|temp)'
+),
+-- Operators stand behind keywords, too, and casts behind no text at all.
+unnamed as materialized (
+  select concat_ws(
+    ' ',
+    (
+      select md5(string_agg(concat_ws(' ', oid, oprname, oprnamespace, oprleft, oprright, oprresult, oprcode), ',' order by oid))
+      from pg_catalog.pg_operator where oid >= 16384
+    ),
+    (
+      select md5(string_agg(concat_ws(' ', oid, castsource, casttarget, castfunc, castcontext, castmethod), ',' order by oid))
+      from pg_catalog.pg_cast where oid >= 16384
+    ),
+    (
+      select md5(string_agg(concat_ws(' ', oid, opcmethod, opcintype, opcdefault, opcfamily), ',' order by oid))
+      from pg_catalog.pg_opclass where oid >= 16384
+    )
+  ) as version
+),
+operator_schemas (schemas) as materialized (
+  select array(
+    select distinct nspname::text
+    from pg_catalog.pg_operator
+    join pg_catalog.pg_namespace on pg_namespace.oid = oprnamespace
+    where pg_operator.oid >= 16384 and nspname not in ('pg_catalog', 'postern')
+  )
+),
+met as materialized (
+  select
+    text_function.function,
+    array_agg(distinct named.schema) filter (where named.part not like '% schema') as schemas,
+    string_agg(concat_ws(' ', named.part, columns.columns), ',' order by named.part) as parts
+  from text_function
+  cross join unnest(text_function.words) as body (word)
+  join named on named.word = body.word
+  left join lateral (
+    select string_agg(concat_ws(' ', attnum, attname, atttypid), ' ' order by attnum)
+    from pg_catalog.pg_type as type
+    join pg_catalog.pg_attribute as attribute on attribute.attrelid = type.typrelid
+    where type.oid = named.type_of_rows
+      and type.typrelid <> 0
+      and attribute.attnum > 0
+      and not attribute.attisdropped
+  ) as columns (columns) on named.type_of_rows is not null
+  group by text_function.function
+),
+path as materialized (
+  select search_paths.path from postern.search_paths
+)
+select
+  text_function.function,
+  text_function.own_path,
+  text_function.definition,
+  text_function.words,
+  md5(concat_ws(' ', met.parts, unnamed.version)) as environment,
+  reachable.schemas,
+  case
+    when text_function.own_path is not null then array[postern.restricted_path(text_function.own_path, reachable.schemas)]
+    else array(select distinct postern.restricted_path(path.path, reachable.schemas) from path order by 1)
+  end as paths
+from text_function
+left join met on met.function = text_function.function
+cross join unnamed
+cross join operator_schemas
+cross join lateral (select coalesce(met.schemas, '{}') || operator_schemas.schemas) as reachable (schemas);
+comment on view postern.text_functions is
+'Functions in SQL with a body that is text. environment differs when a name in the body may mean another object. paths: the search paths to analyse it under.';
+
+-- plpgsql, because it keeps the plan, which takes longer to make than to run.
+create or replace function postern.known_analyses()
+returns table (function oid, own_path text[], schemas text[], paths text[], tree text, expression text, reason text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return query
+    select
+      text_function.function,
+      text_function.own_path,
+      text_function.schemas,
+      analysis.paths,
+      analysis.tree,
+      analysis.expression,
+      case
+        when analysis.function is null then 'it, or what a name in it means, has changed since functions were analysed: select postern.analyze_functions()'
+        else analysis.reason
+      end
+    from postern.text_functions as text_function
+    left join postern.function_analyses as analysis
+      on analysis.function = text_function.function
+      and analysis.definition = text_function.definition
+      and analysis.environment = text_function.environment
+      and text_function.paths <@ analysis.paths;
+end
+$$;
+comment on function postern.known_analyses() is
+'Functions in SQL with a body that is text: what the body means now, or the reason why that is not known. paths is null where there is no analysis.';
+
+-- request_path begins with the schema of the request. 
+create or replace function postern.missing_paths(schemas text[], request_path text)
+returns table (function oid, reason text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with extra (path) as materialized (
+    select (postern.parse_search_path(request_path))[2:]
+  ),
+  called (path, remedy) as materialized (
+    select
+      schema || array_remove(extra.path, schema),
+      format('select postern.analyze_functions(%L, %L)', schemas, extra.path)
+    from unnest(schemas) as schema
+    cross join extra
+    union all
+    select role_paths.path, 'select postern.analyze_functions()'
+    from postern.role_search_paths as role_paths
+    join pg_catalog.pg_auth_members on pg_auth_members.roleid = role_paths.role
+    join pg_catalog.pg_roles on pg_roles.oid = pg_auth_members.member
+    where rolname = session_user
+  )
+  select distinct on (analysis.function)
+    analysis.function,
+    format(
+      '%s was not analysed for the search_path %s: %s',
+      analysis.function::regprocedure, (select string_agg(quote_ident(name), ', ') from unnest(called.path) as name), called.remedy
+    )
+  from postern.known_analyses() as analysis
+  cross join called
+  where analysis.own_path is null
+    and analysis.tree is not null
+    and postern.restricted_path(called.path, analysis.schemas) <> all (analysis.paths)
+$$;
+comment on function postern.missing_paths(text[], text) is 'The analysed functions that requests may call under a search path that they were not analysed for.';

@@ -1,0 +1,340 @@
+// What the catalog knows of functions whose body is text: it is analysed as PostgreSQL parses it when it is called, and no longer
+// trusted once the body, or what a name in it means, is another.
+
+import { describe } from "vitest";
+import { rolledBack } from "./support/tracked.ts";
+
+interface Entry {
+	readonly name: string;
+	readonly reads: readonly string[];
+	readonly claims: readonly string[];
+	readonly headers: readonly string[];
+	readonly cookies: readonly string[];
+	readonly readsClock: boolean;
+	readonly reasons: readonly string[];
+}
+
+const PATH = `"postern", "public"`;
+
+/** auth.uid() and auth.jwt() as Supabase has them, and tables that helpers read. */
+const MAKE = `
+	create schema auth;
+	create function auth.uid() returns uuid language sql stable as $$
+		select
+		coalesce(
+			nullif(current_setting('request.jwt.claim.sub', true), ''),
+			(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')
+		)::uuid
+	$$;
+	create function auth.jwt() returns jsonb language sql stable as $$
+		select
+		coalesce(
+			nullif(current_setting('request.jwt.claim', true), ''),
+			nullif(current_setting('request.jwt.claims', true), '')
+		)::jsonb
+	$$;
+	create table api.members (org integer, member uuid, primary key (org, member));
+	create table api.docs (id integer primary key, org integer, body text);
+	select postern.track_schema('api');`;
+
+const it = rolledBack
+	.extend("entry", ({ owner }) => {
+		/** The catalog's entry for the function of this name, as PostgREST with this search path sees it. */
+		return async (
+			name = "f",
+			path = PATH,
+			schemas = "{api}",
+		): Promise<Entry> => {
+			await owner.query(
+				"savepoint asked; set local transaction_read_only = on",
+			);
+			await owner.query("select set_config('search_path', $1, true)", [path]);
+			const { rows } = await owner.query(
+				"select postern.catalog($1) as catalog",
+				[schemas],
+			);
+			await owner.query("rollback to savepoint asked");
+			const entries: Entry[] = rows[0].catalog.functions;
+			const found = entries.find((entry) => entry.name === name);
+			if (!found) throw new Error(`${name} is not in the catalog`);
+			return found;
+		};
+	})
+	.extend("made", ({ owner, entry }) => {
+		/** The entry for api.f, made by these statements. */
+		return async (statements: string) => {
+			await owner.query(`${MAKE}; ${statements}`);
+			return entry();
+		};
+	});
+
+const f = (body: string, options = "returns text stable") =>
+	`create function api.f() ${options} language sql as $f$ ${body} $f$`;
+
+describe("a function with a body of text reads", () => {
+	for (const [name, make, expected] of [
+		[
+			"the tables that a body with a search path of its own names",
+			f(
+				"select exists (select from members where member = auth.uid())",
+				"returns boolean security definer set search_path = api",
+			),
+			{ reads: ["api.members"], claims: ["sub"] },
+		],
+		[
+			"the tables that a body names without their schema",
+			f("select count(*) from members;", "returns bigint"),
+			{ reads: ["api.members"] },
+		],
+		[
+			"what a function reads that it calls",
+			`create function api.mine(org integer) returns boolean language sql as 'select exists (select from members where members.org = mine.org and member = (select auth.uid()))';
+			${f("select body from docs where mine(org)")}`,
+			{ reads: ["api.docs", "api.members"], claims: ["sub"] },
+		],
+		[
+			"what it reads when it calls itself",
+			`create function api.f(org integer default 0) returns bigint language sql as 'select case when org > 9 then (select count(*) from docs) else api.f(org + 1) end'`,
+			{ reads: ["api.docs"] },
+		],
+		[
+			"the defaults of its arguments",
+			"create function api.f(at timestamptz default now()) returns timestamptz language sql as 'select at'",
+			{ readsClock: true },
+		],
+		[
+			"the clock by a literal, which a call parses again",
+			f("select 'now'::timestamptz", "returns timestamptz immutable"),
+			{ readsClock: true },
+		],
+		[
+			"what the overload reads that is called",
+			`create function api.g(text) returns text language sql as 'select body from docs';
+			create function api.g(integer) returns text language sql as 'select ''x''';
+			${f("select g(1)")}`,
+			{ reads: [] },
+		],
+		[
+			"the tables of a role that it takes on",
+			f("select body from docs", "returns text set role = anon"),
+			{ reads: ["api.docs"] },
+		],
+		[
+			"a header and a cookie",
+			f(
+				"select current_setting('request.headers', true)::json ->> 'x-tenant' || ((current_setting('request.cookies', true)::json) ->> 'session')",
+			),
+			{ headers: ["x-tenant"], cookies: ["session"] },
+		],
+	] as const) {
+		it(name, async ({ made, expect }) => {
+			expect(await made(make)).toMatchObject({ reasons: [], ...expected });
+		});
+	}
+});
+
+describe("a claim is read by its path:", () => {
+	for (const [expression, ...claims] of [
+		["auth.jwt() ->> 'user_role'", "user_role"],
+		["(select auth.jwt()) ->> 'user_role'", "user_role"],
+		["auth.jwt() -> 'app_metadata' ->> 'org_id'", "app_metadata/org_id"],
+		["(select auth.jwt() -> 'a') ->> 'b'", "a/b"],
+		["auth.jwt() #>> '{a,b}'", "a/b"],
+		["(auth.jwt() #> '{a,b}') ->> 'c'", "a/b/c"],
+		["auth.jwt() #>> '{a,0,b}'", "a"],
+		["(auth.jwt())['a']['b'] #>> '{}'", "a/b"],
+		["(auth.jwt() -> 'roles' ? 'x')::text", "roles"],
+		[
+			"auth.jwt() ->> 'https://example.test/a~b'",
+			"https:~1~1example.test~1a~0b",
+		],
+		[
+			"current_setting('request.jwt.claims', true)::jsonb -> 'a' ->> 'b'",
+			"a/b",
+		],
+		[
+			"coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::json -> 'a' ->> 'b'",
+			"a/b",
+		],
+		[
+			"(select current_setting('request.jwt.claims', true))::jsonb ->> 'a'",
+			"a",
+		],
+		["coalesce(auth.jwt() -> 'a', '{}') ->> 'b'", "a/b"],
+		// Whether it is null decides, too.
+		[`coalesce(auth.jwt() -> 'a', '{"b":1}') ->> 'b'`, "a"],
+		["jsonb_build_object('a', auth.jwt() -> 'a') ->> 'b'", "a"],
+		["auth.jwt() ->> 'a' || auth.uid()", "a", "sub"],
+	] as const) {
+		it(expression, async ({ made, expect }) => {
+			expect(await made(f(`select ${expression}`))).toMatchObject({
+				reasons: [],
+				claims,
+			});
+		});
+	}
+
+	for (const expression of [
+		"auth.jwt()::text",
+		"jsonb_build_object('a', auth.jwt()) ->> 'a'",
+		"(auth.jwt() || '{}') ->> 'a'",
+		"(auth.jwt() ? 'a')::text",
+		"auth.jwt() ->> body from docs",
+		`coalesce(auth.jwt(), '{"a":1}') ->> 'a'`,
+		"nullif(current_setting('request.jwt.claims', true), '{\"a\":1}')::jsonb ->> 'a'",
+		"current_setting('request.headers', true)",
+	]) {
+		it(`not so by ${expression}`, async ({ made, expect }) => {
+			const { reasons } = await made(f(`select ${expression}`));
+			expect(reasons).toEqual([
+				expect.stringContaining("reads a setting that is not a named claim"),
+			]);
+		});
+	}
+});
+
+describe("a function with a body of text is not cacheable", () => {
+	for (const [name, make, reason] of [
+		["that writes", f("delete from docs returning body"), "api.f() writes"],
+		["that locks rows", f("select body from docs for update"), "locks rows"],
+		[
+			"that sets a setting",
+			f("select set_config('a.b', 'c', true)"),
+			"set_config(text,text,boolean) is volatile",
+		],
+		[
+			"with two statements, of which the second would be run",
+			f("select 'x'; end; create table api.made (); select 'x'"),
+			"its body has several statements",
+		],
+		["with a backslash", f("select 'a\\b'"), "a backslash"],
+		[
+			"of any type",
+			"create function api.f(value anyelement) returns anyelement language sql as 'select value'",
+			"polymorphic",
+		],
+		[
+			"that says it is immutable, and reads a table",
+			f("select body from docs", "returns text immutable"),
+			"is marked immutable, and reads tables or settings",
+		],
+		[
+			"of which a name means something else in another search path",
+			`create schema other; create table other.docs (id integer, body text);
+			create function other.g() returns void language plpgsql set search_path = other as '';
+			${f("select body from docs")}`,
+			"its names mean other things in other search paths",
+		],
+		[
+			"that calls a function of which nothing is known",
+			`create function api.g() returns text language plpgsql as 'begin return 1; end';
+			${f("select g()")}`,
+			"api.g() is volatile",
+		],
+	] as const) {
+		it(name, async ({ made, expect }) => {
+			const { reasons } = await made(make);
+			expect(reasons).toEqual([expect.stringContaining(reason)]);
+		});
+	}
+
+	it("where PostgREST adds another search path than was guessed, until it is told", async ({
+		owner,
+		made,
+		entry,
+		expect,
+	}) => {
+		await made(
+			`create schema other; create table other.things (id integer); select postern.track('other.things');
+			${f("select count(*) from things", "returns bigint")}`,
+		);
+		const path = `"postern", "other"`;
+		const { reasons } = await entry("f", path);
+		expect(reasons).toEqual([
+			expect.stringContaining(
+				"select postern.analyze_functions('{api}', '{other}')",
+			),
+		]);
+		await owner.query("select postern.analyze_functions('{api}', '{other}')");
+		expect(await entry("f", path)).toMatchObject({
+			reasons: [],
+			reads: ["other.things"],
+		});
+	});
+});
+
+describe("an analysis ends", () => {
+	const unwatched = "alter event trigger postern_after_ddl disable;";
+	for (const [name, change] of [
+		[
+			"when the function is replaced",
+			"create or replace function api.f() returns text language sql stable as 'select current_user::text'",
+		],
+		[
+			"when its search path changes",
+			"create schema other; alter function api.f() set search_path = other, api",
+		],
+		[
+			"when a table of a name in it is made",
+			"create table public.docs (body text)",
+		],
+		[
+			"when an operator is made",
+			"create function api.eq(integer, integer) returns boolean language sql immutable return true; create operator api.== (function = api.eq, leftarg = integer, rightarg = integer)",
+		],
+		["when a column changes", "alter table api.docs add column more text"],
+		[
+			"when a function of a name in it is made",
+			"create function public.length(integer) returns integer language sql immutable return 1",
+		],
+	] as const) {
+		it(`${name}, also where no event trigger tells`, async ({
+			owner,
+			made,
+			entry,
+			expect,
+		}) => {
+			const before = await made(
+				f("select body from docs where length(body) = 1"),
+			);
+			expect(before.reasons).toEqual([]);
+			await owner.query(unwatched + change);
+			const { reasons } = await entry();
+			expect(reasons).toEqual([
+				expect.stringContaining("has changed since functions were analysed"),
+			]);
+			await owner.query("select postern.analyze_functions()");
+			expect((await entry()).reasons).not.toEqual(reasons);
+		});
+	}
+
+	it("and the event trigger makes another", async ({
+		owner,
+		made,
+		entry,
+		expect,
+	}) => {
+		expect(await made(f("select body from docs"))).toMatchObject({
+			reads: ["api.docs"],
+		});
+		await owner.query(
+			"create or replace function api.f() returns text language sql stable as 'select auth.uid()::text'",
+		);
+		expect(await entry()).toMatchObject({
+			reads: [],
+			claims: ["sub"],
+			reasons: [],
+		});
+	});
+
+	it("without a trace of what it made", async ({ owner, made, expect }) => {
+		const { rows: before } = await owner.query(
+			"select oid from pg_proc where pronamespace = 'postern'::regnamespace order by 1",
+		);
+		await made(f("select body from docs"));
+		const { rows } = await owner.query(
+			"select oid from pg_proc where pronamespace = 'postern'::regnamespace order by 1",
+		);
+		expect(rows).toEqual(before);
+	});
+});
