@@ -54,7 +54,7 @@ describe("a caller key has", () => {
 	it("the parts of Cookie that may be about a cookie that is read, without the gateway's own", () => {
 		const cookie = "a=1; session=x; postern-session=y; session =z; b=session";
 		expect(keyOf({ cookies: ["session"] }, { cookie }).headers).toEqual({
-			"cookie session": "session=x; session =z; b=session",
+			"cookie session": " session=x; session =z; b=session",
 		});
 	});
 });

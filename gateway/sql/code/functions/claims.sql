@@ -74,6 +74,7 @@ begin
     rest := regexp_replace(rest, '\((\u0001.J[^\u0002]*\u0002)\)::jsonb?', '\1', 'g');
     rest := regexp_replace(rest, 'COALESCE\((\u0001.J[^\u0002]*\u0002), ''\{\}''::jsonb?\)', '\1', 'g');
     rest := regexp_replace(rest, '\(\s*SELECT\s+(\u0001.[TJ][^\u0002]*\u0002)(?:\s+AS\s+\w+)?\s*\)', '(\1)', 'g');
+    rest := regexp_replace(rest, '\(\((\u0001.T\u0002)\)\)', '(\1)', 'g');
     -- Not behind a word: that would be a part of what a function makes of it.
     rest := regexp_replace(rest, '(?<![\w.$])\((\u0001.J[^\u0002]*\u0002)\)', '\1', 'g');
     continue when rest <> before;
