@@ -1114,7 +1114,7 @@ describe("an explanation", () => {
 		expect(JSON.parse(answer.headers.get("Postern-Explain") ?? "")).toEqual({
 			key: '["GET","http://postgrest/notes","service"]',
 			tags: ["api.notes", "catalog"],
-			callerKey: { role: "service", claims: {} },
+			callerKey: { role: "service", claims: {}, headers: {} },
 			maxStalenessSeconds: 5,
 			view: { feedEpoch: "epoch1", seq: 7, prunedBelow: 0 },
 		});

@@ -43,7 +43,7 @@ describe("an explanation", () => {
 		expect(JSON.parse(told(cacheable({})) ?? "")).toEqual({
 			key: '["GET","https://x.example/notes","anon"]',
 			tags: ["api.notes", "catalog"],
-			callerKey: { role: "anon", claims: {} },
+			callerKey: { role: "anon", claims: {}, headers: {} },
 			maxStalenessSeconds: 5,
 			view: { feedEpoch: "epoch1", seq: 9, prunedBelow: 2 },
 		});
