@@ -7,7 +7,8 @@ begin
   end if;
 
   -- "create or replace" cannot take defaults away.
-  drop function if exists postern.declare_cacheable(regprocedure, regclass[], text[]), postern.catalog(text[], text);
+  drop function if exists postern.declare_cacheable(regprocedure, regclass[], text[]), postern.catalog(text[], text),
+    postern.setting_readers(), postern.claims_in(text), postern.reasons_in(text, text, oid[]);
   -- Not regprocedure: a row may outlive its function.
   create table postern.function_analyses (
     function    oid primary key,
