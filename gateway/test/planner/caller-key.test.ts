@@ -19,6 +19,7 @@ function keyOf(
 		{ role: "authenticated", claims: CLAIMS },
 		{ claims: [], headers: [], cookies: [], ...reads },
 		new Headers(headers),
+		"postgrest",
 	);
 }
 
