@@ -130,8 +130,9 @@ describe.each([
 	/** Sends each read as several callers, with a header and without it. */
 	async function expectOwnAnswers(
 		header: string,
-		turns: readonly ("with" | "without")[] = ["with", "without", "with"],
+		isAtOnce = false,
 	): Promise<string[]> {
+		const turns = isAtOnce ? ["with"] : ["with", "without", "with"];
 		const statuses: string[] = [];
 		for (let round = 0; round < 3; round += 1) {
 			const plain = question();
@@ -143,7 +144,10 @@ describe.each([
 				for (const turn of turns) {
 					const read = turn === "with" ? decided : plain;
 					const { answer, cacheStatus } = await askGateway(sides, read, caller);
-					expect(answer).toEqual(await askDatabase(sides, read, caller));
+					const own = [await askDatabase(sides, read, caller)];
+					// A connection of PostgREST may still call the function as it was.
+					if (isAtOnce) own.push(await askDatabase(sides, plain, caller));
+					expect(own).toContainEqual(answer);
 					statuses.push(cacheStatus);
 				}
 			}
