@@ -20,35 +20,35 @@ const RUNS_WHERE = {
 		"test/fails-closed.test.ts",
 		"test/isolation.test.ts",
 		"test/least-trust.test.ts",
-		"test/supabase.test.ts",
+		"test/features/supabase.test.ts",
 		"test/transparent-clients.test.ts",
 		"test/transparent.test.ts",
 	],
 	/** What may be wrong in docker-compose.yml and in `npm run worker`. The images are those of the suite in containers. */
 	compose: [
 		"test/fails-closed.test.ts",
-		"test/inventory.test.ts",
+		"test/features/inventory.test.ts",
 		"test/least-trust.test.ts",
-		"test/openapi.test.ts",
-		"test/supabase.test.ts",
+		"test/features/openapi.test.ts",
+		"test/features/supabase.test.ts",
 		"test/transparent-clients.test.ts",
 	],
 };
 
 /** The longest files begin first, so that no process runs one at the end while the others have nothing to do. */
 const LONGEST = [
-	"test/start.test.ts",
-	"test/histories/scenarios.test.ts",
+	"test/install/start.test.ts",
+	"test/histories/scenarios/scenarios.test.ts",
 	"test/isolation.test.ts",
 	"test/isolation-of-roles.test.ts",
 	"test/staleness-and-own-writes.test.ts",
-	"test/histories/mutations.test.ts",
-	"test/command.test.ts",
+	"test/histories/scenarios/mutations.test.ts",
+	"test/install/command.test.ts",
 	"gateway/test/sql/tracking.test.ts",
 	"test/transparent.test.ts",
-	"test/tarball.test.ts",
-	"test/issuers.test.ts",
-	"test/docs.browser.test.ts",
+	"test/install/tarball.test.ts",
+	"test/features/issuers.test.ts",
+	"test/features/docs.browser.test.ts",
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -2,10 +2,10 @@
 // answer is one that the database would have given to its reader, no older than the maximum staleness.
 // `npm run test:histories` plays long histories.
 import { describe, it } from "vitest";
-import { tellViolation } from "./histories/figures.ts";
+import { tellViolation } from "./histories/check/figures.ts";
 import { newSeed } from "./histories/random.ts";
 import { run } from "./histories/run.ts";
-import { useDatabase } from "./histories/staged.ts";
+import { useDatabase } from "./histories/scenarios/staged.ts";
 import { SHORT } from "./histories/workloads.ts";
 import { stack } from "./support/client.ts";
 

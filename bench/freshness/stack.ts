@@ -13,7 +13,10 @@ import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
-import { type Cluster, startCluster } from "../../test/histories/cluster.ts";
+import {
+	type Cluster,
+	startCluster,
+} from "../../test/histories/faults/cluster.ts";
 import { type Random, randomOf } from "../../test/histories/random.ts";
 import { bundleWorker } from "../../test/support/workerd/bundle.ts";
 import { type CountingOrigin, startCountingOrigin } from "./origin.ts";

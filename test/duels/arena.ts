@@ -7,9 +7,15 @@ import { join } from "node:path";
 import type pg from "pg";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
-import { type Database, startDatabase } from "../histories/database.ts";
-import { FRONT, RELAY } from "../histories/feed-relay.ts";
-import { bundleMutated, type FileChange } from "../histories/mutated-bundle.ts";
+import {
+	type Database,
+	startDatabase,
+} from "../histories/database/database.ts";
+import { FRONT, RELAY } from "../histories/faults/feed-relay.ts";
+import {
+	bundleMutated,
+	type FileChange,
+} from "../histories/scenarios/mutated-bundle.ts";
 import { sendRaw } from "../support/raw-http.ts";
 import { startKv } from "../support/workerd/kv.ts";
 import { startWorkerd } from "../support/workerd/workerd.ts";

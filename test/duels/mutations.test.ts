@@ -1,13 +1,13 @@
 // The duels find each defect that lets one caller have what only another may see: what keeps that from happening is taken away, one
 // thing a test. The same stories leak nothing while all is in place.
 import { beforeAll, describe, it } from "vitest";
+import { randomOf } from "../histories/random.ts";
 import {
 	changeInDatabase,
 	functionOf,
 	NO_ROLES_IN_DIGEST,
 	type SqlChange,
-} from "../histories/mutations.ts";
-import { randomOf } from "../histories/random.ts";
+} from "../histories/scenarios/mutations.ts";
 import { type Arena, startArena } from "./arena.ts";
 import type { Move } from "./moves.ts";
 import { leakOf } from "./shortest.ts";

@@ -1,7 +1,7 @@
 // A run: worlds in two arenas side by side, one whose PostgREST prepares statements and one whose does not.
 
-import type { FileChange } from "../histories/mutated-bundle.ts";
 import { randomOf } from "../histories/random.ts";
+import type { FileChange } from "../histories/scenarios/mutated-bundle.ts";
 import { startArena } from "./arena.ts";
 import { playWorld } from "./play-world.ts";
 import { type Shortest, shortestOf } from "./shortest.ts";

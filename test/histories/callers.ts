@@ -4,8 +4,8 @@ import {
 	issueCallerToken,
 	issueToken,
 } from "../../gateway/cli/stack/tokens.ts";
+import type { User } from "./check/history.ts";
 import type { Caller } from "./client.ts";
-import type { User } from "./history.ts";
 
 export const USERS: readonly User[] = [
 	person("ada", "red"),

@@ -1,8 +1,8 @@
 // Callers, who send one request at a time and carry the consistency tokens of each answer to the next request.
 import { Agent, type IncomingHttpHeaders, request as send } from "node:http";
 import { text } from "node:stream/consumers";
-import type { Read, User, Write } from "./history.ts";
-import { now } from "./history.ts";
+import type { Read, User, Write } from "./check/history.ts";
+import { now } from "./check/history.ts";
 import { canonical, type SentQuery } from "./queries.ts";
 import type { GatewayWrite } from "./writes.ts";
 

@@ -3,8 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { bundleWorker } from "../support/workerd/bundle.ts";
-import { startDatabase } from "./database.ts";
-import { tell, tellViolation } from "./figures.ts";
+import { tell, tellViolation } from "./check/figures.ts";
+import { startDatabase } from "./database/database.ts";
 import { newSeed } from "./random.ts";
 import { run } from "./run.ts";
 import { LONG, SHORT } from "./workloads.ts";

@@ -3,19 +3,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { callersOf, directCallersOf } from "./callers.ts";
-import type { History, Promises } from "./check.ts";
+import type { History, Promises } from "./check/check.ts";
+import { add } from "./check/figures.ts";
+import { type Event, now } from "./check/history.ts";
+import { beginAnew, readClock, readCommits } from "./check/log.ts";
 import { type Caller, Session, type Target } from "./client.ts";
-import type { Cluster } from "./cluster.ts";
-import type { Database } from "./database.ts";
-import { FAULTS, type FaultKind } from "./faults.ts";
-import { add } from "./figures.ts";
-import { type Event, now } from "./history.ts";
+import type { Database } from "./database/database.ts";
+import { schemaChange } from "./database/schema-changes.ts";
+import { transact } from "./database/transact.ts";
+import type { Cluster } from "./faults/cluster.ts";
+import { FAULTS, type FaultKind } from "./faults/faults.ts";
 import { Interest } from "./interest.ts";
-import { beginAnew, readClock, readCommits } from "./log.ts";
 import { QUERIES, type SentQuery } from "./queries.ts";
 import { pickWeighted, type Random } from "./random.ts";
-import { schemaChange } from "./schema-changes.ts";
-import { transact } from "./transact.ts";
 import { GATEWAY_WRITES, type GatewayWrite, SQL_WRITES } from "./writes.ts";
 
 export interface Workload {

@@ -1,9 +1,16 @@
 // The reads of a run: the request to PostgREST, and the right answer for each reader in a given state of the database.
-import type { Query } from "./check.ts";
-import type { User } from "./history.ts";
-import { BOARDS, CROWD, FAMILIES, LATE, NOTES, PAIRS } from "./row-values.ts";
-import { SWAPPED } from "./schema-changes.ts";
-import type { State } from "./states.ts";
+import type { Query } from "./check/check.ts";
+import type { User } from "./check/history.ts";
+import type { State } from "./check/states.ts";
+import {
+	BOARDS,
+	CROWD,
+	FAMILIES,
+	LATE,
+	NOTES,
+	PAIRS,
+} from "./database/row-values.ts";
+import { SWAPPED } from "./database/schema-changes.ts";
 
 /** A read as it is sent. */
 export interface SentQuery extends Query {

@@ -1,8 +1,8 @@
 // A run: a cluster, and rounds of a history played on it, each checked when it is over.
-import { check, type Promises, type Verdict } from "./check.ts";
-import { startCluster } from "./cluster.ts";
-import type { Database } from "./database.ts";
-import { add, addRound, type Figures, noFigures } from "./figures.ts";
+import { check, type Promises, type Verdict } from "./check/check.ts";
+import { add, addRound, type Figures, noFigures } from "./check/figures.ts";
+import type { Database } from "./database/database.ts";
+import { startCluster } from "./faults/cluster.ts";
 import { type Played, play, type Workload } from "./play.ts";
 import { randomOf } from "./random.ts";
 

