@@ -212,7 +212,7 @@ describe("the deadline", () => {
 		await vi.advanceTimersByTimeAsync(1);
 		expect([early, String(await ended)]).toEqual([
 			false,
-			"Error: the limit is 5000 ms",
+			"Refusal: The database did not answer in time: the limit is 5000 ms",
 		]);
 	});
 
