@@ -34,7 +34,9 @@ describe("a program", () => {
 			);
 			const files: string[] = [];
 			for (const folder of ["migrations", "code"]) {
-				const names = await readdir(new URL(folder, file)).catch(() => []);
+				const names = await readdir(new URL(folder, file), {
+					recursive: true,
+				}).catch(() => []);
 				files.push(
 					...names
 						.filter((name) => name.endsWith(".sql"))

@@ -29,13 +29,16 @@ const TABLES = `
 	create view api.bodies with (security_invoker = true) as select body from api.notes;
 	select postern.track_schema('api');
 	select postern.track('api.notes', '2 seconds');
-	create function api.told() returns int language plpgsql stable as 'begin return 1; end';
-	select postern.declare_cacheable('api.told()', '{api.notes}')`;
+	create function api.told() returns int language plpgsql stable as 'begin return 1; end'`;
+
+/** Version 0.1.0 asks for no claims. */
+const DECLARE = "select postern.declare_cacheable('api.told()', '{api.notes}')";
 
 /** A database as version 0.1.0 leaves it. */
 const it = base.extend("old", async ({ database }) => {
 	await database.client.query(up);
 	await database.client.query(TABLES);
+	await database.client.query(DECLARE);
 	return database;
 });
 
