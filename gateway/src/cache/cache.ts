@@ -239,7 +239,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			schema: plan.schema,
 			stamp,
 			consistencyToken,
-			reader: await readerOf(identity),
+			reader: await readerOf(identity, request),
 			askedAt,
 			budget: fillBudget,
 			now,

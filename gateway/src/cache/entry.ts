@@ -1,5 +1,6 @@
 // An entry: an answer as the cache keeps it, in bytes and text, never as a stream. And the interface of what keeps entries.
 import type { Identity } from "../identity/identity.ts";
+import { toOriginHeaders } from "../origin/headers.ts";
 
 export interface Entry {
 	/** The change feed as known before the origin was asked: the answer includes every change up to `seq`. */
@@ -42,9 +43,18 @@ export function sizeOf(entry: Entry): number {
 	return entry.body.byteLength + 2 * characters + 512;
 }
 
-/** Names a caller by role and claims. The order of claims matters. */
-export function readerOf({ role, claims }: Identity): Promise<string> {
-	return nameOf(JSON.stringify([role, claims]));
+/** Fields about caching: one client sends them at one time and not at another. */
+const OF_CACHES = ["cache-control", "if-none-match", "pragma"];
+
+/** Names a caller by all that a policy may tell callers apart by: role, claims and headers. The order of claims matters. */
+export function readerOf(
+	{ role, claims }: Identity,
+	{ headers }: Request,
+): Promise<string> {
+	const sent = [...toOriginHeaders(headers)].filter(
+		([name]) => !OF_CACHES.includes(name),
+	);
+	return nameOf(JSON.stringify([role, claims, sent]));
 }
 
 /** A short name for a text. An entry is stored under the name of its key. */

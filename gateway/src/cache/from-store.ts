@@ -102,7 +102,10 @@ export function createFromStore(deps: FromStoreDeps) {
 		entry: Entry,
 	): Promise<View | undefined> {
 		const { view, identity, request, maxAgeMs } = read;
-		if (isCovered(entry, view) || entry.reader === (await readerOf(identity)))
+		if (
+			isCovered(entry, view) ||
+			entry.reader === (await readerOf(identity, request))
+		)
 			return view;
 		const consistencyTokens = [
 			...consistencyTokensIn(request.headers),

@@ -147,7 +147,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 		const plan = planBy(known, request, identity);
 		if (plan?.kind !== "cacheable") return NOTHING;
 		const { view } = known;
-		const entry = await entryFor(plan, view, identity);
+		const entry = await entryFor(plan, view, request, identity);
 		if (entry === undefined) return NOTHING;
 		const hasChanged = !isUnchanged(entry, plan.tags, view);
 		const ageMs = Math.max(0, now() - rightUntil(entry, view, hasChanged));
@@ -177,10 +177,11 @@ export function createOutageAnswers(deps: OutageDeps) {
 	async function entryFor(
 		{ key, tags }: CacheablePlan,
 		view: View,
+		request: Request,
 		identity: Identity,
 	): Promise<Entry | undefined> {
 		const name = await nameOf(key);
-		const reader = await readerOf(identity);
+		const reader = await readerOf(identity, request);
 		// Other callers need a poll that began after the answer and found no change of the policies.
 		const ifFor = (entry: Entry | undefined) =>
 			entry !== undefined &&

@@ -131,6 +131,17 @@ describe("a read", () => {
 			expect([await other.text(), asked.length]).toEqual(['["bob"]', 2]);
 		});
 
+		it("is not given to a caller of the same role with another header either", async () => {
+			const { ask, feed } = startCache({
+				answer: ({ headers }) => rows(JSON.stringify([headers.get("X-Team")])),
+			});
+			feed.hold();
+			feed.change("catalog");
+			await ask("/notes", { headers: { "X-Team": "red" } });
+			const other = await ask("/notes", { headers: { "X-Team": "blue" } });
+			expect(await other.text()).toBe('["blue"]');
+		});
+
 		it("is not given to another caller while the feed cannot say whether they changed", async () => {
 			const { ask, feed, memory } = startCache({ answer });
 			feed.hold();

@@ -82,7 +82,9 @@ describe("an answer in KV", () => {
 		const texts = [...kv.values.values()].map((value) =>
 			new TextDecoder().decode(value),
 		);
-		expect(texts.join()).not.toMatch(/secret|notes|postern-token|content-type/i);
+		expect(texts.join()).not.toMatch(
+			/secret|notes|postern-token|content-type/i,
+		);
 	});
 
 	it("is given to no other caller after two were swapped", async () => {
