@@ -2,11 +2,13 @@
 // thing a test. The same stories leak nothing while all is in place.
 import { beforeAll, describe, it } from "vitest";
 import { randomOf } from "../histories/random.ts";
+import type { FileChange } from "../histories/scenarios/mutated-bundle.ts";
 import {
 	changeInDatabase,
 	functionOf,
 	NO_ROLES_IN_DIGEST,
 	type SqlChange,
+	viewOf,
 } from "../histories/scenarios/mutations.ts";
 import { type Arena, startArena } from "./arena.ts";
 import type { Move } from "./moves.ts";
@@ -24,6 +26,8 @@ interface Story {
 	readonly sides?: readonly [Side, Side];
 	readonly kind: DuelKind;
 }
+
+const WITH_ROLE: Side = { ...ADA, fields: { "x-role": "duel_vip" } };
 
 const IN_DATABASE: readonly (Story & SqlChange)[] = [
 	{
@@ -48,35 +52,55 @@ const IN_DATABASE: readonly (Story & SqlChange)[] = [
 		relation: "opened",
 		kind: "known",
 	},
-];
-
-/** Stories that leaked before what keeps answers apart was there. */
-const OTHERS: readonly Story[] = [
 	{
-		name: "a policy that is not told of, where there are no event triggers",
+		name: "the schema in the digest, where there are no event triggers",
+		of: functionOf("'postern.digest'::regproc"),
+		from: "case when not postern.is_watched() then postern.schema_digest() end",
+		to: "null",
 		isWatched: false,
 		moves: [`alter policy first on api.drawers using (owner = ${SUB})`],
 		relation: "drawers",
 		kind: "at once",
 	},
 	{
-		name: "a pre-request function that sets the role by a header",
+		name: "the pre-request function in the catalog",
+		of: functionOf("'postern.catalog'::regproc"),
+		from: "(select dependence.dependence from dependence where dependence.root_kind = 'pre-request')",
+		to: "null",
 		moves: [hook("check", HOOKS.role)],
 		relation: "vaults",
-		sides: [{ ...ADA, fields: { "x-role": "duel_vip" } }, ADA],
+		sides: [WITH_ROLE, ADA],
 		kind: "later",
 	},
 	{
-		name: "a membership that is granted",
+		name: "policies for other roles than PUBLIC",
+		of: viewOf("postern.dependencies"),
+		from: "WHERE class.relrowsecurity",
+		to: "WHERE policy.polroles = '{0}' and class.relrowsecurity",
 		moves: ["grant duel_vip to authenticated with inherit true"],
 		relation: "vaults",
 		kind: "later",
 	},
+];
+
+const IN_WORKER: readonly (Story & FileChange)[] = [
 	{
-		name: "values that were changed in KV",
+		name: "the name of a value in KV, in its authentication",
+		file: "kv/sealed-values.ts",
+		from: "encode(prefix + name)",
+		to: 'encode("")',
 		moves: [`alter policy first on api.drawers using (owner = ${SUB})`],
 		relation: "drawers",
 		kind: "tampered",
+	},
+	{
+		name: "the poll that finds no change of the catalog, before a second caller gets an answer",
+		file: "cache/from-store.ts",
+		from: "entry.reader === (await readerOf(identity))",
+		to: "true",
+		moves: [`alter policy first on api.drawers using (owner = ${SUB})`],
+		relation: "drawers",
+		kind: "at once",
 	},
 ];
 
@@ -98,7 +122,7 @@ describe("without a defect", () => {
 		return arena.stop;
 	}, 120_000);
 
-	it.for([...IN_DATABASE, ...OTHERS])(
+	it.for([...IN_DATABASE, ...IN_WORKER])(
 		"nothing leaks in the story of $name",
 		{ timeout: 180_000 },
 		async (story, { expect }) => {
@@ -115,6 +139,24 @@ describe("without a defect", () => {
 				expect(await play(arena, mutation)).toBeDefined();
 			} finally {
 				await changeBack();
+			}
+		},
+	);
+});
+
+describe("the duels find that a Worker lacks", () => {
+	it.for(IN_WORKER)(
+		"$name",
+		{ timeout: 240_000 },
+		async (mutation, { expect }) => {
+			const arena = await startArena({
+				isPrepared: false,
+				changes: [mutation],
+			});
+			try {
+				expect(await play(arena, mutation)).toBeDefined();
+			} finally {
+				await arena.stop();
 			}
 		},
 	);
