@@ -96,7 +96,7 @@ const IN_WORKER: readonly (Story & FileChange)[] = [
 	{
 		name: "the poll that finds no change of the catalog, before a second caller gets an answer",
 		file: "cache/from-store.ts",
-		from: "entry.reader === (await readerOf(identity))",
+		from: "entry.reader === (await readerOf(identity, request))",
 		to: "true",
 		moves: [`alter policy first on api.drawers using (owner = ${SUB})`],
 		relation: "drawers",

@@ -55,10 +55,8 @@ export async function playWorld(
 		);
 		const duels = DUELS.flatMap(([kind, count]) =>
 			Array.from({ length: count }, (): Duel => {
-				const known = different.filter((one) => isMeant(kind, one));
-				const isDifferent = known.length > 0 && random.chance(DIFFERENT);
-				const others = all.filter((one) => isMeant(kind, one));
-				return { kind, ...random.pick(isDifferent ? known : others) };
+				const isDifferent = different.length > 0 && random.chance(DIFFERENT);
+				return { kind, ...random.pick(isDifferent ? different : all) };
 			}),
 		);
 		const leaks = await new Step(arena, random, tally, duels).play(
@@ -68,18 +66,6 @@ export async function playWorld(
 		if (leaks.length > 0) return { isWatched, moves, leaks };
 	}
 	return { isWatched, moves, leaks: [] };
-}
-
-/**
- * One caller with two headers are no two callers: for the maximum staleness after a pre-request function has changed, the answer to
- * one may be given to the other.
- */
-function isMeant(
-	kind: DuelKind,
-	{ sides: [one, other] }: Omit<Duel, "kind">,
-): boolean {
-	const isLate = kind === "later" || kind === "tampered";
-	return isLate || one.caller.name !== other.caller.name;
 }
 
 /** Every question with every two sides, in both orders. */

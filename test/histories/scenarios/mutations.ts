@@ -95,7 +95,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "an answer by policies that are newer than its plan is given to others",
 		file: "cache/from-store.ts",
-		from: "entry.reader === (await readerOf(identity))",
+		from: "entry.reader === (await readerOf(identity, request))",
 		to: "true",
 		scenario: scenarios.policyTellsApart,
 		found: "foreign",
