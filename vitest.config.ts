@@ -65,11 +65,11 @@ class LongestFirst extends BaseSequencer {
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
 /**
- * The suites with servers wait for them half of the time: on two cores, three files at a time, each with servers of its own.
+ * The suites with servers wait for them half of the time: on two cores, two files at a time, each with servers of its own.
  * Servers that are given are shared by all files, one after another.
  */
 const WITH_SERVERS = {
-	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 3,
+	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 2,
 	sequence: { groupOrder: 2 },
 };
 
@@ -84,8 +84,8 @@ const stack = {
 	...WITH_SERVERS,
 	include: ["test/**/*.test.ts"],
 	globalSetup: ["test/support/stack.ts"],
-	testTimeout: 30_000,
-	hookTimeout: 60_000,
+	testTimeout: 120_000,
+	hookTimeout: 240_000,
 };
 
 const inContainers = await hasDocker();
@@ -152,8 +152,8 @@ export default defineConfig({
 					...WITH_SERVERS,
 					include: ["gateway/test/sql/**/*.test.ts"],
 					globalSetup: ["gateway/test/sql/support/setup.ts"],
-					testTimeout: 30_000,
-					hookTimeout: 60_000,
+					testTimeout: 120_000,
+					hookTimeout: 240_000,
 				},
 			},
 			{
@@ -162,8 +162,8 @@ export default defineConfig({
 					...WITH_SERVERS,
 					include: ["db/test/**/*.test.ts"],
 					globalSetup: ["db/test/support/setup.ts"],
-					testTimeout: 30_000,
-					hookTimeout: 60_000,
+					testTimeout: 120_000,
+					hookTimeout: 240_000,
 				},
 			},
 			{

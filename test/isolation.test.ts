@@ -39,7 +39,7 @@ import {
 	readsInOrder,
 	worthFighting,
 } from "./support/isolation/duel.ts";
-import { HIDDEN, UNCACHEABLES } from "./support/isolation/hidden.ts";
+import { BESIDES, HIDDEN, UNCACHEABLES } from "./support/isolation/hidden.ts";
 import { get, type Read, readsOf } from "./support/isolation/reads.ts";
 import { SPELLINGS } from "./support/isolation/spellings.ts";
 import { seldom } from "./support/isolation/values.ts";
@@ -57,7 +57,7 @@ let database: TestDatabase;
 let sides: Sides;
 
 beforeAll(async () => {
-	const others = [...HIDDEN, ...UNCACHEABLES, ...made];
+	const others = [...HIDDEN, ...BESIDES, ...UNCACHEABLES, ...made];
 	database = await makeDatabase([
 		MAKE_ARCHIVE,
 		...others.map(({ make }) => make),
@@ -111,6 +111,16 @@ describe("each caller gets their own answer, even after others asked", () => {
 	it.each(HIDDEN)("if it depends on $subject", async ({ reads }) => {
 		await expectOwnAnswers(reads, allCallers);
 	});
+
+	it.each(BESIDES)(
+		"from the cache as well if it depends on $subject",
+		async ({ reads }) => {
+			const statuses = await expectOwnAnswers(reads, allCallers);
+			expect(statuses.filter(isHit).length).toBeGreaterThan(
+				statuses.length / 4,
+			);
+		},
+	);
 
 	it.each(UNCACHEABLES)(
 		"and none is stored that depends on $subject",

@@ -251,12 +251,17 @@ function unclaimed(sql: string): Condition {
 	return { sql, claims: [] };
 }
 
-/** Conditions on which no stored answer can depend, though each has one outcome for one caller and request. */
-export const UNCACHEABLE: Readonly<Record<string, string>> = {
+/** Conditions by what is no claim, on which a stored answer may depend. Each has one outcome for one caller and request. */
+export const BESIDES_CLAIMS: Readonly<Record<string, string>> = {
 	"a header":
 		"current_setting('request.headers', true)::json ->> 'x-tenant' = 'a'",
 	"a cookie":
 		"current_setting('request.cookies', true)::json ->> 'tenant' = 'a'",
+	"the clock": "clock_timestamp() > '2020-01-01'",
+};
+
+/** Conditions on which no stored answer can depend, though each has one outcome for one caller and request. */
+export const UNCACHEABLE: Readonly<Record<string, string>> = {
 	"all claims": "current_setting('request.jwt.claims', true)::jsonb ? 'tenant'",
 	"a claim by a computed name":
 		"current_setting('request.jwt.claims', true)::json ->> lower('TENANT') = 'a'",
@@ -264,7 +269,6 @@ export const UNCACHEABLE: Readonly<Record<string, string>> = {
 	"the method": "current_setting('request.method', true) = 'GET'",
 	"the time at which the token ends":
 		"(current_setting('request.jwt.claims', true)::json ->> 'exp')::bigint > 0",
-	"the clock": "clock_timestamp() > '2020-01-01'",
 	"the session": "pg_backend_pid() > 0",
 	chance: "random() < 2",
 };

@@ -1,7 +1,7 @@
 // Dependencies of answers that no policy, view or request shows, because PostgreSQL and PostgREST add them.
 // And visible dependencies that no stored answer can have.
 import { SUB } from "./archive.ts";
-import { UNCACHEABLE } from "./conditions.ts";
+import { BESIDES_CLAIMS, UNCACHEABLE } from "./conditions.ts";
 import { call, get, type Read } from "./reads.ts";
 
 interface Hidden {
@@ -185,15 +185,24 @@ export const HIDDEN: readonly Hidden[] = [
 	},
 ];
 
+/** A table, a view and a function for each dependency besides claims. */
+export const BESIDES: readonly Hidden[] = Object.entries(BESIDES_CLAIMS).map(
+	([subject, condition], index) =>
+		dependingOn(subject, condition, `besides_${index}`),
+);
+
 /** A table, a view and a function for each dependency that no stored answer can have. */
 export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
-	([subject, condition], index) => {
-		const name = `moving_${index}`;
-		const table = `api.isolation_${name}`;
-		const paths = [get(name), get(`${name}_seen`), call(`${name}_found`)];
-		return {
-			subject,
-			make: `
+	([subject, condition], index) =>
+		dependingOn(subject, condition, `moving_${index}`),
+);
+
+function dependingOn(subject: string, condition: string, name: string): Hidden {
+	const table = `api.isolation_${name}`;
+	const paths = [get(name), get(`${name}_seen`), call(`${name}_found`)];
+	return {
+		subject,
+		make: `
 				create table ${table} (id integer primary key, tenant text not null);
 				insert into ${table} values (1, 'a'), (2, 'b');
 				select postern.track('${table}');
@@ -209,12 +218,11 @@ export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
 				grant select on ${table}, ${table}_seen to ${EVERYBODY};
 				grant execute on function ${table}_found() to ${EVERYBODY};
 			`,
-			reads: paths.flatMap((read) =>
-				["a", "b"].map((tenant) => ({
-					...read,
-					headers: { "x-tenant": tenant, cookie: `tenant=${tenant}` },
-				})),
-			),
-		};
-	},
-);
+		reads: paths.flatMap((read) =>
+			["a", "b"].map((tenant) => ({
+				...read,
+				headers: { "x-tenant": tenant, cookie: `tenant=${tenant}` },
+			})),
+		),
+	};
+}

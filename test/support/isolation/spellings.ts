@@ -15,9 +15,9 @@ export const SPELLINGS: Readonly<Record<string, readonly Read[]>> = {
 		head("letters?limit=1"),
 		get("letters?limit=1"),
 	],
-	"a profile": ["api", "API", "api,api", "postern", "pg_catalog"]
+	"a profile": ["api", "API", "api,api", "pg_catalog"]
 		.map((profile) => get("letters", { "accept-profile": profile }))
-		.concat(get("letters", { "content-profile": "postern" })),
+		.concat(get("letters", { "content-profile": "pg_catalog" })),
 	"a preference": [
 		"count=exact",
 		"  count=exact\t,  handling=strict ",
