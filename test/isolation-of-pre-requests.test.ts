@@ -181,7 +181,7 @@ describe.each([
 		const statuses = await expectOwnAnswers("x-ignored");
 		expect(statuses.join()).not.toMatch(/; hit|; stored/);
 		await database.client.query(
-			"select postern.declare_cacheable('isolation_hooks.check()')",
+			"select postern.declare_cacheable('isolation_hooks.check()', '{}', '{}')",
 		);
 		await untilStored();
 		await expectOwnAnswers("x-ignored");

@@ -266,7 +266,7 @@ function template(route: string): string {
 describe("a credential that supabase-js would not send", () => {
 	const NEW = { email: "ada@example.com", password: "correct horse" };
 	const cases: [string, string, unknown, string][] = [
-		["POST", "/signup", {}, "400 body_invalid"],
+		["POST", "/signup", {}, "422 anonymous_provider_disabled"],
 		["POST", "/signup", [], "400 body_invalid"],
 		["POST", "/signup", { ...NEW, email: null }, "400 body_invalid"],
 		["POST", "/signup", { ...NEW, data: "dark" }, "400 body_invalid"],
@@ -279,7 +279,7 @@ describe("a credential that supabase-js would not send", () => {
 		],
 		["POST", "/signup", { ...NEW, password: "12345" }, "422 weak_password"],
 		["POST", "/token", NEW, "400 parameter_invalid"],
-		["POST", "/token?grant_type=pkce", {}, "400 parameter_invalid"],
+		["POST", "/token?grant_type=pkce", {}, "404 flow_state_not_found"],
 		["POST", "/token?grant_type=password", {}, "400 body_invalid"],
 		["POST", "/token?grant_type=refresh_token", {}, "400 body_invalid"],
 		[
@@ -291,7 +291,7 @@ describe("a credential that supabase-js would not send", () => {
 		["PUT", "/user", { email: null }, "400 body_invalid"],
 		["PUT", "/user", { data: { "\udfff": 1 } }, "400 body_invalid"],
 		["POST", "/logout?scope=nowhere", {}, "400 parameter_invalid"],
-		["POST", "/recover", {}, "404 route_unknown"],
+		["POST", "/recover", {}, "422 otp_disabled"],
 		["GET", "/signup", undefined, "405 method_not_allowed"],
 	];
 

@@ -71,7 +71,7 @@ let sides: Sides;
 
 beforeAll(async () => {
 	const make = await readFile(
-		new URL("support/manners/supabase.sql", import.meta.url),
+		new URL("../support/manners/supabase.sql", import.meta.url),
 		"utf8",
 	);
 	database = await makeDatabase([make], { name: "postern_supabase_manner" });
