@@ -64,12 +64,9 @@ class LongestFirst extends BaseSequencer {
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
-/**
- * The suites with servers wait for them half of the time: on two cores, two files at a time, each with servers of its own.
- * Servers that are given are shared by all files, one after another.
- */
+/** The suites with servers: one file at a time, since several at once made each other late. */
 const WITH_SERVERS = {
-	maxWorkers: isCompose || process.env.POSTERN_TEST_DATABASE_URL ? 1 : 2,
+	maxWorkers: 1,
 	sequence: { groupOrder: 2 },
 };
 

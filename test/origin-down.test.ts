@@ -8,6 +8,7 @@ import {
 	expect,
 	it,
 	onTestFinished,
+	vi,
 } from "vitest";
 import { freePort, LOOPBACK } from "../gateway/cli/stack/ports.ts";
 import {
@@ -23,6 +24,7 @@ import {
 
 const METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"];
 const DEADLINE_MS = 400;
+const TYPE = "application/json; charset=utf-8";
 
 let origin: TestOrigin;
 let gatewayUrl: string;
@@ -35,7 +37,16 @@ beforeAll(async () => {
 		await origin.stop();
 	};
 });
-beforeEach(() => {
+beforeEach(async () => {
+	origin.answer = (_, answering) =>
+		answering
+			.writeHead(200, { "content-range": "*/*", "content-type": TYPE })
+			.end("[]");
+	// After failures in a row the gateway asks the origin once in a second, until it answers.
+	await vi.waitFor(async () => expect((await send({})).status).toBe(200), {
+		timeout: 30_000,
+		interval: 200,
+	});
 	origin.received.length = 0;
 	origin.answer = (_, answering) => answering.end();
 });
