@@ -33,20 +33,25 @@ export function isUnchanged(
 	tags: readonly string[],
 	view: View,
 ): boolean {
-	const isOlder = (tag: string) => view.lastChange(tag) <= entry.seq;
 	return (
-		hasSameCatalog(entry, view) &&
-		tags.every(isOlder) &&
-		entry.tags.every(isOlder)
+		areUnchanged(tags, entry, view) && areUnchanged(entry.tags, entry, view)
 	);
 }
 
 /** Whether the schema, the policies and the grants are the ones that the answer was made by, as far as the view reaches. */
 export function hasSameCatalog(entry: Entry, view: View): boolean {
+	return areUnchanged([CATALOG_TAG], entry, view);
+}
+
+function areUnchanged(
+	tags: readonly string[],
+	entry: Entry,
+	view: View,
+): boolean {
 	return (
 		entry.feedEpoch === view.feedEpoch &&
 		entry.seq >= view.prunedBelow &&
-		view.lastChange(CATALOG_TAG) <= entry.seq
+		tags.every((tag) => view.lastChange(tag) <= entry.seq)
 	);
 }
 
