@@ -1,5 +1,6 @@
 // PostgREST answers 401 to its anonymous role where it answers 403 to others (SQLSTATE 42501). The origin has no anonymous role,
 // because it takes signed tokens only, so the gateway makes that distinction, here and nowhere else.
+import { codeInHead, errorIn } from "../origin/error-code.ts";
 import type { Pipeline } from "../pipeline.ts";
 
 /** What a 401 of this kind has as `WWW-Authenticate`. That of PostgREST for a token that it does not accept says more. */
@@ -20,7 +21,7 @@ export function withAnonymous401(
 		if (identity.role !== anonRole || response.status !== 403) return response;
 		// As bytes, because a body that is not PostgREST's error passes unchanged.
 		const body = await response.arrayBuffer();
-		let code = codeInHead(response.headers) ?? codeInBody(body);
+		let code = codeInHead(response.headers) ?? errorIn(body)?.code;
 		// PostgREST 12 names the code in the body only, which the answer to HEAD does not have.
 		if (code === undefined && request.method === "HEAD") {
 			const asked = new Request(request, { method: "GET" });
@@ -33,8 +34,9 @@ export function withAnonymous401(
 }
 
 /** The code of an error. The body of any other answer is not read. */
-async function codeOf(response: Response): Promise<unknown> {
-	if (response.status === 403) return codeInBody(await response.arrayBuffer());
+async function codeOf(response: Response): Promise<string | undefined> {
+	if (response.status === 403)
+		return errorIn(await response.arrayBuffer())?.code;
 	await response.body?.cancel();
 	return undefined;
 }
@@ -47,18 +49,4 @@ function asUnauthenticated(body: ArrayBuffer, response: Response): Response {
 		statusText: "Unauthorized",
 		headers,
 	});
-}
-
-/** The error's code from `Proxy-Status`, which PostgREST 13 and later send. */
-function codeInHead(headers: Headers): string | undefined {
-	return /\berror=(\w+)/.exec(headers.get("proxy-status") ?? "")?.[1];
-}
-
-/** `code` of PostgREST's error body, where the body is one. */
-function codeInBody(body: ArrayBuffer): unknown {
-	try {
-		return JSON.parse(new TextDecoder().decode(body))?.code;
-	} catch {
-		return undefined;
-	}
 }

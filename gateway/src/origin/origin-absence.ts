@@ -1,6 +1,7 @@
 // When the origin is away: it cannot be reached, something before it answers in its place, it does not answer in time, or it
 // does not reach its database. An answer in which PostgREST or the database refuses the request is never one of these.
 import { Refusal } from "../http/refusals.ts";
+import { codeInHead, errorIn } from "./error-code.ts";
 
 export interface OriginAbsence {
 	readonly reason: "origin-unreachable" | "origin-timeout";
@@ -42,7 +43,7 @@ export async function absenceIn(
 		return { answer: response };
 	const body = await response.arrayBuffer();
 	const answer = new Response(body.byteLength === 0 ? null : body, response);
-	const reason = reasonBy(codeInHead(headers) ?? codeInBody(body));
+	const reason = reasonBy(codeInHead(headers) ?? errorIn(body)?.code);
 	return reason
 		? { answer, absence: { reason, wasAsked: true, status } }
 		: { answer };
@@ -54,18 +55,4 @@ export function reasonBy(
 ): OriginAbsence["reason"] | undefined {
 	if (code === BUSY) return "origin-timeout";
 	return UNREACHED.test(code ?? "") ? "origin-unreachable" : undefined;
-}
-
-/** PostgREST 13 and later name the code here. The answer to a HEAD of 12 names it nowhere. */
-function codeInHead(headers: Headers): string | undefined {
-	return /\berror=(\w+)/.exec(headers.get("proxy-status") ?? "")?.[1];
-}
-
-function codeInBody(body: ArrayBuffer): string | undefined {
-	try {
-		const { code } = JSON.parse(new TextDecoder().decode(body)) ?? {};
-		return typeof code === "string" ? code : undefined;
-	} catch {
-		return undefined;
-	}
 }

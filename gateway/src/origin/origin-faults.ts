@@ -1,12 +1,7 @@
 // Errors of PostgREST that the caller did not cause and cannot mend: it refuses the gateway's own token, cannot take the role in
 // it, or does not reach the database. An error that a function raises passes unchanged with any status.
 import { Refusal } from "../http/refusals.ts";
-
-interface PostgrestErrorBody {
-	code: string;
-	message: string;
-	details: string | null;
-}
+import { codeInHead, errorIn } from "./error-code.ts";
 
 /** PostgREST's codes for a token that it does not accept, and for having no key to verify one. */
 const TOKEN_REFUSED = /^PGRST30[0-3]$/;
@@ -42,7 +37,7 @@ export async function withoutOriginFaults(
 		return response;
 	}
 	const body = await bodyOf(response);
-	const error = parseError(body);
+	const error = errorIn(body);
 	if (TOKEN_REFUSED.test(error?.code ?? ""))
 		throw refused(response, `${error?.code}, ${error?.message}`);
 	const roleRefused = ROLE_REFUSED[error?.code ?? ""]?.(role);
@@ -57,9 +52,9 @@ export async function withoutOriginFaults(
 		: new Response(body, response);
 }
 
-/** PostgREST 13 names its code in Proxy-Status. 12 tells by its challenge. */
+/** PostgREST 12 tells by its challenge. */
 function refusesTokenInHead({ headers }: Response): boolean {
-	const code = /\berror=(\w+)/.exec(headers.get("proxy-status") ?? "")?.[1];
+	const code = codeInHead(headers);
 	return code === undefined
 		? /^Bearer error="invalid_token"/.test(
 				headers.get("www-authenticate") ?? "",
@@ -81,13 +76,5 @@ async function bodyOf(response: Response): Promise<ArrayBuffer> {
 		return await response.arrayBuffer();
 	} catch (cause) {
 		throw new Refusal("origin_unreachable", { cause });
-	}
-}
-
-function parseError(body: ArrayBuffer): PostgrestErrorBody | undefined {
-	try {
-		return JSON.parse(new TextDecoder().decode(body)) ?? undefined;
-	} catch {
-		return undefined;
 	}
 }
