@@ -28,7 +28,7 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
-import { withBreaker } from "./origin/breaker.ts";
+import { createBreaker } from "./origin/breaker.ts";
 import { createOrigin, type Fetch } from "./origin/origin.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -75,9 +75,10 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
 	);
-	const origin = withBreaker(asked, now);
+	const { pipeline: origin, close: onOriginBack } = createBreaker(asked, now);
 	const cache =
-		deps.feed && createReadCache(origin, { ...deps, kv, feed: deps.feed });
+		deps.feed &&
+		createReadCache(origin, { ...deps, kv, feed: deps.feed, onOriginBack });
 	const pipeline = cache?.pipeline ?? origin;
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);

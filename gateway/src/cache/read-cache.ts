@@ -24,6 +24,8 @@ interface CacheDeps {
 	/** Keeps answers for all isolates. */
 	kv: Kv | undefined;
 	feed: Feed;
+	/** Is called when the feed polls the origin again after a failure. */
+	onOriginBack: () => void;
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
 	/** Work that goes on after the answer of the request at hand. */
@@ -40,12 +42,13 @@ interface ReadCache {
 
 export function createReadCache(
 	origin: Pipeline,
-	{ config, kv, feed, now, sleep, waitUntil, log }: CacheDeps,
+	{ config, kv, feed, onOriginBack, now, sleep, waitUntil, log }: CacheDeps,
 ): ReadCache {
 	const { schemas, maxStalenessMs, outageStalenessMs, explainRoles } = config;
 	const tokenClaimsOf = createTokenClaims(config.origin, config.anonRole);
 	const freshness = createFreshness({
 		feed,
+		onOriginBack,
 		parseCatalog,
 		now,
 		sleep,

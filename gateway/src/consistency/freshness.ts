@@ -36,6 +36,8 @@ export interface LastKnown {
 
 interface FreshnessDeps {
 	feed: Feed;
+	/** Is called when the feed polls the origin again after a failure. */
+	onOriginBack: () => void;
 	/** @throws {Error} on what is not a catalog */
 	parseCatalog: (json: unknown) => Catalog;
 	/** The clock, in milliseconds. */
@@ -55,7 +57,7 @@ const COOL_DOWN_MS = 1_000;
 const ABSENCE_MS = 30_000;
 
 export function createFreshness(deps: FreshnessDeps): Freshness {
-	const { feed, parseCatalog, now, sleep, waitUntil, log } = deps;
+	const { feed, onOriginBack, parseCatalog, now, sleep, waitUntil, log } = deps;
 	const flights = createSingleFlight({
 		now,
 		sleep,
@@ -157,6 +159,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		absence = undefined;
 		const view = known.merge(answer, call);
 		if (answer.failure !== undefined) throw new CannotPoll(answer.failure);
+		if (failure === "feed-unreachable") onOriginBack();
 		failure = undefined;
 		isOriginAway = false;
 		return view;

@@ -1,8 +1,10 @@
 // The breaker of one isolate: after several failures in a row, the origin counts as away and is asked by one request a second
-// only, until one of them is answered. All others are refused at once, and what is refused here was not sent.
+// only, until one of them is answered or the change feed reaches the origin. All others are refused at once, and what is refused
+// here was not sent.
 //
 // No library: those for it let requests await another request's promise, which a Worker must not do.
 import { Refusal } from "../http/refusals.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { absenceIn, absenceOf, NotAsked } from "./origin-absence.ts";
 
@@ -11,11 +13,23 @@ const FAILURES = 3;
 /** How often a request is let through to see whether the origin is back. It may wait longer than this for its answer. */
 const PROBE_MS = 1_000;
 
-export function withBreaker(origin: Pipeline, now: () => number): Pipeline {
+interface Breaker {
+	/** The origin behind the breaker. */
+	readonly pipeline: Pipeline;
+	/** Ends the outage: the origin is known to answer. */
+	close(): void;
+}
+
+export function createBreaker(origin: Pipeline, now: () => number): Breaker {
 	let failures = 0;
 	let probeAt = Number.NEGATIVE_INFINITY;
 
-	return async function guarded(request, identity) {
+	return { pipeline: guarded, close };
+
+	async function guarded(
+		request: Request,
+		identity: Identity,
+	): Promise<Response> {
 		if (failures >= FAILURES) {
 			const waitMs = probeAt - now();
 			if (waitMs > 0) throw notAsked(waitMs);
@@ -25,14 +39,18 @@ export function withBreaker(origin: Pipeline, now: () => number): Pipeline {
 			const { answer, absence } = await absenceIn(
 				await origin(request, identity),
 			);
-			if (absence === undefined) failures = 0;
+			if (absence === undefined) close();
 			else failed();
 			return answer;
 		} catch (error) {
 			if (absenceOf(error) !== undefined) failed();
 			throw error;
 		}
-	};
+	}
+
+	function close(): void {
+		failures = 0;
+	}
 
 	function failed(): void {
 		failures++;

@@ -32,11 +32,14 @@ function startIsolate() {
 	const asked: Asked<SyncAnswer>[] = [];
 	const catalogs: Asked<CatalogAnswer>[] = [];
 	const logged: unknown[] = [];
+	/** When the feed polled again after a failure. */
+	const recoveries: number[] = [];
 	const background: Promise<unknown>[] = [];
 	const ask = <Answer>(all: Asked<Answer>[], request: SyncRequest) =>
 		new Promise<Answer>((answer, fail) => all.push({ request, answer, fail }));
 	let isLost = false;
 	const freshness = createFreshness({
+		onOriginBack: () => recoveries.push(time.now()),
 		feed: {
 			sync: (request) => ask(asked, request),
 			catalog: () => ask(catalogs, { maxAgeMs: 0 }),
@@ -75,6 +78,7 @@ function startIsolate() {
 		asked,
 		catalogs,
 		logged,
+		recoveries,
 		background,
 		freshness,
 		following,
@@ -1022,6 +1026,21 @@ describe("what a feed that cannot poll has told", () => {
 			"feed-unreachable",
 			true,
 		]);
+	});
+
+	it("ends when it polls again, which says that the origin answers", async () => {
+		const { asked, following, freshness, recoveries, time, view } =
+			await told(failing);
+		expect(recoveries).toEqual([]);
+		await time.pass(2 * SECOND);
+		for (let poll = 0; poll < 2; poll++) {
+			const work = view();
+			await settle();
+			asked.at(-1)?.answer(following());
+			await time.until(work);
+			await time.pass(6 * SECOND);
+		}
+		expect([recoveries.length, freshness.isOriginAway]).toEqual([1, false]);
 	});
 
 	it("is known with its changes, and as old as its last poll", async () => {

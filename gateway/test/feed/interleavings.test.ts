@@ -298,6 +298,7 @@ async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
 
 	const isolates: Freshness[] = Array.from({ length: ISOLATES }, (_, index) =>
 		createFreshness({
+			onOriginBack() {},
 			feed,
 			parseCatalog: (json) => json as Catalog,
 			now: clock(index),

@@ -1,7 +1,7 @@
 // The breaker: when an origin counts as away, what it is asked meanwhile, and how it counts as back.
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../../src/http/refusals.ts";
-import { withBreaker } from "../../src/origin/breaker.ts";
+import { createBreaker } from "../../src/origin/breaker.ts";
 import { absenceOf } from "../../src/origin/origin-absence.ts";
 import { ANYBODY, rows } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
@@ -19,7 +19,7 @@ function start() {
 			throw unreachable();
 		},
 	};
-	const guarded = withBreaker(
+	const { pipeline: guarded, close } = createBreaker(
 		() => {
 			origin.asked++;
 			return origin.answer();
@@ -29,6 +29,7 @@ function start() {
 	return {
 		clock,
 		origin,
+		close,
 		ask: () =>
 			guarded(new Request("http://postgrest/notes"), ANYBODY).catch(
 				(refusal) => refusal,
@@ -113,6 +114,13 @@ describe("while the origin counts as away, a request", () => {
 			"origin_unreachable",
 			{ reason: "origin-unreachable", wasAsked: false },
 		]);
+	});
+
+	it("is sent as soon as the origin is known to answer", async () => {
+		const { ask, origin, close } = await open();
+		close();
+		origin.answer = async () => rows();
+		expect([(await ask()).status, origin.asked]).toEqual([200, 1]);
 	});
 
 	it("is told when the origin will be asked again", async () => {

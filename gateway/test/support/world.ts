@@ -140,6 +140,7 @@ export async function live(
 			promise.catch((problem) => violations.push(String(problem)));
 		};
 		const freshness = createFreshness({
+			onOriginBack() {},
 			feed: overNetwork,
 			parseCatalog: () => CATALOG as Catalog,
 			now,
