@@ -3,8 +3,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { beforeAll, expect, it, onTestFinished, vi } from "vitest";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { stack } from "./support/client.ts";
 import { anonymous } from "./support/isolation/archive.ts";
 import {
@@ -12,13 +10,12 @@ import {
 	askGateway,
 	type Sides,
 } from "./support/isolation/ask.ts";
-import { CALLER_VARIABLES } from "./support/isolation/callers.ts";
 import {
 	makeDatabase,
 	type TestDatabase,
 } from "./support/isolation/database.ts";
 import { get, type Read } from "./support/isolation/reads.ts";
-import { startWorkerd } from "./support/workerd/workerd.ts";
+import { startSides } from "./support/isolation/sides.ts";
 
 const MAX_STALENESS_SECONDS = 1;
 
@@ -49,21 +46,9 @@ beforeAll(async () => {
 		makeRoles: "",
 		dropRoles: "",
 	});
-	const gateway = await startWorkerd({
-		bundle: stack.bundle,
-		port: await freePort(),
-		variables: {
-			...workerVariables(database.postgrestUrl, stack.credentials),
-			...CALLER_VARIABLES,
-			MAX_STALENESS_SECONDS: `${MAX_STALENESS_SECONDS}`,
-		},
-		log: () => {},
-	});
-	sides = { gatewayUrl: gateway.url, postgrestUrl: database.postgrestUrl };
-	return async () => {
-		await gateway.stop();
-		await database.stop();
-	};
+	const started = await startSides(database, MAX_STALENESS_SECONDS);
+	sides = started;
+	return started.stop;
 }, 120_000);
 
 const ask = (read: Read) => askGateway(sides, read, anonymous);

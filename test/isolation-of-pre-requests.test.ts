@@ -2,22 +2,19 @@
 // never shared, a harmless or declared one costs no caching. PostgREST is told of it by its configuration, or by a setting of its role.
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
-import { stack } from "./support/client.ts";
 import { ada, anonymous, SUB } from "./support/isolation/archive.ts";
 import {
 	askDatabase,
 	askGateway,
 	type Sides,
 } from "./support/isolation/ask.ts";
-import { CALLER_VARIABLES, type Caller } from "./support/isolation/callers.ts";
+import type { Caller } from "./support/isolation/callers.ts";
 import {
 	makeDatabase,
 	type TestDatabase,
 } from "./support/isolation/database.ts";
 import { get, type Read } from "./support/isolation/reads.ts";
-import { startWorkerd } from "./support/workerd/workerd.ts";
+import { startSides } from "./support/isolation/sides.ts";
 
 const NAME = "postern_isolation_of_pre_requests";
 const bob: Caller = { ...ada, claims: { sub: "bob" } };
@@ -92,21 +89,9 @@ describe.each([
 			settings,
 		});
 		if (told !== undefined) await database.client.query(told);
-		const gateway = await startWorkerd({
-			bundle: stack.bundle,
-			port: await freePort(),
-			variables: {
-				...workerVariables(database.postgrestUrl, stack.credentials),
-				...CALLER_VARIABLES,
-				MAX_STALENESS_SECONDS: "1",
-			},
-			log: () => {},
-		});
-		sides = { gatewayUrl: gateway.url, postgrestUrl: database.postgrestUrl };
-		return async () => {
-			await gateway.stop();
-			await database.stop();
-		};
+		const started = await startSides(database, 1);
+		sides = started;
+		return started.stop;
 	}, 120_000);
 
 	let asked = 0;

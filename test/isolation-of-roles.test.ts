@@ -2,22 +2,19 @@
 // policies where there are no event triggers. Each question has a text of its own, since prepared statements keep the policies
 // that they were planned by. Nobody ever gets another's secret.
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
-import { stack } from "./support/client.ts";
 import { ada, anonymous, SUB } from "./support/isolation/archive.ts";
 import {
 	askDatabase,
 	askGateway,
 	type Sides,
 } from "./support/isolation/ask.ts";
-import { CALLER_VARIABLES, type Caller } from "./support/isolation/callers.ts";
+import type { Caller } from "./support/isolation/callers.ts";
 import {
 	makeDatabase,
 	type TestDatabase,
 } from "./support/isolation/database.ts";
 import { get, type Read } from "./support/isolation/reads.ts";
-import { startWorkerd } from "./support/workerd/workerd.ts";
+import { startSides } from "./support/isolation/sides.ts";
 
 const VIP = "isolation_vip";
 const OWNERS = ["isolation_owner", "isolation_other_owner"] as const;
@@ -55,21 +52,9 @@ beforeAll(async () => {
 			alter role authenticated nobypassrls;
 			drop role if exists ${VIP}, ${OWNERS.join()};`,
 	});
-	const gateway = await startWorkerd({
-		bundle: stack.bundle,
-		port: await freePort(),
-		variables: {
-			...workerVariables(database.postgrestUrl, stack.credentials),
-			...CALLER_VARIABLES,
-			MAX_STALENESS_SECONDS: `${MAX_STALENESS_SECONDS}`,
-		},
-		log: () => {},
-	});
-	sides = { gatewayUrl: gateway.url, postgrestUrl: database.postgrestUrl };
-	return async () => {
-		await gateway.stop();
-		await database.stop();
-	};
+	const started = await startSides(database, MAX_STALENESS_SECONDS);
+	sides = started;
+	return started.stop;
 }, 120_000);
 
 /** What is done, the relation that is then read, and when bob may see what is ada's. */

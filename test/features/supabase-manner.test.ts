@@ -2,21 +2,18 @@
 // each caller, before and after writes.
 import { readFile } from "node:fs/promises";
 import { beforeAll, expect, it, vi } from "vitest";
-import { freePort } from "../../gateway/cli/stack/ports.ts";
-import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
-import { stack } from "../support/client.ts";
 import {
 	askDatabase,
 	askGateway,
 	type Sides,
 } from "../support/isolation/ask.ts";
-import { CALLER_VARIABLES, type Caller } from "../support/isolation/callers.ts";
+import type { Caller } from "../support/isolation/callers.ts";
 import {
 	makeDatabase,
 	type TestDatabase,
 } from "../support/isolation/database.ts";
 import type { Read } from "../support/isolation/reads.ts";
-import { startWorkerd } from "../support/workerd/workerd.ts";
+import { startSides } from "../support/isolation/sides.ts";
 
 const MAX_STALENESS_SECONDS = 1;
 
@@ -75,21 +72,9 @@ beforeAll(async () => {
 		"utf8",
 	);
 	database = await makeDatabase([make], { name: "postern_supabase_manner" });
-	const gateway = await startWorkerd({
-		bundle: stack.bundle,
-		port: await freePort(),
-		variables: {
-			...workerVariables(database.postgrestUrl, stack.credentials),
-			...CALLER_VARIABLES,
-			MAX_STALENESS_SECONDS: `${MAX_STALENESS_SECONDS}`,
-		},
-		log: () => {},
-	});
-	sides = { gatewayUrl: gateway.url, postgrestUrl: database.postgrestUrl };
-	return async () => {
-		await gateway.stop();
-		await database.stop();
-	};
+	const started = await startSides(database, MAX_STALENESS_SECONDS);
+	sides = started;
+	return started.stop;
 }, 120_000);
 
 /** Asks everything as everyone, and compares. Returns the reads below 400 that are not cached. */
