@@ -1,4 +1,5 @@
 // An entry: an answer as the cache keeps it, in bytes and text, never as a stream. And the interface of what keeps entries.
+import { base64url } from "jose";
 import type { Identity } from "../identity/identity.ts";
 import { toOriginHeaders } from "../origin/headers.ts";
 
@@ -65,8 +66,5 @@ export function nameOf(text: string): Promise<string> {
 /** In base64url, 43 characters. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
 	const digest = await crypto.subtle.digest("SHA-256", bytes);
-	return btoa(String.fromCharCode(...new Uint8Array(digest)))
-		.replaceAll("+", "-")
-		.replaceAll("/", "_")
-		.replace(/=+$/, "");
+	return base64url.encode(new Uint8Array(digest));
 }

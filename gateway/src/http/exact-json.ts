@@ -20,7 +20,7 @@ const SCALARS =
  */
 export function parseExactJson(text: string): unknown {
 	const parsed: unknown = JSON.parse(text);
-	// Nobody can write it into the text beforehand.
+	// Made now, so that no string of the text begins with it.
 	const mark = crypto.randomUUID();
 	const marked = text.replace(SCALARS, (scalar) =>
 		scalar.startsWith('"') || String(Number(scalar)) === scalar
