@@ -1,6 +1,6 @@
 // Promise 4, isolation, while roles change: memberships, attributes, owners and settings, which no event trigger tells of, and
 // policies where there are no event triggers. Each question has a text of its own, since prepared statements keep the policies
-// that they were planned by. Nobody ever gets another's secret.
+// that they were planned by. No caller ever gets another's secret.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ada, anonymous, SUB } from "./support/isolation/archive.ts";
 import {

@@ -1,4 +1,4 @@
-// Promise 5, up when the origin is down: what was answered before is answered again, marked, whatever fails between the Worker and the
+// Promise 5, up when the origin is down: what was answered before is answered again, marked, under each fault between the Worker and the
 // database; and never past a policy that was revoked before, or with a token that has expired. `npm run test:faults` plays all faults.
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";

@@ -1,4 +1,4 @@
-// What changes between duels, at random: whatever decides what a caller may see.
+// What changes between duels, at random: all that decides what a caller may see.
 import { pickWeighted, type Random } from "../histories/random.ts";
 import {
 	found,

@@ -94,7 +94,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		identity: Identity,
 	): Promise<Response> {
 		const answer = mutable(await origin(request, identity));
-		// Whatever the status is: a function may set an error status and commit.
+		// With any status: a function may set an error status and commit.
 		const consistencyToken = await freshness.afterWrite();
 		return labelled(answer, consistencyToken, { forwarded: "method" });
 	}

@@ -74,7 +74,7 @@ export function tokensOf(entry: Entry, view: View): readonly string[] {
 }
 
 /**
- * Whether an answer that depends on the clock was made recently enough, whatever the feed says. Clocks of other isolates are not
+ * Whether an answer that depends on the clock was made recently enough, even where the feed knows no change. Clocks of other isolates are not
  * compared with this one's.
  */
 export function isTimely(

@@ -90,7 +90,7 @@ const JSON_TYPE = "application/json";
 /** Names of UTF-8, in which JSON is exchanged (RFC 8259, section 8.1), and of its part ASCII. */
 const UTF_8 = /^(utf-?8|us-ascii)$/i;
 
-/** Refuses a Content-Type that is not JSON's. Its parameters other than charset mean nothing, in whatever form they are. */
+/** Refuses a Content-Type that is not JSON's. Its parameters other than charset mean nothing, in any form. */
 function checkMediaType(contentType: string): void {
 	const [type = "", ...parameters] = contentType.split(";");
 	if (type.trim().toLowerCase() !== JSON_TYPE)

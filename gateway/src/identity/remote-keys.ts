@@ -98,7 +98,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): FindKeys {
 			await remember(text, fetched.fetchedAt);
 			return fetched;
 		} catch {
-			// Whatever is wrong with the issuer, the known keys remain in use.
+			// Where this fails in any way, the known keys remain in use.
 			return undefined;
 		} finally {
 			attemptEndedAt = now();

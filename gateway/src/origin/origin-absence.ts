@@ -38,7 +38,7 @@ export async function absenceIn(
 	response: Response,
 ): Promise<{ answer: Response; absence?: OriginAbsence }> {
 	const { status, headers } = response;
-	// What a function returns has Content-Range, whatever its status is.
+	// The result of a function has Content-Range, with any status.
 	if (![500, 503, 504].includes(status) || headers.has("content-range"))
 		return { answer: response };
 	const body = await response.arrayBuffer();

@@ -12,7 +12,7 @@ as $$
 $$;
 comment on function postern.definition_of(oid) is 'Differs when the behaviour of a function may differ.';
 
--- What a body names, in whatever language. It may read more, by names that it computes. What it does not read may be among it, too.
+-- What a body names, in any language. It may read more, by names that it computes. What it does not read may be among it, too.
 create or replace function postern.named_in_body(function oid, out reads text[], out claims text[], out settings text[])
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
