@@ -163,6 +163,12 @@ describe("an origin that does not answer", () => {
 		return [...seen, `ready ${ready.status}`];
 	}
 
+	/** The breaker lets one request through each second. */
+	const untilReached = () =>
+		expect
+			.poll(async () => (await outcomes(gateway.url))[0], { timeout: 10_000 })
+			.toContain("GET 200");
+
 	const UNREACHABLE = [
 		"GET 503 origin_unreachable",
 		"HEAD 503",
@@ -175,6 +181,7 @@ describe("an origin that does not answer", () => {
 		tunnel.isConnected = false;
 		const seen = await outcomes(gateway.url);
 		tunnel.isConnected = true;
+		await untilReached();
 		expect(seen).toEqual(UNREACHABLE);
 		expect(logged.join("\n")).toContain(
 			"530 (text/plain; charset=UTF-8, error code 1033)",

@@ -93,7 +93,7 @@ describe("an origin that goes down", () => {
 		};
 		for (const apikey of callers)
 			await expect
-				.poll(() => ask(apikey), { timeout: 10_000 })
+				.poll(() => ask(apikey), { timeout: 30_000 })
 				.toEqual([200, true]);
 		link.cut();
 		await delay(6_000);

@@ -40,6 +40,12 @@ const errorBody = z
 		message: z.string(),
 		details: z.string().nullable(),
 		hint: z.string().nullable(),
+		weak_password: z
+			.object({ reasons: z.array(z.string()) })
+			.optional()
+			.openapi({
+				description: "What is wrong with a password, as in GoTrue's API.",
+			}),
 	})
 	.openapi("Error");
 

@@ -44,6 +44,8 @@ export function createBreaker(origin: Pipeline, now: () => number): Breaker {
 			return answer;
 		} catch (error) {
 			if (absenceOf(error) !== undefined) failed();
+			// The request was refused before it was sent, or its client went away: it tells nothing, and the next one may probe.
+			else probeAt = now();
 			throw error;
 		}
 	}

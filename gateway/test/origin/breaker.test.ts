@@ -44,6 +44,20 @@ async function open() {
 	return started;
 }
 
+describe("a probe that tells nothing", () => {
+	it("leaves the next request to probe: one that is refused unsent, or whose client goes away", async () => {
+		const { ask, origin, clock } = await open();
+		clock.ms += 1_000;
+		origin.answer = () => Promise.reject(new Refusal("parameter_invalid"));
+		await ask();
+		origin.answer = async () => rows();
+		expect(absenceOf(await ask())).toBeUndefined();
+		expect(origin.asked).toBe(2);
+		await ask();
+		expect(origin.asked).toBe(3);
+	});
+});
+
 describe("an origin that fails", () => {
 	it("is asked until it has failed three times in a row", async () => {
 		const { ask, origin } = start();

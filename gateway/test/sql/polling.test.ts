@@ -357,7 +357,7 @@ describe("of the functions of the gateway", () => {
 		"postern.track('api.notes')",
 		"postern.untrack('api.notes')",
 		"postern.track_schema('api')",
-		"postern.declare_cacheable('auth.user_id()', '{}', '{}')",
+		"postern.declare_cacheable('auth.user_id()', '{}', '{sub}')",
 		"postern.flush()",
 	]) {
 		session(`${call} is the owner's`, async ({ db, expect }) => {

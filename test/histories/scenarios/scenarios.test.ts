@@ -17,6 +17,7 @@ const SCHEMA_SCENARIOS = [
 	"ownerObeysPolicies",
 	"otherOwner",
 	"swappedTables",
+	"swappedAndWritten",
 	"swappedColumns",
 	"swappedSchemas",
 	"swappedViews",

@@ -350,6 +350,10 @@ export const ownerObeysPolicies: Scenario = async (stage) => {
 export const otherOwner: Scenario = async (stage) => {
 	await stage.sql(...RESTORE_OWNER);
 	await stage.sql(...BYPASS_POLICIES);
+	// PostgreSQL counts the change of the role with the session's first transaction after a second. Counted later, it would alter
+	// the digest and so hide a change of the owner that is missing there.
+	await stage.outwait();
+	await stage.outwait();
 	await stage.warm("/opened?order=id");
 	await stage.sql(...CHANGE_OWNER);
 	await stage.outwait();
@@ -370,7 +374,8 @@ const swapped =
 const updateOf = (table: string) =>
 	`update ${table} set value = ${newValue()} where id = 1`;
 
-export const swappedTables = swapped(
+export const swappedTables = swapped(SWAP_TABLES, "/swap_one?order=id");
+export const swappedAndWritten = swapped(
 	SWAP_TABLES,
 	"/swap_one?order=id",
 	updateOf("api.swap_one"),
