@@ -376,7 +376,7 @@ const conventions: readonly Convention[] = [
 		violations: {
 			"rescue_counts: api.rescues is not tracked":
 				"select postern.untrack('api.rescues')",
-			"todos: what auth.user_id() reads is not known: run what select postern.declaration_of('auth.user_id()'::regprocedure) gives":
+			"todos: what auth.user_id() reads is not known: it is in PL/pgSQL: run `postern analyze`, or run what select postern.declaration_of('auth.user_id()'::regprocedure) gives":
 				"create or replace function auth.user_id() returns uuid language plpgsql stable as E'begin return null\\073 end'",
 			"chance: random() is volatile":
 				"create view api.chance as select random() as chance",

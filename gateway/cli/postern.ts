@@ -3,6 +3,7 @@
 // standard error.
 import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addAnalyze } from "./commands/analyze.ts";
 import { addDev } from "./commands/dev.ts";
 import { addEnv } from "./commands/env.ts";
 import { addKey } from "./commands/key.ts";
@@ -46,6 +47,7 @@ for (const add of [
 	addKey,
 	addRotateKey,
 	addMigrate,
+	addAnalyze,
 	addSql,
 	addStatus,
 ])

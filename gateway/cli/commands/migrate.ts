@@ -1,5 +1,6 @@
 // `postern migrate`: brings the gateway's own schema in a database up to date.
 import type { Command } from "commander";
+import { analyze } from "../analyze.ts";
 import { migrate } from "../migrate.ts";
 import {
 	accountsOption,
@@ -16,6 +17,7 @@ export function addMigrate(postern: Command): void {
 			const databaseUrl = await databaseOf(options);
 			const { accounts } = options;
 			await migrate({ databaseUrl, accounts, log: console.error });
+			await analyze(databaseUrl);
 			console.log("The gateway's schema is up to date.");
 		});
 }

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { analyze } from "../analyze.ts";
 import { migrate as migratePrograms } from "../migrate.ts";
 import { resolvePackage } from "./packages.ts";
 import type { Log } from "./service.ts";
@@ -42,7 +43,10 @@ export async function prepareDatabase({
 		await client.query(await readFile(rolesFile(), "utf8"));
 	});
 	await migratePrograms({ databaseUrl: url, accounts, log });
-	if (existsSync(MIGRATIONS)) await migrate(url, log);
+	if (existsSync(MIGRATIONS)) {
+		await migrate(url, log);
+		await analyze(url);
+	}
 	if (!existsSync(SEED)) return;
 	await withClient(url, async (client) => {
 		await client.query(await readFile(SEED, "utf8"));

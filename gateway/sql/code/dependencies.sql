@@ -65,6 +65,16 @@ edges (kind, node, to_kind, to_node) as (
     and pg_cast.castcontext <> 'e'
     and pg_cast.castfunc <> 0
   union
+  -- PL/pgSQL casts what it assigns to a variable.
+  select expressions.kind, expressions.node, 'function', pg_cast.castfunc
+  from expressions
+  cross join regexp_matches(expressions.tree, ':paramtype ([1-9]\d*)', 'g') as found
+  join pg_catalog.pg_cast on pg_cast.casttarget = found[1]::oid
+  where expressions.kind = 'function'
+    and pg_cast.oid >= 16384
+    and pg_cast.castcontext <> 'e'
+    and pg_cast.castfunc <> 0
+  union
   select 'function', declared.function::oid, 'relation', read::oid
   from postern.cacheable_functions as declared
   cross join unnest(declared.reads) as read

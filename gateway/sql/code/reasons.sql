@@ -157,7 +157,11 @@ select
     when schema.nspname ~ '^pg_temp_' then format('%s is temporary', proc.oid::regprocedure)
     -- Marked volatile may mean that nothing was said: the parse tree tells.
     when proc.prosqlbody is not null or text_function.tree is not null then null
-    when text_function.reason is not null then format('what %s reads is not known: %s', proc.oid::regprocedure, text_function.reason)
+    when text_function.reason is not null then format(
+      'what %s reads is not known: %s%s',
+      proc.oid::regprocedure, text_function.reason,
+      case when language.lanname = 'plpgsql' then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure) end
+    )
     when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
     -- A user may have created functions in pg_catalog, too: their oids are not below 16384.
     when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384

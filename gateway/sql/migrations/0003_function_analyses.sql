@@ -21,13 +21,23 @@ begin
     reason      text,
     constraint there_is_a_body_or_a_reason check ((tree is null) = (reason is not null))
   );
+  create table postern.plpgsql_translations (
+    function    oid primary key,
+    definition  text not null,
+    variables   text,
+    statements  text[],
+    reason      text,
+    constraint there_are_statements_or_a_reason check ((statements is null) = (reason is not null))
+  );
   create table postern.request_schemas (
     schema            text primary key,
     extra_search_path text[] not null
   );
 
   comment on table postern.function_analyses is
-  'Bodies of functions in SQL that are text, as PostgreSQL parses them. A row counts while definition, environment and search paths are those of now. Written by postern.analyze_functions.';
+  'Bodies of functions in SQL and PL/pgSQL that are text, as PostgreSQL parses them. A row counts while definition, environment and search paths are those of now. Written by postern.analyze_functions.';
+  comment on table postern.plpgsql_translations is
+  'The statements and expressions of functions in PL/pgSQL, with the variables as a list of arguments. Written by `postern analyze`, which has a parser.';
   comment on table postern.request_schemas is
   'The schemas that PostgREST exposes, and the search path that it adds, where postern.analyze_functions was told. Else they are guessed.';
 end

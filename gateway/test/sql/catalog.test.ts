@@ -822,21 +822,32 @@ describe("a declaration refuses", () => {
 		}
 	});
 
-	it("and says what to declare", async ({ relation, owner, expect }) => {
-		await relation(
-			`create function api.f() returns bigint language plpgsql stable as $$ begin
-				return (select count(*) from notes where body = current_setting('request.jwt.claims')::json ->> 'org');
-			end $$`,
-			"notes",
-		);
-		const { rows } = await owner.query(
-			"select postern.declaration_of('api.f()'::regprocedure) as statement",
-		);
-		expect(rows[0].statement).toBe(
-			"select postern.declare_cacheable('api.f()', reads => '{api.notes}', claims => '{org}')",
-		);
-		await owner.query(rows[0].statement);
-	});
+	for (const [read, claims] of [
+		["->> 'org'", "{org}"],
+		["->> 'it''s'", "{it''s}"],
+		["-> 'a,b' ->> 'c'", '{"a,b"}'],
+		["#>> '{org,id}'", "{org}"],
+	] as const) {
+		it(`and says what to declare where ${read} is read`, async ({
+			relation,
+			owner,
+			expect,
+		}) => {
+			await relation(
+				`create function api.f() returns bigint language plpgsql stable as $$ begin
+					return (select count(*) from notes where body = current_setting('request.jwt.claims')::json ${read});
+				end $$`,
+				"notes",
+			);
+			const { rows } = await owner.query(
+				"select postern.declaration_of('api.f()'::regprocedure) as statement",
+			);
+			expect(rows[0].statement).toBe(
+				`select postern.declare_cacheable('api.f()', reads => '{api.notes}', claims => '${claims}')`,
+			);
+			await owner.query(rows[0].statement);
+		});
+	}
 });
 
 describe("the catalog", () => {
@@ -902,7 +913,7 @@ describe("the catalog", () => {
 				name === "plain"
 					? []
 					: [
-							"what private.told(private.label) reads is not known: run what select postern.declaration_of('private.told(private.label)'::regprocedure) gives",
+							"what private.told(private.label) reads is not known: it is in PL/pgSQL: run `postern analyze`, or run what select postern.declaration_of('private.told(private.label)'::regprocedure) gives",
 						],
 			);
 		}

@@ -1,39 +1,47 @@
--- Analyses functions in SQL with a body that is text: makes each of them again with a body that PostgreSQL parses at creation, keeps
--- the parse tree, and undoes that. Event triggers, `postern.track` and `postern migrate` call it. No read does.
+-- Analyses functions in SQL and PL/pgSQL with a body that is text: makes a function of each statement that PostgreSQL parses at
+-- creation, keeps the parse tree, and undoes that. Event triggers, `postern.track` and `postern migrate` call it. No read does.
 
-create or replace function postern.as_parsed_function(function oid)
+-- variables: those of PL/pgSQL, which become arguments, because a name means the same then. Where a name is also one of a column,
+-- PL/pgSQL fails.
+create or replace function postern.as_parsed_function(function oid, body text, variables text)
 returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select format(
-    E'create function postern.%I(%s) returns %s%s language sql begin atomic\n%s\n; end',
+    E'create function postern.%I(%s) returns %s language sql begin atomic\n%s\n; end',
     proname,
-    (
-      select string_agg(
-        concat_ws(
-          ' ',
-          case coalesce(proargmodes[argument.position], 'i') when 'i' then 'in' when 'v' then 'variadic' when 'b' then 'inout' else 'out' end,
-          quote_ident(nullif(proargnames[argument.position], '')),
-          format_type(argument.type, null)
-        ),
-        ', ' order by argument.position
-      )
-      from unnest(coalesce(proallargtypes, proargtypes::oid[])) with ordinality as argument (type, position)
+    concat_ws(
+      ', ',
+      (
+        select string_agg(
+          concat_ws(
+            ' ',
+            case
+              when variables is not null then 'in'
+              else case coalesce(proargmodes[argument.position], 'i') when 'i' then 'in' when 'v' then 'variadic' when 'b' then 'inout' else 'out' end
+            end,
+            quote_ident(nullif(proargnames[argument.position], '')),
+            format_type(argument.type, null)
+          ),
+          ', ' order by argument.position
+        )
+        from unnest(coalesce(proallargtypes, proargtypes::oid[])) with ordinality as argument (type, position)
+      ),
+      nullif(variables, '')
     ),
-    case when proretset then 'setof ' end,
-    format_type(prorettype, null),
-    regexp_replace(prosrc, '[\s;]+$', '')
+    case when variables is not null then 'void' else concat(case when proretset then 'setof ' end, format_type(prorettype, null)) end,
+    body
   )
   from pg_catalog.pg_proc
   where pg_proc.oid = as_parsed_function.function
 $$;
-comment on function postern.as_parsed_function(oid) is
-'The statement that makes a function of the same name, arguments and body in schema postern. The body must not contain a semicolon: what follows one would be run.';
+comment on function postern.as_parsed_function(oid, text, text) is
+'The statement that makes a function of the same name and arguments in schema postern, with this body of one statement. A second one would be run.';
 
 -- What was made is undone by the exception; variables keep what was found. The search path is that of a call while one statement runs,
 -- which names nothing else: no other name is ever looked up in it.
-create or replace function postern.parse_body(function oid, path text, out tree text, out expression text, out state text, out failure text)
+create or replace function postern.parse_body(function oid, path text, body text, variables text, out tree text, out expression text, out state text, out failure text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set standard_conforming_strings = on
@@ -43,7 +51,7 @@ set transform_null_equals = off
 set lock_timeout = '100ms'
 as $$
 declare
-  statement text := postern.as_parsed_function(function);
+  statement text := postern.as_parsed_function(function, body, variables);
 begin
   perform set_config('search_path', concat_ws(', ', nullif(path, ''), 'pg_temp'), true);
   execute statement;
@@ -55,9 +63,15 @@ begin
   where original.oid = parse_body.function
     and made.pronamespace = 'postern'::regnamespace
     -- A type of the same name may stand before it in the search path.
-    and made.proargtypes = original.proargtypes
-    and made.prorettype = original.prorettype
-    and made.proallargtypes is not distinct from original.proallargtypes;
+    and case
+      when variables is null then
+        made.proargtypes = original.proargtypes
+        and made.prorettype = original.prorettype
+        and made.proallargtypes is not distinct from original.proallargtypes
+      else
+        array(select unnest(made.proargtypes::oid[]) limit cardinality(coalesce(original.proallargtypes, original.proargtypes::oid[])))
+        = array(select unnest(coalesce(original.proallargtypes, original.proargtypes::oid[])))
+    end;
   raise exception sqlstate 'PT001';
 exception
   when sqlstate 'PT001' then
@@ -71,7 +85,7 @@ exception
     failure := sqlerrm;
 end
 $$;
-comment on function postern.parse_body(oid, text) is 'The body of a function as PostgreSQL parses it under a search path, or the error.';
+comment on function postern.parse_body(oid, text, text, text) is 'A body of a function as PostgreSQL parses it under a search path, or the error.';
 
 create or replace function postern.subpaths(path text)
 returns setof text
@@ -92,14 +106,40 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  body text := (select regexp_replace(prosrc, '[\s;]+$', '') from pg_catalog.pg_proc where pg_proc.oid = function);
+  proc pg_catalog.pg_proc := (select pg_proc from pg_catalog.pg_proc where pg_proc.oid = function);
+  body text := regexp_replace(proc.prosrc, '[\s;]+$', '');
+  is_plpgsql boolean := proc.prolang = (select pg_language.oid from pg_catalog.pg_language where lanname = 'plpgsql');
+  translation postern.plpgsql_translations;
+  statements text[];
+  trees text[];
+  expressions text[];
+  failure text;
   parsed record;
   path text;
 begin
   paths := required;
+  if is_plpgsql then
+    select * into translation
+    from postern.plpgsql_translations as known
+    join postern.text_functions as current on current.function = known.function and current.definition = known.definition
+    where known.function = analyze_function.function;
+  end if;
   reason := case
-    when position(';' in body) > 0 then 'its body has several statements, or a semicolon in a text or comment'
-    when position('\' in body) > 0 or body ~* 'u&["'']' then 'its body has a backslash or a Unicode escape'
+    when is_plpgsql and translation.function is null then 'it is in PL/pgSQL: run `postern analyze`'
+    when is_plpgsql and translation.reason is not null then translation.reason
+    when is_plpgsql and (
+      proc.prosrc ~ '#\s*variable_conflict'
+      or array_to_string(proc.proconfig, ' ') ~ 'variable_conflict'
+      or current_setting('plpgsql.variable_conflict', true) <> 'error'
+      or exists (select from pg_catalog.pg_db_role_setting where array_to_string(setconfig, ' ') ~ 'variable_conflict')
+    ) then 'plpgsql.variable_conflict is set'
+    when is_plpgsql and exists (
+      select
+      from pg_catalog.pg_cast
+      where pg_cast.oid >= 16384 and castcontext <> 'e' and castfunc <> 0 and casttarget in ('boolean'::regtype, 'integer'::regtype, 'text'::regtype)
+    ) then 'PL/pgSQL may use a user-defined cast to boolean, integer or text'
+    when not is_plpgsql and position(';' in body) > 0 then 'its body has several statements, or a semicolon in a text or comment'
+    when not is_plpgsql and (position('\' in body) > 0 or body ~* 'u&["'']') then 'its body has a backslash or a Unicode escape'
     when exists (select from unnest(required) as one where postern.parse_search_path(one) @> '{$user}') then 'its search_path has $user'
     when exists (select from unnest(required) as one where cardinality(postern.parse_search_path(one)) > 4) then 'its search_path is long: qualify its names'
     when exists (
@@ -113,34 +153,46 @@ begin
   if reason is not null then
     return;
   end if;
+  -- The empty statement fails where a type of a variable is not known.
+  statements := case when is_plpgsql then array['select'] || translation.statements else array[body] end;
+  trees := array_fill(null::text, array[cardinality(statements)]);
+  expressions := trees;
   paths := array(select distinct postern.subpaths(one) from unnest(required) as one);
   foreach path in array paths
   loop
-    parsed := postern.parse_body(function, path);
-    if parsed.tree is not null then
-      if tree <> parsed.tree then
-        tree := null;
+    for number in 1 .. cardinality(statements)
+    loop
+      parsed := postern.parse_body(function, path, statements[number], translation.variables);
+      if parsed.tree is not null and trees[number] <> parsed.tree then
         reason := 'its names mean other things in other search paths: set its search_path';
         return;
+      elsif parsed.tree is not null then
+        trees[number] := parsed.tree;
+        expressions[number] := parsed.expression;
+      elsif is_plpgsql and number = 1 then
+        -- A session keeps the types that it found under the search path of the first call.
+        reason := 'the type of a variable has to be named with its schema: ' || parsed.failure;
+        return;
+      -- Under this path the statement fails when it is called, too: there is no such function, relation, column, type or schema, or
+      -- too many such functions.
+      elsif parsed.state in ('42883', '42P01', '42703', '42704', '3F000', '42725') then
+        failure := parsed.failure;
+      else
+        reason := parsed.failure;
+        -- Another transaction holds a lock: the next analysis tries again.
+        if parsed.state in ('55P03', '40P01') then
+          paths := null;
+        end if;
+        return;
       end if;
-      tree := parsed.tree;
-      expression := parsed.expression;
-    -- A call under this path fails, too: there is no such function, relation, column, type or schema, or too many such functions.
-    elsif parsed.state not in ('42883', '42P01', '42703', '42704', '3F000', '42725') then
-      reason := parsed.failure;
-      -- Another transaction holds a lock: the next analysis tries again.
-      if parsed.state in ('55P03', '40P01') then
-        paths := null;
-      end if;
-      tree := null;
-      return;
-    else
-      reason := parsed.failure;
-    end if;
+    end loop;
   end loop;
-  if tree is not null then
-    reason := null;
+  if array_position(trees, null) is not null then
+    reason := failure;
+    return;
   end if;
+  tree := array_to_string(trees, ' ');
+  expression := array_to_string(expressions, E'\n');
 end
 $$;
 comment on function postern.analyze_function(oid, text[]) is
@@ -166,6 +218,7 @@ begin
     select distinct schema, coalesce(analyze_functions.extra_search_path, '{public}') from unnest(schemas) as schema;
   end if;
   delete from postern.function_analyses as analysis where not exists (select from pg_catalog.pg_proc where pg_proc.oid = analysis.function);
+  delete from postern.plpgsql_translations as known where not exists (select from pg_catalog.pg_proc where pg_proc.oid = known.function);
   for outdated in
     select current.*
     from postern.text_functions as current

@@ -72,8 +72,10 @@ begin
       union
       select piece[1] from regexp_matches(source, $re$request\.jwt\.claim\.([^']+)'$re$, 'g') as piece
       union
-      select piece[1]
-      from regexp_matches(source, $re$(?:jsonb?|jwt\(\s*\))[\s)]*(?:->>?|#>>?)\s*'\{?([^',}]+)[',}]$re$, 'gi') as piece
+      select replace(coalesce(piece[1], piece[2]), $q$''$q$, $q$'$q$)
+      from regexp_matches(
+        source, $re$(?:jsonb?|jwt\(\s*\))[\s)]*(?:->>?\s*'((?:[^']|'')+)'|#>>?\s*'\{([^',}]+)[,}])$re$, 'gi'
+      ) as piece
       where source ~* $re$request\.jwt\.claims?'|jwt\(\s*\)$re$
       order by 1
     ),

@@ -1,4 +1,4 @@
--- Functions in SQL with a body that is text, and what the meaning of the body depends on: the objects of its names.
+-- Functions in SQL and PL/pgSQL with a body that is text, and what the meaning of the body depends on: the objects of its names.
 
 create or replace view postern.text_functions as
 with text_function as materialized (
@@ -32,11 +32,12 @@ with text_function as materialized (
         from unnest(pg_proc.prorettype || coalesce(pg_proc.proallargtypes, pg_proc.proargtypes::oid[])) as type
       ) as types,
       md5(concat_ws(
-        '|', proname, prosrc, array_to_string(proconfig, '|'), proargtypes, proallargtypes, proargmodes, proargnames, prorettype, proretset, provariadic
+        '|', proname, prolang, prosrc, array_to_string(proconfig, '|'), proargtypes, proallargtypes, proargmodes, proargnames, prorettype, proretset, provariadic
       )) as definition
     from pg_catalog.pg_proc
-    where pg_proc.prolang = (select pg_language.oid from pg_catalog.pg_language where lanname = 'sql')
+    where pg_proc.prolang in (select pg_language.oid from pg_catalog.pg_language where lanname in ('sql', 'plpgsql'))
       and pg_proc.prosqlbody is null
+      and pg_proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
       and pg_proc.prokind = 'f'
       and pg_proc.oid >= 16384
       and pg_proc.pronamespace not in ('postern'::regnamespace, 'pg_catalog'::regnamespace)
@@ -136,7 +137,7 @@ cross join unnamed
 cross join operator_schemas
 cross join lateral (select coalesce(met.schemas, '{}') || operator_schemas.schemas) as reachable (schemas);
 comment on view postern.text_functions is
-'Functions in SQL with a body that is text. environment differs when a name in the body may mean another object. paths: the search paths to analyse it under.';
+'Functions in SQL and PL/pgSQL with a body that is text. environment differs when a name in the body may mean another object. paths: the search paths to analyse it under.';
 
 -- plpgsql, because it keeps the plan, which takes longer to make than to run.
 create or replace function postern.known_analyses()
@@ -167,9 +168,38 @@ begin
 end
 $$;
 comment on function postern.known_analyses() is
-'Functions in SQL with a body that is text: what the body means now, or the reason why that is not known. paths is null where there is no analysis.';
+'Functions in SQL and PL/pgSQL with a body that is text: what the body means now, or the reason why that is not known. paths is null where there is no analysis.';
 
--- request_path begins with the schema of the request. 
+create or replace view postern.untranslated_functions as
+select
+  text_function.function,
+  text_function.definition,
+  pg_get_functiondef(text_function.function) as source,
+  cardinality(coalesce(proc.proallargtypes, proc.proargtypes::oid[])) as arguments
+from postern.text_functions as text_function
+join pg_catalog.pg_proc as proc on proc.oid = text_function.function
+join pg_catalog.pg_language as language on language.oid = proc.prolang and language.lanname = 'plpgsql'
+left join postern.plpgsql_translations as translation
+  on translation.function = text_function.function
+  and translation.definition = text_function.definition
+where translation.function is null;
+comment on view postern.untranslated_functions is 'Functions in PL/pgSQL for postern.translate. arguments: how many it has, with those for output.';
+
+create or replace function postern.translate(function oid, definition text, variables text, statements text[], reason text)
+returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into postern.plpgsql_translations (function, definition, variables, statements, reason)
+  values (translate.function, translate.definition, translate.variables, translate.statements, translate.reason)
+  on conflict on constraint plpgsql_translations_pkey do update
+  set definition = excluded.definition, variables = excluded.variables, statements = excluded.statements, reason = excluded.reason;
+  delete from postern.function_analyses as analysis where analysis.function = translate.function;
+end;
+comment on function postern.translate(oid, text, text, text[], text) is
+'Keeps the statements of a function in PL/pgSQL for the next analysis. Each has to be one statement.';
+
+-- request_path begins with the schema of the request.
 create or replace function postern.missing_paths(schemas text[], request_path text)
 returns table (function oid, reason text)
 language sql stable

@@ -2,72 +2,7 @@
 // trusted once the body, or what a name in it means, is another.
 
 import { describe } from "vitest";
-import { rolledBack } from "./support/tracked.ts";
-
-interface Entry {
-	readonly name: string;
-	readonly reads: readonly string[];
-	readonly claims: readonly string[];
-	readonly headers: readonly string[];
-	readonly cookies: readonly string[];
-	readonly readsClock: boolean;
-	readonly reasons: readonly string[];
-}
-
-const PATH = `"postern", "public"`;
-
-/** auth.uid() and auth.jwt() as Supabase has them, and tables that helpers read. Bodies are made for other search paths than this session's. */
-const MAKE = `
-	set local check_function_bodies = off;
-	create schema auth;
-	create function auth.uid() returns uuid language sql stable as $$
-		select
-		coalesce(
-			nullif(current_setting('request.jwt.claim.sub', true), ''),
-			(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')
-		)::uuid
-	$$;
-	create function auth.jwt() returns jsonb language sql stable as $$
-		select
-		coalesce(
-			nullif(current_setting('request.jwt.claim', true), ''),
-			nullif(current_setting('request.jwt.claims', true), '')
-		)::jsonb
-	$$;
-	create table api.members (org integer, member uuid, primary key (org, member));
-	create table api.docs (id integer primary key, org integer, body text);
-	select postern.track_schema('api');`;
-
-const it = rolledBack
-	.extend("entry", ({ owner }) => {
-		/** The catalog's entry for the function of this name, as PostgREST with this search path sees it. */
-		return async (
-			name = "f",
-			path = PATH,
-			schemas = "{api}",
-		): Promise<Entry> => {
-			await owner.query(
-				"savepoint asked; set local transaction_read_only = on",
-			);
-			await owner.query("select set_config('search_path', $1, true)", [path]);
-			const { rows } = await owner.query(
-				"select postern.catalog($1) as catalog",
-				[schemas],
-			);
-			await owner.query("rollback to savepoint asked");
-			const entries: Entry[] = rows[0].catalog.functions;
-			const found = entries.find((entry) => entry.name === name);
-			if (!found) throw new Error(`${name} is not in the catalog`);
-			return found;
-		};
-	})
-	.extend("made", ({ owner, entry }) => {
-		/** The entry for api.f, made by these statements. */
-		return async (statements: string) => {
-			await owner.query(`${MAKE}; ${statements}`);
-			return entry();
-		};
-	});
+import { it } from "../support/functions.ts";
 
 const f = (body: string, options = "returns text stable") =>
 	`create function api.f() ${options} language sql as $f$ ${body} $f$`;
@@ -230,7 +165,7 @@ describe("a function with a body of text is not cacheable", () => {
 			"that calls a function of which nothing is known",
 			`create function api.g() returns text language plpgsql as 'begin return 1; end';
 			${f("select g()")}`,
-			"api.g() is volatile",
+			"what api.g() reads is not known: it is in PL/pgSQL",
 		],
 	] as const) {
 		it(name, async ({ made, expect }) => {
