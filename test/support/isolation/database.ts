@@ -1,5 +1,6 @@
 // A database of one test file, with a PostgREST. Its schema changes often, and nothing is stored while a schema changes.
 import pg from "pg";
+import { analyze } from "../../../gateway/cli/analyze.ts";
 import { asAuthenticator } from "../../../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
 import { freePort } from "../../../gateway/cli/stack/ports.ts";
@@ -48,6 +49,7 @@ export async function makeDatabase(
 	const client = new pg.Client(url.href);
 	await client.connect();
 	for (const one of sql) await client.query(one);
+	await analyze(url.href);
 	const postgrest = await startPostgrest({
 		databaseUrl: asAuthenticator(url.href, authenticatorPassword),
 		jwks: originJwks,

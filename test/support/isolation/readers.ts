@@ -8,27 +8,51 @@ import { literal, seldom } from "./values.ts";
 const security_invoker = fc.constantFrom("true", "false");
 const definer = fc.constantFrom("security definer", "");
 
-/** A function of text that conditions on notes call: usually declared, or with a body that can be analysed. */
+/** A function that conditions on notes call: usually one that is analysed, or declared. */
 const maySee = (paths: Paths): fc.Arbitrary<string> =>
 	fc
-		.tuple(
-			condition(subject(paths, "members", "known")),
-			claimText(paths, true),
-			definer,
-			seldom(fc.constant("unknown"), fc.constantFrom("declared", "parsed"), 8),
-		)
-		.map(([one, other, rights, kind]) => {
-			const query = `select exists (select from ${P}members as known where known.member = wanted and (${one.sql} or known.org = who))`;
-			const head = `create or replace function ${P}may_see(wanted text, who text default ${other.sql}) returns boolean language sql stable ${rights} set search_path = ''`;
-			if (kind === "parsed") return `${head} return (${query});`;
-			const make = `${head} as $body$ ${query} $body$;`;
-			return kind === "unknown"
-				? make
-				: make +
+		.record({
+			one: condition(subject(paths, "members", "known")),
+			other: claimText(paths, true),
+			rights: definer,
+			volatility: fc.constantFrom("stable", "volatile"),
+			kind: seldom(
+				fc.constant("computed" as const),
+				fc.constantFrom("parsed", "text", "plpgsql", "declared"),
+				8,
+			),
+		})
+		.map(({ one, other, rights, volatility, kind }) => {
+			const among = `from ${P}members as known where known.member = wanted`;
+			const query = `select exists (select ${among} and (${one.sql} or known.org = who))`;
+			const head = (language: string) =>
+				`create or replace function ${P}may_see(wanted text, who text default ${other.sql}) returns boolean language ${language} ${kind === "declared" ? "stable" : volatility} ${rights} set search_path = ''`;
+			switch (kind) {
+				case "parsed":
+					return `${head("sql")} return (${query});`;
+				case "text":
+					return `${head("sql")} as $body$ ${query} $body$;`;
+				case "plpgsql":
+					return `${head("plpgsql")} as $body$
+						declare seen boolean := false;
+						begin
+							select exists (select ${among} and ${one.sql}) into seen;
+							if seen then return true; end if;
+							return exists (select ${among} and known.org = who);
+						end $body$;`;
+				case "computed":
+					return `${head("plpgsql")} as $body$
+						declare seen boolean;
+						begin execute $query$ ${query.replaceAll("wanted", "$1").replaceAll("who", "$2")} $query$ into seen using wanted, who; return seen; end $body$;`;
+				default:
+					return (
+						`${head("sql")} as $body$ ${query} $body$;` +
 						declared(`${P}may_see(text, text)`, {
 							...one,
 							claims: [...one.claims, ...other.claims],
-						});
+						})
+					);
+			}
 		});
 
 /** Declares a function that reads members, and perhaps teams. */
@@ -65,6 +89,7 @@ const views = ({
 			foundBy: definer,
 			listed: filter(functions, "members", "other"),
 			listedBy: definer,
+			listedIn: fc.constantFrom("sql", "plpgsql"),
 			isListedDeclared: seldom(fc.constant(false), fc.constant(true), 4),
 		})
 		.map(
@@ -95,9 +120,11 @@ const views = ({
 		select note.* from ${P}notes as note where note.level <= wanted and (${of.found.sql} or note.owner = who);
 	end;
 	create or replace function ${P}listed(wanted text default 'a') returns table (id integer, member text, org text)
-	language sql stable ${of.listedBy} set search_path = ''
+	language ${of.listedIn} stable ${of.listedBy} set search_path = ''
 	as $body$
+		${of.listedIn === "plpgsql" ? "begin return query" : ""}
 		select other.team_id, other.member, other.org from ${P}members as other where other.member >= wanted and ${of.listed.sql}
+		${of.listedIn === "plpgsql" ? "; end" : ""}
 	$body$;
 	${of.isListedDeclared ? declared(`${P}listed(text)`, of.listed) : ""}
 	grant select on ${P}shown, ${P}open, ${P}owned, ${P}digest, ${P}me to ${ROLES};
