@@ -29,10 +29,12 @@ import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
 import { createBreaker } from "./origin/breaker.ts";
-import { createOrigin, type Fetch } from "./origin/origin.ts";
+import { createOrigin } from "./origin/origin.ts";
+import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Config } from "./settings/settings.ts";
+import { passToUpstream } from "./upstream/upstream.ts";
 
 const REST = "/rest/v1";
 const AUTH = "/auth/v1";
@@ -43,6 +45,8 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	config: Config;
 	/** Reaches the origin. */
 	fetch: Fetch;
+	/** Reaches the upstream. */
+	fetchUpstream: Fetch;
 	/** The static assets. Without them there is no /docs. */
 	assets: Fetch | undefined;
 	/** Workers KV, for answers and issuers' keys. */
@@ -94,7 +98,19 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const toRefusal = createToRefusal(application);
 
 	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
-	app.use(crossOrigin(config.corsOrigins));
+	const { upstream } = config;
+	const withCors = crossOrigin(config.corsOrigins);
+	// From here on it takes every request but those to PostgREST, /health and /ready.
+	if (upstream !== undefined)
+		app.use(
+			passToUpstream({
+				upstream,
+				mount: REST,
+				fetch: deps.fetchUpstream,
+				crossOrigin: withCors,
+			}),
+		);
+	app.use(withCors);
 	app.use(({ req }, next) => {
 		if (URL.canParse(req.url)) return next();
 		throw new Refusal("parameter_invalid", { details: "Host is not a host" });

@@ -65,6 +65,7 @@ function build(env: PosternEnv, application: Application): Gateway {
 			fetch: (request) => (ORIGIN ?? globalThis).fetch(request),
 			assets: ASSETS && ((request) => ASSETS.fetch(request)),
 			fetchKeys: (request) => globalThis.fetch(request),
+			fetchUpstream: (request) => globalThis.fetch(request),
 			kv: CACHE,
 			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
 			sleep: (ms) => scheduler.wait(ms),

@@ -1,7 +1,7 @@
 // Interactive documentation at /docs: Swagger UI over /openapi.json, from the Worker's static assets. Serves no other asset, and
 // the page loads nothing from another host.
 import { Hono } from "hono";
-import type { Fetch } from "../origin/origin.ts";
+import type { Fetch } from "../origin/send.ts";
 import { Refusal } from "./refusals.ts";
 
 /** The page runs its own files only, requests this gateway only, and may not be framed. */

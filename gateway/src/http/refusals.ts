@@ -161,6 +161,11 @@ const REFUSALS = {
 		status: 504,
 		message: "The database did not answer in time",
 	},
+	upstream_unreachable: {
+		status: 503,
+		message:
+			"The server that this request is passed on to could not be reached",
+	},
 	// RFC 9111, section 5.2.1.7
 	not_cached: {
 		status: 504,

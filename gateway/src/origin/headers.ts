@@ -1,4 +1,4 @@
-// Which headers pass between a client and PostgREST. Headers that are not named here pass, both ways.
+// Which headers pass between a client and PostgREST, and a client and the upstream. Headers that are not named here pass, both ways.
 
 /** Hop-by-hop fields: RFC 9110, section 7.6.1. They describe one connection. */
 const HOP_BY_HOP = [
@@ -14,21 +14,21 @@ const HOP_BY_HOP = [
 ];
 
 /**
- * Fields with which a client could pose as the gateway, as Cloudflare or as a proxy, and the client's credentials, which only the
- * gateway reads. A function in the database reads `request.headers` and has to trust these. Between the Worker and PostgREST,
- * Cloudflare adds its own (docs/transparency.md).
+ * Fields with which a client could pose as the gateway, as Cloudflare or as a proxy. A function in the database reads
+ * `request.headers` and has to trust these. Between the Worker and PostgREST, Cloudflare adds its own (docs/transparency.md).
  */
-const NOT_FROM_CLIENTS = new Set([
+const POSING = [
 	"host",
-	"authorization",
-	"apikey",
 	"forwarded",
 	"via",
 	"x-real-ip",
 	"true-client-ip",
 	"cdn-loop",
-]);
-const NOT_FROM_CLIENTS_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
+];
+const POSING_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
+
+/** The client's credentials, which PostgREST does not get: the gateway has read them. */
+const CREDENTIALS = ["authorization", "apikey"];
 
 /** The runtime or the tunnel may write these, or the origin gets them without the client's value. */
 const SET_ON_THE_WAY = new Set([
@@ -64,7 +64,19 @@ export function removeHopByHop(headers: Headers): void {
 
 /** The client's headers without those that must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
-	const headers = copyExcept(from, isNotFromClients);
+	return fromClient(from, isNotForOrigin);
+}
+
+/** The client's headers without those that must not reach the upstream. It verifies the client's credentials itself. */
+export function toUpstreamHeaders(from: Headers): Headers {
+	return fromClient(from, isPosing);
+}
+
+function fromClient(
+	from: Headers,
+	isLeftOut: (name: string) => boolean,
+): Headers {
+	const headers = copyExcept(from, isLeftOut);
 	const cookies = headers.get("cookie");
 	if (cookies !== null)
 		setOrDelete(headers, "cookie", withoutOwnCookies(cookies));
@@ -84,16 +96,18 @@ export function toClientHeaders(from: Headers): Headers {
 	return headers;
 }
 
-function isNotFromClients(name: string): boolean {
-	return (
-		NOT_FROM_CLIENTS.has(name) || startsWithAny(name, NOT_FROM_CLIENTS_PREFIXES)
-	);
+function isPosing(name: string): boolean {
+	return POSING.includes(name) || startsWithAny(name, POSING_PREFIXES);
+}
+
+function isNotForOrigin(name: string): boolean {
+	return CREDENTIALS.includes(name) || isPosing(name);
 }
 
 /** Whether the origin gets this header as the client sent it. */
 export function reachesOrigin(name: string): boolean {
 	return !(
-		isNotFromClients(name) ||
+		isNotForOrigin(name) ||
 		HOP_BY_HOP.includes(name) ||
 		SET_ON_THE_WAY.has(name)
 	);

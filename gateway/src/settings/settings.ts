@@ -14,6 +14,7 @@ import {
 } from "./feed-settings.ts";
 import { issuerList } from "./issuers.ts";
 import { keySet, privateKey } from "./keys.ts";
+import { faultsOfOwnTokens } from "./own-tokens.ts";
 import {
 	ConfigError,
 	type Faults,
@@ -22,7 +23,7 @@ import {
 } from "./parse-variables.ts";
 import {
 	callersRole,
-	encryptedUrl,
+	hostUrl,
 	json,
 	wholeNumber,
 	word,
@@ -39,11 +40,6 @@ function toPair(text: string): [string, string] {
 
 /** As browsers send it in `Origin`: no path, not even a slash. */
 const ORIGIN = /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/]+)$/;
-
-const teamUrl = encryptedUrl.refine(
-	({ pathname, search }) => pathname === "/" && search === "",
-	"has more than a host",
-);
 
 /** Both of them, or neither. */
 const ACCESS: [string, string] = ["ACCESS_TEAM_URL", "ACCESS_AUDIENCE"];
@@ -65,7 +61,8 @@ const LOCATIONS = [
 
 /** Every variable of the Worker. */
 export const environment = feedVariables.extend({
-	TOKEN_JWKS: json(keySet),
+	UPSTREAM_URL: hostUrl.optional(),
+	TOKEN_JWKS: json(keySet).optional(),
 	TOKEN_ISSUER: word.default("postern"),
 	TOKEN_AUDIENCE: word.default("authenticated"),
 	TOKEN_ROLES: words
@@ -76,7 +73,7 @@ export const environment = feedVariables.extend({
 	// bcrypt's own bounds are 4 and 31; beyond 15 a sign-in takes seconds.
 	BCRYPT_COST: wholeNumber(4, 15).default(10),
 	ISSUERS: json(issuerList).default([]),
-	ACCESS_TEAM_URL: teamUrl.optional(),
+	ACCESS_TEAM_URL: hostUrl.optional(),
 	ACCESS_AUDIENCE: word.optional(),
 	ACCESS_ROLE: callersRole.default("authenticated"),
 	ANON_ROLE: callersRole.default("anon"),
@@ -103,8 +100,10 @@ export const environment = feedVariables.extend({
 		.default(["*"]),
 });
 export interface Config extends FeedSettings {
+	/** The server that answers what is not PostgREST's. */
+	upstream: URL | undefined;
 	tokens: {
-		/** Public ES256 keys of the issuer of callers' tokens (RFC 7517). */
+		/** Public ES256 keys of the issuer of callers' tokens (RFC 7517). None: there are no such tokens. */
 		jwks: { keys: JWK[] };
 		issuer: string;
 		audience: string;
@@ -151,15 +150,21 @@ export function parseConfig(env: object): Readonly<Config> {
 		environment.extend(originUrlOf(env)),
 		env,
 	);
-	Object.assign(faults, faultsOfFeed(env), faultsOfPair(env, ACCESS));
+	Object.assign(
+		faults,
+		faultsOfFeed(env),
+		faultsOfPair(env, ACCESS),
+		faultsOfOwnTokens(env),
+	);
 	if (data !== undefined) Object.assign(faults, contradictions(data));
 	if (data === undefined || Object.keys(faults).length > 0) {
 		throw new ConfigError(faults);
 	}
 	return Object.freeze({
 		...toFeedSettings(data),
+		upstream: data.UPSTREAM_URL,
 		tokens: {
-			jwks: data.TOKEN_JWKS,
+			jwks: data.TOKEN_JWKS ?? { keys: [] },
 			issuer: data.TOKEN_ISSUER,
 			audience: data.TOKEN_AUDIENCE,
 			roles: data.TOKEN_ROLES,
@@ -168,15 +173,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		},
 		bcryptCost: data.BCRYPT_COST,
 		issuers: [
-			// Postern itself
-			{
-				issuer: data.TOKEN_ISSUER,
-				audience: [data.TOKEN_AUDIENCE],
-				algorithms: ["ES256"],
-				keys: { kind: "jwks", jwks: data.TOKEN_JWKS },
-				role: { claim: ["role"] },
-				roles: data.TOKEN_ROLES,
-			} satisfies Issuer,
+			...ownIssuer(data),
 			...data.ISSUERS.flatMap(({ issuers }) => issuers),
 		],
 		configuredKeys: new Map(data.ISSUERS.flatMap(({ keys }) => keys)),
@@ -192,12 +189,28 @@ export function parseConfig(env: object): Readonly<Config> {
 	});
 }
 
+/** Postern itself, where TOKEN_JWKS has its keys. */
+function ownIssuer(variables: z.infer<typeof environment>): Issuer[] {
+	const { TOKEN_JWKS: jwks } = variables;
+	if (jwks === undefined) return [];
+	return [
+		{
+			issuer: variables.TOKEN_ISSUER,
+			audience: [variables.TOKEN_AUDIENCE],
+			algorithms: ["ES256"],
+			keys: { kind: "jwks", jwks },
+			role: { claim: ["role"] },
+			roles: variables.TOKEN_ROLES,
+		},
+	];
+}
+
 /** Variables that are right by themselves and not together. */
 function contradictions(data: z.infer<typeof environment>): Faults {
 	const faults: Faults = {};
 	if (data.TOKEN_SIGNING_KEY !== undefined) {
 		const { kid, x, y } = data.TOKEN_SIGNING_KEY;
-		const isPublished = data.TOKEN_JWKS.keys.some(
+		const isPublished = data.TOKEN_JWKS?.keys.some(
 			(key) => key.kid === kid && key.x === x && key.y === y,
 		);
 		if (!isPublished) {

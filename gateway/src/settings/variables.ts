@@ -22,6 +22,12 @@ export const encryptedUrl = httpUrl.refine(
 	"is plain http to another machine",
 );
 
+/** A scheme and a host: what comes after them is added by the gateway. */
+export const hostUrl = encryptedUrl.refine(
+	({ href, origin }) => href === `${origin}/`,
+	"has more than a host",
+);
+
 /** A text that is not empty. */
 export const word = z.string("is not text").min(1, "is empty");
 

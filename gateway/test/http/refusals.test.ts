@@ -356,6 +356,13 @@ const PROVOKED: Record<
 		answer: silence,
 		env: { ORIGIN_TIMEOUT_MS: "20" },
 	},
+	upstream_unreachable: {
+		status: 503,
+		path: "/auth/v1/user",
+		request: { token: ADA_TOKEN },
+		env: { UPSTREAM_URL: "https://project.example" },
+		fetchUpstream: () => Promise.reject(new TypeError(SECRET)),
+	},
 	not_cached: {
 		status: 504,
 		path: "/rest/v1/notes",

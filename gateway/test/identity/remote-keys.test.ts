@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { createKeyStore } from "../../src/identity/remote-keys.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
-import type { Fetch } from "../../src/origin/origin.ts";
+import type { Fetch } from "../../src/origin/send.ts";
 import { bytesOf } from "../support/cache.ts";
 import { refusal, startGateway } from "../support/gateway.ts";
 import { kvOf, mapNamespace } from "../support/kv.ts";

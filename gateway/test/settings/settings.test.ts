@@ -59,6 +59,7 @@ describe("the smallest environment", () => {
 			configuredKeys: new Map(),
 			access: undefined,
 			anonRole: "anon",
+			upstream: undefined,
 			corsOrigins: ["*"],
 			profileAliases: new Map(),
 			schemas: ["api"],
@@ -905,7 +906,7 @@ describe("the error of wrong settings", () => {
 
 	it("says what is wrong, a line for each variable", () => {
 		expect(() => parseConfig({})).toThrow(
-			"The gateway's configuration is wrong:\n  ORIGIN_URL is missing\n  TOKEN_JWKS is missing\n  ORIGIN_SIGNING_KEY is missing",
+			"The gateway's configuration is wrong:\n  ORIGIN_URL is missing\n  ORIGIN_SIGNING_KEY is missing\n  TOKEN_JWKS is missing",
 		);
 	});
 

@@ -4,7 +4,7 @@ import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
-import type { Fetch } from "../../src/origin/origin.ts";
+import type { Fetch } from "../../src/origin/send.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
 import { application as example } from "./application.ts";
 import { type Answer, asPostgrest, recordingOrigin } from "./origin.ts";
@@ -39,6 +39,8 @@ export interface GatewayOptions {
 	assets?: Fetch;
 	/** Answers for issuers that publish their keys. */
 	fetchKeys?: Fetch;
+	/** Answers for the upstream. */
+	fetchUpstream?: Fetch;
 	/** Workers KV. */
 	kv?: Namespace;
 	/** Tells the read cache what changed; without it every read goes to the origin. */
@@ -56,6 +58,7 @@ export function startGateway({
 	now = () => NOW,
 	assets,
 	fetchKeys = async () => new Response(null, { status: 404 }),
+	fetchUpstream = async () => new Response("upstream"),
 	kv,
 	feed,
 	waitUntil = () => {},
@@ -69,6 +72,7 @@ export function startGateway({
 		fetch: asPostgrest(fetch ?? origin.fetch),
 		assets,
 		fetchKeys,
+		fetchUpstream,
 		kv,
 		feed,
 		sleep: (ms) => scheduler.wait(ms),

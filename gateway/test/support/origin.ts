@@ -1,5 +1,5 @@
 // An origin that records what it receives and gives the answers of the test. A plain function, used as the gateway's fetch.
-import type { Fetch } from "../../src/origin/origin.ts";
+import type { Fetch } from "../../src/origin/send.ts";
 
 export interface Received {
 	method: string;

@@ -1,0 +1,106 @@
+// Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
+import { Refusal } from "../http/refusals.ts";
+import { refusalOfAbort } from "./deadline.ts";
+
+/** `fetch`, or the fetch of a Workers VPC binding. */
+export type Fetch = (request: Request) => Promise<Response>;
+
+interface Destination {
+	url: URL;
+	headers: Headers;
+	fetch: Fetch;
+	/** Longest wait for the head of the answer, in milliseconds. Undefined: there is no limit. */
+	timeoutMs: number | undefined;
+	/** The refusal where no answer comes. */
+	unreachable: "origin_unreachable" | "upstream_unreachable";
+	/** Whether the runtime may send a write without a body again, where the connection ends. */
+	mayRepeat: boolean;
+}
+
+export async function send(
+	request: Request,
+	destination: Destination,
+): Promise<Response> {
+	const { url, headers, fetch, timeoutMs, unreachable, mayRepeat } =
+		destination;
+	// The deadline is for the head of the answer, and begins when the whole request has been taken. Bodies may stream for any
+	// time, both ways.
+	const deadline = new AbortController();
+	let timer: number | null = null;
+	let isOver = false;
+	const broken = new AbortController();
+	const body = passing(
+		request,
+		() => {
+			if (isOver || timeoutMs === undefined) return;
+			timer = setTimeout(() => deadline.abort(), timeoutMs);
+		},
+		// The runtime ends a body in chunks that breaks off as if it were whole, and the part of it would be written.
+		(cause) => broken.abort(cause),
+	);
+	const { method } = request;
+	const signal = AbortSignal.any([
+		request.signal,
+		deadline.signal,
+		broken.signal,
+	]);
+	try {
+		return await fetch(
+			new Request(url, {
+				method,
+				headers,
+				body: body ?? (mayRepeat ? null : emptyBodyOf(method)),
+				signal,
+				redirect: "manual",
+			}),
+		);
+	} catch (cause) {
+		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
+		if (deadline.signal.aborted) throw new Refusal("origin_timeout", { cause });
+		if (broken.signal.aborted)
+			throw new Refusal("body_malformed", { cause, details: "it breaks off" });
+		throw new Refusal(unreachable, { cause });
+	} finally {
+		isOver = true;
+		clearTimeout(timer);
+	}
+}
+
+/** The request's body, with its length where that is known. Calls `onSent` when all of it has been taken. */
+function passing(
+	{ method, body, headers }: Request,
+	onSent: () => void,
+	onBroken: (cause: unknown) => void,
+): ReadableStream | null {
+	const length = headers.get("content-length");
+	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
+	if (
+		method === "GET" ||
+		method === "HEAD" ||
+		body === null ||
+		length === "0"
+	) {
+		onSent();
+		return null;
+	}
+	const { readable, writable } =
+		length === null
+			? new IdentityTransformStream()
+			: new FixedLengthStream(Number(length));
+	body.pipeTo(writable).then(onSent, onBroken);
+	return readable;
+}
+
+/** Writes that the runtime itself sends again, where they have no body and the connection ends. */
+const REPEATED = ["DELETE", "PUT"];
+
+/**
+ * A body in chunks, with nothing in it: such a write is not sent again. The second of two DELETEs would find no row, and its answer
+ * would say so.
+ */
+function emptyBodyOf(method: string): ReadableStream | null {
+	if (!REPEATED.includes(method)) return null;
+	const { readable, writable } = new IdentityTransformStream();
+	void writable.close();
+	return readable;
+}
