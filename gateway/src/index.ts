@@ -19,7 +19,7 @@ export { ChangeFeed } from "./feed/change-feed.ts";
 export type { OpenApiOptions, PosternEnv, RefusalTable, Routes };
 
 export interface PosternOptions<Own extends RefusalTable = RefusalTable> {
-	/** The application's routers (`createRouter` of `postern/routes`), by the path that each is mounted at. */
+	/** The application's routers (`createRouter` of `postern/routes`), by the path that each is mounted at. With UPSTREAM_URL they are off. */
 	routes?: Routes;
 	/** The application's own refusals: the table that `defineRefusals` was given. */
 	refusals?: Own;

@@ -1,6 +1,7 @@
 // The Worker's export, with a right environment and wrong ones.
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createPostern, type PosternEnv } from "../src/index.ts";
+import worker from "../src/worker.ts";
 import { ENV, refusal, refusalBody } from "./support/gateway.ts";
 
 /** Asks a Worker that no request has reached before. */
@@ -75,5 +76,25 @@ describe("the Worker", () => {
 		const [request] = fetch.mock.calls[0] ?? [];
 		fetch.mockRestore();
 		expect(new Request(request ?? "").url).toBe("http://127.0.0.1:3000/notes");
+	});
+
+	it("reaches the upstream by the runtime's fetch, also if there is a binding for the origin", async () => {
+		const upstream = vi
+			.spyOn(globalThis, "fetch")
+			.mockResolvedValue(new Response("of the upstream"));
+		const ORIGIN = { fetch: vi.fn() };
+		const env = { ...ENV, ORIGIN, UPSTREAM_URL: "https://project.example" };
+		// The Worker that needs no code.
+		const response = await worker.fetch(
+			new Request("https://gateway.example/auth/v1/user"),
+			env as unknown as PosternEnv,
+		);
+		const [request] = upstream.mock.calls[0] ?? [];
+		upstream.mockRestore();
+		expect([new Request(request ?? "").url, await response.text()]).toEqual([
+			"https://project.example/auth/v1/user",
+			"of the upstream",
+		]);
+		expect(ORIGIN.fetch).not.toHaveBeenCalled();
 	});
 });

@@ -1,5 +1,5 @@
 // The command `postern` in an application's folder outside of this repository: help, exit codes, one-line errors.
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
 	chmod,
@@ -231,13 +231,7 @@ it("starts an application without a db folder, and gives its Worker no password"
 		[COMMAND, "dev", "--schemas", "public", ...ports],
 		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
 	);
-	let printed = "";
-	child.stdout.on("data", (chunk) => {
-		printed += chunk;
-	});
-	await expect
-		.poll(() => printed, { timeout: 90_000 })
-		.toContain("Ctrl-C stops");
+	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
 	expect(Object.keys(given as object).sort()).toEqual([
 		"ORIGIN_SIGNING_KEY",
@@ -256,6 +250,39 @@ it("starts an application without a db folder, and gives its Worker no password"
 	const [code] = await once(child, "close");
 	expect(code).toBe(0);
 }, 120_000);
+
+it("gives the Worker no key that the application's own settings replace", async () => {
+	await makeApplication({ UPSTREAM_URL: "https://project.supabase.co" });
+	await writeFile(join(folder, ".dev.vars"), "ORIGIN_JWT_SECRET=secret\n");
+	await linkPackages();
+	await postern("env");
+	const port = await freePort();
+	const child = spawn(
+		process.execPath,
+		[COMMAND, "dev", "--origin", `http://${LOOPBACK}:1`, "--port", `${port}`],
+		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
+	);
+	await untilStarted(child);
+	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
+	expect(Object.keys(given as object).sort()).toEqual([
+		"ORIGIN_JWT_SECRET",
+		"ORIGIN_URL",
+		"TOKEN_JWKS",
+		"UPSTREAM_URL",
+	]);
+	child.kill("SIGTERM");
+	await once(child, "close");
+}, 120_000);
+
+async function untilStarted({ stdout }: ChildProcess): Promise<void> {
+	let printed = "";
+	stdout?.on("data", (chunk) => {
+		printed += chunk;
+	});
+	await expect
+		.poll(() => printed, { timeout: 90_000 })
+		.toContain("Ctrl-C stops");
+}
 
 async function tellsTheContract(postgresPort: string): Promise<void> {
 	const { code, output } = await postern(
@@ -291,9 +318,14 @@ async function tellsTheContract(postgresPort: string): Promise<void> {
 	);
 }
 
-async function makeApplication(): Promise<void> {
+async function makeApplication(
+	vars: Record<string, string> = {},
+): Promise<void> {
 	await writeFile(join(folder, "package.json"), "{}");
-	await writeFile(join(folder, "wrangler.jsonc"), JSON.stringify(WRANGLER));
+	await writeFile(
+		join(folder, "wrangler.jsonc"),
+		JSON.stringify({ ...WRANGLER, vars }),
+	);
 	await writeFile(join(folder, "worker.js"), WORKER);
 }
 

@@ -1,7 +1,9 @@
 // The Worker by `wrangler dev`: runs it from its sources, and again when they change.
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseEnv } from "node:util";
 import type { Credentials } from "./credentials.ts";
 import { resolvePackage } from "./packages.ts";
 import { LOOPBACK } from "./ports.ts";
@@ -58,11 +60,12 @@ export async function startWranglerDev({
 	variablesFile,
 	log,
 }: WranglerOptions): Promise<Service & { url: string }> {
-	const lines = Object.entries(variables).map(
-		([name, value]) => `${name}='${value}'\n`,
-	);
-	await writeFile(variablesFile, lines.join(""), { mode: 0o600 });
 	const devVars = join(dirname(config), ".dev.vars");
+	const own = await ownVariables(config, devVars);
+	const lines = Object.entries(variables)
+		.filter(([name]) => !own.has(INSTEAD_OF[name] ?? ""))
+		.map(([name, value]) => `${name}='${value}'\n`);
+	await writeFile(variablesFile, lines.join(""), { mode: 0o600 });
 	const service = startService({
 		command: process.execPath,
 		args: [
@@ -85,6 +88,28 @@ export async function startWranglerDev({
 	const url = `http://${LOOPBACK}:${port}`;
 	await untilReady("The Worker", service, () => isHealthy(url));
 	return { ...service, url };
+}
+
+/** Variables that an application sets in the place of a key of .env: the settings refuse both together. */
+const INSTEAD_OF: Readonly<Record<string, string>> = {
+	ORIGIN_SIGNING_KEY: "ORIGIN_JWT_SECRET",
+	TOKEN_SIGNING_KEY: "UPSTREAM_URL",
+};
+
+/** The names of the variables that the application itself gives its Worker. */
+async function ownVariables(
+	config: string,
+	devVars: string,
+): Promise<ReadonlySet<string>> {
+	const { unstable_readConfig: readConfig }: typeof import("wrangler") =
+		await import(pathToFileURL(resolvePackage("wrangler")).href);
+	const secrets = existsSync(devVars)
+		? parseEnv(await readFile(devVars, "utf8"))
+		: {};
+	return new Set([
+		...Object.keys(readConfig({ config }).vars),
+		...Object.keys(secrets),
+	]);
 }
 
 export function wrangler(): string {

@@ -9,7 +9,7 @@ const { TOKEN_JWKS, ...ORIGIN } = ENV;
 const UPSTREAM_URL = "https://project.supabase.co";
 const ISSUERS = JSON.stringify([{ supabase: UPSTREAM_URL }]);
 
-/** What is wrong with these variables, beside those of the origin. */
+/** What is wrong with these variables, besides those of the origin. */
 function faultsOf(variables: Record<string, unknown>): Record<string, string> {
 	try {
 		parseConfig({ ...ORIGIN, ...variables });

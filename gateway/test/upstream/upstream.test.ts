@@ -224,7 +224,7 @@ describe("a request to the upstream", () => {
 		expect(await received(sent)).toMatchObject(sent);
 	});
 
-	it("says who asked and where, whatever the client says", async () => {
+	it("says who asked and where, and not what the client says of it", async () => {
 		expect(
 			await received({
 				"cf-connecting-ip": "203.0.113.7",
