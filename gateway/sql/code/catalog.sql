@@ -207,8 +207,18 @@ as $$
       from pg_catalog.pg_type as type
       where type.typtype = 'd' and type.typname like '%/%'
     ),
-    'hasUserDefinedCasts', exists (
+    -- Types are looked up by name: in pg_catalog first, unless the search path names pg_catalog behind another schema.
+    'hasUserDefinedCasts', 'pg_catalog' = any (postern.parse_search_path(request_path)) or exists (
       select from pg_catalog.pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384
+    ),
+    -- An exact match of the argument's type comes before count("any"), and before what is nearer on the search path.
+    'hasUserDefinedAggregates', exists (
+      select
+      from pg_catalog.pg_proc
+      where oid >= 16384
+        and proname in ('avg', 'count', 'max', 'min', 'sum')
+        and pronargs <= 1
+        and (proname = 'count' or pronargs = 0 or proargtypes[0] < 16384)
     ),
     'relations', (
       select coalesce(jsonb_agg(

@@ -41,7 +41,14 @@ comment on view postern.zoned_types is 'User-defined types that contain a time w
 -- of a domain from and to json and text, and a filter may use a user-defined operator. Immutable functions in C of an extension are
 -- trusted, so they are left out.
 create or replace view postern.type_functions as
-with recursive user_defined (type, function) as (
+with recursive ordering as (
+  -- Other indexes are searched by their operators, which PostgREST has to name.
+  select family.oid
+  from pg_catalog.pg_opfamily as family
+  join pg_catalog.pg_am as method on method.oid = family.opfmethod
+  where method.amname in ('btree', 'hash')
+),
+user_defined (type, function) as (
   select side.type, pg_cast.castfunc::oid
   from pg_catalog.pg_cast
   cross join lateral (
@@ -62,6 +69,7 @@ with recursive user_defined (type, function) as (
   -- the operators that compare arrays, rows and ranges of the type
   select side.type, operator.oprcode::oid
   from pg_catalog.pg_amop as member
+  join ordering on ordering.oid = member.amopfamily
   join pg_catalog.pg_operator as operator on operator.oid = member.amopopr
   cross join lateral (values (member.amoplefttype), (member.amoprighttype)) as side (type)
   where member.oid >= 16384
@@ -69,6 +77,7 @@ with recursive user_defined (type, function) as (
   -- the functions that sort and group values
   select side.type, support.amproc::oid
   from pg_catalog.pg_amproc as support
+  join ordering on ordering.oid = support.amprocfamily
   cross join lateral (values (support.amproclefttype), (support.amprocrighttype)) as side (type)
   where support.oid >= 16384
 ),

@@ -69,6 +69,7 @@ const catalogShape = z.object({
 	foreignKeys: z.array(foreignKeyShape),
 	mediaTypes: names.default([]),
 	hasUserDefinedCasts: z.boolean(),
+	hasUserDefinedAggregates: z.boolean().default(true),
 });
 
 /** What is read of a caller. */
@@ -139,8 +140,10 @@ export interface Catalog {
 	maxStalenessOf(tag: string): number | null | undefined;
 	/** Media types that functions of the database may answer in. Lower case. */
 	readonly mediaTypes: ReadonlySet<string>;
-	/** There is a user-defined cast between built-in types. */
+	/** There is a user-defined cast between built-in types, or a user-defined type may be named as a built-in one is. */
 	readonly hasUserDefinedCasts: boolean;
+	/** A user-defined function may be called in place of a built-in aggregate. */
+	readonly hasUserDefinedAggregates: boolean;
 }
 
 /** @throws {Error} when this is not a catalog, or one of another contract or shape */
@@ -206,6 +209,7 @@ export function parseCatalog(json: unknown): Catalog {
 		},
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
 		hasUserDefinedCasts: read.hasUserDefinedCasts,
+		hasUserDefinedAggregates: read.hasUserDefinedAggregates,
 	};
 }
 

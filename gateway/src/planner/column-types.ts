@@ -45,23 +45,38 @@ export function checkLiteral(type: string, literal: string): void {
 		);
 }
 
-/** Built-in types, by the names that a cast may use. */
-const TIMELESS_TARGETS = new Set([
-	...["text", "varchar", "character varying", "char", "character", "bpchar"],
-	...["smallint", "integer", "bigint", "int", "int2", "int4", "int8"],
-	...["real", "double precision", "float", "float4", "float8"],
-	...["numeric", "decimal", "boolean", "bool", "json", "jsonb", "uuid"],
-]);
-const DATE_TARGETS = new Set([
-	...DATES,
-	...["timestamp", "timestamptz", "time", "time without time zone"],
-]);
+/** Other names of types, besides those that format_type gives them. */
+const CANONICAL: Readonly<Record<string, string>> = {
+	...{ int2: "smallint", int: "integer", int4: "integer", int8: "bigint" },
+	...{ float4: "real", float8: "double precision", float: "double precision" },
+	...{ dec: "numeric", decimal: "numeric", bool: "boolean" },
+	...{ varchar: "character varying", "char varying": "character varying" },
+	...{ char: "character", bpchar: "character" },
+	...{ time: "time without time zone", timetz: "time with time zone" },
+	timestamp: "timestamp without time zone",
+	timestamptz: "timestamp with time zone",
+};
 
-/** @throws {NotCacheable} unless the cast is known to be built in and independent of the clock */
+/** The type that a cast names, as format_type writes it. A name that is not known is left as it is. */
+export function canonicalType(name: string): string {
+	const words = name.toLowerCase().trim().replaceAll(/ +/g, " ");
+	return CANONICAL[words] ?? words;
+}
+
+/** Casts to these read no clock, whatever they cast. */
+const TIMELESS_TARGETS = new Set([
+	...[...INTEGERS, ...FLOATS, "numeric", "boolean", "uuid"],
+	...["text", "character varying", "character", "json", "jsonb"],
+]);
+const DATE_TARGETS = new Set([...DATES, "time without time zone"]);
+
+/**
+ * @param to canonical
+ * @throws {NotCacheable} unless the cast is known to be built in and independent of the clock
+ */
 export function checkCast(from: string, to: string): void {
-	const target = to.toLowerCase();
-	if (!isUserDefined(from) && TIMELESS_TARGETS.has(target)) return;
-	if (DATES.includes(from) && DATE_TARGETS.has(target)) return;
+	if (!isUserDefined(from) && TIMELESS_TARGETS.has(to)) return;
+	if (DATES.includes(from) && DATE_TARGETS.has(to)) return;
 	throw new NotCacheable(
 		`a cast from ${from} to ${to} is not known to be constant`,
 	);

@@ -116,12 +116,10 @@ function resolve(
 			throw new NotCacheable(`the schema ${schema} has no relation "${name}"`);
 		return resolveRead(catalog, relation, parameters);
 	}
-	const [routine, ...others] = catalog.routines(schema, name);
-	if (routine === undefined)
+	const routines = catalog.routines(schema, name);
+	if (routines.length === 0)
 		throw new NotCacheable(`the schema ${schema} has no function "${name}"`);
-	if (others.length > 0)
-		throw new NotCacheable(`there are several functions "${name}"`);
-	return resolveCall(catalog, routine, parameters);
+	return resolveCall(catalog, routines, parameters);
 }
 
 /** Whether no function of the called name is volatile: PostgREST then runs the call in a read-only transaction. */

@@ -11,12 +11,14 @@ import {
 import { NotCacheable } from "./plan.ts";
 import { ReadResolver } from "./resolve-read.ts";
 
-/** @param routine the only one of its name */
+/** @param routines all of one name */
 export function resolveCall(
 	catalog: Catalog,
-	routine: Routine,
+	routines: readonly Routine[],
 	parameters: readonly Parameter[],
 ): DependencySet {
+	const { given, others } = splitArguments(parameters);
+	const routine = calledBy(routines, given);
 	const { name, volatility, isVariadic, returns } = routine;
 	if (volatility === "volatile")
 		throw new NotCacheable(`the function "${name}" is volatile`);
@@ -26,8 +28,10 @@ export function resolveCall(
 		throw new NotCacheable(
 			`the function "${name}" answers in a media type of its own`,
 		);
-	const { given, others } = splitArguments(routine, parameters);
-	checkArguments(routine, given);
+	for (const { name, type } of routine.arguments) {
+		const value = given.get(name);
+		if (value !== undefined) checkLiteral(type, value);
+	}
 	const dependencies = new DependencySet();
 	const relation =
 		routine.returnsRelation === null
@@ -46,10 +50,10 @@ export function resolveCall(
 }
 
 /** Tells arguments from the other parameters of a call: their values do not look like a filter's. */
-function splitArguments(
-	routine: Routine,
-	parameters: readonly Parameter[],
-): { given: ReadonlyMap<string, string>; others: readonly Parameter[] } {
+function splitArguments(parameters: readonly Parameter[]): {
+	given: ReadonlyMap<string, string>;
+	others: readonly Parameter[];
+} {
 	const given = new Map<string, string>();
 	const others: Parameter[] = [];
 	for (const [name, value] of parameters) {
@@ -62,13 +66,6 @@ function splitArguments(
 			others.push([name, value]);
 			continue;
 		}
-		const isArgument = routine.arguments.some(
-			(argument) => argument.name === name,
-		);
-		if (!isArgument || !/^[\p{L}0-9_$]+$/u.test(name))
-			throw new NotCacheable(
-				`the function "${routine.name}" has no argument "${name}"`,
-			);
 		if (given.has(name))
 			throw new NotCacheable(`the argument "${name}" is given more than once`);
 		given.set(name, value);
@@ -76,19 +73,33 @@ function splitArguments(
 	return { given, others };
 }
 
-function checkArguments(
-	{ name, arguments: all }: Routine,
+/**
+ * Finds the function that is called: the only one that has all given arguments, and defaults for all others. PostgREST and
+ * PostgreSQL choose by these names, too, and refuse where several functions fit.
+ */
+function calledBy(
+	routines: readonly Routine[],
 	given: ReadonlyMap<string, string>,
-): void {
-	for (const argument of all) {
-		const value = given.get(argument.name);
-		if (value !== undefined) checkLiteral(argument.type, value);
-		// The catalog does not say what a default reads. It may read the clock.
-		else
-			throw new NotCacheable(
-				`the function "${name}" is called without "${argument.name}"`,
-			);
-	}
+): Routine {
+	const fitting = routines.filter((routine) => {
+		const names = new Set(routine.arguments.map(({ name }) => name));
+		return (
+			[...given.keys()].every(
+				(name) => names.has(name) && /^[\p{L}0-9_$]+$/u.test(name),
+			) &&
+			routine.arguments.every(
+				({ name, hasDefault }) => hasDefault || given.has(name),
+			)
+		);
+	});
+	const [routine, ...others] = fitting;
+	const named = `function "${routines[0]?.name}"`;
+	const names = [...given.keys()].map((name) => `"${name}"`).join(", ");
+	if (routine === undefined)
+		throw new NotCacheable(`no ${named} has just the arguments ${names}`);
+	if (others.length > 0)
+		throw new NotCacheable(`more than one ${named} has the arguments ${names}`);
+	return routine;
 }
 
 /** Checks a parameter of a function whose returned columns are unknown. */

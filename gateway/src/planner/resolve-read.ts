@@ -1,7 +1,12 @@
 // Resolves each name in the parameters of a read to what the database has under it, as PostgREST does, and collects what the
 // answer depends on. A name that resolves to nothing is a reason not to cache, not an error: the error is PostgREST's to give.
 import type { Catalog, Relation } from "./catalog.ts";
-import { checkAggregate, checkCast, checkLiteral } from "./column-types.ts";
+import {
+	canonicalType,
+	checkAggregate,
+	checkCast,
+	checkLiteral,
+} from "./column-types.ts";
 import { DependencySet } from "./dependencies.ts";
 import { type Filter, parseLogic, parseOperation } from "./grammar/filters.ts";
 import {
@@ -16,6 +21,7 @@ import {
 	parseOrder,
 	parseSelect,
 	type SelectedEmbed,
+	type SelectedField,
 	type SelectItem,
 } from "./grammar/select.ts";
 import { NotCacheable } from "./plan.ts";
@@ -78,24 +84,31 @@ export class ReadResolver {
 
 	#select(node: Node, items: readonly SelectItem[]): void {
 		for (const item of items) {
-			if (item.kind === "field") {
-				const { field, cast, aggregate, aggregateCast } = item;
-				if (
-					(cast ?? aggregateCast) !== undefined &&
-					this.#catalog.hasUserDefinedCasts
-				)
-					throw new NotCacheable("a cast may be user-defined");
-				const types = field === undefined ? [] : this.#typesOf(node, field);
-				for (const type of types) {
-					if (cast !== undefined) checkCast(type, cast);
-					if (aggregate !== undefined) checkAggregate(aggregate, cast ?? type);
-				}
-				// The value of an aggregate always has a built-in type.
-				if (aggregateCast !== undefined) checkCast("text", aggregateCast);
-			} else if (item.kind === "embed") {
+			if (item.kind === "field") this.#selectField(node, item);
+			else if (item.kind === "embed")
 				node.embeds.push({ name: item, node: this.#embed(node, item) });
-			}
 		}
+	}
+
+	#selectField(node: Node, selected: SelectedField): void {
+		const { field, cast, aggregate, aggregateCast } = countIfLegacy(
+			node,
+			selected,
+		);
+		const { hasUserDefinedCasts, hasUserDefinedAggregates } = this.#catalog;
+		if ((cast ?? aggregateCast) !== undefined && hasUserDefinedCasts)
+			throw new NotCacheable("a cast may be user-defined");
+		if (aggregate !== undefined && hasUserDefinedAggregates)
+			throw new NotCacheable("an aggregate may be user-defined");
+		const target = cast && canonicalType(cast);
+		const types = field === undefined ? [] : this.#typesOf(node, field);
+		for (const type of types) {
+			if (target !== undefined) checkCast(type, target);
+			if (aggregate !== undefined) checkAggregate(aggregate, target ?? type);
+		}
+		// The value of an aggregate always has a built-in type.
+		if (aggregateCast !== undefined)
+			checkCast("text", canonicalType(aggregateCast));
 	}
 
 	#embed({ relations }: Node, embed: SelectedEmbed): Node {
@@ -187,6 +200,30 @@ export class ReadResolver {
 	#checkKnown(nodes: readonly Node[], name: string | undefined): void {
 		if (nodes.length === 0) throw new NotCacheable(`"${name}" is not embedded`);
 	}
+}
+
+/**
+ * A column named `count` that does not exist counts the rows: PostgreSQL reads `films.count` as `count(films)`. PostgREST keeps that
+ * form, `films(count)`, whether it allows aggregates or not.
+ */
+function countIfLegacy(
+	{ relations }: Node,
+	selected: SelectedField,
+): SelectedField {
+	const { field, cast, aggregate } = selected;
+	const isCount =
+		field?.name === "count" &&
+		field.path === undefined &&
+		aggregate === undefined &&
+		!relations.some(
+			({ columns, computed }) => columns.has("count") || computed.has("count"),
+		);
+	if (!isCount) return selected;
+	return {
+		...selected,
+		...{ field: undefined, cast: undefined },
+		...{ aggregate: "count", aggregateCast: cast },
+	};
 }
 
 /** PostgREST takes the first embed with this name or alias. Here all of them are taken, so the order does not matter. */

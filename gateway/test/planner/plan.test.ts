@@ -108,6 +108,21 @@ describe("an answer depends on", () => {
 			"/studios?select=films(*,appearances(*))&films.appearances.role=eq.x",
 			"appearances contracts films studios",
 		],
+		// counts and other aggregates
+		["/films?select=count", "films"],
+		["/films?select=count()", "films"],
+		["/films?id=eq.1&select=count()", "films(*) films(1)"],
+		["/studios?select=*,films(count)", "films studios"],
+		["/studios?select=*,films(n:count::int4)", "films studios"],
+		["/studios?select=*,films(count())", "films studios"],
+		["/studios?id=eq.1&select=films(count)", "films studios(*) studios(1)"],
+		[
+			"/studios?select=films(year,rating.avg(),n:id.count()::text)&films.year=gt.1",
+			"films studios",
+		],
+		["/studios?select=...films(year::int.sum())", "films studios"],
+		["/films?select=actors(count)", "actors appearances contracts films"],
+		["/counts?select=films.sum(),count", "counts"],
 		// by each kind of name
 		["/films?select=directors!films_director(name)", "directors films"],
 		["/films?select=directors!producer_id(name)", "directors films"],
@@ -154,6 +169,12 @@ describe("an answer depends on", () => {
 		["/readings_north", "readings"],
 		// functions
 		["/rpc/add?a=1&b=2", ""],
+		// without an argument that has a default
+		["/rpc/add?a=1", ""],
+		// which of several functions follows from the names of the arguments
+		["/rpc/found", "films"],
+		["/rpc/found?word=a", "films"],
+		["/rpc/found?word=a&year=1", "studios"],
 		["/rpc/hot_films?minimum=8", "films votes"],
 		[
 			"/rpc/hot_films?minimum=8&select=title,studios(name)&year=gt.1960&limit=1",
@@ -434,12 +455,12 @@ describe("a request is bypassed", () => {
 		],
 		[
 			"/films?select=details->>x::timestamptz",
-			"a cast from text to timestamptz is not known to be constant",
+			"a cast from text to timestamp with time zone is not known to be constant",
 			{},
 		],
 		[
 			"/films?select=shown_at::timetz",
-			"a cast from timestamp with time zone to timetz is not known to be constant",
+			"a cast from timestamp with time zone to time with time zone is not known to be constant",
 			{},
 		],
 		[
@@ -480,14 +501,34 @@ describe("a request is bypassed", () => {
 		["/rpc/films", 'the schema api has no function "films"', {}],
 		["/rpc/tidy", 'the function "tidy" is volatile', {}],
 		["/rpc/joined?words=a", 'the function "joined" is variadic', {}],
-		["/rpc/steady?value=1", 'there are several functions "steady"', {}],
+		[
+			"/rpc/steady?value=1",
+			'more than one function "steady" has the arguments "value"',
+			{},
+		],
+		["/rpc/found?day=2026-01-01", 'the function "found" is volatile', {}],
+		[
+			"/rpc/found?year=1",
+			'no function "found" has just the arguments "year"',
+			{},
+		],
+		["/films?select=count->x", '"films" has no column "count"', {}],
+		["/films?order=count", '"films" has no column "count"', {}],
+		["/films?count=gt.1", '"films" has no column "count"', {}],
 		["/rpc/page", 'the function "page" answers in a media type of its own', {}],
 		["/rpc/headers", "api.headers() reads a setting", {}],
-		["/rpc/add?a=1", 'the function "add" is called without "b"', {}],
-		["/rpc/add?b=1", 'the function "add" is called without "a"', {}],
-		["/rpc/add?a=1&b=2&c=3", 'the function "add" has no argument "c"', {}],
+		["/rpc/add?b=1", 'no function "add" has just the arguments "b"', {}],
+		[
+			"/rpc/add?a=1&b=2&c=3",
+			'no function "add" has just the arguments "a", "b", "c"',
+			{},
+		],
 		["/rpc/add?a=1&b=2&a=3", 'the argument "a" is given more than once', {}],
-		["/rpc/add?%22a%22=1&b=2", 'the function "add" has no argument ""a""', {}],
+		[
+			"/rpc/add?%22a%22=1&b=2",
+			'no function "add" has just the arguments ""a"", "b"',
+			{},
+		],
 		[
 			"/rpc/add?a=1&b=2&select=x",
 			'the parameter "select" is about columns that are not known',
@@ -498,7 +539,7 @@ describe("a request is bypassed", () => {
 			'the parameter "order" is about columns that are not known',
 			{},
 		],
-		["/rpc/add?a=eq.1&b=2", 'the function "add" is called without "a"', {}],
+		["/rpc/add?a=eq.1&b=2", 'no function "add" has just the arguments "b"', {}],
 		[
 			"/rpc/elsewhere?id=eq.1",
 			'the parameter "id" is about columns that are not known',
@@ -516,7 +557,7 @@ describe("a request is bypassed", () => {
 		],
 		[
 			"/rpc/hot_films?minimum=8&title=Ran",
-			'the function "hot_films" has no argument "title"',
+			'no function "hot_films" has just the arguments "minimum", "title"',
 			{},
 		],
 		[
@@ -621,6 +662,23 @@ describe("a value or a cast is no reason to bypass", () => {
 		"/films?select=id::text,shown_on::text,details::jsonb,year::double%20precision",
 		"/films?select=shown_at::date,shown_on::timestamptz",
 		"/films?select=year.avg()::int,shown_on.min(),mood.count()",
+		"/films?select=year::int.sum(),rating::FLOAT8.avg(),id::dec.min()",
+		...["int2", "smallint", "int", "INT4", "integer", "int8", "bigint"].map(
+			(name) => `/films?select=title::${name},year::${name}.sum()`,
+		),
+		...["float4", "real", "float", "float8", "double%20%20precision"].map(
+			(name) => `/films?select=title::${name},year::${name}.sum()`,
+		),
+		...["decimal", "dec", "numeric", "bool", "boolean", "varchar"].map(
+			(name) => `/films?select=title::${name},n:count()::${name}`,
+		),
+		...["char", "bpchar", "character%20varying", "char%20varying"].map(
+			(name) => `/films?select=title::${name},n:count()::${name}`,
+		),
+		...["timestamp", "timestamptz", "timestamp%20with%20time%20zone"].map(
+			(name) => `/films?select=shown_on::${name},shown_at::${name}.max()`,
+		),
+		"/films?select=shown_at::time,shown_at::time%20without%20time%20zone.max()",
 	])("%s", (path) => {
 		expect(reason(path)).toBe("none");
 	});
@@ -639,6 +697,27 @@ describe("user-defined casts between built-in types", () => {
 		["/films?select=count()::text", "a cast may be user-defined"],
 		["/films?select=id", "none"],
 	])("let no cast be cached: %s", (path, expected) => {
+		expect(reason(path, { catalog })).toBe(expected);
+	});
+});
+
+describe("functions named like aggregates", () => {
+	const catalog = parseCatalog(
+		catalogOf({
+			hasUserDefinedAggregates: true,
+			relations: [
+				table("films", { id: "integer", count: "integer" }),
+				table("studios", { id: "integer" }),
+			],
+		}),
+	);
+
+	it.each([
+		["/studios?select=id.max()", "an aggregate may be user-defined"],
+		["/studios?select=count()", "an aggregate may be user-defined"],
+		["/studios?select=count", "an aggregate may be user-defined"],
+		["/films?select=count", "none"],
+	])("let no aggregate be cached: %s", (path, expected) => {
 		expect(reason(path, { catalog })).toBe(expected);
 	});
 });

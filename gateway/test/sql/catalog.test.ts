@@ -23,6 +23,7 @@ interface Catalog {
 	readonly contract: number;
 	readonly mediaTypes: readonly string[];
 	readonly hasUserDefinedCasts: boolean;
+	readonly hasUserDefinedAggregates: boolean;
 	readonly relations: readonly Relation[];
 	readonly functions: readonly (Relation & { signature: string })[];
 	readonly foreignKeys: readonly unknown[];
@@ -1007,6 +1008,49 @@ describe("the catalog", () => {
 			before.hasUserDefinedCasts,
 			(await catalog()).hasUserDefinedCasts,
 		]).toEqual([false, true]);
+	});
+
+	it("says whether another type may have the name of PostgreSQL's own", async ({
+		owner,
+		catalog,
+		expect,
+	}) => {
+		const found: boolean[] = [];
+		for (const path of ["postern, public", "postern, pg_catalog, public"]) {
+			await owner.query(`set local search_path = ${path}`);
+			found.push((await catalog()).hasUserDefinedCasts);
+		}
+		expect(found).toEqual([false, true]);
+	});
+
+	it("says whether a function may be taken for an aggregate", async ({
+		relation,
+		catalog,
+		owner,
+		expect,
+	}) => {
+		await relation("select", "notes");
+		const isTaken = async (signature: string) => {
+			await owner.query(
+				`savepoint made; create function ${signature} returns bigint return 1`,
+			);
+			const { hasUserDefinedAggregates } = await catalog();
+			await owner.query("rollback to savepoint made");
+			return hasUserDefinedAggregates;
+		};
+		expect((await catalog()).hasUserDefinedAggregates).toBe(false);
+		for (const signature of [
+			"public.count(api.notes)",
+			"public.count(integer)",
+			"api.sum(integer)",
+		])
+			expect(await isTaken(signature), signature).toBe(true);
+		for (const signature of [
+			"api.sum(api.notes)",
+			"api.count(integer, integer)",
+			"api.counted(integer)",
+		])
+			expect(await isTaken(signature), signature).toBe(false);
 	});
 });
 

@@ -150,9 +150,11 @@ export function catalogOf(parts: {
 	foreignKeys?: readonly object[];
 	mediaTypes?: readonly string[];
 	hasUserDefinedCasts?: boolean;
+	hasUserDefinedAggregates?: boolean;
 }): object {
 	const { relations = [], functions = [], foreignKeys = [] } = parts;
 	const { mediaTypes, hasUserDefinedCasts = false } = parts;
+	const { hasUserDefinedAggregates = false } = parts;
 	return {
 		contract: 1,
 		preRequest: null,
@@ -160,6 +162,7 @@ export function catalogOf(parts: {
 		functions,
 		foreignKeys,
 		hasUserDefinedCasts,
+		hasUserDefinedAggregates,
 		...(mediaTypes === undefined ? {} : { mediaTypes }),
 	};
 }
@@ -358,6 +361,16 @@ export const CINEMA = catalogOf({
 		}),
 		routine("steady", { arguments: { value: "integer" } }),
 		routine("steady", { arguments: { value: "text" } }),
+		// Told apart by the names of their arguments.
+		routine("found", { arguments: { "word?": "text" }, reads: ["api.films"] }),
+		routine("found", {
+			arguments: { word: "text", year: "integer" },
+			reads: ["api.studios"],
+		}),
+		routine("found", {
+			arguments: { day: "date" },
+			volatility: "volatile",
+		}),
 		routine("page", { returns: 'api."text/html"' }),
 		routine("headers", { reasons: ["api.headers() reads a setting"] }),
 		routine("elsewhere", {

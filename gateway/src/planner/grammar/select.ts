@@ -1,7 +1,7 @@
 // The grammar of `select`, a tree of columns, aggregates and embeds, and of `order`. Does not look into the catalog.
 import { type Field, Scanner } from "./scanner.ts";
 
-interface SelectedField {
+export interface SelectedField {
 	readonly kind: "field";
 	/** Undefined for `count()` without a column. */
 	readonly field: Field | undefined;
