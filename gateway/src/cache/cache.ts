@@ -2,13 +2,20 @@
 // that the entry is fresh. Otherwise the origin is asked. After a write the feed is polled, so that its token covers the write.
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
+import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
 import { withinDeadline } from "../origin/deadline.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
+import {
+	type ArrivedRead,
+	arrivalOf,
+	hasSmallBody,
+	isStreaming,
+	withArguments,
+} from "./arrived-read.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { parseDirectives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
@@ -16,10 +23,9 @@ import { fill } from "./fill.ts";
 import { type CacheableRead, createFromStore } from "./from-store.ts";
 import { createMemoryBudget } from "./memory-budget.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import { type ArrivedRead, createOutageAnswers } from "./outage-answers.ts";
+import { createOutageAnswers } from "./outage-answers.ts";
 import { createPlanRead, type PlannedRead } from "./plan-read.ts";
 import { type CacheStatus, setDownstream, setStatus } from "./respond.ts";
-import type { SingleFlight } from "./single-flight.ts";
 
 /** Bodies that are being read at once. Beyond this, answers are streamed and not stored. */
 const MAX_FILLING_BYTES = 16_777_216;
@@ -57,8 +63,8 @@ export interface CacheDeps {
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
 
 export function createCache(deps: CacheDeps): Pipeline {
-	const { origin, planner, freshness, memory, store, flights, now } = deps;
-	const planRead = createPlanRead(deps);
+	const { origin, freshness, memory, store, flights, now } = deps;
+	const { mayWrite, planRead } = createPlanRead(deps);
 	const fromStore = createFromStore(deps);
 	const readOrAgain = createOutageAnswers(deps);
 	/** Until when no request waits for another one's answer, by the entry's name. */
@@ -79,16 +85,6 @@ export function createCache(deps: CacheDeps): Pipeline {
 		return deps.explainRoles.includes(role);
 	}
 
-	function mayWrite(request: Request): boolean {
-		try {
-			return planner.mayWrite(freshness.lastCatalog(), request);
-		} catch (error) {
-			// PostgREST decides what a malformed request is.
-			deps.log(error);
-			return true;
-		}
-	}
-
 	async function write(
 		request: Request,
 		identity: Identity,
@@ -104,11 +100,10 @@ export function createCache(deps: CacheDeps): Pipeline {
 		identity: Identity,
 		explanation: Explanation | undefined,
 	): Promise<Response> {
-		const directives = parseDirectives(request.headers);
-		const arrivedAt = now();
-		const planned = await planRead(request, identity, directives);
+		const sent = arrivalOf(request, identity, now());
+		const arrived = hasSmallBody(request) ? await withArguments(sent) : sent;
+		const planned = await planRead(arrived);
 		explanation?.note(planned);
-		const arrived = { request, identity, directives, arrivedAt };
 		return readOrAgain(arrived, (request) =>
 			readPlanned(planned, { ...arrived, request }),
 		);
@@ -157,12 +152,13 @@ export function createCache(deps: CacheDeps): Pipeline {
 		);
 	}
 
-	/** Asks the origin within what is left of the read's time. The body of a POST may take any time to arrive. */
+	/** Asks the origin within what is left of the read's time. A body that streams may take any time. */
 	function inTime(
-		{ request, arrivedAt }: ArrivedRead,
+		arrived: ArrivedRead,
 		ask: (request: Request) => Promise<Response>,
 	): Promise<Response> {
-		if (request.method === "POST") return ask(request);
+		const { request, arrivedAt } = arrived;
+		if (isStreaming(arrived)) return ask(request);
 		return withinDeadline(request, arrivedAt + deps.deadlineMs - now(), ask);
 	}
 

@@ -98,7 +98,7 @@ export async function fill(given: Filling): Promise<Filled> {
 		.finally(share.close);
 	if (read instanceof Response)
 		return { response: read, reason: "the body is too large" };
-	if (request.method === "GET" && !isWhole(response, read))
+	if (request.method !== "HEAD" && !isWhole(response, read))
 		return {
 			response: withBody(read, response),
 			reason: "the body may be cut off",
@@ -128,7 +128,7 @@ function rebuilt(
 	// The headers of a HEAD describe the body of a GET, which is not there.
 	if (request.method === "HEAD") return new Response(null, response);
 	const again = withBody(body, response);
-	again.headers.set("ETag", etag);
+	if (request.method === "GET") again.headers.set("ETag", etag);
 	return again;
 }
 

@@ -16,7 +16,8 @@ import {
 } from "../origin/origin-absence.ts";
 import type { CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
-import { acceptedAgeMs, type Directives } from "./directives.ts";
+import { type ArrivedRead, isStreaming } from "./arrived-read.ts";
+import { acceptedAgeMs } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import {
 	hasSameCatalog,
@@ -45,14 +46,6 @@ interface OutageDeps {
 	outageStalenessMs: number;
 	now: () => number;
 	log: (error: unknown) => void;
-}
-
-/** A read, and when it arrived. */
-export interface ArrivedRead {
-	readonly request: Request;
-	readonly identity: Identity;
-	readonly directives: Directives;
-	readonly arrivedAt: number;
 }
 
 type Read = (request: Request) => Promise<Response>;
@@ -94,7 +87,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 		read: Read,
 	): Promise<Response> {
 		const { request } = arrived;
-		if (deps.outageStalenessMs === 0 || request.method === "POST")
+		if (deps.outageStalenessMs === 0 || isStreaming(arrived))
 			return read(request);
 		// Known beforehand, the candidate can also replace an answer that breaks off or does not come.
 		const early =
@@ -135,16 +128,13 @@ export function createOutageAnswers(deps: OutageDeps) {
 	}
 
 	/** The entry of the request, if it may be given to this caller now. */
-	async function find({
-		request,
-		identity,
-		directives,
-	}: ArrivedRead): Promise<Candidate | None> {
+	async function find(arrived: ArrivedRead): Promise<Candidate | None> {
+		const { request, identity, directives } = arrived;
 		if (directives.isNoCache) return { unmet: "Cache-Control: no-cache" };
 		if (directives.isNoStore) return { unmet: "Cache-Control: no-store" };
 		const known = await freshness.lastKnown(MAX_SILENCE_MS);
 		if (known === undefined) return NOTHING;
-		const plan = planBy(known, request, identity);
+		const plan = planBy(known, arrived);
 		if (plan?.kind !== "cacheable") return NOTHING;
 		const { view } = known;
 		const entry = await entryFor(plan, view, request, identity);
@@ -162,11 +152,10 @@ export function createOutageAnswers(deps: OutageDeps) {
 
 	function planBy(
 		{ catalog }: LastKnown,
-		request: Request,
-		identity: Identity,
+		{ request, identity, callArguments }: ArrivedRead,
 	): Plan | undefined {
 		try {
-			return planner.plan(catalog, request, identity);
+			return planner.plan(catalog, request, identity, callArguments);
 		} catch (error) {
 			log(error);
 			return undefined;

@@ -2,11 +2,11 @@
 import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
-import type { Identity } from "../identity/identity.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
-import { allowedAgeMs, type Directives } from "./directives.ts";
+import type { ArrivedRead } from "./arrived-read.ts";
+import { allowedAgeMs } from "./directives.ts";
 
 /** A plan with the view that it holds for. */
 export type PlannedRead =
@@ -31,19 +31,28 @@ interface PlanReadDeps {
 	log: (error: unknown) => void;
 }
 
-type PlanRead = (
-	request: Request,
-	identity: Identity,
-	directives: Directives,
-) => Promise<PlannedRead>;
-
-export function createPlanRead(deps: PlanReadDeps): PlanRead {
+export function createPlanRead(deps: PlanReadDeps) {
 	const { planner, freshness } = deps;
 
-	return async function planRead(request, identity, directives) {
-		const consistencyTokens = consistencyTokensIn(request.headers);
+	return { mayWrite, planRead };
+
+	/** Whether PostgREST may run the request in a transaction that can write. Any call by POST may, as long as there is no catalog. */
+	function mayWrite(request: Request): boolean {
+		try {
+			const catalog = freshness.lastCatalog();
+			if (catalog === undefined && isCall(request)) deps.waitUntil(keepUp());
+			return planner.mayWrite(catalog, request);
+		} catch (error) {
+			// PostgREST decides what a malformed request is.
+			deps.log(error);
+			return true;
+		}
+	}
+
+	async function planRead(arrived: ArrivedRead): Promise<PlannedRead> {
+		const consistencyTokens = consistencyTokensIn(arrived.request.headers);
 		let catalog = freshness.lastCatalog();
-		let plan = catalog && planBy(catalog, request, identity);
+		let plan = catalog && planBy(catalog, arrived);
 		if (plan?.kind === "bypass") {
 			// A bypass is right by any catalog. A newer one may make it unnecessary for later requests.
 			deps.waitUntil(keepUp());
@@ -52,13 +61,13 @@ export function createPlanRead(deps: PlanReadDeps): PlanRead {
 		let maxStalenessMs = plan?.maxStalenessMs ?? deps.maxStalenessMs;
 		// A second round where the catalog was not known and allows less than was assumed.
 		for (let round = 0; round < 2; round++) {
-			const maxAgeMs = allowedAgeMs(directives, maxStalenessMs);
+			const maxAgeMs = allowedAgeMs(arrived.directives, maxStalenessMs);
 			const view = await freshness.view({ maxAgeMs, consistencyTokens });
 			const current = view && (await freshness.catalog(view));
 			if (view === undefined || current === undefined)
 				return bypass(freshness.reason ?? "no view");
 			if (plan === undefined || current !== catalog)
-				plan = planBy(current, request, identity);
+				plan = planBy(current, arrived);
 			if (plan.kind === "bypass") return { plan, isForOperators: true };
 			if (plan.maxStalenessMs >= maxStalenessMs)
 				return { plan, view, maxAgeMs };
@@ -66,21 +75,21 @@ export function createPlanRead(deps: PlanReadDeps): PlanRead {
 			maxStalenessMs = plan.maxStalenessMs;
 		}
 		return bypass("the schema is changing");
-	};
+	}
 
 	function planBy(
 		catalog: Catalog,
-		request: Request,
-		identity: Identity,
+		{ request, identity, callArguments }: ArrivedRead,
 	): Plan {
 		try {
-			return planner.plan(catalog, request, identity);
+			return planner.plan(catalog, request, identity, callArguments);
 		} catch (error) {
 			deps.log(error);
 			return { kind: "bypass", reason: "there is no plan for it" };
 		}
 	}
 
+	/** Loads the catalog where it is not known or no longer current. */
 	async function keepUp(): Promise<void> {
 		const view = await freshness.view({
 			maxAgeMs: deps.maxStalenessMs,
@@ -88,6 +97,10 @@ export function createPlanRead(deps: PlanReadDeps): PlanRead {
 		});
 		if (view !== undefined) await freshness.catalog(view);
 	}
+}
+
+function isCall({ method, url }: Request): boolean {
+	return method === "POST" && new URL(url).pathname.startsWith("/rpc/");
 }
 
 function bypass(reason: string): PlannedRead {

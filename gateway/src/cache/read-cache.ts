@@ -1,5 +1,6 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
 import { createFreshness } from "../consistency/freshness.ts";
+import { createSingleFlight } from "../consistency/single-flight.ts";
 import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
@@ -11,7 +12,6 @@ import { createPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { createSingleFlight } from "./single-flight.ts";
 
 /** An isolate has 128 MB in all. */
 const MEMORY_BYTES = 33_554_432;

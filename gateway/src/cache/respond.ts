@@ -38,7 +38,7 @@ const VARY = [
 /** Browsers may keep an answer if they revalidate it. Shared caches may not (RFC 9111, section 5.2.2). */
 const DOWNSTREAM = "private, no-cache";
 
-/** Builds a response from an entry. A HEAD response has no ETag, because its body was never seen. */
+/** Builds a response from an entry. The ETag is for a GET: the body of a HEAD was never seen, and a POST has no conditions. */
 export function fromEntry(
 	{ status, statusText, headers, echoed, etag, body }: Entry,
 	request: Request,
@@ -51,7 +51,7 @@ export function fromEntry(
 	});
 	for (const name of echoed)
 		answer.headers.set(name, request.headers.get(name) ?? "");
-	if (!isHead) answer.headers.set("ETag", etag);
+	if (request.method === "GET") answer.headers.set("ETag", etag);
 	return answer;
 }
 

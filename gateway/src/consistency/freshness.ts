@@ -1,11 +1,12 @@
 // How an isolate keeps up with the change feed. Gives a view that is young enough and covers the client's tokens, and the
 // catalog as of that view. Where the feed gives neither, it says why, and the origin is asked.
-import { createSingleFlight } from "../cache/single-flight.ts";
+
 import type { Feed, SyncAnswer } from "../feed/feed.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { FORCING_TOKEN } from "./consistency-token.ts";
 import { createKnownCatalog } from "./known-catalog.ts";
 import { createSharedCalls } from "./shared-calls.ts";
+import { createSingleFlight } from "./single-flight.ts";
 import { type Call, createKnownFeed, type Needs, type View } from "./view.ts";
 
 export interface Freshness {

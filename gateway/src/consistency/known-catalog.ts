@@ -1,8 +1,9 @@
 // The catalog that an isolate plans reads by: loaded from the feed when the view shows that the known one is outdated.
-import type { SingleFlight } from "../cache/single-flight.ts";
+
 import type { CatalogAnswer } from "../feed/feed.ts";
 import { CATALOG_TAG } from "../feed/tag.ts";
 import type { Catalog } from "../planner/catalog.ts";
+import type { SingleFlight } from "./single-flight.ts";
 import type { View } from "./view.ts";
 
 /** The catalog is not loaded for this long after a failure. */

@@ -1,7 +1,8 @@
 // Calls of the feed that requests share: one call at a time, and requests that arrive while one runs share the next.
 // A request never awaits another one's promise. It looks for what the call has brought.
-import type { SingleFlight } from "../cache/single-flight.ts";
+
 import { FORCING_TOKEN } from "./consistency-token.ts";
+import type { SingleFlight } from "./single-flight.ts";
 import type { Needs, View } from "./view.ts";
 
 /** More tokens than this are replaced by one token that forces a poll. */

@@ -1,7 +1,7 @@
 // What an isolate remembers of API keys. A known key is answered from memory and looked up again in the background. An unknown
 // key is looked up at a bounded rate, and never takes a known one's place. Holds values: no request awaits another one's promise.
 import { BoundedMap } from "../cache/bounded-map.ts";
-import { createSingleFlight } from "../cache/single-flight.ts";
+import { createSingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { ApiKey } from "./identity.ts";
 

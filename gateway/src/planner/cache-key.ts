@@ -1,6 +1,7 @@
 // The text of a cache key. Two requests share it if and only if they ask the same question with the same caller key.
 // It is JSON of nested lists, so no part can be mistaken for two.
 import type { CallerKey } from "./caller-key.ts";
+import type { CallArguments } from "./grammar/call-arguments.ts";
 import type { Parameter } from "./grammar/parameters.ts";
 
 interface KeyParts {
@@ -13,12 +14,17 @@ interface KeyParts {
 	readonly preferences: readonly string[];
 	readonly range: string | null;
 	readonly rangeUnit: string | null;
+	/** Of a call by POST. */
+	readonly body: {
+		readonly type: string | null;
+		readonly callArguments: CallArguments;
+	} | null;
 	readonly callerKey: CallerKey;
 }
 
 export function cacheKey(parts: KeyParts): string {
 	const { method, schema, kind, name, accept, preferences } = parts;
-	const { range, rangeUnit, callerKey } = parts;
+	const { range, rangeUnit, body, callerKey } = parts;
 	return JSON.stringify([
 		method,
 		schema,
@@ -29,6 +35,10 @@ export function cacheKey(parts: KeyParts): string {
 		preferences,
 		range,
 		rangeUnit,
+		body && [
+			body.type,
+			[...body.callArguments].toSorted(([one], [other]) => compare(one, other)),
+		],
 		callerKey.role,
 		Object.entries(callerKey.claims),
 		Object.entries(callerKey.headers),

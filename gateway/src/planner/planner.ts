@@ -5,6 +5,7 @@ import { cacheKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";
 import type { DependencySet } from "./dependencies.ts";
+import type { CallArguments } from "./grammar/call-arguments.ts";
 import { type Parameter, parseQuery } from "./grammar/parameters.ts";
 import {
 	isEstimated,
@@ -17,8 +18,16 @@ import { resolveCall } from "./resolve-call.ts";
 import { resolveRead } from "./resolve-read.ts";
 
 export interface Planner {
-	/** @param request to PIPELINE_URL, its profile already renamed to the schema's real name */
-	plan(catalog: Catalog, request: Request, identity: Identity): Plan;
+	/**
+	 * @param request to PIPELINE_URL, its profile already renamed to the schema's real name
+	 * @param callArguments of a call by POST. Without them, no POST is cacheable.
+	 */
+	plan(
+		catalog: Catalog,
+		request: Request,
+		identity: Identity,
+		callArguments?: CallArguments,
+	): Plan;
 	/** Whether PostgREST may run the request in a transaction that can write. */
 	mayWrite(catalog: Catalog | undefined, request: Request): boolean;
 }
@@ -36,9 +45,9 @@ const READ_METHODS = ["GET", "HEAD"];
 
 export function createPlanner(settings: PlannerSettings): Planner {
 	return {
-		plan(catalog, request, identity) {
+		plan(catalog, request, identity, callArguments) {
 			try {
-				return planRead(settings, catalog, request, identity);
+				return planRead(settings, catalog, request, identity, callArguments);
 			} catch (error) {
 				if (!(error instanceof NotCacheable)) throw error;
 				return { kind: "bypass", reason: error.message };
@@ -61,12 +70,21 @@ function planRead(
 	catalog: Catalog,
 	{ method, url, headers }: Request,
 	identity: Identity,
+	callArguments: CallArguments | undefined,
 ): CacheablePlan {
-	if (!READ_METHODS.includes(method))
+	const isPost = method === "POST";
+	if (!isPost && !READ_METHODS.includes(method))
 		throw new NotCacheable(`the method is ${method}`);
 	const { pathname, search } = new URL(url);
 	const target = parsePath(pathname);
-	const schema = parseProfile(headers.get("accept-profile"), settings.schemas);
+	if (isPost && target.kind === "relation")
+		throw new NotCacheable("the method is POST");
+	if (isPost && callArguments === undefined)
+		throw new NotCacheable("the body of the POST is not a small JSON object");
+	const schema = parseProfile(
+		headers.get(isPost ? "content-profile" : "accept-profile"),
+		settings.schemas,
+	);
 	const parameters = parseQuery(search);
 	const accept = parseAccept(headers.get("accept"), catalog.mediaTypes);
 	const preferences = parsePrefer(headers.get("prefer"));
@@ -75,6 +93,7 @@ function planRead(
 		schema,
 		target,
 		parameters,
+		isPost ? callArguments : undefined,
 	).sum(catalog, settings.maxStalenessMs);
 	const callerKey = callerKeyOf(
 		identity,
@@ -91,6 +110,10 @@ function planRead(
 		preferences,
 		range: headers.get("range"),
 		rangeUnit: headers.get("range-unit"),
+		body:
+			isPost && callArguments
+				? { type: headers.get("content-type"), callArguments }
+				: null,
 		callerKey,
 	});
 	return {
@@ -109,6 +132,7 @@ function resolve(
 	schema: string,
 	{ kind, name }: Target,
 	parameters: readonly Parameter[],
+	callArguments: CallArguments | undefined,
 ): DependencySet {
 	if (kind === "relation") {
 		const relation = catalog.relation(schema, name);
@@ -119,7 +143,7 @@ function resolve(
 	const routines = catalog.routines(schema, name);
 	if (routines.length === 0)
 		throw new NotCacheable(`the schema ${schema} has no function "${name}"`);
-	return resolveCall(catalog, routines, parameters);
+	return resolveCall(catalog, routines, parameters, callArguments);
 }
 
 /** Whether no function of the called name is volatile: PostgREST then runs the call in a read-only transaction. */

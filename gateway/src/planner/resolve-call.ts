@@ -1,7 +1,8 @@
-// Resolves a call of a function by GET: its arguments, and the parameters about the rows that it returns.
+// Resolves a call of a function, by GET or POST: its arguments, and the parameters about the rows that it returns.
 import type { Catalog, Routine } from "./catalog.ts";
 import { checkLiteral } from "./column-types.ts";
 import { DependencySet } from "./dependencies.ts";
+import { type CallArguments, literalOf } from "./grammar/call-arguments.ts";
 import { looksLikeOperation } from "./grammar/filters.ts";
 import {
 	isReserved,
@@ -11,13 +12,23 @@ import {
 import { NotCacheable } from "./plan.ts";
 import { ReadResolver } from "./resolve-read.ts";
 
-/** @param routines all of one name */
+/**
+ * @param routines all of one name
+ * @param callArguments of a call by POST, whose query has no arguments
+ */
 export function resolveCall(
 	catalog: Catalog,
 	routines: readonly Routine[],
 	parameters: readonly Parameter[],
+	callArguments: CallArguments | undefined,
 ): DependencySet {
-	const { given, others } = splitArguments(parameters);
+	const { given, others } =
+		callArguments === undefined
+			? splitArguments(parameters)
+			: { given: literalsOf(callArguments), others: parameters };
+	// Of the body's arguments, PostgREST then takes those that it names.
+	if (callArguments && parameters.some(([name]) => name === "columns"))
+		throw new NotCacheable('the parameter "columns" chooses arguments');
 	const routine = calledBy(routines, given);
 	const { name, volatility, isVariadic, returns } = routine;
 	if (volatility === "volatile")
@@ -47,6 +58,12 @@ export function resolveCall(
 	dependencies.add(routine);
 	new ReadResolver(catalog, relation, dependencies).resolveAll(others);
 	return dependencies;
+}
+
+function literalsOf(callArguments: CallArguments): ReadonlyMap<string, string> {
+	return new Map(
+		[...callArguments].map(([name, value]) => [name, literalOf(value)]),
+	);
 }
 
 /** Tells arguments from the other parameters of a call: their values do not look like a filter's. */

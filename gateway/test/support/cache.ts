@@ -3,13 +3,14 @@
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
 import type { Entry, Store } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
-import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type { Freshness } from "../../src/consistency/freshness.ts";
+import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
+import type { CallArguments } from "../../src/planner/grammar/call-arguments.ts";
 import type { Plan } from "../../src/planner/plan.ts";
 import { type Member, parseList } from "./structured-fields.ts";
 import { NOW } from "./tokens.ts";
@@ -111,7 +112,11 @@ interface CacheOptions extends Partial<CacheDeps> {
 		request: Request,
 		identity: Identity,
 	) => Response | Promise<Response>;
-	plan?: (request: Request, identity: Identity) => Plan;
+	plan?: (
+		request: Request,
+		identity: Identity,
+		callArguments?: CallArguments,
+	) => Plan;
 }
 
 export type Ask = RequestInit & { identity?: Identity };
@@ -135,7 +140,7 @@ export function startCache({
 			return answer(request, identity);
 		},
 		planner: {
-			plan: (_, request, identity) => plan(request, identity),
+			plan: (_, ...asked) => plan(...asked),
 			mayWrite: (_, { method, url }) =>
 				!["GET", "HEAD"].includes(method) && !url.includes("/rpc/stable"),
 		},

@@ -3,12 +3,12 @@
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
-import { createSingleFlight } from "../../src/cache/single-flight.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import {
 	createFreshness,
 	type Freshness,
 } from "../../src/consistency/freshness.ts";
+import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Feed } from "../../src/feed/feed.ts";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";

@@ -189,6 +189,27 @@ language sql stable set search_path = ''
 begin atomic
   select films.* from api.films join api.studios on studios.id = films.studio_id where studios.name = named order by films.id;
 end;
+-- told apart by the names of their arguments
+create function api.films_by(studio text default 'Toho') returns setof api.films
+language sql stable set search_path = ''
+begin atomic
+  select films.* from api.films join api.studios on studios.id = films.studio_id where studios.name = studio;
+end;
+create function api.films_by(studio text, since integer, until integer default 2000) returns setof api.films
+language sql stable set search_path = ''
+begin atomic
+  select films.* from api.films join api.studios on studios.id = films.studio_id
+  where studios.name = studio and year between since and until;
+end;
+create function api.films_by(city character varying) returns bigint
+language sql stable set search_path = ''
+begin atomic
+  select count(*) from api.premieres where premieres.city = films_by.city;
+end;
+-- shows its arguments as they arrive
+create function api.shown(a text default 'none', b jsonb default null, c json default null, n numeric default 0) returns text
+language sql immutable set search_path = ''
+return concat_ws(' | ', coalesce(a, 'null'), coalesce(b::text, 'null'), coalesce(c::text, 'null'), coalesce(n::text, 'null'));
 create function api.team_count() returns bigint
 language sql stable set search_path = ''
 begin atomic

@@ -1,4 +1,5 @@
 // Written reads that are easily planned wrong: they depend on more than it seems, or on another row than they name.
+import type { Ask } from "./origin.ts";
 import type { Read } from "./random-reads.ts";
 
 const ada = {
@@ -9,6 +10,12 @@ const anonymous = { role: "anon", claims: {} };
 const editor = { role: "editor", claims: { sub: "joan" } };
 const service = { role: "service", claims: {} };
 
+function byPost(ask: Ask, body: string): Ask {
+	const headers = { ...ask.headers, "content-type": "application/json" };
+	return { ...ask, method: "POST", headers, body };
+}
+
+/** One read a line: the path, and the body if it is sent by POST. */
 function reads(
 	identity: Read["identity"],
 	{ raw: [lines = ""] }: TemplateStringsArray,
@@ -16,10 +23,11 @@ function reads(
 	return lines
 		.trim()
 		.split("\n")
-		.map((line) => ({
-			ask: { method: "GET", path: line.trim(), headers: {} },
-			identity,
-		}));
+		.map((line) => {
+			const [path = "", body] = line.trim().split(/ (\{.*)/);
+			const ask = { method: "GET", path, headers: {} };
+			return { ask: body === undefined ? ask : byPost(ask, body), identity };
+		});
 }
 
 const by =
@@ -64,6 +72,25 @@ export const HARD_READS: readonly Read[] = [
 		/codes?id=eq.00000000-0000-4000-8000-000000000001&select=id,labels(color)
 		/rpc/films_of_studio?named=Toho
 		/rpc/films_of_studio?named=Toho&select=id,premieres(city)
+		/films?select=count
+		/films?id=eq.1&select=count
+		/films?select=year::int8,rating.sum(),count()::int2&order=year
+		/studios?select=id,films(count)&order=id
+		/studios?select=id,films(n:count::int4)&films.year=gt.1960&order=id
+		/studios?select=id,films(count())&order=id
+		/studios?select=id,films(year::float8.max())&order=id
+		/studios?id=eq.1&select=films(count)
+		/films?select=id,actors!appearances(count)&order=id
+		/color_films?select=id,studios(count)&order=id
+		/rpc/hot_films?select=id&order=id
+		/rpc/hot_films?select=count
+		/rpc/films_by?select=id&order=id
+		/rpc/films_by?studio=Toho&select=id&order=id
+		/rpc/films_by?studio=Toho&since=1955&select=id&order=id
+		/rpc/films_by?city=Tokyo
+		/rpc/films_by?select=id,premieres(city)&order=id {"studio":"Toho","since":1955}
+		/rpc/films_by {"city":"Tokyo"}
+		/rpc/team_count {}
 		/rpc/palette
 		/rpc/team_count
 	`,
@@ -82,6 +109,10 @@ export const HARD_READS: readonly Read[] = [
 		/note_colors?select=id,code,color&order=id,code
 		/ledger?order=id
 		/rpc/notes_of?who=grace&since=2020-01-01
+		/rpc/notes_of?who=grace
+		/rpc/notes_of?select=id,team(name)&order=id {"who":"grace","since":"2020-01-01"}
+		/rpc/my_level {}
+		/teams?select=id,notes(count)&order=id
 		/rpc/everything?select=id&order=id
 	`,
 	...by(editor)`

@@ -25,6 +25,8 @@ export interface Ask {
 	readonly method: string;
 	readonly path: string;
 	readonly headers: Readonly<Record<string, string>>;
+	/** Of a POST. */
+	readonly body?: string;
 }
 
 /** The raw catalog, from which random requests are made. */
@@ -142,12 +144,13 @@ export async function startPlanningOrigin(): Promise<PlanningOrigin> {
 				const facts = rows[0].catalog;
 				return { catalog: parseCatalog(facts), facts };
 			},
-			async ask({ method, path, headers }, identity) {
+			async ask({ method, path, headers, body }, identity) {
 				const authorization = `Bearer ${await tokenFor(identity)}`;
 				return sendRaw(postgrest.url, {
 					method,
 					path,
 					headers: { ...headers, authorization },
+					...(body === undefined ? {} : { body }),
 				});
 			},
 		};

@@ -40,6 +40,14 @@ interface Part {
 	readonly parameters: readonly Parameter[];
 }
 
+/** What is read; with a body, by POST. */
+interface Target {
+	readonly schema: string;
+	readonly path: string;
+	readonly part: Part;
+	readonly body?: string;
+}
+
 export const randomIdentity: fc.Arbitrary<Identity> = fc.record({
 	role: fc.constantFrom(
 		"authenticated",
@@ -92,28 +100,46 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 	const ofRelation = fc
 		.constantFrom(...relations)
 		.chain((relation) => fc.tuple(fc.constant(relation), root(relation)))
-		.map(([{ schema, name }, part]) => ({ schema, path: `/${name}`, part }));
-	const ofFunction = fc.constantFrom(...callable).chain((routine) => {
-		const relation = facts.relations.find(
-			({ schema, name }) => `${schema}.${name}` === routine.returnsRelation,
+		.map(
+			([{ schema, name }, part]): Target => ({
+				schema,
+				path: `/${name}`,
+				part,
+			}),
 		);
-		const given = fc.tuple(
-			...routine.arguments.map(({ name, type }) =>
-				fc
-					.option(argumentOf(type), { freq: 3 })
-					.map((value): Parameter[] => (value === null ? [] : [[name, value]])),
-			),
-		);
-		const part =
-			relation === undefined
-				? fc.constant<Part>({ items: [], parameters: [] })
-				: root(relation);
-		return fc.tuple(given, part).map(([values, { items, parameters }]) => ({
-			schema: routine.schema,
-			path: `/rpc/${routine.name}`,
-			part: { items, parameters: [...values.flat(), ...parameters] },
-		}));
-	});
+	const ofFunction = fc
+		.constantFrom(...callable)
+		.chain((routine): fc.Arbitrary<Target> => {
+			const relation = facts.relations.find(
+				({ schema, name }) => `${schema}.${name}` === routine.returnsRelation,
+			);
+			const given = fc.tuple(
+				...routine.arguments.map(({ name, type }) =>
+					fc
+						.option(argumentOf(type), { freq: 3 })
+						.map((value): Parameter[] =>
+							value === null ? [] : [[name, value]],
+						),
+				),
+			);
+			const part =
+				relation === undefined
+					? fc.constant<Part>({ items: [], parameters: [] })
+					: root(relation);
+			return fc
+				.tuple(given, part, fc.boolean())
+				.map(([values, { items, parameters }, isPost]) => ({
+					schema: routine.schema,
+					path: `/rpc/${routine.name}`,
+					part: {
+						items,
+						parameters: isPost ? parameters : [...values.flat(), ...parameters],
+					},
+					...(isPost && {
+						body: JSON.stringify(Object.fromEntries(values.flat())),
+					}),
+				}));
+		});
 
 	return fc
 		.record({
@@ -126,7 +152,10 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 			identity: randomIdentity,
 		})
 		.map(({ method, target, headers: fields, identity }) => {
-			const { schema, path, part } = target;
+			const { schema, path, part, body } = target;
+			const profile = body === undefined ? "accept-profile" : "content-profile";
+			const inSchema =
+				schema === "api" ? fields : { ...fields, [profile]: schema };
 			const select: Parameter[] =
 				part.items.length === 0 ? [] : [["select", part.items.join()]];
 			const query = new URLSearchParams([...select, ...part.parameters]);
@@ -138,8 +167,12 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 				ask: {
 					method,
 					path: href.slice("http://postgrest".length),
-					headers:
-						schema === "api" ? fields : { ...fields, "accept-profile": schema },
+					headers: inSchema,
+					...(body !== undefined && {
+						method: "POST",
+						headers: { ...inSchema, "content-type": "application/json" },
+						body,
+					}),
 				},
 				identity,
 			};
@@ -187,8 +220,13 @@ export function randomRead(facts: Facts, samples: Samples): fc.Arbitrary<Read> {
 		return fc.oneof(
 			{ weight: 6, arbitrary: column },
 			{ weight: 1, arbitrary: fc.constant("*") },
-			{ weight: 1, arbitrary: column.map((name) => `other:${name}::text`) },
-			{ weight: 1, arbitrary: fc.constant("count()") },
+			{
+				weight: 1,
+				arbitrary: fc
+					.tuple(column, fc.constantFrom("text", "varchar", "int4", "FLOAT8"))
+					.map(([name, type]) => `other:${name}::${type}`),
+			},
+			{ weight: 1, arbitrary: fc.constantFrom("count()", "count") },
 			{ weight: 1, arbitrary: column.map((name) => `${name}.max()`) },
 			...(computed.length === 0
 				? []

@@ -189,6 +189,11 @@ export const READS: Record<string, Row[]> = {
 			200 /films?select=title,studios(name)
 			200 /films?select=title,studio:studios(*)
 			200 /films?select=title,studio:studio_id(name)
+			200 /studios?select=name,films(count)
+			200 /films?select=title,appearances(number:count::text)&order=id
+			200 /films?select=count
+			400 /studios?select=name,films(count())
+			400 /studios?select=name,films(rating.sum())
 			200 /studios?select=name,films(title,year)
 			200 /films?select=title,director:directors!films_director(name),producer:directors!films_producer(name)
 			200 /films?select=title,directors!director_id(name)
@@ -581,6 +586,35 @@ export const READS: Record<string, Row[]> = {
 			prefer("count=exact"),
 		),
 		post(406, "/rpc/films_of", { from_year: 1970 }, SINGULAR),
+		post(
+			200,
+			"/rpc/films_of?rating=lt.8.2&select=title,studios(name)&order=title",
+			{ from_year: 1970 },
+			{ range: "1-1", accept: "text/csv" },
+		),
+		post(200, "/rpc/films_of?select=count", { from_year: 1970 }),
+		post(400, "/rpc/films_of?from_year=1980", { from_year: 1970 }),
+		post(200, "/rpc/add", { a: 1 }, { "content-profile": "api" }),
+		post(200, "/rpc/add", { a: 1 }, { "accept-profile": "nowhere" }),
+		post(406, "/rpc/add", { a: 1 }, { "content-profile": "nowhere" }),
+		post(200, "/rpc/add", { a: 1 }, { "if-none-match": "*" }),
+		post(200, "/rpc/add", { a: 1 }, prefer("return=minimal")),
+		post(200, "/rpc/echo_json", { a: 1 }, prefer("params=single-object")),
+		post(200, "/rpc/add", { a: 1 }, prefer("tx=rollback")),
+		post(400, "/rpc/add", { a: 1 }, prefer("handling=strict", "odd=1")),
+		post(200, "/rpc/add?columns=a", { a: 1, b: 5 }),
+		post(200, "/rpc/add", [{ a: 1 }]),
+		...['{"a":1,"a":2}', '{ "b": 2, "a": 1 }', '{"\\u0061":"1"}'].map((body) =>
+			post(200, "/rpc/add", body),
+		),
+		post(400, "/rpc/add", { a: 1.5 }),
+		post(200, "/rpc/add", { a: 1, b: null }),
+		post(200, "/rpc/total", {
+			numbers: Array.from({ length: 9_000 }, () => 1),
+		}),
+		post(200, "/rpc/caller", {}),
+		asAnonymous(post(200, "/rpc/caller", {})),
+		post(200, "/rpc/request_header", { name: "content-length" }),
 		post(204, "/rpc/nothing"),
 		post(204, "/rpc/nothing", {}),
 		post(200, "/rpc/request_line", {}),

@@ -1,6 +1,6 @@
 // Single flight: one request does the work, the others look for its outcome, and none waits for a request that is gone.
 import { describe, expect, it } from "vitest";
-import { createSingleFlight } from "../../src/cache/single-flight.ts";
+import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import { settle, stoppedTime } from "../support/change-feed.ts";
 
 const LIMIT_MS = 5_000;

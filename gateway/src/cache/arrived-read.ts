@@ -1,0 +1,87 @@
+// A read as it arrived. A small JSON body of a call by POST, as supabase-js's `.rpc()` sends it, is read here, because what is
+// called depends on it. Any other body goes on streaming to the origin.
+import { Refusal } from "../http/refusals.ts";
+import type { Identity } from "../identity/identity.ts";
+import { refusalOfAbort } from "../origin/deadline.ts";
+import {
+	type CallArguments,
+	parseCallArguments,
+} from "../planner/grammar/call-arguments.ts";
+import { type Directives, parseDirectives } from "./directives.ts";
+
+export interface ArrivedRead {
+	readonly request: Request;
+	readonly identity: Identity;
+	readonly directives: Directives;
+	readonly arrivedAt: number;
+	/** From the body of a call by POST; undefined where that was not read, or is no JSON object. */
+	readonly callArguments: CallArguments | undefined;
+}
+
+/** The largest body of a call by POST whose answer may be cached. */
+export const MAX_ARGUMENTS_BYTES = 16_384;
+
+const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i;
+
+/** A read whose body, if it has one, still streams. */
+export function arrivalOf(
+	request: Request,
+	identity: Identity,
+	arrivedAt: number,
+): ArrivedRead {
+	const directives = parseDirectives(request.headers);
+	return { request, identity, directives, arrivedAt, callArguments: undefined };
+}
+
+/** Whether the body may be one that is worth reading. */
+export function hasSmallBody({ method, headers, body }: Request): boolean {
+	const length = headers.get("content-length");
+	return (
+		method === "POST" &&
+		body !== null &&
+		length !== null &&
+		Number(length) <= MAX_ARGUMENTS_BYTES &&
+		!headers.has("content-encoding") &&
+		JSON_TYPE.test(headers.get("content-type") ?? "")
+	);
+}
+
+/**
+ * The read with what its body says, and a body of the same bytes for the origin.
+ * @throws {Refusal} where the client breaks the body off
+ */
+export async function withArguments(
+	arrived: ArrivedRead,
+): Promise<ArrivedRead> {
+	const { url, method, headers, signal } = arrived.request;
+	const body = await wholeBody(arrived.request);
+	return {
+		...arrived,
+		request: new Request(url, { method, headers, body, signal }),
+		callArguments: argumentsIn(body),
+	};
+}
+
+/** Whether its body still streams, and may take any time to arrive. */
+export function isStreaming({ request, callArguments }: ArrivedRead): boolean {
+	return request.method === "POST" && callArguments === undefined;
+}
+
+async function wholeBody(request: Request): Promise<ArrayBuffer> {
+	try {
+		return await request.arrayBuffer();
+	} catch (cause) {
+		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
+		throw new Refusal("body_malformed", { cause, details: "it breaks off" });
+	}
+}
+
+function argumentsIn(body: ArrayBuffer): CallArguments | undefined {
+	try {
+		const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+		return parseCallArguments(decoder.decode(body));
+	} catch {
+		// PostgREST refuses what is not UTF-8.
+		return undefined;
+	}
+}
