@@ -85,6 +85,7 @@ export class Session {
 			ask(target, query.path, {
 				method: query.method,
 				headers,
+				body: query.body,
 				patienceMs: reading.patienceMs,
 			}),
 		);

@@ -14,8 +14,10 @@ import { SWAPPED } from "./database/schema-changes.ts";
 
 /** A read as it is sent. */
 export interface SentQuery extends Query {
-	readonly method: "GET" | "HEAD";
+	readonly method: "GET" | "HEAD" | "POST";
 	readonly path: string;
+	/** Of a POST. */
+	readonly body?: string | undefined;
 	readonly headers: Readonly<Record<string, string>>;
 	/** The weight of the query. */
 	readonly weight: number;
@@ -135,6 +137,32 @@ export const QUERIES: readonly SentQuery[] = [
 			0.4,
 		),
 	),
+	...upTo(PAIRS).map((number) =>
+		called(
+			"read_pair",
+			{ pair_id: number },
+			["left_values", "right_values"],
+			(state) =>
+				pairs(state)
+					.filter(({ id }) => id === number)
+					.map(({ left_value, right_value }) => ({ left_value, right_value })),
+			0.4,
+		),
+	),
+	list(
+		"/parents?select=id,children(count)&order=id",
+		["parents", "children"],
+		(state) =>
+			rowsOf(state, "parents")
+				.map(withChildren(state))
+				.map(({ id, children }) => ({
+					id,
+					children: [{ count: children.length }],
+				})),
+	),
+	list("/notes?select=count", ["notes"], (state, user) => [
+		{ count: ownNotes(state, user).length },
+	]),
 	list(
 		"/authors?select=id,value,books(id,value)&order=id&books.order=id",
 		["authors", "books", "author_books"],
@@ -223,6 +251,26 @@ function list(
 	});
 }
 
+/** A call by POST. */
+function called(
+	name: string,
+	given: Readonly<Record<string, unknown>>,
+	reads: readonly string[],
+	rows: (state: State, user: User) => unknown[],
+	weight: number,
+): SentQuery {
+	const shape = {
+		method: "POST",
+		path: `/rpc/${name}`,
+		headers: { "content-type": "application/json" },
+		body: JSON.stringify(given),
+	} as const;
+	return query({ ...shape, reads, weight }, (state, user) => {
+		const found = rows(state, user);
+		return `200 ${range(found.length, "*")} ${JSON.stringify(found)}`;
+	});
+}
+
 /** The first rows, and the count of all. */
 function page(
 	name: string,
@@ -288,18 +336,19 @@ function csv(name: string): SentQuery {
 interface QueryShape {
 	path: string;
 	reads: readonly string[];
-	method?: "GET" | "HEAD";
+	method?: SentQuery["method"];
+	body?: string;
 	headers?: Readonly<Record<string, string>>;
 	weight?: number;
 }
 
 function query(
-	{ path, reads, method = "GET", headers = {}, weight = 1 }: QueryShape,
+	{ path, reads, method = "GET", headers = {}, body, weight = 1 }: QueryShape,
 	answer: (state: State, user: User) => string,
 ): SentQuery {
 	const fields = Object.values(headers).join(" ");
-	const name = `${method} ${path} ${fields}`.trim();
-	return { name, method, path, headers, reads, weight, answer };
+	const name = `${method} ${path} ${body ?? fields}`.trim();
+	return { name, method, path, headers, body, reads, weight, answer };
 }
 
 function range(length: number, total: number | "*"): string {

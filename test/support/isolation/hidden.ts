@@ -2,7 +2,7 @@
 // And visible dependencies that no stored answer can have.
 import { SUB } from "./archive.ts";
 import { BESIDES_CLAIMS, UNCACHEABLE } from "./conditions.ts";
-import { call, get, type Read } from "./reads.ts";
+import { call, get, post, type Read } from "./reads.ts";
 
 interface Hidden {
 	readonly subject: string;
@@ -54,7 +54,10 @@ export const HIDDEN: readonly Hidden[] = [
 			grant select on api.isolation_drafts, api.isolation_own_boxes to ${EVERYBODY};
 			grant execute on function api.isolation_is_own(text, text), api.isolation_found_drafts() to ${EVERYBODY};
 		`,
-		reads: [get("drafts"), get("own_boxes"), call("found_drafts")],
+		reads: [
+			...[get("drafts"), get("own_boxes")],
+			...[call("found_drafts"), post("found_drafts")],
+		],
 	},
 	{
 		subject: "an argument by default, of a function that is read as a column",
@@ -199,7 +202,12 @@ export const UNCACHEABLES: readonly Hidden[] = Object.entries(UNCACHEABLE).map(
 
 function dependingOn(subject: string, condition: string, name: string): Hidden {
 	const table = `api.isolation_${name}`;
-	const paths = [get(name), get(`${name}_seen`), call(`${name}_found`)];
+	const paths = [
+		get(name),
+		get(`${name}_seen`),
+		call(`${name}_found`),
+		post(`${name}_found`),
+	];
 	return {
 		subject,
 		make: `
@@ -221,7 +229,11 @@ function dependingOn(subject: string, condition: string, name: string): Hidden {
 		reads: paths.flatMap((read) =>
 			["a", "b"].map((tenant) => ({
 				...read,
-				headers: { "x-tenant": tenant, cookie: `tenant=${tenant}` },
+				headers: {
+					...read.headers,
+					"x-tenant": tenant,
+					cookie: `tenant=${tenant}`,
+				},
 			})),
 		),
 	};

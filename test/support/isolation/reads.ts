@@ -6,10 +6,11 @@ import { RELATIONS, type World } from "./world.ts";
 
 /** A read without its caller. */
 export interface Read {
-	readonly method: "GET" | "HEAD";
+	readonly method: "GET" | "HEAD" | "POST";
 	/** Below PostgREST's root. */
 	readonly path: string;
 	readonly headers: OutgoingHttpHeaders;
+	readonly body?: string;
 }
 
 /** A read of a relation whose name begins with `isolation_`. */
@@ -20,6 +21,28 @@ export function get(path: string, headers: Read["headers"] = {}): Read {
 /** A call of a function whose name begins with `isolation_`. */
 export function call(path: string, headers: Read["headers"] = {}): Read {
 	return { method: "GET", path: `/rpc/isolation_${path}`, headers };
+}
+
+/** The same call by POST. */
+export function post(path: string, headers: Read["headers"] = {}): Read {
+	return byPost(call(path, headers));
+}
+
+/** A call whose arguments are in its body, while its filters stay in the query. */
+function byPost({ path, headers }: Read): Read {
+	const { pathname, searchParams } = new URL(path, "http://postgrest");
+	const given: Record<string, string> = {};
+	for (const name of ["wanted", "who"]) {
+		const value = searchParams.get(name);
+		if (value !== null) given[name] = value;
+		searchParams.delete(name);
+	}
+	return {
+		method: "POST",
+		path: searchParams.size === 0 ? pathname : `${pathname}?${searchParams}`,
+		headers: { ...headers, "content-type": "application/json" },
+		body: JSON.stringify(given),
+	};
 }
 
 /** A read, and the same with other headers. */
@@ -152,14 +175,17 @@ export function readsOf({ prefix }: World): fc.Arbitrary<Reads> {
 
 /** PostgREST knows no columns of its result, so it cannot be filtered. */
 function listedIn(prefix: string): fc.Arbitrary<Reads> {
-	return fc.tuple(nonces, headers, headers).map(([nonce, first, second]) => {
-		const wanted = encodeURIComponent(` ${nonce}`);
-		const path = `/rpc/${prefix}listed?wanted=${wanted}`;
-		return [
-			{ method: "GET", path, headers: first },
-			{ method: "GET", path, headers: second },
-		];
-	});
+	return fc
+		.tuple(nonces, headers, headers, fc.boolean())
+		.map(([nonce, first, second, isPost]) => {
+			const wanted = encodeURIComponent(` ${nonce}`);
+			const path = `/rpc/${prefix}listed?wanted=${wanted}`;
+			const read = (headers: Read["headers"]): Read => {
+				const own: Read = { method: "GET", path, headers };
+				return isPost ? byPost(own) : own;
+			};
+			return [read(first), read(second)];
+		});
 }
 
 /** Filters that make a read unlike every read before it. */
@@ -183,16 +209,18 @@ function relationsIn(
 				seldom<Read["method"]>(fc.constant("HEAD"), fc.constant("GET"), 12),
 				headers,
 				headers,
+				fc.boolean(),
 			)
 			.map(([select, ...parts]): Reads => {
-				const [args, where, sort, bounds, method, first, second] = parts;
+				const [args, where, sort, bounds, method, first, second, isPost] =
+					parts;
 				const columns = encodeURIComponent(select.replaceAll("@", prefix));
 				const query = `?select=${columns}${args}${own}${where}${sort}${bounds}`;
-				const read = { method, path: path + query };
-				return [
-					{ ...read, headers: first },
-					{ ...read, headers: second },
-				];
+				const read = (headers: Read["headers"]): Read => {
+					const own = { method, path: path + query, headers };
+					return isPost && name === "found" ? byPost(own) : own;
+				};
+				return [read(first), read(second)];
 			});
 	});
 }
