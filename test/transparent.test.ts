@@ -47,10 +47,14 @@ describe("answers a read as PostgREST does, from the origin and from the cache",
 		});
 	}
 
-	it.each(["GET", "POST"])("from the cache for many of them: %s", (method) => {
+	// A number may be cut off, and most of the functions that are called by POST here answer with one.
+	it.each([
+		["GET", 8],
+		["POST", 20],
+	])("from the cache for many of them: %s", (method, part) => {
 		const all = statuses.filter((one) => one.method === method);
 		const hits = all.filter((one) => one.cacheStatus.includes("; hit"));
-		expect(hits.length).toBeGreaterThan(all.length / 8);
+		expect(hits.length).toBeGreaterThan(all.length / part);
 	});
 
 	it.each(["ada", "anonymous"] as const)(

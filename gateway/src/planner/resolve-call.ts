@@ -112,10 +112,11 @@ function calledBy(
 	const [routine, ...others] = fitting;
 	const named = `function "${routines[0]?.name}"`;
 	const names = [...given.keys()].map((name) => `"${name}"`).join(", ");
+	const taken = given.size === 0 ? "no arguments" : `just ${names}`;
 	if (routine === undefined)
-		throw new NotCacheable(`no ${named} has just the arguments ${names}`);
+		throw new NotCacheable(`no ${named} takes ${taken}`);
 	if (others.length > 0)
-		throw new NotCacheable(`more than one ${named} has the arguments ${names}`);
+		throw new NotCacheable(`more than one ${named} takes ${taken}`);
 	return routine;
 }
 

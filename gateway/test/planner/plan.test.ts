@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { hasClaims, type Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { parseCatalog } from "../../src/planner/catalog.ts";
+import { parseCallArguments } from "../../src/planner/grammar/call-arguments.ts";
 import type { CacheablePlan, Plan } from "../../src/planner/plan.ts";
 import { createPlanner } from "../../src/planner/planner.ts";
 import {
@@ -29,6 +30,8 @@ interface Asked {
 	headers?: HeadersInit;
 	as?: Identity;
 	catalog?: typeof cinema;
+	/** Of a POST. */
+	body?: string;
 }
 
 function plan(path: string, asked: Asked = {}): Plan {
@@ -37,9 +40,11 @@ function plan(path: string, asked: Asked = {}): Plan {
 		headers = {},
 		as = anonymous,
 		catalog = cinema,
+		body,
 	} = asked;
 	const request = new Request(PIPELINE_URL + path, { method, headers });
-	return planner.plan(catalog, request, as);
+	const callArguments = body === undefined ? body : parseCallArguments(body);
+	return planner.plan(catalog, request, as, callArguments);
 }
 
 function cacheable(path: string, asked?: Asked): CacheablePlan {
@@ -503,32 +508,20 @@ describe("a request is bypassed", () => {
 		["/rpc/joined?words=a", 'the function "joined" is variadic', {}],
 		[
 			"/rpc/steady?value=1",
-			'more than one function "steady" has the arguments "value"',
+			'more than one function "steady" takes just "value"',
 			{},
 		],
 		["/rpc/found?day=2026-01-01", 'the function "found" is volatile', {}],
-		[
-			"/rpc/found?year=1",
-			'no function "found" has just the arguments "year"',
-			{},
-		],
+		["/rpc/found?year=1", 'no function "found" takes just "year"', {}],
 		["/films?select=count->x", '"films" has no column "count"', {}],
 		["/films?order=count", '"films" has no column "count"', {}],
 		["/films?count=gt.1", '"films" has no column "count"', {}],
 		["/rpc/page", 'the function "page" answers in a media type of its own', {}],
 		["/rpc/headers", "api.headers() reads a setting", {}],
-		["/rpc/add?b=1", 'no function "add" has just the arguments "b"', {}],
-		[
-			"/rpc/add?a=1&b=2&c=3",
-			'no function "add" has just the arguments "a", "b", "c"',
-			{},
-		],
+		["/rpc/add?b=1", 'no function "add" takes just "b"', {}],
+		["/rpc/add?a=1&b=2&c=3", 'no function "add" takes just "a", "b", "c"', {}],
 		["/rpc/add?a=1&b=2&a=3", 'the argument "a" is given more than once', {}],
-		[
-			"/rpc/add?%22a%22=1&b=2",
-			'no function "add" has just the arguments ""a"", "b"',
-			{},
-		],
+		["/rpc/add?%22a%22=1&b=2", 'no function "add" takes just ""a"", "b"', {}],
 		[
 			"/rpc/add?a=1&b=2&select=x",
 			'the parameter "select" is about columns that are not known',
@@ -539,7 +532,7 @@ describe("a request is bypassed", () => {
 			'the parameter "order" is about columns that are not known',
 			{},
 		],
-		["/rpc/add?a=eq.1&b=2", 'no function "add" has just the arguments "b"', {}],
+		["/rpc/add?a=eq.1&b=2", 'no function "add" takes just "b"', {}],
 		[
 			"/rpc/elsewhere?id=eq.1",
 			'the parameter "id" is about columns that are not known',
@@ -557,7 +550,7 @@ describe("a request is bypassed", () => {
 		],
 		[
 			"/rpc/hot_films?minimum=8&title=Ran",
-			'no function "hot_films" has just the arguments "minimum", "title"',
+			'no function "hot_films" takes just "minimum", "title"',
 			{},
 		],
 		[
@@ -698,6 +691,106 @@ describe("user-defined casts between built-in types", () => {
 		["/films?select=id", "none"],
 	])("let no cast be cached: %s", (path, expected) => {
 		expect(reason(path, { catalog })).toBe(expected);
+	});
+});
+
+describe("a call by POST", () => {
+	const post = (body?: string, headers: HeadersInit = {}): Asked => ({
+		method: "POST",
+		headers: { "content-type": "application/json", ...headers },
+		...(body === undefined ? {} : { body }),
+	});
+	const HOT = "/rpc/hot_films?select=title&year=gt.1960";
+
+	it.each([
+		["/rpc/add", '{"a":1,"b":2}', ""],
+		["/rpc/add", '{"a":1}', ""],
+		["/rpc/found", "{}", "films"],
+		["/rpc/found", '{"year":1,"word":"a"}', "studios"],
+		[HOT, '{"minimum":8}', "films votes"],
+		["/rpc/hot_films?select=count", '{"minimum":8}', "films votes"],
+	])("depends on what is called: %s %s", (path, body, expected) => {
+		expect(tags(path, post(body))).toBe(expected);
+	});
+
+	it.each<[string, string, Asked]>([
+		["/films", "the method is POST", post("{}")],
+		[
+			"/rpc/add",
+			"the body of the POST is not a small JSON object",
+			post(undefined),
+		],
+		[
+			"/rpc/add",
+			"the body of the POST is not a small JSON object",
+			post('[{"a":1}]'),
+		],
+		["/rpc/tidy", 'the function "tidy" is volatile', post("{}")],
+		["/rpc/headers", "api.headers() reads a setting", post("{}")],
+		["/rpc/add", 'no function "add" takes just ""', post('{"":1}')],
+		["/rpc/add?a=1", 'no function "add" takes no arguments', post("{}")],
+		[
+			"/rpc/add?columns=a",
+			'the parameter "columns" chooses arguments',
+			post('{"a":1}'),
+		],
+		[
+			"/rpc/hot_films?title=Ran",
+			"a filter is not understood",
+			post('{"minimum":8}'),
+		],
+		[
+			"/rpc/since",
+			"a value of type date may mean another each time it is read",
+			post('{"day":"\\u0074oday","at":null,"word":""}'),
+		],
+		[
+			"/rpc/add",
+			'the preference "params=single-object" is not known to be harmless',
+			post('{"a":1}', { prefer: "params=single-object" }),
+		],
+		[
+			"/rpc/add",
+			"the profile is none of the schemas that are exposed",
+			post('{"a":1}', { "content-profile": "postern" }),
+		],
+		["/rpc/add", "none", post('{"a":1}', { "accept-profile": "postern" })],
+	])("%s: %s", (path, expected, asked) => {
+		expect(reason(path, asked)).toBe(expected);
+	});
+
+	const key = (body: string, path = "/rpc/add", headers: HeadersInit = {}) =>
+		cacheable(path, post(body, headers)).key;
+
+	it.each([
+		['{"a":1,"b":2}', '{ "b" : 2, "a" : 1 }'],
+		['{"a":"\\u00e9"}', '{"a":"é"}'],
+	])("has one key for %s and %s", (one, other) => {
+		expect(key(one)).toBe(key(other));
+	});
+
+	it.each([
+		['{"a":1}', '{"a":"1"}'],
+		['{"a":1}', '{"a":1.0}'],
+		['{"a":1}', '{"a":1e0}'],
+		['{"a":1}', '{"a":1,"b":null}'],
+		['{"a":[1,2]}', '{"a":[1, 2]}'],
+		['{"a":{"x":1,"y":2}}', '{"a":{"y":2,"x":1}}'],
+		['{"a":1,"b":2}', '{"a":2,"b":1}'],
+		['{"a":"1,\\"b\\":2"}', '{"a":"1","b":2}'],
+	])("has another key for %s and %s", (one, other) => {
+		expect(key(one)).not.toBe(key(other));
+	});
+
+	it("has another key than a call by GET, with another query or type of body", () => {
+		const charset = "application/json; charset=utf-8";
+		const keys = [
+			cacheable("/rpc/add?a=1").key,
+			key('{"a":1}'),
+			key('{"a":1}', "/rpc/add?limit=1"),
+			key('{"a":1}', "/rpc/add", { "content-type": charset }),
+		];
+		expect(new Set(keys).size).toBe(4);
 	});
 });
 

@@ -588,7 +588,7 @@ export const READS: Record<string, Row[]> = {
 		post(406, "/rpc/films_of", { from_year: 1970 }, SINGULAR),
 		post(
 			200,
-			"/rpc/films_of?rating=lt.8.2&select=id,title&order=title",
+			"/rpc/films_of?rating=lt.8.2&select=title,rating&order=title",
 			{ from_year: 1970 },
 			{ range: "1-1", accept: "text/csv" },
 		),
