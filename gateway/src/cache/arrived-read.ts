@@ -52,11 +52,14 @@ export function hasSmallBody({ method, headers, body }: Request): boolean {
  */
 export async function withArguments(
 	arrived: ArrivedRead,
+	now: () => number,
 ): Promise<ArrivedRead> {
 	const { url, method, headers, signal } = arrived.request;
 	const body = await wholeBody(arrived.request);
 	return {
 		...arrived,
+		// A client may take any time to send its body.
+		arrivedAt: now(),
 		request: new Request(url, { method, headers, body, signal }),
 		callArguments: argumentsIn(body),
 	};

@@ -101,7 +101,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 		explanation: Explanation | undefined,
 	): Promise<Response> {
 		const sent = arrivalOf(request, identity, now());
-		const arrived = hasSmallBody(request) ? await withArguments(sent) : sent;
+		const arrived = hasSmallBody(request)
+			? await withArguments(sent, now)
+			: sent;
 		const planned = await planRead(arrived);
 		explanation?.note(planned);
 		return readOrAgain(arrived, (request) =>

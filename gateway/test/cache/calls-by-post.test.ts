@@ -108,6 +108,19 @@ describe("a call by POST that only reads", () => {
 		expect(request?.headers.get("content-length")).toBe("24");
 	});
 
+	it("has its whole time for the answer after its body has arrived", async () => {
+		const { ask, clock } = start();
+		const body = new ReadableStream({
+			pull(controller) {
+				clock.ms += 60_000;
+				controller.enqueue(new TextEncoder().encode("{}"));
+				controller.close();
+			},
+		});
+		const answer = await ask(STABLE, { ...call("{}"), body });
+		expect(answer.status).toBe(200);
+	});
+
 	it("is answered again while the origin is away", async () => {
 		let isAway = false;
 		const { ask, feed } = start({
