@@ -347,7 +347,7 @@ describe("a request that arrives at the origin", () => {
 		}
 	});
 
-	it("has a token that Postern signed for five minutes, with the caller's claims", async () => {
+	it("has a token that Postern signed for 90 seconds, with the caller's claims", async () => {
 		const { accessToken: token } = user;
 		await send("GET", "/rest/v1/todos", undefined, {
 			authorization: `Bearer ${token}`,

@@ -2,9 +2,11 @@
 // attacker cannot pose as a user of an issuer.
 import { describe, expect, it } from "vitest";
 import { nameOf } from "../../src/cache/entry.ts";
-import { bytesOf, rows, statusOf } from "../support/cache.ts";
+import { createKeyStore } from "../../src/identity/remote-keys.ts";
+import { KvStore } from "../../src/kv/kv-store.ts";
+import { bytesOf, entryOf, rows, statusOf } from "../support/cache.ts";
 import { ADA_TOKEN, refusal, startGateway } from "../support/gateway.ts";
-import { type MapNamespace, mapNamespace } from "../support/kv.ts";
+import { kvOf, type MapNamespace, mapNamespace } from "../support/kv.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { ADA, makeKey, NOW, NOW_SECONDS, tokenFor } from "../support/tokens.ts";
 
@@ -216,4 +218,15 @@ describe("an issuer's keys in KV", () => {
 			);
 		},
 	);
+
+	it("are not an answer that was stored under the same name", async () => {
+		const kv = mapNamespace();
+		await new KvStore(kvOf(kv)).put(KEYS_URL, entryOf());
+		const [answer = new ArrayBuffer()] = kv.values.values();
+		kv.values.clear();
+		const keys = createKeyStore(kvOf(kv));
+		await keys.put(KEYS_URL, bytesOf("{}"));
+		for (const place of kv.values.keys()) kv.values.set(place, answer);
+		expect(await keys.get(KEYS_URL)).toBeUndefined();
+	});
 });

@@ -276,6 +276,18 @@ describe("a flood of unknown keys", () => {
 		]).toEqual(["anon", "service"]);
 	});
 
+	it("pushes no good key out of memory by lasting, so that more are looked up than are remembered", async () => {
+		const database = start();
+		await database.ask("publishable");
+		for (let number = 0; number < 1_000; number++) {
+			database.time += 200;
+			await database.ask(`unknown-${number}`);
+		}
+		expect(database.asked.length).toBe(1_001);
+		database.before = DOWN;
+		expect(await database.ask("publishable")).toBe("anon");
+	});
+
 	it("throttles no key that was ever found", async () => {
 		const database = start();
 		await database.ask("secret");
