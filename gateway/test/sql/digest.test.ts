@@ -54,6 +54,8 @@ const ROLES = [
 	"alter role vip noinherit",
 	"alter role vip rename to vip_3",
 	"alter role vip set statement_timeout = '9s'",
+	// The owner of the database is the member of pg_database_owner.
+	"do $$ begin execute format('alter database %I owner to vip', current_database()); end $$",
 ];
 
 /** What vip owns. */

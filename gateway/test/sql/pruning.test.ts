@@ -1,6 +1,7 @@
 // The outbox does not grow without end: it is pruned also where a publication is made for all tables, and status() says when it
 // is not pruned.
 
+import type pg from "pg";
 import { describe } from "vitest";
 import { it } from "./support/tracked.ts";
 
@@ -39,6 +40,13 @@ describe("with a publication for all tables", () => {
 describe("status()", () => {
 	const pruning = "select postern.status() -> 'pruning' as pruning";
 
+	async function wrong(owner: pg.Client): Promise<unknown> {
+		const { rows } = await owner.query(
+			"select postern.status() -> 'wrong' as wrong",
+		);
+		return rows[0].wrong;
+	}
+
 	it("says when the outbox was pruned, and that it is in time", async ({
 		owner,
 		expect,
@@ -60,8 +68,12 @@ describe("status()", () => {
 			"does not have a replica identity",
 		);
 		expect((await owner.query(pruning)).rows[0].pruning.isLate).toBe(true);
+		expect(await wrong(owner)).toEqual([
+			expect.stringMatching(/^the outbox was last pruned at /),
+		]);
 		await owner.query("alter table postern.outbox replica identity full");
 		await owner.query("select postern.prune()");
 		expect((await owner.query(pruning)).rows[0].pruning.isLate).toBe(false);
+		expect(await wrong(owner)).toEqual([]);
 	});
 });
