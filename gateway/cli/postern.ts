@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { addAnalyze } from "./commands/analyze.ts";
 import { addDev } from "./commands/dev.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addEnv } from "./commands/env.ts";
 import { addKey } from "./commands/key.ts";
 import { addMigrate } from "./commands/migrate.ts";
@@ -50,6 +51,7 @@ for (const add of [
 	addAnalyze,
 	addSql,
 	addStatus,
+	addDoctor,
 ])
 	add(postern);
 

@@ -1,7 +1,7 @@
 // Values in Workers KV that only this Postern can read and write: each is encrypted and authenticated together with its name.
 // A value that was written, changed or moved by anyone else counts as missing. An older value of the same name is accepted:
 // its reader judges its age by what is in it. Names are hashed with a key, so that a list of them confirms no guess.
-import { base64url } from "jose";
+import { base64url, type CryptoKey } from "jose";
 
 /** The part of KVNamespace that is used. */
 export interface Namespace {
@@ -18,7 +18,7 @@ export interface Namespace {
 
 export interface SealedValues {
 	get(name: string): Promise<ArrayBuffer | undefined>;
-	put(name: string, value: BufferSource): Promise<void>;
+	put(name: string, value: ArrayBuffer | ArrayBufferView): Promise<void>;
 }
 
 /** How long a location may go on reading an old copy. KV allows no less. */
@@ -138,7 +138,7 @@ async function deriveKeys(secret: string, purpose: string): Promise<Keys> {
 	const derive = (
 		info: string,
 		type: Parameters<typeof crypto.subtle.deriveKey>[2],
-		usages: string[],
+		usages: Parameters<typeof crypto.subtle.deriveKey>[4],
 	) =>
 		crypto.subtle.deriveKey(
 			{

@@ -1,0 +1,129 @@
+// Checks the issuers of callers' tokens: whether their keys can be fetched, whether they call themselves what the settings call
+// them, and whether a caller's token is accepted.
+import { decodeJwt, errors } from "jose";
+import { z } from "zod";
+import { Refusal } from "../../src/http/refusals.ts";
+import { createVerify, type Issuer } from "../../src/identity/verify-token.ts";
+import type { Config } from "../../src/settings/settings.ts";
+import { operator, type Report } from "./finding.ts";
+import { reasonOf } from "./postgrest.ts";
+
+const LIMIT_MS = 10_000;
+
+const keySet = z.object({ keys: z.array(z.looseObject({})).min(1) });
+const discovery = z.object({ issuer: z.string() });
+
+export async function checkIssuers(
+	{ issuers, access }: Config,
+	report: Report,
+): Promise<void> {
+	for (const issuer of [...issuers, ...(access ? [access] : [])]) {
+		await checkKeys(issuer, report);
+		await checkName(issuer, report);
+	}
+}
+
+async function checkKeys(
+	{ issuer, keys }: Issuer,
+	report: Report,
+): Promise<void> {
+	if (keys.kind !== "url") return;
+	try {
+		const response = await get(keys.url);
+		if (response.status !== 200)
+			throw new Error(`the answer is ${response.status}`);
+		if (!keySet.safeParse(await response.json()).success)
+			throw new Error("it has no keys");
+	} catch (error) {
+		report.wrong(
+			"issuers",
+			`The keys of ${issuer} cannot be fetched from ${keys.url}: ${reasonOf(error)}`,
+			operator("set the URL of the issuer's key set: jwksUrl in ISSUERS"),
+		);
+	}
+}
+
+/** OpenID Connect Discovery 1.0, section 4. `iss` is compared letter by letter, and a last slash is often left out. */
+async function checkName(
+	{ issuer, keys }: Issuer,
+	report: Report,
+): Promise<void> {
+	if (keys.kind !== "url" || !URL.canParse(issuer)) return;
+	const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+	const found = await get(new URL(url))
+		.then((response) => response.json())
+		// Not every issuer has the document.
+		.catch(() => undefined);
+	const name = discovery.safeParse(found).data?.issuer;
+	if (name !== undefined && name !== issuer)
+		report.wrong(
+			"issuers",
+			`ISSUERS names ${issuer}, which calls itself ${name}: none of its tokens is accepted`,
+			operator(`set in ISSUERS: "issuer": "${name}"`),
+		);
+}
+
+/** @param token a caller's, from the app */
+export async function checkToken(
+	token: string,
+	{ issuers }: Config,
+	report: Report,
+): Promise<void> {
+	const verify = createVerify(issuers, {
+		now: Date.now,
+		fetchKeys: (request) => fetch(request),
+		keyStore: undefined,
+	});
+	try {
+		await verify(token);
+	} catch (error) {
+		if (!(error instanceof Refusal)) throw error;
+		report.wrong("callers' token", ...tokenFault(error, token, issuers));
+	}
+}
+
+function tokenFault(
+	refusal: Refusal,
+	token: string,
+	issuers: readonly Issuer[],
+): [problem: string, mend: ReturnType<typeof operator>] {
+	const { iss, aud } = claimsOf(token);
+	const issuer = issuers.find((one) => one.issuer === iss);
+	if (issuer === undefined)
+		return [
+			`The token is of the issuer ${iss}, which the settings do not name`,
+			operator(`add an entry to ISSUERS: "issuer": "${iss}"`),
+		];
+	const { cause } = refusal;
+	if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === "aud")
+		return [
+			`The token is for ${JSON.stringify(aud)}, the settings accept ${JSON.stringify(issuer.audience)} of ${iss}`,
+			operator(
+				`set in ISSUERS, for ${iss}: "audience": ${JSON.stringify(aud)}`,
+			),
+		];
+	if (refusal.code === "role_refused")
+		return [
+			`The token of ${iss} names no role that the settings accept: ${issuer.roles.join(", ")}`,
+			operator(`set roleClaim, role or roles in ISSUERS, for ${iss}`),
+		];
+	return [
+		`The token of ${iss} is refused: ${reasonOf(refusal)}`,
+		operator(`set the keys and algorithms of ${iss} in ISSUERS`),
+	];
+}
+
+function claimsOf(token: string): ReturnType<typeof decodeJwt> {
+	try {
+		return decodeJwt(token);
+	} catch {
+		return {};
+	}
+}
+
+function get(url: URL): Promise<Response> {
+	return fetch(url, {
+		headers: { accept: "application/json" },
+		signal: AbortSignal.timeout(LIMIT_MS),
+	});
+}

@@ -1,0 +1,86 @@
+// Lists what is not cacheable by the reasons that `postern.catalog()` gives, those first that concern most. Decides nothing: a
+// statement that mends is in the reason itself, or follows from what it names.
+import { z } from "zod";
+import { relationTag } from "../../src/feed/tag.ts";
+import { MIGRATE } from "./faults.ts";
+import {
+	type Mend,
+	type NotCacheable,
+	operator,
+	type Report,
+	sql,
+} from "./finding.ts";
+import { trackMend } from "./tracking.ts";
+
+const reasons = z.array(z.string());
+const catalogShape = z.object({
+	preRequest: z.object({ reasons }).nullable(),
+	relations: z.array(
+		z.object({ schema: z.string(), name: z.string(), reasons }),
+	),
+	functions: z.array(z.object({ signature: z.string(), reasons })),
+});
+
+interface CatalogContext {
+	/** Statements by reason, of `postern.status()`. */
+	readonly mends: Readonly<Record<string, string>>;
+	/** Runs a query that has one text, where the database can be asked. */
+	readonly findText: ((query: string) => Promise<string>) | undefined;
+}
+
+export async function checkCatalog(
+	answer: unknown,
+	context: CatalogContext,
+	report: Report,
+): Promise<void> {
+	const { preRequest, relations, functions } = catalogShape.parse(answer);
+	for (const reason of preRequest?.reasons ?? [])
+		report.wrong(
+			"pre-request",
+			`Nothing is cached: PostgREST's pre-request function runs before every answer, and ${reason}`,
+			(await mendOf(reason, context)) ??
+				operator(
+					"change the function, or PostgREST's db-pre-request: docs/tracking.md says what can be understood",
+				),
+		);
+	const found = new Map<string, { relations: string[]; functions: string[] }>();
+	const entryOf = (reason: string) => {
+		const entry = found.get(reason) ?? { relations: [], functions: [] };
+		found.set(reason, entry);
+		return entry;
+	};
+	for (const { schema, name, reasons } of relations)
+		for (const reason of reasons)
+			entryOf(reason).relations.push(relationTag(schema, name));
+	for (const { signature, reasons } of functions)
+		for (const reason of reasons) entryOf(reason).functions.push(signature);
+	const listed: NotCacheable[] = [];
+	for (const [reason, entry] of found)
+		listed.push({ reason, ...entry, mend: await mendOf(reason, context) });
+	report.notCacheable = listed.sort(
+		(one, other) =>
+			other.relations.length - one.relations.length ||
+			other.functions.length - one.functions.length,
+	);
+}
+
+async function mendOf(
+	reason: string,
+	{ mends, findText }: CatalogContext,
+): Promise<Mend | undefined> {
+	const known = mends[reason];
+	if (known !== undefined) return sql(known);
+	const [, statement, isQuestion] =
+		/(select postern\.\w+\(.*\))( gives)?$/s.exec(reason) ?? [];
+	if (statement !== undefined && isQuestion !== undefined)
+		return sql(findText === undefined ? statement : await findText(statement));
+	if (statement !== undefined) return sql(statement);
+	const untracked = /^(.+) is not tracked$/.exec(reason)?.[1];
+	if (untracked !== undefined) return trackMend(untracked);
+	// A declared volatility that is not the function's own.
+	const mistaken =
+		/^(.+\)) is (?:volatile|marked immutable, and reads .*)$/.exec(reason)?.[1];
+	if (mistaken !== undefined)
+		return operator(`if it only reads: alter function ${mistaken} stable`);
+	return / there are no event triggers$/.test(reason) ? MIGRATE : undefined;
+}
