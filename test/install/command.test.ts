@@ -61,6 +61,7 @@ describe("help", () => {
 		["migrate", "--accounts"],
 		["sql", "--from <number>"],
 		["status", "--database <url>"],
+		["doctor", "--json"],
 	])("`%s --help` describes %s", async (command, text) => {
 		const { code, output } = await postern(...command.split(" "), "--help");
 		expect(output).toContain(`Usage: postern ${command}`);
@@ -131,10 +132,21 @@ describe("a failure exits with 1 and one line", () => {
 		},
 	);
 
-	it("`dev` without a configuration of the Worker", async () => {
+	it.each(["dev", "doctor"])(
+		"`%s` without a configuration of the Worker",
+		async (command) => {
+			await fails(
+				command,
+				`${folder} has no wrangler.jsonc: --config says where the Worker's configuration is.`,
+			);
+		},
+	);
+
+	it("`doctor` without wrangler, which reads that configuration", async () => {
+		await makeApplication();
 		await fails(
-			"dev",
-			`${folder} has no wrangler.jsonc: --config says where the Worker's configuration is.`,
+			"doctor",
+			`${folder} has no wrangler: npm install --save-dev wrangler`,
 		);
 	});
 

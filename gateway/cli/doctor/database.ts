@@ -37,7 +37,7 @@ export async function openDatabase(
 	try {
 		await client.connect();
 	} catch (error) {
-		report.wrong(
+		report.addWrong(
 			"database",
 			`The database of DATABASE_URL is not reached: ${reasonOf(error)}`,
 			operator("set DATABASE_URL to the database, as the owner of its tables"),
@@ -102,13 +102,13 @@ export async function checkDatabase(
 	);
 	const major = Math.floor(version / 10_000);
 	if (major < TESTED.oldest || major > TESTED.newest)
-		report.note(
+		report.addNote(
 			"PostgreSQL's major",
 			`PostgreSQL ${major} was not tested`,
 			operator(`use PostgreSQL ${TESTED.oldest} to ${TESTED.newest}`),
 		);
 	if (!database.isMigrated) {
-		report.wrong(
+		report.addWrong(
 			"migrations",
 			"The database lacks the gateway's schema",
 			command("npx postern migrate"),
@@ -122,12 +122,12 @@ export async function checkDatabase(
 	if (names === null) return;
 	const list = names.join(", ");
 	if (!isIdentified)
-		report.wrong(
+		report.addWrong(
 			"publications",
 			`The outbox cannot be pruned: it is published by ${list}, and has no replica identity`,
 			sql("alter table postern.outbox replica identity full"),
 		);
-	report.note(
+	report.addNote(
 		"publications",
 		`The outbox is published by ${list}: a subscriber that lacks the table postern.outbox stops`,
 		operator(

@@ -35,7 +35,7 @@ export async function reportFault(
 ): Promise<void> {
 	if (/^PGRST30[0-3]$/.test(code)) {
 		const [check, mend] = tokenFault(message, context.origin);
-		report.wrong(
+		report.addWrong(
 			check,
 			`PostgREST refuses the gateway's token: ${message}`,
 			mend,
@@ -43,7 +43,7 @@ export async function reportFault(
 		return;
 	}
 	if (/^PGRST00[0-3]$/.test(code)) {
-		report.wrong(
+		report.addWrong(
 			"origin",
 			`PostgREST does not reach its database: ${message}`,
 			operator("PostgREST's log and its db-uri say why"),
@@ -52,27 +52,28 @@ export async function reportFault(
 	}
 	if (code === "PGRST106") {
 		const exposed = exposedSchemas(message, hint) ?? context.schemas;
-		report.wrong(
+		report.addWrong(
 			"db-schemas",
 			"PostgREST does not expose the schema postern",
 			postgrestLine("db-schemas", [...exposed, "postern"].join(", ")),
 		);
 		return;
 	}
-	if (code === "PGRST202") {
-		report.wrong(...missingFunction(context.isMigrated));
-		return;
-	}
 	const refused = roleFault(message, role, context.login);
 	if (refused !== undefined) {
-		report.wrong(
+		report.addWrong(
 			"roles",
 			`PostgREST cannot become ${role}: ${message}`,
 			refused,
 		);
 		return;
 	}
-	report.wrong(
+	// PostgREST may still know a function that is gone.
+	if (code === "PGRST202" || /\bpostern\b.* does not exist$/.test(message)) {
+		report.addWrong(...missingFunction(context.isMigrated));
+		return;
+	}
+	report.addWrong(
 		"pre-request",
 		`PostgREST cannot serve the role ${role}: ${message}`,
 		await hookFault(message, role, context),
@@ -111,7 +112,7 @@ function tokenFault(message: string, origin: OriginSettings): [string, Mend] {
 
 function missingFunction(
 	isMigrated: boolean | undefined,
-): Parameters<Report["wrong"]> {
+): Parameters<Report["addWrong"]> {
 	if (isMigrated === false)
 		return ["migrations", "The database lacks the gateway's schema", MIGRATE];
 	if (isMigrated === undefined)
@@ -123,7 +124,7 @@ function missingFunction(
 	return staleSchema();
 }
 
-export function staleSchema(): Parameters<Report["wrong"]> {
+export function staleSchema(): Parameters<Report["addWrong"]> {
 	return [
 		"schema cache",
 		"PostgREST has not loaded the schema as it is now: nothing is stored until it has. It was not told, or cannot load it, which its log says",

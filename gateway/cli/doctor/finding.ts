@@ -42,11 +42,15 @@ export class Report {
 	readonly unchecked: { check: string; reason: string }[] = [];
 	notCacheable: readonly NotCacheable[] = [];
 
-	wrong(check: string, problem: string, mend: Mend): void {
+	get wrong(): readonly Finding[] {
+		return this.findings.filter(({ isWrong }) => isWrong);
+	}
+
+	addWrong(check: string, problem: string, mend: Mend): void {
 		this.#add({ check, problem, mend, isWrong: true });
 	}
 
-	note(check: string, problem: string, mend: Mend): void {
+	addNote(check: string, problem: string, mend: Mend): void {
 		this.#add({ check, problem, mend, isWrong: false });
 	}
 

@@ -35,7 +35,7 @@ async function checkKeys(
 		if (!keySet.safeParse(await response.json()).success)
 			throw new Error("it has no keys");
 	} catch (error) {
-		report.wrong(
+		report.addWrong(
 			"issuers",
 			`The keys of ${issuer} cannot be fetched from ${keys.url}: ${reasonOf(error)}`,
 			operator("set the URL of the issuer's key set: jwksUrl in ISSUERS"),
@@ -56,7 +56,7 @@ async function checkName(
 		.catch(() => undefined);
 	const name = discovery.safeParse(found).data?.issuer;
 	if (name !== undefined && name !== issuer)
-		report.wrong(
+		report.addWrong(
 			"issuers",
 			`ISSUERS names ${issuer}, which calls itself ${name}: none of its tokens is accepted`,
 			operator(`set in ISSUERS: "issuer": "${name}"`),
@@ -78,7 +78,7 @@ export async function checkToken(
 		await verify(token);
 	} catch (error) {
 		if (!(error instanceof Refusal)) throw error;
-		report.wrong("callers' token", ...tokenFault(error, token, issuers));
+		report.addWrong("callers' token", ...tokenFault(error, token, issuers));
 	}
 }
 

@@ -35,7 +35,7 @@ export async function checkCatalog(
 ): Promise<void> {
 	const { preRequest, relations, functions } = catalogShape.parse(answer);
 	for (const reason of preRequest?.reasons ?? [])
-		report.wrong(
+		report.addWrong(
 			"pre-request",
 			`Nothing is cached: PostgREST's pre-request function runs before every answer, and ${reason}`,
 			(await mendOf(reason, context)) ??
@@ -77,9 +77,11 @@ async function mendOf(
 	if (statement !== undefined) return sql(statement);
 	const untracked = /^(.+) is not tracked$/.exec(reason)?.[1];
 	if (untracked !== undefined) return trackMend(untracked);
-	// A declared volatility that is not the function's own.
+	// Only functions of PostgreSQL itself have no schema here.
 	const mistaken =
-		/^(.+\)) is (?:volatile|marked immutable, and reads .*)$/.exec(reason)?.[1];
+		/^([^(]+\..+\)) is (?:volatile|marked immutable, and reads .*)$/.exec(
+			reason,
+		)?.[1];
 	if (mistaken !== undefined)
 		return operator(`if it only reads: alter function ${mistaken} stable`);
 	return / there are no event triggers$/.test(reason) ? MIGRATE : undefined;

@@ -24,7 +24,7 @@ export async function checkOrigin(
 	try {
 		answer = await ask("/rpc/status");
 	} catch (error) {
-		report.wrong(
+		report.addWrong(
 			"origin",
 			`No PostgREST answers at ORIGIN_URL: ${reasonOf(error)}`,
 			operator("set ORIGIN_URL to the address where PostgREST answers"),
@@ -86,7 +86,7 @@ export async function checkSchemas(
 	}
 	const [seen, planned] = [exposed.join(","), schemas.join(",")];
 	if (seen !== planned)
-		report.wrong(
+		report.addWrong(
 			"DB_SCHEMAS",
 			`PostgREST exposes the schemas ${seen}, the Worker plans for ${planned}`,
 			workerLine("DB_SCHEMAS", seen),
@@ -97,7 +97,7 @@ export async function checkSchemas(
 export async function checkStrangers(ask: Ask, report: Report): Promise<void> {
 	const { error } = await ask("/rpc/contract", { role: null });
 	if (error !== undefined && isRefusedByPostern(error.message))
-		report.note(
+		report.addNote(
 			"anonymous access",
 			"PostgREST answers requests that the Worker did not sign, as the role of its db-anon-role",
 			postgrestLine("db-anon-role", ""),
@@ -107,7 +107,7 @@ export async function checkStrangers(ask: Ask, report: Report): Promise<void> {
 function checkClock({ aheadMs }: Answer, report: Report): void {
 	if (Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS) return;
 	const seconds = Math.round(Math.abs(aheadMs) / 1_000);
-	report.wrong(
+	report.addWrong(
 		"clock",
 		`The clock of PostgREST's machine is ${seconds} s ${aheadMs > 0 ? "ahead of" : "behind"} this machine's`,
 		operator("set both clocks: timedatectl set-ntp true"),
@@ -123,7 +123,7 @@ function checkMajor({ headers }: Answer, report: Report): void {
 	}
 	const major = Number(found);
 	if (major < TESTED.oldest || major > TESTED.newest)
-		report.note(
+		report.addNote(
 			"PostgREST's major",
 			`PostgREST ${major} was not tested`,
 			operator(`use PostgREST ${TESTED.oldest} to ${TESTED.newest}`),

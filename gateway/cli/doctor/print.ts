@@ -12,8 +12,8 @@ const WHERE: Readonly<Record<Mend["by"], string>> = {
 /** Names beyond these are counted. */
 const MAX_NAMES = 10;
 
-export function asText({ findings, unchecked, notCacheable }: Report): string {
-	const wrong = findings.filter(({ isWrong }) => isWrong);
+export function asText(report: Report): string {
+	const { findings, wrong, unchecked, notCacheable } = report;
 	const notes = findings.filter(({ isWrong }) => !isWrong);
 	return [
 		...wrong.map((finding) => ofFinding("wrong", finding)),

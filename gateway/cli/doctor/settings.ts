@@ -21,7 +21,9 @@ import { resolvePackage } from "../stack/packages.ts";
 import { findWranglerConfig } from "../stack/wrangler.ts";
 import { command, operator, type Report } from "./finding.ts";
 
-interface SettingsOptions {
+export interface SettingsOptions {
+	/** Where .env is. */
+	folder?: string;
 	/** The Worker's configuration. */
 	config?: string;
 	/** An environment in it. */
@@ -75,20 +77,20 @@ export async function loadSettings(
 	const env = {
 		...read.vars,
 		...(await devVars(dirname(file), options.env)),
-		...(await workersPartOf(ENV_FILE)),
-		...(options.origin === undefined ? {} : { ORIGIN_URL: options.origin }),
+		...(await workersPartOf(join(options.folder ?? "", ENV_FILE))),
+		...(options.origin ? { ORIGIN_URL: options.origin } : {}),
 		...Object.fromEntries(bindings.map((name) => [name, {}])),
 	};
 	checkBindings(bindings, report);
 	const config = parsed(() => parseConfig(env), report);
 	const feed = config ?? parsed(() => parseFeedSettings(env), report);
-	const isBound = bindings.includes("ORIGIN") && options.origin === undefined;
+	const isBound = bindings.includes("ORIGIN") && !options.origin;
 	return { config, feed, isBound };
 }
 
 function checkBindings(bindings: readonly string[], report: Report): void {
 	if (!bindings.includes("CHANGE_FEED"))
-		report.wrong(
+		report.addWrong(
 			"bindings",
 			"The Worker has no binding CHANGE_FEED: nothing is cached",
 			operator(
@@ -96,7 +98,7 @@ function checkBindings(bindings: readonly string[], report: Report): void {
 			),
 		);
 	if (!bindings.includes("CACHE"))
-		report.note(
+		report.addNote(
 			"bindings",
 			"The Worker has no binding CACHE: each isolate keeps answers in its own memory only",
 			operator(
@@ -111,7 +113,7 @@ function parsed<Value>(parse: () => Value, report: Report): Value | undefined {
 	} catch (error) {
 		if (!(error instanceof ConfigError)) throw error;
 		for (const [name, fault] of Object.entries(error.variables)) {
-			report.wrong(
+			report.addWrong(
 				"settings",
 				`${name} ${fault}`,
 				fault === "is missing" && MADE.includes(name)

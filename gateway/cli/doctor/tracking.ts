@@ -29,7 +29,7 @@ interface StatusContext {
 	readonly version: string;
 	/** The schemas that callers reach. */
 	readonly schemas: readonly string[];
-	/** Whether event triggers can be had in this database. Undefined where it cannot be asked. */
+	/** Whether event triggers can be created in this database. Undefined where it cannot be asked. */
 	readonly mayWatch: boolean | undefined;
 }
 
@@ -48,7 +48,7 @@ export function checkStatus(
 	const installed = status.programs.postern;
 	const isOlder = compareVersions(installed, version) < 0;
 	if (reason !== undefined) {
-		report.wrong(
+		report.addWrong(
 			"contract",
 			`Nothing is cached: ${reason}`,
 			isOlder || installed === version
@@ -58,7 +58,7 @@ export function checkStatus(
 		return undefined;
 	}
 	if (isOlder)
-		report.wrong(
+		report.addWrong(
 			"migrations",
 			`The database has the gateway's schema of ${installed}, this package is ${version}`,
 			MIGRATE,
@@ -66,7 +66,7 @@ export function checkStatus(
 	for (const problem of status.wrong) {
 		const check = /^the outbox /.test(problem) ? "pruning" : "tracking";
 		const mend = status.mends[problem];
-		report.wrong(check, problem, mend === undefined ? MIGRATE : sql(mend));
+		report.addWrong(check, problem, mend === undefined ? MIGRATE : sql(mend));
 	}
 	checkEventTriggers(status, mayWatch, report);
 	checkTracked(status, schemas, report);
@@ -80,9 +80,9 @@ function checkEventTriggers(
 ): void {
 	if (isWatched) return;
 	const problem = `Event triggers do not tell of changes of the schema: ${lost.join("; ")}`;
-	if (mayWatch) report.wrong("event triggers", problem, MIGRATE);
+	if (mayWatch) report.addWrong("event triggers", problem, MIGRATE);
 	else
-		report.note(
+		report.addNote(
 			"event triggers",
 			problem,
 			operator(
@@ -97,7 +97,7 @@ function checkTracked(
 	report: Report,
 ): void {
 	if (tracked.length === 0)
-		report.wrong(
+		report.addWrong(
 			"tracking",
 			"No table is tracked: nothing is cached",
 			sql(
@@ -109,7 +109,7 @@ function checkTracked(
 			),
 		);
 	for (const relation of untracked)
-		report.note(
+		report.addNote(
 			"tracking",
 			`${relation} is not tracked, and its schema is`,
 			trackMend(relation),
@@ -128,7 +128,7 @@ export async function checkSchemaCache(
 	const { json, error } = await ask("/rpc/mark_schema", { method: "POST" });
 	const marked = z.object({ marker: z.string() }).safeParse(json);
 	if (error !== undefined || !marked.success) {
-		if (error?.code === "PGRST202") report.wrong(...staleSchema());
+		if (error?.code === "PGRST202") report.addWrong(...staleSchema());
 		else report.skip("schema cache", error?.message ?? reasonOf(marked.error));
 		return;
 	}
@@ -140,7 +140,7 @@ export async function checkSchemaCache(
 		if (status === 200) return;
 		await wait(LOOK_EVERY_MS);
 	}
-	report.wrong(...staleSchema());
+	report.addWrong(...staleSchema());
 }
 
 function compareVersions(one: string, other: string): number {
