@@ -4,6 +4,7 @@ import { z } from "zod";
 import { relationTag } from "../../src/feed/tag.ts";
 import { MIGRATE } from "./faults.ts";
 import {
+	command,
 	type Mend,
 	type NotCacheable,
 	operator,
@@ -70,6 +71,8 @@ async function mendOf(
 ): Promise<Mend | undefined> {
 	const known = mends[reason];
 	if (known !== undefined) return sql(known);
+	const named = /run `postern (\w+)`/.exec(reason)?.[1];
+	if (named !== undefined) return command(`npx postern ${named}`);
 	const [, statement, isQuestion] =
 		/(select postern\.\w+\(.*\))( gives)?$/s.exec(reason) ?? [];
 	if (statement !== undefined && isQuestion !== undefined)

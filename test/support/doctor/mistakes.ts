@@ -199,8 +199,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 		),
 		problem:
 			/^Nothing is cached: PostgREST's pre-request function runs before every answer, and what hooks\.before_each\(\) reads is not known/,
-		mend: "select postern.declare_cacheable('hooks.before_each()', reads => '{}', claims => '{}')",
-		by: "sql",
+		mend: "npx postern analyze",
+		by: "command",
 	},
 	"a pre-request function that does not exist": {
 		plant: configure("PGRST_DB_PRE_REQUEST", "hooks.missing"),
