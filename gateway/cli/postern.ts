@@ -13,6 +13,7 @@ import { addRotateKey } from "./commands/rotate-key.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
+import { addTrack } from "./commands/track.ts";
 
 const { version } = createRequire(import.meta.url)("postern/package.json");
 
@@ -48,6 +49,7 @@ for (const add of [
 	addKey,
 	addRotateKey,
 	addMigrate,
+	addTrack,
 	addAnalyze,
 	addSql,
 	addStatus,

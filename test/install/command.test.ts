@@ -62,6 +62,7 @@ describe("help", () => {
 		["sql", "--from <number>"],
 		["status", "--database <url>"],
 		["doctor", "--json"],
+		["track", "--untrack"],
 	])("`%s --help` describes %s", async (command, text) => {
 		const { code, output } = await postern(...command.split(" "), "--help");
 		expect(output).toContain(`Usage: postern ${command}`);
@@ -90,6 +91,7 @@ describe("a wrong call", () => {
 		["rotate-key other", /^error: .* Allowed choices are token, origin\.$/],
 		["key create", "error: missing required argument 'name'"],
 		["sql --from x", /^error: .* a whole number above 0\.$/],
+		["track", "error: name tables, or --schema"],
 		["env more", /^error: too many arguments for 'env'\..*$/],
 		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
 	])("exits with 2: `%s`", async (call, reason) => {

@@ -203,8 +203,8 @@ describe("a planted mistake is named, and gone by what doctor prints", () => {
 });
 
 async function runCommand(text: string): Promise<void> {
-	const [, name = ""] = /^npx postern (\w+)$/.exec(text) ?? [];
-	expect(await world.postern(name)).toMatchObject({ code: 0 });
+	const [, words = ""] = /^npx postern (.+)$/.exec(text) ?? [];
+	expect(await world.postern(...words.split(" "))).toMatchObject({ code: 0 });
 }
 
 function matching(text: string | RegExp) {

@@ -100,13 +100,7 @@ function checkTracked(
 		report.addWrong(
 			"tracking",
 			"No table is tracked: nothing is cached",
-			sql(
-				schemas
-					.map(
-						(schema) => `select postern.track_schema(${escapeLiteral(schema)})`,
-					)
-					.join("; "),
-			),
+			command(`npx postern track --schema ${schemas.join(" ")}`),
 		);
 	for (const relation of untracked)
 		report.addNote(

@@ -98,6 +98,21 @@ end
 $$;
 comment on function postern.untrack(regclass) is 'Stops tracking a table. Answers from it are no longer cached.';
 
+create or replace function postern.tables_to_track(schema regnamespace)
+returns table (relation regclass, is_foreign boolean, max_staleness interval)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_class.oid::regclass, pg_class.relkind = 'f', tracked.max_staleness
+  from pg_catalog.pg_class
+  left join postern.tracked_relations as tracked on tracked.relation = pg_class.oid
+  where pg_class.relnamespace = tables_to_track.schema
+    and pg_class.relkind in ('r', 'p', 'f')
+    and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = pg_class.oid)
+  order by pg_class.relname
+$$;
+comment on function postern.tables_to_track(regnamespace) is 'The tables of a schema, except for partitions and children, with the maximum staleness of those that are tracked now.';
+
 create or replace function postern.track_schema(schema regnamespace, max_staleness interval default null)
 returns void
 language plpgsql volatile
@@ -111,19 +126,14 @@ begin
   on conflict on constraint tracked_schemas_pkey do update
   set max_staleness = excluded.max_staleness;
   for class in
-    select pg_class.oid::regclass as relation, pg_class.relkind = 'f' as is_foreign
-    from pg_catalog.pg_class
-    where pg_class.relnamespace = track_schema.schema
-      and pg_class.relkind in ('r', 'p', 'f')
-      and not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = pg_class.oid)
-    order by pg_class.relname
+    select * from postern.tables_to_track(track_schema.schema)
   loop
     if class.is_foreign then
       raise notice '% is a foreign table and is not tracked', class.relation;
       continue;
     end if;
     begin
-      perform postern.track(class.relation, track_schema.max_staleness);
+      perform postern.track(class.relation, coalesce(track_schema.max_staleness, class.max_staleness));
     exception
       when wrong_object_type or feature_not_supported then
         raise notice '% is not tracked: %', class.relation, sqlerrm;
@@ -131,7 +141,7 @@ begin
   end loop;
 end
 $$;
-comment on function postern.track_schema(regnamespace, interval) is 'Tracks every table of a schema, and each table that is created in it later.';
+comment on function postern.track_schema(regnamespace, interval) is 'Tracks every table of a schema, and each table that is created in it later. Without max_staleness, tables that are tracked keep theirs.';
 
 create or replace function postern.untrack_schema(schema regnamespace)
 returns void

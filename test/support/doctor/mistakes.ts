@@ -263,8 +263,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 	"no tracked table": {
 		plant: run("select postern.untrack('api.notes')"),
 		problem: "No table is tracked: nothing is cached",
-		mend: "select postern.track_schema('api')",
-		by: "sql",
+		mend: "npx postern track --schema api",
+		by: "command",
 	},
 };
 
