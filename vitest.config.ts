@@ -64,9 +64,15 @@ class LongestFirst extends BaseSequencer {
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
-/** The suites with servers: one file at a time, since several at once made each other late. */
+/** The suites with a Worker: one file at a time, since several at once made each other late. */
 const WITH_SERVERS = {
 	maxWorkers: 1,
+	sequence: { groupOrder: 3 },
+};
+
+/** The suites with a database alone: each process has its own. */
+const WITH_DATABASE = {
+	maxWorkers: 2,
 	sequence: { groupOrder: 2 },
 };
 
@@ -146,7 +152,7 @@ export default defineConfig({
 			{
 				test: {
 					name: "sql",
-					...WITH_SERVERS,
+					...WITH_DATABASE,
 					include: ["gateway/test/sql/**/*.test.ts"],
 					globalSetup: ["gateway/test/sql/support/setup.ts"],
 					testTimeout: 120_000,
@@ -156,7 +162,7 @@ export default defineConfig({
 			{
 				test: {
 					name: "db",
-					...WITH_SERVERS,
+					...WITH_DATABASE,
 					include: ["db/test/**/*.test.ts"],
 					globalSetup: ["db/test/support/setup.ts"],
 					testTimeout: 120_000,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from "vitest";
 import type { ViolationKind } from "../check/check.ts";
 import { tellViolation } from "../check/figures.ts";
 import { type Database, startDatabase } from "../database/database.ts";
-import type { Scenario } from "./scenarios.ts";
+import * as scenarios from "./scenarios.ts";
 import { Stage } from "./stage.ts";
 
 /** A database for all tests of a file. */
@@ -17,6 +17,27 @@ export function useDatabase(): () => Database {
 		if (database === undefined) throw new Error("There is no database yet.");
 		return database;
 	};
+}
+
+type Scenario = scenarios.Scenario;
+
+/** These change the schema, after which nothing is stored for a while, which would disturb the other schedules. */
+const OF_SCHEMA: readonly Scenario[] = [
+	scenarios.changedPolicy,
+	scenarios.policyTellsApart,
+	scenarios.lostMembership,
+	scenarios.membersApart,
+	scenarios.ownerObeysPolicies,
+	scenarios.otherOwner,
+	scenarios.swappedTables,
+	scenarios.swappedAndWritten,
+	scenarios.swappedColumns,
+	scenarios.swappedSchemas,
+	scenarios.swappedViews,
+];
+
+export function changesSchema(scenario: Scenario): boolean {
+	return OF_SCHEMA.includes(scenario);
 }
 
 /** Plays a schedule. @returns the texts of its violations */
