@@ -29,11 +29,15 @@ export interface RunOptions {
 /** The error of comparing times of the database and the test, whose clocks are both this machine's. */
 export const TOLERANCE_MS = 50;
 
+/** The default of OUTAGE_STALENESS_SECONDS. */
+export const OUTAGE_STALENESS_MS = 3_600_000;
+
 export async function run(options: RunOptions): Promise<Figures> {
 	const { seed, database, workload, roundOperations, onRound, log } = options;
 	const random = randomOf(seed);
 	const promises: Promises = {
 		maxStalenessMs: options.maxStalenessSeconds * 1_000,
+		outageStalenessMs: OUTAGE_STALENESS_MS,
 		toleranceMs: TOLERANCE_MS,
 	};
 	const cluster = await startCluster({

@@ -5,7 +5,12 @@ import { check, type Query } from "./check.ts";
 import type { Commit, Event, Read, User, Write } from "./history.ts";
 
 const BOUND = 1_000;
-const PROMISES = { maxStalenessMs: BOUND, toleranceMs: 0 };
+const OUTAGE_BOUND = 5_000;
+const PROMISES = {
+	maxStalenessMs: BOUND,
+	outageStalenessMs: OUTAGE_BOUND,
+	toleranceMs: 0,
+};
 
 const USERS: User[] = [
 	{ name: "ada", role: "authenticated", claims: { sub: "ada" } },
@@ -129,6 +134,17 @@ describe("an answer", () => {
 		expect(kinds(X, read("x", "1", 9_500, { maxStalenessMs: 0 }))).toEqual([
 			"stale",
 		]);
+	});
+
+	it("may be older where it is marked as given while the origin is away, unless the reader bounds its age", ({
+		expect,
+	}) => {
+		const cacheStatus = 'Postern; hit; ttl=-3; detail="origin-unreachable"';
+		const old = (at: number, more = {}) =>
+			kinds(X, read("x", "1", at, { cacheStatus, ...more }));
+		expect(old(13_999)).toEqual([]);
+		expect(old(14_001)).toEqual(["stale"]);
+		expect(old(13_999, { maxStalenessMs: BOUND })).toEqual(["stale"]);
 	});
 
 	it("may not be from the future", ({ expect }) => {

@@ -2,7 +2,8 @@
 // sequence of states, and every answer has to be what its reader would have got in one of them:
 //
 //   isolation          the answer is that of some state, for this reader, and not of a later one
-//   maximum staleness  of a state no older than that, counted from when the read was sent
+//   maximum staleness  of a state no older than that, counted from when the read was sent; an answer that is marked as given
+//                      while the origin is away, and that the reader did not bound, may be as old as such answers may be
 //   sessions           of a state no older than any that the session wrote or saw before
 //
 // It asks nothing of the system that it judges.
@@ -18,6 +19,8 @@ export interface Query {
 
 export interface Promises {
 	readonly maxStalenessMs: number;
+	/** The same for answers that are marked as given while the origin is away. */
+	readonly outageStalenessMs: number;
 	/** The largest difference between the database's clock and the test's. */
 	readonly toleranceMs: number;
 }
@@ -125,7 +128,7 @@ class Checker {
 		const { answer, session, sentAt, endedAt } = read;
 		if (answer === undefined) return;
 		const { toleranceMs } = this.#promises;
-		const maxStalenessMs = read.maxStalenessMs ?? this.#promises.maxStalenessMs;
+		const maxStalenessMs = read.maxStalenessMs ?? this.#boundOf(read);
 		const newest = lastIndex(
 			this.#visibleFrom,
 			(at) => at <= endedAt + toleranceMs,
@@ -140,7 +143,13 @@ class Checker {
 		}
 		if (read.isCausal) this.#raiseFloor(session, match);
 		const latest = this.#lastMatch(read, match, newest) ?? match;
-		this.#noteStaleness(this.#staleness(read, latest, current));
+		if (!isOfOutage(read))
+			this.#noteStaleness(this.#staleness(read, latest, current));
+	}
+
+	#boundOf(read: Read): number {
+		const { maxStalenessMs, outageStalenessMs } = this.#promises;
+		return isOfOutage(read) ? outageStalenessMs : maxStalenessMs;
 	}
 
 	/** The first state from `from` on that gives this answer. */
@@ -275,6 +284,13 @@ class Checker {
 		const operation = this.#history.commits[number]?.operation;
 		return `transaction ${number}${operation === undefined ? "" : ` (${operation})`}`;
 	}
+}
+
+/** Whether the answer is marked as given while the origin is away. */
+function isOfOutage({ cacheStatus }: Read): boolean {
+	return /Postern; hit;.* detail="origin-(unreachable|timeout)"/.test(
+		cacheStatus,
+	);
 }
 
 /**

@@ -17,7 +17,7 @@ import {
 } from "../faults/cluster.ts";
 import { QUERIES } from "../queries.ts";
 import { randomOf } from "../random.ts";
-import { TOLERANCE_MS } from "../run.ts";
+import { OUTAGE_STALENESS_MS, TOLERANCE_MS } from "../run.ts";
 import type { GatewayWrite } from "../writes.ts";
 
 /** The smallest MAX_STALENESS_SECONDS. */
@@ -32,6 +32,7 @@ export class Stage {
 	readonly #events: Event[] = [];
 	readonly #promises: Promises = {
 		maxStalenessMs: MAX_STALENESS_SECONDS * 1_000,
+		outageStalenessMs: OUTAGE_STALENESS_MS,
 		toleranceMs: TOLERANCE_MS,
 	};
 
