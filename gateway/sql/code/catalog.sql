@@ -283,13 +283,18 @@ as $$
           'arguments', (
             select coalesce(jsonb_agg(
               jsonb_build_object(
-                'name', coalesce(function.proargnames[argument.position], ''),
+                'name', coalesce(function.proargnames[argument.place], ''),
                 'type', format_type(argument.type, null),
                 'hasDefault', argument.position > function.pronargs - function.pronargdefaults
               )
               order by argument.position
             ), '[]')
-            from unnest(function.proargtypes::oid[]) with ordinality as argument (type, position)
+            from (
+              -- Names are those of all parameters. One that is only returned may stand before an argument.
+              select type, place, row_number() over (order by place) as position
+              from unnest(coalesce(function.proallargtypes, function.proargtypes::oid[])) with ordinality as parameter (type, place)
+              where coalesce(function.proargmodes[place], 'i') in ('i', 'b', 'v')
+            ) as argument
           ),
           'isVariadic', function.provariadic <> 0,
           'returns', format_type(function.prorettype, null),

@@ -889,6 +889,33 @@ describe("the catalog", () => {
 		]);
 	});
 
+	it("has the arguments of a function among what it returns", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		await relation(
+			`create function api.told(out first int, since date, out second int, inout more int, until date default null) language sql stable as 'select 1, 2, 3';
+			create function api.rows(minimum int default 1) returns table (id int, note text) language sql stable as 'select 1, null'`,
+			"notes",
+		);
+		const { functions } = await catalog();
+		expect(functions).toMatchObject([
+			{
+				name: "rows",
+				arguments: [{ name: "minimum", type: "integer", hasDefault: true }],
+			},
+			{
+				name: "told",
+				arguments: [
+					{ name: "since", type: "date", hasDefault: false },
+					{ name: "more", type: "integer", hasDefault: false },
+					{ name: "until", type: "date", hasDefault: true },
+				],
+			},
+		]);
+	});
+
 	it("looks at the types that a function returns", async ({
 		relation,
 		catalog,
