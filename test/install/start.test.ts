@@ -17,6 +17,7 @@ import {
 } from "vitest";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { type Clone, makeClone } from "../support/clone.ts";
+import { PROJECT } from "../support/project.ts";
 
 const execute = promisify(execFile);
 
@@ -224,6 +225,12 @@ describe("a start of the test's own", () => {
 		expect(stdout).toMatch(/^postern_secret_/);
 		await ctrlC();
 		await writeFile(file, before);
+	});
+
+	it("has passwords in no URL of docker-compose.yml, which cannot encode them", async () => {
+		const compose = await readFile(join(PROJECT, "docker-compose.yml"), "utf8");
+		expect(compose).toMatch(/PGPASSWORD: \$\{AUTHENTICATOR_PASSWORD/);
+		expect(compose).not.toMatch(/:\/\/\S*PASSWORD/);
 	});
 });
 
