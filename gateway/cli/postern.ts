@@ -7,6 +7,7 @@ import { addAnalyze } from "./commands/analyze.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEnv } from "./commands/env.ts";
+import { addInit } from "./commands/init.ts";
 import { addKey } from "./commands/key.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRotateKey } from "./commands/rotate-key.ts";
@@ -43,6 +44,7 @@ const postern = new Command("postern")
 	})
 	.exitOverride();
 for (const add of [
+	addInit,
 	addDev,
 	addEnv,
 	addToken,

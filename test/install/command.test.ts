@@ -63,6 +63,7 @@ describe("help", () => {
 		["status", "--database <url>"],
 		["doctor", "--json"],
 		["track", "--untrack"],
+		["init", "--force"],
 	])("`%s --help` describes %s", async (command, text) => {
 		const { code, output } = await postern(...command.split(" "), "--help");
 		expect(output).toContain(`Usage: postern ${command}`);
@@ -92,6 +93,18 @@ describe("a wrong call", () => {
 		["key create", "error: missing required argument 'name'"],
 		["sql --from x", /^error: .* a whole number above 0\.$/],
 		["track", "error: name tables, or --schema"],
+		[
+			"init --name My_API",
+			/^error: .* up to 54 lower-case letters, digits and dashes\.$/,
+		],
+		[
+			"init --origin http://example.com",
+			/^error: .* It is plain http to another machine; use https or the ORIGIN binding\.$/,
+		],
+		[
+			"init --schemas api,postern",
+			/^error: .* It names postern, which is not for callers\.$/,
+		],
 		["env more", /^error: too many arguments for 'env'\..*$/],
 		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
 	])("exits with 2: `%s`", async (call, reason) => {
@@ -212,6 +225,54 @@ it("keeps the origin's key before the current one until --retire, and changes no
 	});
 	expect(JSON.stringify({ keys: [accepted] })).toBe(before.ORIGIN_JWKS);
 }, 60_000);
+
+it("makes the Worker's files once, from options, and says what to do next", async () => {
+	const config = join(folder, "wrangler.jsonc");
+	const options = ["--name", "shop", "--schemas", "public,api"];
+	const project = "https://abc.supabase.co";
+	const { code, output } = await postern(
+		"init",
+		...options,
+		...["--origin", "https://rest.example.com", "--supabase", project],
+	);
+	expect(code).toBe(0);
+	expect(output).toMatch(/^Written: wrangler\.jsonc\n/);
+	expect(output).toContain("npx postern track --schema public api\n");
+	expect(output).toContain('db-schemas = "public, api, postern"\n');
+	await linkPackages();
+	const { unstable_readConfig } = await import("wrangler");
+	expect(unstable_readConfig({ config })).toMatchObject({
+		name: "shop",
+		main: expect.stringMatching(/node_modules\/postern\/dist\/worker\.js$/),
+		vars: {
+			ORIGIN_URL: "https://rest.example.com",
+			DB_SCHEMAS: "public,api",
+			ISSUERS: JSON.stringify([{ supabase: project }]),
+		},
+	});
+	const before = await readFile(config, "utf8");
+	await fails(
+		"init --worker",
+		`${folder} has wrangler.jsonc already: --force replaces what is there.`,
+	);
+	expect(await readFile(config, "utf8")).toBe(before);
+	expect((await postern("init", "--worker", "--force")).output).toMatch(
+		/^Written: wrangler\.jsonc, src\/index\.ts\n/,
+	);
+	expect(await readFile(config, "utf8")).not.toBe(before);
+});
+
+it("asks at a terminal for what no option says, and again after a wrong answer", async () => {
+	const { code, output } = await atTerminal(
+		"init --name shop",
+		"http://example.com\nhttps://rest.example.com\n\n",
+	);
+	expect(output).toContain("It is plain http to another machine");
+	expect(code).toBe(0);
+	const config = await readFile(join(folder, "wrangler.jsonc"), "utf8");
+	expect(config).toContain('"ORIGIN_URL": "https://rest.example.com"');
+	expect(config).toContain('"DB_SCHEMAS": "api"');
+});
 
 it("works in the folder that --dir names", async () => {
 	const { code } = await run(tmpdir(), ["--dir", folder, "env"]);
@@ -358,6 +419,19 @@ async function fails(call: string, reason: string | RegExp): Promise<void> {
 
 function postern(...args: string[]): Promise<Outcome> {
 	return run(folder, args);
+}
+
+/** Runs the command at a pseudo-terminal, which `script` of util-linux makes. */
+function atTerminal(call: string, input: string): Promise<Outcome> {
+	return new Promise((resolve) => {
+		const child = execFile(
+			"script",
+			["-qec", `"${process.execPath}" "${COMMAND}" ${call}`, "/dev/null"],
+			{ cwd: folder, env: environment() },
+			(_, output, error) => resolve({ code: child.exitCode, output, error }),
+		);
+		child.stdin?.write(input);
+	});
 }
 
 function run(cwd: string, args: readonly string[]): Promise<Outcome> {

@@ -48,8 +48,7 @@ beforeAll(async () => {
 	for (const tool of TOOLS) {
 		await symlink(packageFolder(tool), join(folder, "node_modules", tool));
 	}
-	await write("wrangler.jsonc", snippet("`wrangler.jsonc`:"));
-	await write("src/index.ts", snippet("`src/index.ts`:"));
+	await execute("npx", ["postern", "init", "--worker"], { cwd: folder });
 }, 300_000);
 
 afterAll(() => rm(folder, { recursive: true }));
@@ -83,6 +82,13 @@ describe("the tarball", () => {
 });
 
 describe("an empty folder with the package", { timeout: 120_000 }, () => {
+	it("gets from `postern init` the files that docs/adoption.md shows", async () => {
+		for (const file of ["wrangler.jsonc", "src/index.ts"])
+			expect(await readFile(join(folder, file), "utf8")).toBe(
+				snippet(`\`${file}\`:`),
+			);
+	});
+
 	it("answers requests through the Worker of five lines", async () => {
 		expect(await askThrough("wrangler.jsonc")).toEqual([200, "PostgREST"]);
 	});

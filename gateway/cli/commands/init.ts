@@ -1,0 +1,105 @@
+// `postern init`: makes the Worker's files in this folder, from options or by asking at a terminal.
+import { createInterface } from "node:readline";
+import { type Command, InvalidArgumentError } from "commander";
+import type { z } from "zod";
+import { feedVariables } from "../../src/settings/feed-settings.ts";
+import { encryptedUrl } from "../../src/settings/variables.ts";
+import { type InitAnswers, init, QUESTIONS } from "../init.ts";
+
+interface Options extends Partial<InitAnswers> {
+	supabase?: string;
+	worker?: true;
+	force?: true;
+}
+
+/** By the Worker's own rules. */
+const RULES: Readonly<Record<keyof InitAnswers, (text: string) => string>> = {
+	name: (text) => {
+		if (/^[a-z\d](?:[a-z\d-]{0,52}[a-z\d])?$/.test(text)) return text;
+		throw new InvalidArgumentError(
+			"It has to be up to 54 lower-case letters, digits and dashes.",
+		);
+	},
+	origin: by(feedVariables.shape.ORIGIN_URL),
+	schemas: by(feedVariables.shape.DB_SCHEMAS),
+};
+
+export function addInit(postern: Command): void {
+	postern
+		.command("init")
+		.description(
+			"write the Worker's files into this folder, and print what to do next; asks at a terminal for what no option says",
+		)
+		.option("--name <name>", "name of the Worker", RULES.name)
+		.option("--origin <url>", "PostgREST's address", RULES.origin)
+		.option(
+			"--schemas <names>",
+			"PostgREST's db-schemas without postern, separated by commas",
+			RULES.schemas,
+		)
+		.option(
+			"--supabase <url>",
+			"a Supabase project whose users call",
+			by(encryptedUrl),
+		)
+		.option(
+			"--worker",
+			"also src/index.ts, for routes of your own (without: the package's Worker is deployed)",
+		)
+		.option("--force", "replace files that are there already")
+		.action(async ({ supabase, worker, force, ...given }: Options) => {
+			const answers = await complete(given);
+			console.log(
+				await init({
+					folder: process.cwd(),
+					answers,
+					supabase,
+					withWorker: worker ?? false,
+					force: force ?? false,
+				}),
+			);
+		});
+}
+
+/** Without a terminal, the defaults. */
+async function complete(given: Partial<InitAnswers>): Promise<InitAnswers> {
+	const isAtTerminal = process.stdin.isTTY && process.stdout.isTTY;
+	const terminal = isAtTerminal
+		? createInterface(process.stdin, process.stdout)
+		: undefined;
+	try {
+		// It keeps lines that come before they are asked for.
+		const lines = terminal?.[Symbol.asyncIterator]();
+		const answerTo = async (name: keyof InitAnswers): Promise<string> => {
+			const { text, usual } = QUESTIONS[name];
+			if (terminal === undefined || lines === undefined) return usual;
+			terminal.setPrompt(`${text} (${usual}): `);
+			for (;;) {
+				terminal.prompt();
+				const { value, done } = await lines.next();
+				if (done) throw new Error("There is no answer, so nothing is written.");
+				try {
+					return RULES[name](value.trim() || usual);
+				} catch (error) {
+					if (!(error instanceof InvalidArgumentError)) throw error;
+					console.error(error.message);
+				}
+			}
+		};
+		return {
+			name: given.name ?? (await answerTo("name")),
+			origin: given.origin ?? (await answerTo("origin")),
+			schemas: given.schemas ?? (await answerTo("schemas")),
+		};
+	} finally {
+		terminal?.close();
+	}
+}
+
+function by(rule: z.ZodType): (text: string) => string {
+	return (text) => {
+		const { error } = rule.safeParse(text, { jitless: true });
+		if (error === undefined) return text;
+		throw new InvalidArgumentError(`It ${error.issues[0]?.message}.`);
+	};
+}

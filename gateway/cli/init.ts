@@ -1,0 +1,120 @@
+// `postern init`: the Worker's files in a folder, as docs/adoption.md has them, and what is to be done then. Replaces no file unless
+// it is told to.
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/** What is asked for, with the default. */
+export const QUESTIONS = {
+	name: { text: "Name of the Worker", usual: "my-api" },
+	origin: { text: "PostgREST's address", usual: "http://127.0.0.1:3000" },
+	schemas: {
+		text: "PostgREST's db-schemas without postern, separated by commas",
+		usual: "api",
+	},
+} as const;
+
+export type InitAnswers = Readonly<Record<keyof typeof QUESTIONS, string>>;
+
+interface InitOptions {
+	folder: string;
+	answers: InitAnswers;
+	/** The URL of a Supabase project whose users call. */
+	supabase?: string | undefined;
+	/** Without a Worker of one's own, the package's is deployed. */
+	withWorker: boolean;
+	force: boolean;
+}
+
+const CONFIG = "wrangler.jsonc";
+const WORKER = "src/index.ts";
+const READY_MADE = "node_modules/postern/dist/worker.js";
+
+/**
+ * @returns what is to be done next
+ * @throws {Error} naming a file that is there already; none is written then
+ */
+export async function init(options: InitOptions): Promise<string> {
+	const { folder, withWorker, force } = options;
+	const files: Readonly<Record<string, string>> = {
+		[CONFIG]: configOf(options),
+		...(withWorker ? { [WORKER]: WORKER_CODE } : {}),
+	};
+	const names = Object.keys(files);
+	const present = names.filter((name) => existsSync(join(folder, name)));
+	if (present.length > 0 && !force)
+		throw new Error(
+			`${folder} has ${present.join(" and ")} already: --force replaces what is there.`,
+		);
+	for (const [name, text] of Object.entries(files)) {
+		const file = join(folder, name);
+		await mkdir(dirname(file), { recursive: true });
+		await writeFile(file, text);
+	}
+	return `Written: ${names.join(", ")}\n\n${nextSteps(options.answers)}`;
+}
+
+const WORKER_CODE = `import { createPostern } from "postern";
+
+export { ChangeFeed } from "postern";
+
+export default createPostern();
+`;
+
+function configOf({ answers, supabase, withWorker }: InitOptions): string {
+	const { name, origin, schemas } = answers;
+	const issuers =
+		supabase === undefined
+			? ""
+			: `,
+		// Whose tokens are accepted: docs/identity.md.
+		"ISSUERS": ${JSON.stringify(JSON.stringify([{ supabase }]))}`;
+	return `{
+	"name": ${JSON.stringify(name)},
+	"main": ${JSON.stringify(withWorker ? WORKER : READY_MADE)},
+	"compatibility_date": "2026-11-01",
+	// A client that goes away ends its request to PostgREST, too.
+	"compatibility_flags": [
+		"enable_request_signal",
+		"request_signal_passthrough"
+	],
+	// docs/settings.md has all of them. Secrets are not written here: \`npx wrangler secret put NAME\`.
+	"vars": {
+		// PostgREST's address.
+		"ORIGIN_URL": ${JSON.stringify(origin)},
+		// PostgREST's db-schemas without postern, in the same order.
+		"DB_SCHEMAS": ${JSON.stringify(schemas)}${issuers}
+	},
+	// Stored answers, for all isolates.
+	"kv_namespaces": [{ "binding": "CACHE" }],
+	// One object follows the database's changes.
+	"exports": {
+		"ChangeFeed": { "type": "durable-object", "storage": "sqlite" }
+	},
+	"durable_objects": {
+		"bindings": [{ "name": "CHANGE_FEED", "class_name": "ChangeFeed" }]
+	}
+}
+`;
+}
+
+function nextSteps({ origin, schemas }: InitAnswers): string {
+	const names = schemas.split(",").map((name) => name.trim());
+	return `1. Make the keys of the Worker and PostgREST in .env, and keep it out of git:
+     npx postern env
+2. Prepare the database, as the owner of its tables:
+     psql "$DATABASE_URL" -c 'create role postern nologin noinherit' -c 'grant postern to authenticator'
+     npx postern migrate
+     npx postern track --schema ${names.join(" ")}
+3. Let PostgREST accept only the Worker. Set in its configuration, and remove db-anon-role:
+     db-schemas = "${[...names, "postern"].join(", ")}"
+     jwt-secret = "ORIGIN_JWKS from .env"
+     jwt-aud = "postgrest"
+4. Find out whether anything is wrong, and try it:
+     npx postern doctor
+     npx postern dev --origin ${origin}
+5. Deploy:
+     npx wrangler secret put ORIGIN_SIGNING_KEY     # paste the value from .env
+     npx wrangler secret put TOKEN_JWKS
+     npx wrangler deploy`;
+}
