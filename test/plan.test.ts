@@ -415,7 +415,9 @@ it("an embed by a column with the name of a table reads the table that the colum
 	const ask = { method: "GET", path: "/staff?select=staff(name)", headers: {} };
 	const service = { role: "service", claims: {} };
 	await expect
-		.poll(async () => (await origin.ask(ask, service)).body.toString())
+		.poll(async () => (await origin.ask(ask, service)).body.toString(), {
+			timeout: 30_000,
+		})
 		.toBe('[{"staff":{"name": "before"}}]');
 	const request = new Request(`http://postgrest${ask.path}`);
 	const planned = planner.plan(
