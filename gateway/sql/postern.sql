@@ -54,3 +54,5 @@ $$;
 
 select postern.repair();
 select postern.analyze_functions();
+-- A PostgREST that runs knows the functions from now on.
+notify pgrst, 'reload schema';

@@ -115,7 +115,9 @@ export class Session {
 				? remembered.answer
 				: textOf(outcome);
 		if (etag !== undefined) this.#remembered.set(memory, { etag, answer });
-		return { ...common, answer, cacheStatus };
+		const age = outcome.headers.age;
+		const ageMs = age === undefined ? undefined : Number(age) * 1_000;
+		return { ...common, answer, cacheStatus, ageMs };
 	}
 
 	async write(

@@ -55,6 +55,18 @@ function areUnchanged(
 	);
 }
 
+/** An entry of another isolate, whose clock may be ahead: asked at no later moment by this one's clock. */
+export function ofAnotherIsolate(entry: Entry): Entry {
+	return { ...entry, askedAt: entry.askedAt - MAX_CLOCK_DIFFERENCE_MS };
+}
+
+/** Which of two copies is the newer one, by the feed: no clocks are compared. */
+export function isNewer(one: Entry, other: Entry, view: View): boolean {
+	return one.feedEpoch === other.feedEpoch
+		? one.seq > other.seq
+		: one.feedEpoch === view.feedEpoch;
+}
+
 /** Until when the answer is known to have been right, by the isolate's clock. Without a change that is as far as the view reaches. */
 export function rightUntil(
 	{ askedAt, filledAt, clockReadAt }: Entry,

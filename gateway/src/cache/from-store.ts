@@ -9,7 +9,13 @@ import type { Identity } from "../identity/identity.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, readerOf, type Store } from "./entry.ts";
-import { isCovered, isFresh, isTimely, tokensOf } from "./entry-freshness.ts";
+import {
+	isCovered,
+	isFresh,
+	isTimely,
+	ofAnotherIsolate,
+	tokensOf,
+} from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { type CacheStatus, fromEntry, setAge, setStatus } from "./respond.ts";
@@ -53,9 +59,10 @@ export function createFromStore(deps: FromStoreDeps) {
 		const near = memory.get(name);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
-		const far = read.plan.readsClock ? undefined : await store?.get(name);
-		if (far === undefined) return { isStale: near !== undefined };
-		if (!isGood(far, read)) return { isStale: true };
+		const stored = read.plan.readsClock ? undefined : await store?.get(name);
+		if (stored === undefined) return { isStale: near !== undefined };
+		if (!isGood(stored, read)) return { isStale: true };
+		const far = ofAnotherIsolate(stored);
 		memory.put(name, far);
 		return { hit: far, detail: "kv" };
 	}

@@ -22,7 +22,9 @@ import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import {
 	hasSameCatalog,
 	isCovered,
+	isNewer,
 	isUnchanged,
+	ofAnotherIsolate,
 	rightUntil,
 	tokensOf,
 } from "./entry-freshness.ts";
@@ -180,8 +182,10 @@ export function createOutageAnswers(deps: OutageDeps) {
 				: undefined;
 		const near = ifFor(memory.get(name));
 		if (near !== undefined && isUnchanged(near, tags, view)) return near;
-		const far = ifFor(await store?.get(name));
-		if (far === undefined || (near && near.askedAt >= far.askedAt)) return near;
+		const stored = ifFor(await store?.get(name));
+		if (stored === undefined || (near && !isNewer(stored, near, view)))
+			return near;
+		const far = ofAnotherIsolate(stored);
 		memory.put(name, far);
 		return far;
 	}

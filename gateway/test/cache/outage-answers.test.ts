@@ -249,10 +249,23 @@ describe("while the origin is away, a read", () => {
 		for (const name of store.entries.keys())
 			store.entries.set(
 				name,
-				entryOf({ seq: 7, askedAt: NOW + 500, body: new Uint8Array([0x37]) }),
+				entryOf({ seq: 8, body: new Uint8Array([0x37]) }),
 			);
 		goAway();
 		expect(await (await ask()).text()).toBe("7");
+	});
+
+	it("has an Age that is not too low where the clock of the isolate that stored it is ahead", async () => {
+		const store = mapStore();
+		await warm({ store });
+		for (const [name, entry] of store.entries)
+			store.entries.set(name, { ...entry, askedAt: NOW + 20_000 });
+		const cold = startCache({ store, answer: unreachable });
+		cold.feed.change("api.notes");
+		cold.feed.reason = "feed-unreachable";
+		cold.clock.ms += 5_000;
+		const answer = await cold.ask();
+		expect(Number(answer.headers.get("Age"))).toBeGreaterThanOrEqual(5);
 	});
 
 	it("is answered by the origin again as soon as that is back", async () => {

@@ -136,14 +136,15 @@ describe("an answer", () => {
 		]);
 	});
 
-	it("may be older where it is marked as given while the origin is away, unless the reader bounds its age", ({
+	it("may be as old as its Age says where it is marked as given while the origin is away, unless the reader bounds that", ({
 		expect,
 	}) => {
 		const cacheStatus = 'Postern; hit; ttl=-3; detail="origin-unreachable"';
 		const old = (at: number, more = {}) =>
-			kinds(X, read("x", "1", at, { cacheStatus, ...more }));
+			kinds(X, read("x", "1", at, { cacheStatus, ageMs: 9_000, ...more }));
 		expect(old(13_999)).toEqual([]);
 		expect(old(14_001)).toEqual(["stale"]);
+		expect(old(13_999, { ageMs: 4_000 })).toEqual(["stale"]);
 		expect(old(13_999, { maxStalenessMs: BOUND })).toEqual(["stale"]);
 	});
 

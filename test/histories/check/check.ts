@@ -3,7 +3,7 @@
 //
 //   isolation          the answer is that of some state, for this reader, and not of a later one
 //   maximum staleness  of a state no older than that, counted from when the read was sent; an answer that is marked as given
-//                      while the origin is away, and that the reader did not bound, may be as old as such answers may be
+//                      while the origin is away, and that the reader did not bound, may be as old as its Age says
 //   sessions           of a state no older than any that the session wrote or saw before
 //
 // It asks nothing of the system that it judges.
@@ -149,7 +149,8 @@ class Checker {
 
 	#boundOf(read: Read): number {
 		const { maxStalenessMs, outageStalenessMs } = this.#promises;
-		return isOfOutage(read) ? outageStalenessMs : maxStalenessMs;
+		if (!isOfOutage(read)) return maxStalenessMs;
+		return Math.min(outageStalenessMs, read.ageMs ?? 0);
 	}
 
 	/** The first state from `from` on that gives this answer. */
@@ -288,7 +289,7 @@ class Checker {
 
 /** Whether the answer is marked as given while the origin is away. */
 function isOfOutage({ cacheStatus }: Read): boolean {
-	return /Postern; hit;.* detail="origin-(unreachable|timeout)"/.test(
+	return /Postern; (hit|fwd=stale);.* detail="origin-(unreachable|timeout)"/.test(
 		cacheStatus,
 	);
 }

@@ -26,6 +26,8 @@ export interface Read extends Step {
 	/** The reason if there is no answer: a status, or an error of the connection. */
 	readonly failure?: string | undefined;
 	readonly cacheStatus: string;
+	/** What the header Age says, which is whole seconds, rounded up. */
+	readonly ageMs?: number | undefined;
 	/** The session sent its consistency tokens, so it has to see what it saw before. */
 	readonly isCausal: boolean;
 	/** The maximum staleness in milliseconds, if the reader asked for another than the configured one. */
