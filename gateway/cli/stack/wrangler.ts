@@ -101,15 +101,16 @@ async function ownVariables(
 	config: string,
 	devVars: string,
 ): Promise<ReadonlySet<string>> {
+	const secrets = existsSync(devVars)
+		? Object.keys(parseEnv(await readFile(devVars, "utf8")))
+		: [];
+	// Loading wrangler takes seconds.
+	const text = await readFile(config, "utf8");
+	if (!Object.values(INSTEAD_OF).some((name) => text.includes(name)))
+		return new Set(secrets);
 	const { unstable_readConfig: readConfig }: typeof import("wrangler") =
 		await import(pathToFileURL(resolvePackage("wrangler")).href);
-	const secrets = existsSync(devVars)
-		? parseEnv(await readFile(devVars, "utf8"))
-		: {};
-	return new Set([
-		...Object.keys(readConfig({ config }).vars),
-		...Object.keys(secrets),
-	]);
+	return new Set([...secrets, ...Object.keys(readConfig({ config }).vars)]);
 }
 
 export function wrangler(): string {
