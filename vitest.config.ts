@@ -37,6 +37,8 @@ const RUNS_WHERE = {
 
 /** The longest files begin first, so that no process runs one at the end while the others have nothing to do. */
 const LONGEST = [
+	"gateway/test/feed/change-feed.workerd.test.ts",
+	"gateway/test/cache/histories.test.ts",
 	"test/install/start.test.ts",
 	"test/histories/scenarios/scenarios.test.ts",
 	"test/isolation.test.ts",
@@ -76,9 +78,9 @@ const WITH_DATABASE = {
 	sequence: { groupOrder: 2 },
 };
 
-/** The suites without servers compute, and one process runs all their files. */
+/** The suites without servers compute. A process runs many of their files. */
 const WITHOUT_SERVERS = {
-	maxWorkers: 1,
+	maxWorkers: 2,
 	isolate: false,
 	sequence: { groupOrder: 1 },
 };
