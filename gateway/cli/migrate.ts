@@ -32,8 +32,6 @@ interface Part {
 	readonly migration?: number | undefined;
 }
 
-/** lock_not_available, deadlock_detected */
-const CONTENTIONS = ["55P03", "40P01"];
 const PAUSE_MS = 200;
 
 /**
@@ -65,6 +63,14 @@ export async function migrate({
 	}
 }
 
+/** Whether other transactions held what a statement needed: lock_not_available, deadlock_detected. */
+export function isContention(error: unknown): boolean {
+	return (
+		error instanceof pg.DatabaseError &&
+		["55P03", "40P01"].includes(error.code ?? "")
+	);
+}
+
 /** The programs as one text, for psql and for other tools of migration. It has to run in one transaction. */
 export async function sqlText({
 	from = 0,
@@ -89,8 +95,7 @@ async function tryToApply(
 			await client.query(text);
 		} catch (error) {
 			await client.query("rollback").catch(() => {});
-			const code = error instanceof pg.DatabaseError ? error.code : undefined;
-			if (!isLastTry && CONTENTIONS.includes(code ?? "")) return false;
+			if (!isLastTry && isContention(error)) return false;
 			const { message } = error as Error;
 			throw new Error(`${name}: ${message}`, { cause: error });
 		}

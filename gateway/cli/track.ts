@@ -2,6 +2,7 @@
 // what is done stays done.
 import { setTimeout as wait } from "node:timers/promises";
 import { Client, DatabaseError } from "pg";
+import { isContention } from "./migrate.ts";
 import type { Log } from "./stack/service.ts";
 
 interface TrackOptions {
@@ -32,8 +33,6 @@ interface Step {
 const LOCK_TIMEOUT = "400ms";
 const PAUSE_MS = 500;
 
-/** lock_not_available, deadlock_detected */
-const CONTENTIONS = ["55P03", "40P01"];
 /** wrong_object_type, feature_not_supported: what postern.track refuses to track */
 const REFUSALS = ["42809", "0A000"];
 
@@ -125,7 +124,7 @@ async function take(
 			const { message } = error as Error;
 			if (mayRefuse && REFUSALS.includes(code))
 				return ` is left out: ${message}`;
-			if (!CONTENTIONS.includes(code)) throw error;
+			if (!isContention(error)) throw error;
 			if (Date.now() >= giveUpAt)
 				throw new Error(
 					`Other transactions hold ${name}: run the command again later. What is done stays done.`,

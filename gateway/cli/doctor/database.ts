@@ -3,7 +3,7 @@ import { Client } from "pg";
 import { command, operator, type Report, sql } from "./finding.ts";
 import { reasonOf } from "./postgrest.ts";
 
-/** The majors that the tests were run with. */
+/** From the oldest that the migrations take to the newest that the tests run with. */
 const TESTED = { oldest: 15, newest: 18 };
 
 /** The role that PostgREST logs in as, where the database cannot tell. */

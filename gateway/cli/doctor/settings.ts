@@ -3,7 +3,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { parseEnv } from "node:util";
 import { z } from "zod";
 import {
@@ -17,8 +16,7 @@ import {
 	parseConfig,
 } from "../../src/settings/settings.ts";
 import { ENV_FILE } from "../stack/credentials.ts";
-import { resolvePackage } from "../stack/packages.ts";
-import { findWranglerConfig } from "../stack/wrangler.ts";
+import { findWranglerConfig, loadWrangler } from "../stack/wrangler.ts";
 import { command, operator, type Report } from "./finding.ts";
 
 export interface SettingsOptions {
@@ -60,9 +58,7 @@ export async function loadSettings(
 	report: Report,
 ): Promise<Settings> {
 	const file = findWranglerConfig(options.config);
-	const wrangler: typeof import("wrangler") = await import(
-		pathToFileURL(resolvePackage("wrangler")).href
-	);
+	const wrangler = await loadWrangler();
 	const read = workerShape.parse(
 		wrangler.unstable_readConfig(
 			{ config: file, env: options.env },

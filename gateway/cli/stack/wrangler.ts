@@ -104,13 +104,16 @@ async function ownVariables(
 	const secrets = existsSync(devVars)
 		? Object.keys(parseEnv(await readFile(devVars, "utf8")))
 		: [];
-	// Loading wrangler takes seconds.
 	const text = await readFile(config, "utf8");
 	if (!Object.values(INSTEAD_OF).some((name) => text.includes(name)))
 		return new Set(secrets);
-	const { unstable_readConfig: readConfig }: typeof import("wrangler") =
-		await import(pathToFileURL(resolvePackage("wrangler")).href);
+	const { unstable_readConfig: readConfig } = await loadWrangler();
 	return new Set([...secrets, ...Object.keys(readConfig({ config }).vars)]);
+}
+
+/** The application's wrangler, as a library. Loading it takes seconds. */
+export function loadWrangler(): Promise<typeof import("wrangler")> {
+	return import(pathToFileURL(resolvePackage("wrangler")).href);
 }
 
 export function wrangler(): string {

@@ -1,4 +1,5 @@
 // Which headers pass between a client and PostgREST, and a client and the upstream. Headers that are not named here pass, both ways.
+import type { OriginSettings } from "../settings/feed-settings.ts";
 
 /** Hop-by-hop fields: RFC 9110, section 7.6.1. They describe one connection. */
 const HOP_BY_HOP = [
@@ -94,6 +95,16 @@ export function toClientHeaders(from: Headers): Headers {
 		if (!OWN_COOKIES.test(cookie)) headers.append("set-cookie", cookie);
 	}
 	return headers;
+}
+
+/** The service token of Cloudflare Access, where the origin is behind it. */
+export function setAccess(
+	headers: Headers,
+	access: OriginSettings["access"],
+): void {
+	if (access === undefined) return;
+	headers.set("cf-access-client-id", access.clientId);
+	headers.set("cf-access-client-secret", access.clientSecret);
 }
 
 function isPosing(name: string): boolean {

@@ -4,7 +4,7 @@
 import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
-import { toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { setAccess, toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import { type Fetch, send } from "./send.ts";
@@ -59,12 +59,6 @@ function originUrl(requestUrl: string, base: URL): URL {
 	url.pathname = base.pathname.replace(/\/$/, "") + path;
 	url.search = search;
 	return url;
-}
-
-function setAccess(headers: Headers, access: OriginSettings["access"]) {
-	if (access === undefined) return;
-	headers.set("cf-access-client-id", access.clientId);
-	headers.set("cf-access-client-secret", access.clientSecret);
 }
 
 /** The origin's answer as the client may see it. Keeps the reason phrase, which clients read as `statusText`. */
