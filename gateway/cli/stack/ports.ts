@@ -1,17 +1,28 @@
 // Ports on the loopback interface: finds free ones, refuses taken ones.
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 
 export const LOOPBACK = "127.0.0.1";
 
-/** A port that no program listens on now. */
+/**
+ * Lies below the ports that Linux, macOS, Windows and gVisor give to outgoing connections: one of those could take a
+ * port after it was found free, and before its server listens. `postern dev`'s own ports lie above.
+ */
+const FIRST_PORT = 10_000;
+const PORTS = 3_000;
+
+let nextOffset = Math.floor(Math.random() * PORTS);
+
+/** A port that no program listens on now, and that this process was not given before. */
 export async function freePort(): Promise<number> {
-	const server = createServer().listen(0, LOOPBACK);
-	await once(server, "listening");
-	const { port } = server.address() as AddressInfo;
-	server.close();
-	await once(server, "close");
-	return port;
+	for (let tried = 0; tried < PORTS; tried += 1) {
+		const port = FIRST_PORT + nextOffset;
+		nextOffset = (nextOffset + 1) % PORTS;
+		if (!(await isTaken(port))) return port;
+	}
+	throw new Error(
+		`Every port from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} is taken.`,
+	);
 }
 
 /**
