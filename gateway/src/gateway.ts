@@ -29,7 +29,9 @@ import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
 import { createBreaker } from "./origin/breaker.ts";
+import { createBulkhead } from "./origin/bulkhead.ts";
 import { createOrigin } from "./origin/origin.ts";
+import { withRetries } from "./origin/retries.ts";
 import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -79,7 +81,15 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
 	);
-	const { pipeline: origin, close: onOriginBack } = createBreaker(asked, now);
+	const { pipeline: guarded, close: onOriginBack } = createBreaker(
+		withRetries(asked, deps.sleep),
+		now,
+	);
+	const origin = createBulkhead(guarded, {
+		limit: config.origin.requestsPerRelation,
+		timeoutMs: config.origin.timeoutMs,
+		...{ now, sleep: deps.sleep },
+	});
 	const cache =
 		deps.feed &&
 		createReadCache(origin, { ...deps, kv, feed: deps.feed, onOriginBack });

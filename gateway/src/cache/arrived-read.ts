@@ -1,8 +1,7 @@
 // A read as it arrived. A small JSON body of a call by POST, as supabase-js's `.rpc()` sends it, is read here, because what is
 // called depends on it. Any other body goes on streaming to the origin.
-import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import { refusalOfAbort } from "../origin/deadline.ts";
+import { wholeBody } from "../origin/send.ts";
 import {
 	type CallArguments,
 	parseCallArguments,
@@ -68,15 +67,6 @@ export async function withArguments(
 /** Whether its body still streams, and may take any time to arrive. */
 export function isStreaming({ request, callArguments }: ArrivedRead): boolean {
 	return request.method === "POST" && callArguments === undefined;
-}
-
-async function wholeBody(request: Request): Promise<ArrayBuffer> {
-	try {
-		return await request.arrayBuffer();
-	} catch (cause) {
-		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
-		throw new Refusal("body_malformed", { cause, details: "it breaks off" });
-	}
 }
 
 function argumentsIn(body: ArrayBuffer): CallArguments | undefined {

@@ -157,6 +157,11 @@ const REFUSALS = {
 		status: 503,
 		message: "The database could not be reached",
 	},
+	origin_busy: {
+		status: 503,
+		message:
+			"Too many requests wait for the same relation or function; this one was not sent",
+	},
 	origin_timeout: {
 		status: 504,
 		message: "The database did not answer in time",

@@ -85,6 +85,7 @@ const COMMON: readonly RefusalCode[] = [
 	"issuer_unreachable",
 	"origin_refused",
 	"origin_unreachable",
+	"origin_busy",
 	"origin_timeout",
 	"internal_error",
 ];

@@ -104,3 +104,16 @@ function emptyBodyOf(method: string): ReadableStream | null {
 	void writable.close();
 	return readable;
 }
+
+/**
+ * The request's body, as soon as all of it is there.
+ * @throws {Refusal} where the client breaks it off
+ */
+export async function wholeBody(request: Request): Promise<ArrayBuffer> {
+	try {
+		return await request.arrayBuffer();
+	} catch (cause) {
+		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
+		throw new Refusal("body_malformed", { cause, details: "it breaks off" });
+	}
+}

@@ -41,6 +41,7 @@ export const feedVariables = originTokenVariables.extend({
 	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
 	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
 	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
+	ORIGIN_REQUESTS_PER_RELATION: wholeNumber(1, 1_000).default(4),
 	DB_SCHEMAS: words
 		.refine(
 			(list) => !list.includes("postern"),
@@ -67,6 +68,8 @@ export interface OriginSettings extends OriginToken {
 	access: { clientId: string; clientSecret: string } | undefined;
 	/** Longest wait for the head of an answer, in milliseconds. */
 	timeoutMs: number;
+	/** How many requests to one relation or function an isolate has under way at once. */
+	requestsPerRelation: number;
 }
 
 export interface FeedSettings {
@@ -114,6 +117,7 @@ export function toFeedSettings(
 					? { clientId, clientSecret }
 					: undefined,
 			timeoutMs: variables.ORIGIN_TIMEOUT_MS,
+			requestsPerRelation: variables.ORIGIN_REQUESTS_PER_RELATION,
 		},
 		schemas: variables.DB_SCHEMAS,
 		preRequest: variables.PRE_REQUEST,

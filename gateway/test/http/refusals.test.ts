@@ -26,6 +26,8 @@ interface Provocation extends GatewayOptions {
 	status: number;
 	path: string;
 	request?: RequestOptions;
+	/** The same request is under way already. */
+	isSecond?: boolean;
 }
 
 const MILK = { title: "Milk", stars: 5 };
@@ -356,6 +358,14 @@ const PROVOKED: Record<
 		answer: silence,
 		env: { ORIGIN_TIMEOUT_MS: "20" },
 	},
+	origin_busy: {
+		status: 503,
+		path: "/rest/v1/notes",
+		isSecond: true,
+		answer: silence,
+		env: { ORIGIN_REQUESTS_PER_RELATION: "1", ORIGIN_TIMEOUT_MS: "200" },
+		now: Date.now,
+	},
 	upstream_unreachable: {
 		status: 503,
 		path: "/auth/v1/user",
@@ -400,8 +410,15 @@ type Provoked = keyof typeof PROVOKED;
 // Object.entries forgets the type of the keys.
 const provocations = Object.entries(PROVOKED) as [Provoked, Provocation][];
 
-async function provoke({ status: _, path, request, ...options }: Provocation) {
+async function provoke({
+	status: _,
+	path,
+	request,
+	isSecond,
+	...options
+}: Provocation) {
 	const gateway = startGateway(options);
+	if (isSecond) void gateway.request(path, request);
 	const response = await gateway.request(path, request);
 	return { ...gateway, response };
 }

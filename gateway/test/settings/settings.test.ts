@@ -43,6 +43,7 @@ describe("the smallest environment", () => {
 		}).toEqual({
 			origin: {
 				timeoutMs: 30_000,
+				requestsPerRelation: 4,
 				access: undefined,
 				audience: "postgrest",
 				claims: "gateway",

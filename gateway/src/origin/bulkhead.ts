@@ -1,0 +1,96 @@
+// The bulkhead of one isolate: requests to one relation or function have only so many of PostgREST's connections at once. A locked
+// table or a slow function leaves the others to other requests, and to the polls of the change feed.
+//
+// A request waits by looking again after a pause: a Worker must not await another request's promise.
+import { Refusal } from "../http/refusals.ts";
+import type { Pipeline } from "../pipeline.ts";
+import { refusalOfAbort } from "./deadline.ts";
+import { wholeBody } from "./send.ts";
+
+interface BulkheadDeps {
+	/** How many requests to one relation or function are under way at once. */
+	limit: number;
+	/** Longest wait for the head of an answer, in milliseconds. */
+	timeoutMs: number;
+	/** The clock, in milliseconds. */
+	now: () => number;
+	sleep: (ms: number) => Promise<void>;
+}
+
+/** A larger body, or one of unknown length, streams, and its request has no place: its client may take any time to send it. */
+const MAX_BODY_BYTES = 65_536;
+
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 25;
+
+/** PostgREST's own limit for a free connection (`db-pool-acquisition-timeout`). */
+const LONGEST_WAIT_MS = 10_000;
+
+/** One request that is under way. The runtime may have cancelled it without a word, so it counts until then at most. */
+interface Place {
+	readonly until: number;
+}
+
+export function createBulkhead(
+	origin: Pipeline,
+	{ limit, timeoutMs, now, sleep }: BulkheadDeps,
+): Pipeline {
+	// A place is worth waiting for while there is time left for an answer.
+	const waitMs = Math.min(LONGEST_WAIT_MS, timeoutMs / 2);
+	const placesByPath = new Map<string, Set<Place>>();
+
+	return async function bulkhead(request, identity) {
+		if (isStreaming(request)) return origin(request, identity);
+		const sent = await withWholeBody(request);
+		const leave = await enter(new URL(sent.url).pathname, sent.signal);
+		try {
+			return await origin(sent, identity);
+		} finally {
+			leave();
+		}
+	};
+
+	/** @returns gives the place back */
+	async function enter(path: string, signal: AbortSignal): Promise<() => void> {
+		const giveUpAt = now() + waitMs;
+		let pause = FIRST_PAUSE_MS;
+		while (countOf(path) >= limit) {
+			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
+			if (now() >= giveUpAt)
+				throw new Refusal("origin_busy", { headers: { "Retry-After": "1" } });
+			await sleep(pause);
+			pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+		}
+		const place = { until: now() + timeoutMs };
+		const places = placesByPath.get(path) ?? new Set();
+		placesByPath.set(path, places.add(place));
+		const leave = () => {
+			places.delete(place);
+			if (places.size === 0 && placesByPath.get(path) === places)
+				placesByPath.delete(path);
+		};
+		signal.addEventListener("abort", leave);
+		return leave;
+	}
+
+	function countOf(path: string): number {
+		const places = placesByPath.get(path);
+		if (places === undefined) return 0;
+		for (const place of places) if (now() >= place.until) places.delete(place);
+		return places.size;
+	}
+}
+
+function isStreaming({ method, headers, body }: Request): boolean {
+	if (method === "GET" || method === "HEAD" || body === null) return false;
+	const length = headers.get("content-length");
+	return length === null || Number(length) > MAX_BODY_BYTES;
+}
+
+async function withWholeBody(request: Request): Promise<Request> {
+	const { url, method, headers, signal } = request;
+	if (method === "GET" || method === "HEAD" || request.body === null)
+		return request;
+	const body = await wholeBody(request);
+	return new Request(url, { method, headers, body, signal });
+}

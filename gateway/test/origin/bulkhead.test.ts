@@ -1,0 +1,147 @@
+// The bulkhead: how many requests to one relation are under way, which ones wait, and how a place is given back.
+import { describe, expect, it } from "vitest";
+import { Refusal } from "../../src/http/refusals.ts";
+import { createBulkhead } from "../../src/origin/bulkhead.ts";
+import { ANYBODY, rows } from "../support/cache.ts";
+import { settle, stoppedTime } from "../support/change-feed.ts";
+
+const LIMIT = 2;
+const TIMEOUT_MS = 4_000;
+
+/** An origin whose requests end when the test says so, behind a bulkhead. */
+function start() {
+	const time = stoppedTime();
+	const underWay: { request: Request; end: () => void }[] = [];
+	const bulkhead = createBulkhead(
+		async (request) => {
+			const { promise, resolve } = Promise.withResolvers<void>();
+			underWay.push({ request, end: resolve });
+			await promise;
+			return rows();
+		},
+		{ limit: LIMIT, timeoutMs: TIMEOUT_MS, now: time.now, sleep: time.sleep },
+	);
+	const ask = async (path: string, init?: RequestInit) => {
+		const answer = bulkhead(
+			new Request(`http://postgrest${path}`, init),
+			ANYBODY,
+		).then(
+			({ status }) => status,
+			({ code }: Refusal) => code,
+		);
+		// Reading a body takes a few turns of the event loop.
+		for (let turn = 0; turn < 5; turn++) await new Response("body").text();
+		await settle();
+		return { answer };
+	};
+	const paths = () =>
+		underWay.map(({ request }) => new URL(request.url).pathname);
+	return { time, underWay, ask, paths };
+}
+
+const post = (body: string, length = body.length): RequestInit => ({
+	method: "POST",
+	body,
+	headers: { "Content-Length": String(length) },
+});
+
+describe("a relation with as many requests under way as it may have", () => {
+	async function full() {
+		const started = start();
+		for (let count = 0; count < LIMIT; count++) await started.ask("/notes");
+		return started;
+	}
+
+	it.each(["/others", "/rpc/notes"])("leaves %s alone", async (path) => {
+		const { ask, paths } = await full();
+		await ask(path);
+		expect(paths()).toEqual(["/notes", "/notes", path]);
+	});
+
+	it.each([
+		["a read", "/notes?id=eq.1", {}],
+		["a HEAD", "/notes", { method: "HEAD" }],
+		["a write with a small body", "/notes", post("{}")],
+		["a write without a body", "/notes", { method: "DELETE" }],
+	])("makes %s wait until one has ended", async (_, path, init) => {
+		const { time, ask, underWay } = await full();
+		const { answer } = await ask(path, init);
+		await time.pass(100);
+		expect(underWay).toHaveLength(LIMIT);
+		underWay[0]?.end();
+		await time.pass(30);
+		expect(underWay).toHaveLength(LIMIT + 1);
+		underWay.at(-1)?.end();
+		expect(await answer).toBe(200);
+	});
+
+	it.each([
+		["of unknown length", { method: "POST", body: "{}" }],
+		["that is large", post("{}", 70_000)],
+	])(
+		"lets a write through whose body is one %s: its client may take any time to send it",
+		async (_, init) => {
+			const { ask, underWay } = await full();
+			await ask("/notes", init);
+			expect(underWay).toHaveLength(LIMIT + 1);
+		},
+	);
+
+	it("makes a request wait no longer than half of the time for an answer", async () => {
+		const { time, ask, underWay } = await full();
+		const { answer } = await ask("/notes");
+		await time.pass(TIMEOUT_MS / 2 + 30);
+		expect([await answer, underWay.length]).toEqual(["origin_busy", LIMIT]);
+	});
+
+	it("forgets one that has not ended after the time for an answer", async () => {
+		const { time, ask, underWay } = await full();
+		await time.pass(TIMEOUT_MS);
+		await ask("/notes");
+		expect(underWay).toHaveLength(LIMIT + 1);
+	});
+
+	it("forgets one whose client goes away", async () => {
+		const { ask, underWay } = start();
+		const client = new AbortController();
+		await ask("/notes");
+		await ask("/notes", { signal: client.signal });
+		client.abort();
+		await ask("/notes");
+		expect(underWay).toHaveLength(LIMIT + 1);
+	});
+
+	it("ends the wait of a client that goes away", async () => {
+		const { time, ask } = await full();
+		const client = new AbortController();
+		const { answer } = await ask("/notes", { signal: client.signal });
+		client.abort();
+		await time.pass(30);
+		expect(await answer).toBe("client_closed");
+	});
+});
+
+describe("the bulkhead", () => {
+	it("passes the body on", async () => {
+		const { ask, underWay } = start();
+		await ask("/notes", post('{"id":1}'));
+		expect(await underWay[0]?.request.text()).toBe('{"id":1}');
+	});
+
+	it("gives the place back where the origin fails", async () => {
+		let asked = 0;
+		const { now, sleep } = stoppedTime();
+		const bulkhead = createBulkhead(
+			async () => {
+				asked++;
+				throw new Refusal("origin_unreachable");
+			},
+			{ limit: 1, timeoutMs: TIMEOUT_MS, now, sleep },
+		);
+		for (let count = 0; count < 3; count++)
+			await bulkhead(new Request("http://postgrest/notes"), ANYBODY).catch(
+				() => {},
+			);
+		expect(asked).toBe(3);
+	});
+});

@@ -1,0 +1,61 @@
+// A table that is locked holds up its own readers and writers, and no others: not those of other tables, and not the change feed.
+import { beforeAll, expect, it, vi } from "vitest";
+import { type FaultyStack, startFaultyStack } from "../faults/origin.ts";
+import { stack as shared } from "../support/client.ts";
+
+/** More than PostgREST has connections. */
+const HELD_UP = 30;
+const OTHERS = 40;
+
+let stack: FaultyStack;
+beforeAll(async () => {
+	stack = await startFaultyStack({
+		bundle: shared.bundle,
+		variables: { MAX_STALENESS_SECONDS: "1" },
+	});
+	return stack.stop;
+});
+
+const ask = (path: string, init?: RequestInit) =>
+	fetch(`${stack.gatewayUrl}/rest/v1${path}`, init);
+
+it("readers of other tables are answered, and see what is written, while thirty wait for a locked one", async () => {
+	let isLocked = true;
+	const unlocked = stack
+		.query(
+			"begin; lock table api.products in access exclusive mode; select pg_sleep(6); commit",
+		)
+		.finally(() => {
+			isLocked = false;
+		});
+	await vi.waitFor(async () => {
+		const { rowCount } = await stack.query(
+			"select from pg_locks where mode = 'AccessExclusiveLock' and granted and relation = 'api.products'::regclass",
+		);
+		expect(rowCount).toBe(1);
+	});
+	const heldUp = Array.from({ length: HELD_UP }, (_, index) =>
+		ask(`/products?select=id&id=eq.${index}`),
+	);
+	for (let count = 0; count < OTHERS; count++) {
+		const { status } = await ask(`/rescues?select=id&limit=${count}`);
+		expect([status, isLocked]).toEqual([200, true]);
+	}
+	await stack.query(
+		"update api.rescues set name = 'After' where id = (select min(id) from api.rescues)",
+	);
+	await vi.waitFor(
+		async () => {
+			const answer = await ask("/rescues?select=name&order=id&limit=1");
+			expect(await answer.json()).toEqual([{ name: "After" }]);
+			expect(answer.headers.get("cache-status")).toMatch(/; hit/);
+		},
+		{ timeout: 3_000 },
+	);
+	expect(isLocked).toBe(true);
+	await unlocked;
+	const statuses = await Promise.all(
+		heldUp.map(async (answer) => (await answer).status),
+	);
+	expect(statuses).toEqual(Array(HELD_UP).fill(200));
+});
