@@ -64,18 +64,23 @@ class LongestFirst extends BaseSequencer {
 	}
 }
 
+/** What comes after a while: on a busy machine the default of 1 s is too short. */
+const PATIENT = { poll: { timeout: 20_000 } };
+
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
 /** The suites with a Worker: one file at a time, since several at once made each other late. */
 const WITH_SERVERS = {
 	maxWorkers: 1,
 	sequence: { groupOrder: 3 },
+	expect: PATIENT,
 };
 
 /** The suites with a database alone: each process has its own. */
 const WITH_DATABASE = {
 	maxWorkers: 2,
 	sequence: { groupOrder: 2 },
+	expect: PATIENT,
 };
 
 /** The suites without servers compute. A process runs many of their files. */

@@ -20,6 +20,13 @@ const ask = (path: string, init?: RequestInit) =>
 	fetch(`${stack.gatewayUrl}/rest/v1${path}`, init);
 
 it("readers of other tables are answered, and see what is written, while thirty wait for a locked one", async () => {
+	await vi.waitFor(
+		async () => {
+			const answer = await ask("/rescues?select=id&limit=1");
+			expect(answer.headers.get("cache-status")).toMatch(/; hit/);
+		},
+		{ timeout: 30_000 },
+	);
 	let isLocked = true;
 	const unlocked = stack
 		.query(

@@ -15,6 +15,12 @@ describe("a free port", () => {
 		expect(await freePort()).toBeLessThan(await firstOutgoingPort());
 	});
 
+	test("is one that fetch may ask", async () => {
+		const refused = 10_080;
+		const ports = await Promise.all(Array.from({ length: 3_000 }, freePort));
+		expect(ports).not.toContain(refused);
+	});
+
 	test("is given once, though nothing listens on it yet", async () => {
 		const ports = await Promise.all(Array.from({ length: 100 }, freePort));
 		expect(new Set(ports).size).toBe(100);

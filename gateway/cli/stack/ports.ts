@@ -6,10 +6,11 @@ export const LOOPBACK = "127.0.0.1";
 
 /**
  * Lies below the ports that Linux, macOS, Windows and gVisor give to outgoing connections: one of those could take a
- * port after it was found free, and before its server listens. `postern dev`'s own ports lie above.
+ * port after it was found free, and before its server listens. `postern dev`'s own ports lie above,
+ * and 10080, which fetch refuses (Fetch, section 2.9), below.
  */
-const FIRST_PORT = 10_000;
-const PORTS = 3_000;
+const FIRST_PORT = 10_100;
+const PORTS = 2_900;
 
 let nextOffset = Math.floor(Math.random() * PORTS);
 

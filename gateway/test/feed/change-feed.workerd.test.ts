@@ -167,7 +167,7 @@ it("never gives a number twice, at any point where it ends", async () => {
 	const { stub, sync } = newFeed();
 	const given = new Map<string, string>();
 	let last = await sync();
-	for (let round = 0; round < 4; round++) {
+	for (let round = 0; round < 2; round++) {
 		const tag = `api.t${round}`;
 		database.commit(tag);
 		// Its answer is lost, or arrives.
@@ -183,7 +183,7 @@ it("never gives a number twice, at any point where it ends", async () => {
 		expect(answer.changes.map(([changed]) => changed)).toContain(tag);
 		last = answer;
 	}
-	expect(given.size).toBe(4);
+	expect(given.size).toBe(2);
 });
 
 it("lets many wait for one poll", async () => {
