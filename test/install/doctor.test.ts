@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Mend } from "../../gateway/cli/doctor/finding.ts";
 import { migrate } from "../../gateway/cli/migrate.ts";
 import { issueToken } from "../../gateway/cli/stack/tokens.ts";
+import { startApiGateway } from "../support/api-gateway.ts";
 import { MISTAKES, type Mistake } from "../support/doctor/mistakes.ts";
 import { makeWorld, type World } from "../support/doctor/world.ts";
 
@@ -142,6 +143,33 @@ it("says that the database is not the one behind PostgREST", async () => {
 			mend: { by: "operator" },
 		},
 	]);
+});
+
+it("says that an API gateway before PostgREST asks for a key", async () => {
+	const gateway = await startApiGateway({
+		origin: world.postgrestUrl,
+		mount: "/rest/v1",
+		keys: ["gateway-key"],
+	});
+	world.set("ORIGIN_URL", gateway.url);
+	try {
+		for (const key of [undefined, "another-key"]) {
+			if (key !== undefined) world.set("ORIGIN_API_KEY", key);
+			const { wrong } = await world.diagnose();
+			expect(wrong).toMatchObject([
+				{
+					problem: expect.stringContaining("does not take ORIGIN_API_KEY"),
+					mend: { text: expect.stringMatching(/^set ORIGIN_API_KEY to a key/) },
+				},
+			]);
+		}
+		world.set("ORIGIN_API_KEY", "gateway-key");
+		expect((await world.diagnose()).wrong).toEqual([]);
+	} finally {
+		world.unset("ORIGIN_API_KEY");
+		world.restore("ORIGIN_URL");
+		await gateway.stop();
+	}
 });
 
 describe("a caller's token that is refused", () => {

@@ -24,10 +24,15 @@ export async function checkOrigin(
 	try {
 		answer = await ask("/rpc/status");
 	} catch (error) {
+		const reason = reasonOf(error);
 		report.addWrong(
 			"origin",
-			`No PostgREST answers at ORIGIN_URL: ${reasonOf(error)}`,
-			operator("set ORIGIN_URL to the address where PostgREST answers"),
+			`No PostgREST answers at ORIGIN_URL: ${reason}`,
+			operator(
+				reason.includes("ORIGIN_API_KEY")
+					? "set ORIGIN_API_KEY to a key that the API gateway before PostgREST takes"
+					: "set ORIGIN_URL to the address where PostgREST answers",
+			),
 		);
 		return undefined;
 	}

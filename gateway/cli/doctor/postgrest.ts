@@ -1,7 +1,7 @@
 // Asks the PostgREST behind the Worker with tokens such as the Worker signs. Reads only, except for `mark_schema`, which the Worker
 // calls as well. Never repeats a request.
 import { z } from "zod";
-import { setAccess } from "../../src/origin/headers.ts";
+import { setPassage } from "../../src/origin/headers.ts";
 import { requirePostgrest } from "../../src/origin/postgrest-answer.ts";
 import { createSign } from "../../src/origin/sign.ts";
 import type { OriginSettings } from "../../src/settings/feed-settings.ts";
@@ -52,7 +52,7 @@ export function createAsk(settings: OriginSettings): Ask {
 				"authorization",
 				`Bearer ${await sign({ role, claims: {} })}`,
 			);
-		setAccess(headers, settings.access);
+		setPassage(headers, settings);
 		const sentAt = Date.now();
 		const response = await fetch(base + path, {
 			method,

@@ -97,11 +97,12 @@ export function toClientHeaders(from: Headers): Headers {
 	return headers;
 }
 
-/** The service token of Cloudflare Access, where the origin is behind it. */
-export function setAccess(
+/** What lets the gateway pass to PostgREST: the key of an API gateway before it, and the service token of Cloudflare Access. */
+export function setPassage(
 	headers: Headers,
-	access: OriginSettings["access"],
+	{ apiKey, access }: Pick<OriginSettings, "apiKey" | "access">,
 ): void {
+	if (apiKey !== undefined) headers.set("apikey", apiKey);
 	if (access === undefined) return;
 	headers.set("cf-access-client-id", access.clientId);
 	headers.set("cf-access-client-secret", access.clientSecret);

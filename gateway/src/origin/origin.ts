@@ -4,7 +4,7 @@
 import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
-import { setAccess, toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import { type Fetch, send } from "./send.ts";
@@ -20,7 +20,7 @@ export function createOrigin(
 	return async function origin(request, identity) {
 		const headers = toOriginHeaders(request.headers);
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
-		setAccess(headers, settings.access);
+		setPassage(headers, settings);
 		const url = originUrl(request.url, settings.url);
 		const response = await send(request, {
 			url,

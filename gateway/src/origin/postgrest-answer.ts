@@ -36,6 +36,9 @@ const MEANINGS: Readonly<Record<number, string>> = {
 	530: "no cloudflared is connected to the tunnel",
 };
 
+/** Kong, which Supabase has before PostgREST, and hosted Supabase: without a key, and with a wrong one. */
+const NO_API_KEY = /\bAPI key\b|\bauthentication credentials\b/i;
+
 const ACCESS_LOGIN = /\.cloudflareaccess\.com\/|\/cdn-cgi\/access\//;
 
 /** How much of a page is read to find Cloudflare's error code, in bytes. */
@@ -95,15 +98,21 @@ function isError(status: number, text: string): boolean {
 function unreachable(response: Response, page: string): Refusal {
 	const { status, headers } = response;
 	const type = headers.get("content-type") ?? "no media type";
-	const meaning = ACCESS_LOGIN.test(headers.get("location") ?? "")
-		? "Cloudflare Access asks the gateway to sign in"
-		: (MEANINGS[status] ?? "this is not PostgREST");
+	const meaning = meaningOf(status, headers, page);
 	// Not the page itself: it may name the team, the hostname and the address of the Worker.
 	const code = /\berror(?:[ _]code)?"?:? ?(1\d{3})\b/i.exec(page)?.[1];
 	const details = code === undefined ? type : `${type}, error code ${code}`;
 	return new Refusal("origin_unreachable", {
 		cause: new Error(`The origin answers ${status} (${details}): ${meaning}`),
 	});
+}
+
+function meaningOf(status: number, headers: Headers, page: string): string {
+	if (ACCESS_LOGIN.test(headers.get("location") ?? ""))
+		return "Cloudflare Access asks the gateway to sign in";
+	if (status === 401 && NO_API_KEY.test(page))
+		return "an API gateway before PostgREST does not take ORIGIN_API_KEY, or there is none";
+	return MEANINGS[status] ?? "this is not PostgREST";
 }
 
 async function bodyOf(response: Response): Promise<ArrayBuffer> {

@@ -14,6 +14,7 @@ import {
 	parseVariables,
 } from "./parse-variables.ts";
 import {
+	headerSecret,
 	httpUrl,
 	isEncryptedOrLocal,
 	wholeNumber,
@@ -38,8 +39,9 @@ const originUrl = boundOriginUrl.refine(
 
 export const feedVariables = originTokenVariables.extend({
 	ORIGIN_URL: originUrl,
-	ORIGIN_ACCESS_CLIENT_ID: word.optional(),
-	ORIGIN_ACCESS_CLIENT_SECRET: word.optional(),
+	ORIGIN_API_KEY: headerSecret.optional(),
+	ORIGIN_ACCESS_CLIENT_ID: headerSecret.optional(),
+	ORIGIN_ACCESS_CLIENT_SECRET: headerSecret.optional(),
 	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
 	ORIGIN_REQUESTS_PER_RELATION: wholeNumber(1, 1_000).default(4),
 	DB_SCHEMAS: words
@@ -64,6 +66,8 @@ const ORIGIN_ACCESS: [string, string] = [
 export interface OriginSettings extends OriginToken {
 	/** Base URL of PostgREST; its path, if any, comes before PostgREST's own. */
 	url: URL;
+	/** `apikey` of each request, for an API gateway before PostgREST, such as Supabase's. */
+	apiKey: string | undefined;
 	/** Cloudflare Access service token of the tunnel's hostname. */
 	access: { clientId: string; clientSecret: string } | undefined;
 	/** Longest wait for the head of an answer, in milliseconds. */
@@ -112,6 +116,7 @@ export function toFeedSettings(
 		origin: {
 			url: variables.ORIGIN_URL,
 			...toOriginToken(variables),
+			apiKey: variables.ORIGIN_API_KEY,
 			access:
 				clientId !== undefined && clientSecret !== undefined
 					? { clientId, clientSecret }

@@ -31,6 +31,12 @@ export const hostUrl = encryptedUrl.refine(
 /** A text that is not empty. */
 export const word = z.string("is not text").min(1, "is empty");
 
+/** A credential that is sent as a header's value. */
+export const headerSecret = word.regex(
+	/^[\x21-\x7e]*$/,
+	"has a character that is no visible ASCII",
+);
+
 /** A secret for HS256. RFC 7518, section 3.2: a key of the hash's size, at least. */
 export const sharedSecret = z
 	.string("is not text")

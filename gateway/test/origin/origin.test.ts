@@ -7,7 +7,12 @@ import {
 	refusalInWords,
 	startGateway,
 } from "../support/gateway.ts";
-import { type Answer, postgrestError, silence } from "../support/origin.ts";
+import {
+	type Answer,
+	elsewhere,
+	postgrestError,
+	silence,
+} from "../support/origin.ts";
 
 /** Path and query of the request that the origin receives. */
 async function targetFor(path: string, env = {}): Promise<string> {
@@ -406,6 +411,62 @@ describe("the Access service token", () => {
 		expect(await accessAtOrigin({}, POSED)).toEqual([null, null]);
 	});
 });
+
+describe("the key of an API gateway before the origin", () => {
+	const KEY = "sb_publishable_of_the_gateway";
+	const OWN = { env: { ORIGIN_API_KEY: KEY } };
+
+	async function keyAtOrigin(
+		options: GatewayOptions,
+		headers: Record<string, string> = {},
+	) {
+		const { request, origin } = startGateway(options);
+		await request("/rest/v1/notes", { headers });
+		return origin.only().headers.get("apikey");
+	}
+
+	it("is sent if it is configured, and not if it is not", async () => {
+		expect([await keyAtOrigin(OWN), await keyAtOrigin({})]).toEqual([
+			KEY,
+			null,
+		]);
+	});
+
+	it("is never the client's", async () => {
+		const posed = { apikey: ADA_TOKEN };
+		expect([
+			await keyAtOrigin(OWN, posed),
+			await keyAtOrigin({}, posed),
+		]).toEqual([KEY, null]);
+	});
+
+	it("cannot be removed by a client that names it in Connection", async () => {
+		expect(await keyAtOrigin(OWN, { connection: "apikey" })).toBe(KEY);
+	});
+
+	it("is in no log entry and no answer where the origin refuses it", async () => {
+		const { request, logged } = startGateway({
+			...OWN,
+			answer: () =>
+				elsewhere('{"message":"Invalid API key"}', {
+					status: 401,
+					headers: { "content-type": "application/json" },
+				}),
+		});
+		const response = await request("/rest/v1/notes");
+		const told = [await response.text(), ...response.headers].join();
+		expect(response.status).toBe(503);
+		expect(logged.map(inWords).join()).toContain("ORIGIN_API_KEY");
+		expect(told + logged.map(inWords).join()).not.toContain(KEY);
+	});
+});
+
+/** An error with its stack and its causes. */
+function inWords(error: unknown): string {
+	return error instanceof Error
+		? `${error.stack} ${inWords(error.cause)}`
+		: JSON.stringify(error);
+}
 
 describe("a 403 of the database", () => {
 	const denied = postgrestError(403, "42501", {

@@ -12,6 +12,8 @@ type Case = [
 ];
 
 const JSON_TYPE = { "content-type": "application/json; charset=utf-8" };
+const NO_KEY =
+	"an API gateway before PostgREST does not take ORIGIN_API_KEY, or there is none";
 const HTML_TYPE = { "content-type": "text/html; charset=utf-8" };
 const LOGIN = "https://team.cloudflareaccess.com/cdn-cgi/access/login/x";
 const error = (code: string) =>
@@ -349,6 +351,14 @@ describe("the log of an answer of another server", () => {
 			"",
 		],
 		["Cloudflare Access refuses the gateway", 401, HTML_TYPE, "<html>"],
+		[NO_KEY, 401, JSON_TYPE, '{"message":"No API key found in request"}'],
+		[NO_KEY, 401, JSON_TYPE, '{"message":"Invalid API key"}'],
+		[
+			NO_KEY,
+			401,
+			JSON_TYPE,
+			'{"message":"Invalid authentication credentials"}',
+		],
 		[
 			"Cloudflare Access, or a security rule, refuses the gateway",
 			403,

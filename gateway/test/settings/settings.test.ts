@@ -44,6 +44,7 @@ describe("the smallest environment", () => {
 			origin: {
 				timeoutMs: 30_000,
 				requestsPerRelation: 4,
+				apiKey: undefined,
 				access: undefined,
 				audience: "postgrest",
 				claims: "gateway",
@@ -210,6 +211,13 @@ describe("the parser of settings", () => {
 			clientId: "id.access",
 			clientSecret: "secret",
 		});
+	});
+
+	it("takes ORIGIN_API_KEY", () => {
+		const ORIGIN_API_KEY = "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_test";
+		expect(parseConfig({ ...ENV, ORIGIN_API_KEY }).origin.apiKey).toBe(
+			ORIGIN_API_KEY,
+		);
 	});
 
 	it("takes a TOKEN_SIGNING_KEY whose public half is in TOKEN_JWKS", () => {
@@ -464,6 +472,16 @@ describe("a wrong variable", () => {
 			expect(faultsOf({ ...both, [name]: "" })).toEqual({ [name]: "is empty" });
 		},
 	);
+
+	it.each([
+		["", "is empty"],
+		[5, "is not text"],
+		["a key", "has a character that is no visible ASCII"],
+		["key\n", "has a character that is no visible ASCII"],
+		["schlüssel", "has a character that is no visible ASCII"],
+	])("ORIGIN_API_KEY: %j is wrong", (ORIGIN_API_KEY, fault) => {
+		expect(faultsOf({ ORIGIN_API_KEY })).toEqual({ ORIGIN_API_KEY: fault });
+	});
 });
 
 const NO_FIELD = "0 is not an object of known fields";
@@ -870,6 +888,7 @@ describe("the error of wrong settings", () => {
 	const everythingWrong = {
 		ORIGIN_URL: `http://${secret}@postgrest:3000`,
 		ORIGIN_SIGNING_KEY: `{"d":"${secret}"`,
+		ORIGIN_API_KEY: `${secret}\n`,
 		ORIGIN_ACCESS_CLIENT_SECRET: secret,
 		ORIGIN_TIMEOUT_MS: "soon",
 		TOKEN_JWKS: jwksWith({ d: secret }),

@@ -265,6 +265,7 @@ describe("a request to the upstream", () => {
 			{
 				ORIGIN_ACCESS_CLIENT_ID: "gateway.access",
 				ORIGIN_ACCESS_CLIENT_SECRET: "gateway-secret",
+				ORIGIN_API_KEY: "gateway-key",
 			},
 		);
 		expect(headers.cookie).toBe("mine=1");
@@ -272,7 +273,7 @@ describe("a request to the upstream", () => {
 		const text = JSON.stringify(headers);
 		for (const secret of [
 			...["cf-access", "postern-", "a.b.c", "gateway.access"],
-			...["gateway-secret", String(ORIGIN_KEY.privateJwk.d)],
+			...["gateway-secret", "gateway-key", String(ORIGIN_KEY.privateJwk.d)],
 		])
 			expect(text).not.toContain(secret);
 	});

@@ -107,6 +107,7 @@ export async function makeWorld(sql: string) {
 		serve,
 		withClock,
 		postern,
+		postgrestUrl: () => postgrest.url,
 		/** What `postern doctor` finds, in this process: it is started once for a whole file. */
 		async diagnose(options: DiagnoseOptions = {}): Promise<Report> {
 			await writeVariables();
