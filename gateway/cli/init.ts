@@ -16,11 +16,17 @@ export const QUESTIONS = {
 
 export type InitAnswers = Readonly<Record<keyof typeof QUESTIONS, string>>;
 
+/** A Supabase project whose users call. */
+export interface SupabaseProject {
+	url: string;
+	/** Whether its own PostgREST is the origin. Otherwise it is one with keys of the gateway's. */
+	isOrigin: boolean;
+}
+
 interface InitOptions {
 	folder: string;
 	answers: InitAnswers;
-	/** The URL of a Supabase project whose users call. */
-	supabase?: string | undefined;
+	supabase?: SupabaseProject | undefined;
 	/** Without a Worker of one's own, the package's is deployed. */
 	withWorker: boolean;
 	force: boolean;
@@ -51,7 +57,7 @@ export async function init(options: InitOptions): Promise<string> {
 		await mkdir(dirname(file), { recursive: true });
 		await writeFile(file, text);
 	}
-	return `Written: ${names.join(", ")}\n\n${nextSteps(options.answers)}`;
+	return `Written: ${names.join(", ")}\n\n${nextSteps(options)}`;
 }
 
 const WORKER_CODE = `import { createPostern } from "postern";
@@ -63,12 +69,6 @@ export default createPostern();
 
 function configOf({ answers, supabase, withWorker }: InitOptions): string {
 	const { name, origin, schemas } = answers;
-	const issuers =
-		supabase === undefined
-			? ""
-			: `,
-		// Whose tokens are accepted: docs/identity.md.
-		"ISSUERS": ${JSON.stringify(JSON.stringify([{ supabase }]))}`;
 	return `{
 	"name": ${JSON.stringify(name)},
 	"main": ${JSON.stringify(withWorker ? WORKER : READY_MADE)},
@@ -83,7 +83,7 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 		// PostgREST's address.
 		"ORIGIN_URL": ${JSON.stringify(origin)},
 		// PostgREST's db-schemas without postern, in the same order.
-		"DB_SCHEMAS": ${JSON.stringify(schemas)}${issuers}
+		"DB_SCHEMAS": ${JSON.stringify(schemas)}${supabase ? varsOf(supabase) : ""}
 	},
 	// Stored answers, for all isolates.
 	"kv_namespaces": [{ "binding": "CACHE" }],
@@ -98,8 +98,39 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 `;
 }
 
-function nextSteps({ origin, schemas }: InitAnswers): string {
+function varsOf({ url, isOrigin }: SupabaseProject): string {
+	return isOrigin
+		? `,
+		// The project's PostgREST expects no audience, and its policies may read what a user's token says.
+		"ORIGIN_AUDIENCE": "",
+		"ORIGIN_CLAIMS": "caller",
+		// Auth, storage, functions and Realtime.
+		"UPSTREAM_URL": ${JSON.stringify(new URL(url).origin)}
+		// In .dev.vars, and deployed as secrets: ORIGIN_JWT_SECRET, ORIGIN_API_KEY, ISSUERS.`
+		: `,
+		// Whose tokens are accepted: docs/identity.md.
+		"ISSUERS": ${JSON.stringify(JSON.stringify([{ supabase: url }]))}`;
+}
+
+function nextSteps({ answers, supabase }: InitOptions): string {
+	const { origin, schemas } = answers;
 	const names = schemas.split(",").map((name) => name.trim());
+	if (supabase?.isOrigin)
+		return `1. Prepare the database, as the owner of its tables, and let PostgREST expose the schema postern:
+     psql "$DATABASE_URL" -c 'create role postern nologin noinherit' -c 'grant postern to authenticator' \\
+       -c "alter role authenticator set pgrst.db_schemas = '${[...names, "postern"].join(", ")}'" -c "notify pgrst, 'reload config'"
+     npx postern migrate
+     npx postern track --schema public
+2. Put the secrets into .dev.vars, and keep it out of git:
+     ORIGIN_JWT_SECRET='the JWT secret of the project'
+     ORIGIN_API_KEY='its key anon, or sb_publishable_…'
+     ISSUERS='[{"supabase":"${supabase.url}","secret":"the JWT secret of the project"}]'
+3. Find out whether anything is wrong, and try it:
+     npx postern doctor
+     npx postern dev --origin ${origin}
+4. Deploy:
+     npx wrangler secret bulk .dev.vars
+     npx wrangler deploy`;
 	return `1. Make the keys of the Worker and PostgREST in .env, and keep it out of git:
      npx postern env
 2. Prepare the database, as the owner of its tables:

@@ -1,5 +1,6 @@
 // Options that several commands share. Each of them may also be set by an environment variable.
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { z } from "zod";
 import { databaseUrl } from "./stack/addresses.ts";
 import { readCredentials } from "./stack/credentials.ts";
 
@@ -51,6 +52,15 @@ function parsePort(text: string, before: number): number {
 export function wholeNumber(text: string): number {
 	if (/^\d+$/.test(text) && Number(text) > 0) return Number(text);
 	throw new InvalidArgumentError("It has to be a whole number above 0.");
+}
+
+/** By a rule of the Worker's settings. */
+export function by(rule: z.ZodType): (text: string) => string {
+	return (text) => {
+		const { error } = rule.safeParse(text, { jitless: true });
+		if (error === undefined) return text;
+		throw new InvalidArgumentError(`It ${error.issues[0]?.message}.`);
+	};
 }
 
 /** Without it, the database of `postern dev` or of docker compose. */

@@ -15,6 +15,7 @@ import { addSql } from "./commands/sql.ts";
 import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
 import { addTrack } from "./commands/track.ts";
+import { addTypes } from "./commands/types.ts";
 
 const { version } = createRequire(import.meta.url)("postern/package.json");
 
@@ -53,6 +54,7 @@ for (const add of [
 	addMigrate,
 	addTrack,
 	addAnalyze,
+	addTypes,
 	addSql,
 	addStatus,
 	addDoctor,

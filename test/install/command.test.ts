@@ -64,6 +64,7 @@ describe("help", () => {
 		["doctor", "--json"],
 		["track", "--untrack"],
 		["init", "--force"],
+		["types", "--out <file>"],
 	])("`%s --help` describes %s", async (command, text) => {
 		const { code, output } = await postern(...command.split(" "), "--help");
 		expect(output).toContain(`Usage: postern ${command}`);
@@ -104,6 +105,10 @@ describe("a wrong call", () => {
 		[
 			"init --schemas api,postern",
 			/^error: .* It names postern, which is not for callers\.$/,
+		],
+		[
+			"types --schemas api,api",
+			/^error: option '--schemas <names>' .* It names a schema twice\.$/,
 		],
 		["env more", /^error: too many arguments for 'env'\..*$/],
 		["--dir /nowhere env", /^error: .* There is no such folder\.$/],
@@ -162,6 +167,13 @@ describe("a failure exits with 1 and one line", () => {
 		await fails(
 			"doctor",
 			`${folder} has no wrangler: npm install --save-dev wrangler`,
+		);
+	});
+
+	it("`types` without the library that writes them", async () => {
+		await fails(
+			"types",
+			`${folder} has no @supabase/postgrest-typegen: npm install --save-dev @supabase/postgrest-typegen`,
 		);
 	});
 
@@ -260,6 +272,28 @@ it("makes the Worker's files once, from options, and says what to do next", asyn
 		/^Written: wrangler\.jsonc, src\/index\.ts\n/,
 	);
 	expect(await readFile(config, "utf8")).not.toBe(before);
+});
+
+it("makes the Worker's file for a Supabase project's own PostgREST, and says what to do next", async () => {
+	const { output } = await postern(
+		"init",
+		"--supabase",
+		"http://localhost:8000",
+	);
+	expect(output).toContain(
+		"set pgrst.db_schemas = 'public, graphql_public, postern'",
+	);
+	expect(output).toContain("npx wrangler secret bulk .dev.vars\n");
+	await linkPackages();
+	const { unstable_readConfig } = await import("wrangler");
+	const config = join(folder, "wrangler.jsonc");
+	expect(unstable_readConfig({ config }).vars).toEqual({
+		ORIGIN_URL: "http://localhost:8000/rest/v1",
+		DB_SCHEMAS: "public,graphql_public",
+		ORIGIN_AUDIENCE: "",
+		ORIGIN_CLAIMS: "caller",
+		UPSTREAM_URL: "http://localhost:8000",
+	});
 });
 
 it("asks at a terminal for what no option says, and again after a wrong answer", async () => {

@@ -1,4 +1,6 @@
 // `postern doctor` before a real Postgres and PostgREST: each mistake is planted, named with exit code 1, and gone by what doctor prints.
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Mend } from "../../gateway/cli/doctor/finding.ts";
 import { migrate } from "../../gateway/cli/migrate.ts";
@@ -170,6 +172,28 @@ it("says that an API gateway before PostgREST asks for a key", async () => {
 		world.restore("ORIGIN_URL");
 		await gateway.stop();
 	}
+});
+
+it("takes no key of .env that the application's own settings replace", async () => {
+	const own = {
+		ORIGIN_JWT_SECRET: "a secret of thirty-two characters",
+		UPSTREAM_URL: "https://project.supabase.co",
+	};
+	const replaced = ["ORIGIN_SIGNING_KEY", "TOKEN_SIGNING_KEY"];
+	const { originSigningKey, tokenSigningKey } = world.credentials;
+	const file = join(world.folder, ".env");
+	await writeFile(
+		file,
+		`ORIGIN_SIGNING_KEY='${originSigningKey}'\nTOKEN_SIGNING_KEY='${tokenSigningKey}'\n`,
+	);
+	for (const name of replaced) world.unset(name);
+	for (const [name, value] of Object.entries(own)) world.set(name, value);
+	const { wrong } = await world.diagnose();
+	expect(wrong.filter(({ check }) => check === "settings")).toEqual([]);
+	expect(wrong).toMatchObject([{ check: "origin" }]);
+	for (const name of Object.keys(own)) world.unset(name);
+	for (const name of replaced) world.restore(name);
+	await rm(file);
 });
 
 describe("a caller's token that is refused", () => {

@@ -19,6 +19,12 @@ import {
 	startWranglerDev,
 	workerVariables,
 } from "../../gateway/cli/stack/wrangler.ts";
+import { shellBlocks } from "../support/adoption/document.ts";
+import {
+	makeProject,
+	type SupabaseProject,
+} from "../support/adoption/project.ts";
+import { beginStory } from "../support/adoption/story.ts";
 import { stack } from "../support/client.ts";
 
 const execute = promisify(execFile);
@@ -31,6 +37,7 @@ const TOOLS = ["wrangler", "typescript"];
 const { postgrestUrl, credentials } = stack;
 
 let folder: string;
+let tarballFile: string;
 let packed: string[];
 let adoption: string;
 
@@ -42,6 +49,7 @@ beforeAll(async () => {
 		PACKAGE,
 	);
 	const [tarball] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
+	tarballFile = join(folder, tarball.filename);
 	packed = tarball.files.map(({ path }: { path: string }) => path);
 	await write("package.json", '{ "private": true, "type": "module" }');
 	await npm(["install", "--no-audit", "--no-fund", tarball.filename], folder);
@@ -130,6 +138,103 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 		]);
 	});
 });
+
+describe("the commands of docs/adoption.md, in an empty folder", {
+	timeout: 120_000,
+}, () => {
+	let project: SupabaseProject;
+	let parent: string;
+	let installed: string | undefined;
+
+	beforeAll(async () => {
+		project = await makeProject();
+		parent = await mkdtemp(join(tmpdir(), "postern-adoption-"));
+	}, 60_000);
+
+	afterAll(async () => {
+		await project.end();
+		await rm(parent, { recursive: true });
+	});
+
+	const supabase = (owner: string) => ({
+		DATABASE_URL: owner,
+		SUPABASE: project.url,
+		JWT_SECRET: project.jwtSecret,
+	});
+	const PATHS: [heading: string, () => Record<string, string>][] = [
+		[
+			"### In front of PostgREST",
+			() => ({
+				DATABASE_URL: project.superuserUrl,
+				POSTGREST_DB_URI: project.as("authenticator"),
+				SCHEMA: "public",
+			}),
+		],
+		[
+			"### In front of a self-hosted Supabase",
+			() => ({
+				...supabase(project.superuserUrl),
+				ANON_KEY: project.anonKey,
+			}),
+		],
+		[
+			"### In front of a hosted Supabase",
+			() => ({
+				...supabase(project.as("project_owner")),
+				PUBLISHABLE_KEY: project.publishableKey,
+			}),
+		],
+	];
+
+	it.each(PATHS)(
+		"%s: at most ten lead to a hit, and those below `Take it away` back",
+		async (heading, own) => {
+			const ports = heading.endsWith("PostgREST") ? ["PGRST_SERVER_PORT"] : [];
+			const before = await project.read("/films?limit=1");
+			const story = await beginStory({
+				page: adoption,
+				heading,
+				variables: {
+					...own(),
+					POSTERN: tarballFile,
+					TABLE: "films",
+					...(await freePorts("POSTERN_PORT", ...ports)),
+				},
+				folder: await mkdtemp(join(parent, "path-")),
+				installed,
+			});
+			installed = story.folder;
+			try {
+				expect(story.length).toBeLessThanOrEqual(10);
+				await expect
+					.poll(story.ask, { timeout: 30_000, interval: 300 })
+					.toEqual([
+						expect.stringMatching(
+							/^HTTP\/1.1 200[\s\S]*^cache-status: Postern; hit/im,
+						),
+						before,
+					]);
+			} finally {
+				await story.end();
+			}
+			const [remove = "", forget = ""] = shellBlocks(
+				adoption,
+				"## Take it away",
+				2,
+			);
+			if (heading.endsWith("Supabase")) await story.run(forget);
+			await story.run(remove);
+			expect(await project.findAdded()).toEqual([]);
+			expect(await project.read("/films?limit=1")).toBe(before);
+		},
+	);
+});
+
+async function freePorts(...names: string[]): Promise<Record<string, string>> {
+	const ports: Record<string, string> = {};
+	for (const name of names) ports[name] = String(await freePort());
+	return ports;
+}
 
 /** The command goes by the Worker's own rules: of settings, contracts, tokens. */
 const OF_THE_WORKER = "dist/cli/src/";

@@ -29,6 +29,7 @@ import { type Run, run } from "../stack/run.ts";
 import { stateDirectory } from "../stack/state.ts";
 import {
 	findWranglerConfig,
+	replacesEveryKey,
 	startWranglerDev,
 	workerVariables,
 } from "../stack/wrangler.ts";
@@ -174,12 +175,15 @@ async function workerAlone(
 		options.origin === true
 			? process.env.ORIGIN_URL || postgrestUrl(options.postgrestPort)
 			: options.origin;
-	const credentials = await readCredentials(ENV_FILE);
+	const needsKeys = existsSync(ENV_FILE) || !(await replacesEveryKey(config));
+	const variables = needsKeys
+		? workerVariables(origin, await readCredentials(ENV_FILE))
+		: { ORIGIN_URL: origin };
 	await step("worker", () =>
 		startWranglerDev({
 			config,
 			port,
-			variables: workerVariables(origin, credentials),
+			variables,
 			variablesFile: variablesFile(state, port),
 			log: logTo("worker", console.log),
 		}),

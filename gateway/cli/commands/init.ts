@@ -1,10 +1,10 @@
 // `postern init`: makes the Worker's files in this folder, from options or by asking at a terminal.
 import { createInterface } from "node:readline";
 import { type Command, InvalidArgumentError } from "commander";
-import type { z } from "zod";
 import { feedVariables } from "../../src/settings/feed-settings.ts";
 import { encryptedUrl } from "../../src/settings/variables.ts";
 import { type InitAnswers, init, QUESTIONS } from "../init.ts";
+import { by } from "../options.ts";
 
 interface Options extends Partial<InitAnswers> {
 	supabase?: string;
@@ -39,7 +39,7 @@ export function addInit(postern: Command): void {
 		)
 		.option(
 			"--supabase <url>",
-			"a Supabase project whose users call",
+			"a Supabase project whose users call (without --origin: its own PostgREST is meant)",
 			by(encryptedUrl),
 		)
 		.option(
@@ -47,8 +47,14 @@ export function addInit(postern: Command): void {
 			"also src/index.ts, for routes of your own (without: the package's Worker is deployed)",
 		)
 		.option("--force", "replace files that are there already")
-		.action(async ({ supabase, worker, force, ...given }: Options) => {
-			const answers = await complete(given);
+		.action(async ({ supabase: url, worker, force, ...given }: Options) => {
+			const supabase =
+				url === undefined
+					? undefined
+					: { url, isOrigin: given.origin === undefined };
+			const answers = await complete(
+				supabase?.isOrigin ? { ...ofSupabase(supabase.url), ...given } : given,
+			);
 			console.log(
 				await init({
 					folder: process.cwd(),
@@ -59,6 +65,13 @@ export function addInit(postern: Command): void {
 				}),
 			);
 		});
+}
+
+function ofSupabase(url: string): Partial<InitAnswers> {
+	return {
+		origin: `${url.replace(/\/$/, "")}/rest/v1`,
+		schemas: "public,graphql_public",
+	};
 }
 
 /** Without a terminal, the defaults. */
@@ -94,12 +107,4 @@ async function complete(given: Partial<InitAnswers>): Promise<InitAnswers> {
 	} finally {
 		terminal?.close();
 	}
-}
-
-function by(rule: z.ZodType): (text: string) => string {
-	return (text) => {
-		const { error } = rule.safeParse(text, { jitless: true });
-		if (error === undefined) return text;
-		throw new InvalidArgumentError(`It ${error.issues[0]?.message}.`);
-	};
 }

@@ -16,7 +16,11 @@ import {
 	parseConfig,
 } from "../../src/settings/settings.ts";
 import { ENV_FILE } from "../stack/credentials.ts";
-import { findWranglerConfig, loadWrangler } from "../stack/wrangler.ts";
+import {
+	findWranglerConfig,
+	loadWrangler,
+	withoutReplaced,
+} from "../stack/wrangler.ts";
 import { command, operator, type Report } from "./finding.ts";
 
 export interface SettingsOptions {
@@ -70,10 +74,14 @@ export async function loadSettings(
 		...read.kv_namespaces.map(({ binding }) => binding),
 		...read.durable_objects.bindings.map(({ name }) => name),
 	];
-	const env = {
+	const own = {
 		...read.vars,
 		...(await devVars(dirname(file), options.env)),
-		...(await workersPartOf(join(options.folder ?? "", ENV_FILE))),
+	};
+	const made = await workersPartOf(join(options.folder ?? "", ENV_FILE));
+	const env = {
+		...own,
+		...withoutReplaced(made, new Set(Object.keys(own))),
 		...(options.origin ? { ORIGIN_URL: options.origin } : {}),
 		...Object.fromEntries(bindings.map((name) => [name, {}])),
 	};

