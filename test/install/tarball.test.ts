@@ -140,7 +140,7 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 });
 
 describe("the commands of docs/adoption.md, in an empty folder", {
-	timeout: 120_000,
+	timeout: 240_000,
 }, () => {
 	let project: SupabaseProject;
 	let parent: string;
@@ -207,7 +207,7 @@ describe("the commands of docs/adoption.md, in an empty folder", {
 			try {
 				expect(story.length).toBeLessThanOrEqual(10);
 				await expect
-					.poll(story.ask, { timeout: 30_000, interval: 300 })
+					.poll(story.ask, { timeout: 60_000, interval: 300 })
 					.toEqual([
 						expect.stringMatching(
 							/^HTTP\/1.1 200[\s\S]*^cache-status: Postern; hit/im,

@@ -13,7 +13,7 @@ import { startApiGateway } from "../api-gateway.ts";
 
 const PASSWORD = randomBytes(8).toString("hex");
 
-/** `project_owner` is no superuser, as `postgres` is none at Supabase. */
+/** `project_owner` is no superuser, and may choose the schemas of PostgREST, as \`postgres\` at Supabase. */
 const SCHEMA = `
 	create role authenticator login noinherit password '${PASSWORD}';
 	create role anon noinherit;
@@ -22,6 +22,7 @@ const SCHEMA = `
 	grant anon, authenticated, service_role to authenticator;
 	create role project_owner login createrole bypassrls password '${PASSWORD}';
 	grant authenticator, anon, authenticated, service_role to project_owner with admin option;
+	grant set on parameter pgrst.db_schemas to project_owner;
 	grant create on database postern to project_owner;
 	alter schema public owner to project_owner;
 	create schema graphql_public authorization project_owner;

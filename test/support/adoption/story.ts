@@ -47,8 +47,11 @@ export async function beginStory(options: StoryOptions): Promise<Story> {
 				verbatimSymlinks: true,
 				filter: (path) => !path.endsWith(join("node_modules", "wrangler")),
 			});
-	const { HOME } = process.env;
-	const environment = { HOME, ...variables, PATH: await makeTools(tools) };
+	const environment = {
+		...process.env,
+		...variables,
+		PATH: await makeTools(tools),
+	};
 	const open = (commands: string): Promise<Terminal> =>
 		runInTerminal(commands, { folder, environment });
 	const commands = commandsOf(block);
