@@ -273,7 +273,14 @@ describe("the origin of a resource route", () => {
 		expect(origin.received).toHaveLength(1);
 	});
 
-	it("is asked once even if it cannot be reached", async () => {
+	it.each([
+		[
+			"once by a write",
+			{ method: "POST", json: { title: "Milk", stars: 5 } },
+			1,
+		],
+		["twice by a read", {}, 2],
+	])("is asked %s if it cannot be reached", async (_, init, times) => {
 		let calls = 0;
 		const { request } = startGateway({
 			fetch() {
@@ -281,8 +288,8 @@ describe("the origin of a resource route", () => {
 				return Promise.reject(new TypeError("connection refused"));
 			},
 		});
-		await request("/notes");
-		expect(calls).toBe(1);
+		await request("/notes", { ...init, token: ADA_TOKEN });
+		expect(calls).toBe(times);
 	});
 });
 
