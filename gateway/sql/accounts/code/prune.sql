@@ -7,31 +7,31 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A bounded number of rows each time, and only those that no other transaction has locked.
-  delete from auth.throttles as throttle
-  using (
-    select action, scope, subject
+  -- A bounded number of rows each time, and only those that no other transaction has locked. An array is computed once: as a join or
+  -- an `in`, the planner may run the select again for each row, and so delete them all.
+  delete from auth.throttles
+  where ctid = any (array(
+    select ctid
     from auth.throttles
     where until < now()
     order by until
     limit 50
     for update skip locked
-  ) as old
-  where (throttle.action, throttle.scope, throttle.subject) = (old.action, old.scope, old.subject);
+  ));
 
   delete from auth.refresh_tokens
-  where token_hash in (
-    select token_hash
+  where ctid = any (array(
+    select ctid
     from auth.refresh_tokens
     where issued_at < now() - auth.session_lifetime()
     order by issued_at
     limit 50
     for update skip locked
-  );
+  ));
 
   delete from auth.sessions
-  where id in (
-    select session.id
+  where ctid = any (array(
+    select session.ctid
     from auth.sessions as session
     where session.refreshed_at < now() - auth.session_lifetime()
       -- The cascade would delete an unbounded number of them.
@@ -39,7 +39,7 @@ begin
     order by session.refreshed_at
     limit 50
     for update of session skip locked
-  );
+  ));
 end
 $$;
 comment on function auth.prune() is 'Deletes some throttles, refresh tokens and sessions that are over.';

@@ -7,6 +7,7 @@ import {
 	CHEAP,
 	call,
 	isAlive,
+	letSeemEmpty,
 	pass,
 	refresh,
 	sessionOf,
@@ -309,6 +310,7 @@ describe("an expired session", () => {
 	});
 
 	it("is pruned a bounded number at a time", async ({ db, expect }) => {
+		await letSeemEmpty(db, "auth.sessions", "auth.refresh_tokens");
 		const { user } = await signUp(db);
 		await db.query(
 			"insert into auth.sessions (user_id, refreshed_at) select $1, now() - interval '31 days' from generate_series(1, 120)",

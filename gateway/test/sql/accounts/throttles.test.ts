@@ -4,6 +4,7 @@ import { describe } from "vitest";
 import {
 	CHEAP,
 	call,
+	letSeemEmpty,
 	PASSWORD,
 	pass,
 	refresh,
@@ -404,6 +405,7 @@ describe("limits", () => {
 
 describe("a throttle past its time", () => {
 	it("is pruned, a bounded number at a time", async ({ db, expect }) => {
+		await letSeemEmpty(db, "auth.throttles");
 		await db.query(
 			`insert into auth.throttles (action, scope, subject, attempts, until)
 			select 'sign_in', 'account', 'old ' || n, 1, now() - interval '1 minute' from generate_series(1, 120) as n`,
