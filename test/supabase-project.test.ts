@@ -3,13 +3,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
 import { SignJWT } from "jose";
-import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asAuthenticator } from "../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../gateway/cli/stack/database.ts";
 import { freePort } from "../gateway/cli/stack/ports.ts";
 import { startPostgrest } from "../gateway/cli/stack/postgrest.ts";
 import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
+import { query } from "../gateway/test/sql/support/query.ts";
 import { outcomeOf } from "./support/actors.ts";
 import { stack } from "./support/client.ts";
 import { startWorkerd } from "./support/workerd/workerd.ts";
@@ -96,16 +96,6 @@ beforeAll(async () => {
 afterAll(async () => {
 	for (const end of cleanup.reverse()) await end();
 });
-
-async function query(databaseUrl: string, sql: string): Promise<void> {
-	const client = new Client({ connectionString: databaseUrl });
-	await client.connect();
-	try {
-		await client.query(sql);
-	} finally {
-		await client.end();
-	}
-}
 
 function sha256(text: string): string {
 	return createHash("sha256").update(text).digest("hex");

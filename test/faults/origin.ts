@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
+import type pg from "pg";
 import { asAuthenticator } from "../../gateway/cli/stack/addresses.ts";
 import { makeCredentials } from "../../gateway/cli/stack/credentials.ts";
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
@@ -11,6 +11,7 @@ import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
 import { issueCallerToken } from "../../gateway/cli/stack/tokens.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
+import { query } from "../../gateway/test/sql/support/query.ts";
 import { startKv } from "../support/workerd/kv.ts";
 import { startWorkerd } from "../support/workerd/workerd.ts";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
@@ -106,16 +107,7 @@ export async function startFaultyStack({
 					...{ role: "authenticated", sub },
 					...claims,
 				}),
-			async query(sql, values) {
-				const client = new pg.Client({ connectionString: url });
-				client.on("error", silent);
-				await client.connect();
-				try {
-					return await client.query(sql, values);
-				} finally {
-					await client.end();
-				}
-			},
+			query: (sql, values) => query(url, sql, values),
 		};
 	} catch (error) {
 		await stop();

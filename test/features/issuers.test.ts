@@ -1,12 +1,12 @@
 // Callers with tokens of other issuers: several issuers at once, their rotations and outages, and Cloudflare Access.
 import { randomBytes } from "node:crypto";
-import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asAuthenticator } from "../../gateway/cli/stack/addresses.ts";
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
 import type { Service } from "../../gateway/cli/stack/service.ts";
+import { query } from "../../gateway/test/sql/support/query.ts";
 import { outcomeOf } from "../support/actors.ts";
 import { callerToken, stack } from "../support/client.ts";
 import {
@@ -58,10 +58,11 @@ beforeAll(async () => {
 		log,
 	});
 	cleanup.push(postgrest.stop);
-	publishableKey = await query(
+	const { rows } = await query(
 		url.href,
 		"select postern.create_api_key('app', 'publishable', 'anon') as value",
 	);
+	publishableKey = rows[0].value;
 });
 
 afterAll(async () => {
@@ -69,18 +70,6 @@ afterAll(async () => {
 });
 
 let publishableKey: string;
-
-/** The first column of the first row. */
-async function query(databaseUrl: string, sql: string): Promise<string> {
-	const client = new Client({ connectionString: databaseUrl });
-	await client.connect();
-	try {
-		const { rows } = await client.query(sql);
-		return rows?.[0]?.value;
-	} finally {
-		await client.end();
-	}
-}
 
 /** A Worker that knows these issuers besides Postern itself. */
 async function gatewayFor(

@@ -1,5 +1,5 @@
 // The command `postern` in an application's folder outside of this repository: help, exit codes, one-line errors.
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
 	chmod,
@@ -20,9 +20,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { databaseUrl } from "../../gateway/cli/stack/addresses.ts";
 import { readCredentials } from "../../gateway/cli/stack/credentials.ts";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import {
+	COMMAND,
+	type Outcome,
+	ownEnvironment,
+	runProgram,
+	runScript,
+} from "../support/command.ts";
 import { PROJECT } from "../support/project.ts";
-
-const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
 
 /** A Worker that answers with its environment. */
 const WORKER = "export default { fetch: (_, env) => Response.json(env) };";
@@ -31,12 +36,6 @@ const WRANGLER = {
 	main: "worker.js",
 	compatibility_date: "2026-11-01",
 };
-
-interface Outcome {
-	code: number | null;
-	output: string;
-	error: string;
-}
 
 let folder: string;
 
@@ -338,7 +337,11 @@ it("starts an application without a db folder, and gives its Worker no password"
 	const child = spawn(
 		process.execPath,
 		[COMMAND, "dev", "--schemas", "public", ...ports],
-		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
+		{
+			cwd: folder,
+			env: ownEnvironment(),
+			stdio: ["ignore", "pipe", "inherit"],
+		},
 	);
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
@@ -369,7 +372,11 @@ it("gives the Worker no key that the application's own settings replace", async 
 	const child = spawn(
 		process.execPath,
 		[COMMAND, "dev", "--origin", `http://${LOOPBACK}:1`, "--port", `${port}`],
-		{ cwd: folder, env: environment(), stdio: ["ignore", "pipe", "inherit"] },
+		{
+			cwd: folder,
+			env: ownEnvironment(),
+			stdio: ["ignore", "pipe", "inherit"],
+		},
 	);
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
@@ -457,30 +464,11 @@ function postern(...args: string[]): Promise<Outcome> {
 
 /** Runs the command at a pseudo-terminal, which `script` of util-linux makes. */
 function atTerminal(call: string, input: string): Promise<Outcome> {
-	return new Promise((resolve) => {
-		const child = execFile(
-			"script",
-			["-qec", `"${process.execPath}" "${COMMAND}" ${call}`, "/dev/null"],
-			{ cwd: folder, env: environment() },
-			(_, output, error) => resolve({ code: child.exitCode, output, error }),
-		);
-		child.stdin?.write(input);
-	});
+	const command = `"${process.execPath}" "${COMMAND}" ${call}`;
+	const place = { cwd: folder, env: ownEnvironment() };
+	return runProgram("script", ["-qec", command, "/dev/null"], place, input);
 }
 
 function run(cwd: string, args: readonly string[]): Promise<Outcome> {
-	return new Promise((resolve) => {
-		const child = execFile(
-			process.execPath,
-			[COMMAND, ...args],
-			{ cwd, env: environment() },
-			(_, output, error) => resolve({ code: child.exitCode, output, error }),
-		);
-	});
-}
-
-/** The environment without the variables of another stack. */
-function environment(): NodeJS.ProcessEnv {
-	const { PATH, HOME } = process.env;
-	return { PATH, HOME };
+	return runScript(COMMAND, args, { cwd, env: ownEnvironment() });
 }

@@ -1,15 +1,19 @@
 // `postern types` in an application's folder: tsc checks supabase-js by what it writes for a database.
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { query } from "../../gateway/test/sql/support/query.ts";
 import { stack } from "../support/client.ts";
+import {
+	COMMAND,
+	type Outcome,
+	ownEnvironment,
+	runScript,
+} from "../support/command.ts";
 import { PROJECT } from "../support/project.ts";
 
-const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
 const TSC = join(PROJECT, "node_modules", "typescript", "bin", "tsc");
 const DATABASE = `postern_types_${randomBytes(4).toString("hex")}`;
 
@@ -131,28 +135,10 @@ function types(...options: string[]) {
 }
 
 function run(
-	program: string,
+	script: string,
 	args: readonly string[],
 	variables: Record<string, string> = {},
-): Promise<{ code: number | null; output: string; error: string }> {
-	const { PATH, HOME } = process.env;
-	const env = { PATH, HOME, DATABASE_URL: databaseUrl, ...variables };
-	return new Promise((resolve) => {
-		const child = execFile(
-			process.execPath,
-			[program, ...args],
-			{ cwd: folder, env },
-			(_, output, error) => resolve({ code: child.exitCode, output, error }),
-		);
-	});
-}
-
-async function query(url: string, sql: string): Promise<void> {
-	const client = new Client({ connectionString: url });
-	await client.connect();
-	try {
-		await client.query(sql);
-	} finally {
-		await client.end();
-	}
+): Promise<Outcome> {
+	const env = ownEnvironment({ DATABASE_URL: databaseUrl, ...variables });
+	return runScript(script, args, { cwd: folder, env });
 }

@@ -34,7 +34,7 @@ export function addTypes(postern: Command): void {
 		)
 		.option("--out <file>", "write to this file (default: standard output)")
 		.action(async ({ schemas, out, ...options }: Options) => {
-			const names = schemas.split(",").map((name) => name.trim());
+			const names = feedVariables.shape.DB_SCHEMAS.parse(schemas);
 			const types = await typesOf(options, names);
 			if (out === undefined) process.stdout.write(types);
 			else await writeTo(out, types);

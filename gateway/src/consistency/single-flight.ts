@@ -33,6 +33,18 @@ interface Flight {
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 25;
 
+/** Pauses between two looks at what another request does: short ones first, so that quick work is seen soon. */
+export function growingPauses(
+	sleep: (ms: number) => Promise<void>,
+): () => Promise<void> {
+	let next = FIRST_PAUSE_MS;
+	return () => {
+		const ms = next;
+		next = Math.min(2 * ms, LONGEST_PAUSE_MS);
+		return sleep(ms);
+	};
+}
+
 export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
 	const { now, sleep, limitMs, maxFlights } = deps;
 	// In the order in which they end.
@@ -42,10 +54,9 @@ export function createSingleFlight(deps: SingleFlightDeps): SingleFlight {
 		async run(name, look, work, signal) {
 			const flight = current(name);
 			if (flight === undefined) return fly(name, work, signal);
-			let pause = FIRST_PAUSE_MS;
+			const pause = growingPauses(sleep);
 			while (current(name) === flight) {
-				await sleep(pause);
-				pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+				await pause();
 				const value = look();
 				if (value !== undefined) return value;
 			}

@@ -2,6 +2,7 @@
 // table or a slow function leaves the others to other requests, and to the polls of the change feed.
 //
 // A request waits by looking again after a pause: a Worker must not await another request's promise.
+import { growingPauses } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
@@ -20,9 +21,6 @@ interface BulkheadDeps {
 /** A larger body, or one of unknown length, streams, and its request has no place: its client may take any time to send it. */
 const MAX_BODY_BYTES = 65_536;
 
-const FIRST_PAUSE_MS = 2;
-const LONGEST_PAUSE_MS = 25;
-
 /** PostgREST's own limit for a free connection (`db-pool-acquisition-timeout`). */
 const LONGEST_WAIT_MS = 10_000;
 
@@ -40,8 +38,8 @@ export function createBulkhead(
 	const placesByPath = new Map<string, Set<Place>>();
 
 	return async function bulkhead(request, identity) {
-		if (isStreaming(request)) return origin(request, identity);
 		const sent = await withWholeBody(request);
+		if (sent === undefined) return origin(request, identity);
 		const leave = await enter(new URL(sent.url).pathname, sent.signal);
 		try {
 			return await origin(sent, identity);
@@ -53,13 +51,12 @@ export function createBulkhead(
 	/** @returns gives the place back */
 	async function enter(path: string, signal: AbortSignal): Promise<() => void> {
 		const giveUpAt = now() + waitMs;
-		let pause = FIRST_PAUSE_MS;
+		const pause = growingPauses(sleep);
 		while (countOf(path) >= limit) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
 			if (now() >= giveUpAt)
 				throw new Refusal("origin_busy", { headers: { "Retry-After": "1" } });
-			await sleep(pause);
-			pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+			await pause();
 		}
 		const place = { until: now() + timeoutMs };
 		const places = placesByPath.get(path) ?? new Set();
@@ -81,16 +78,13 @@ export function createBulkhead(
 	}
 }
 
-function isStreaming({ method, headers, body }: Request): boolean {
-	if (method === "GET" || method === "HEAD" || body === null) return false;
-	const length = headers.get("content-length");
-	return length === null || Number(length) > MAX_BODY_BYTES;
-}
-
-async function withWholeBody(request: Request): Promise<Request> {
+/** @returns undefined where the body streams */
+async function withWholeBody(request: Request): Promise<Request | undefined> {
 	const { url, method, headers, signal } = request;
 	if (method === "GET" || method === "HEAD" || request.body === null)
 		return request;
+	const length = headers.get("content-length");
+	if (length === null || Number(length) > MAX_BODY_BYTES) return undefined;
 	const body = await wholeBody(request);
 	return new Request(url, { method, headers, body, signal });
 }

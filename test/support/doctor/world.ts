@@ -1,5 +1,4 @@
 // A folder of an adopter with a Postgres and a PostgREST of its own, whose settings a test changes, and `postern` run in it.
-import { execFile } from "node:child_process";
 import { once } from "node:events";
 import {
 	chmod,
@@ -29,9 +28,14 @@ import { freePort, LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../../gateway/cli/stack/postgrest.ts";
 import { workerVariables } from "../../../gateway/cli/stack/wrangler.ts";
+import {
+	COMMAND,
+	type Outcome,
+	ownEnvironment,
+	runScript,
+} from "../command.ts";
 import { PROJECT } from "../project.ts";
 
-const COMMAND = join(PROJECT, "gateway", "cli", "postern.ts");
 const ROLES = join(PROJECT, "gateway", "sql", "roles.sql");
 const silent = () => {};
 
@@ -45,12 +49,6 @@ export const WRANGLER = {
 		bindings: [{ name: "CHANGE_FEED", class_name: "ChangeFeed" }],
 	},
 };
-
-export interface Outcome {
-	code: number | null;
-	output: string;
-	error: string;
-}
 
 type Answer = (path: string) => [status: number, body: string];
 
@@ -196,16 +194,8 @@ export async function makeWorld(sql: string) {
 
 	async function postern(...args: string[]): Promise<Outcome> {
 		await writeVariables();
-		const { PATH, HOME } = process.env;
-		const env = { PATH, HOME, DATABASE_URL: postgres.url };
-		return new Promise((resolve) => {
-			const child = execFile(
-				process.execPath,
-				[COMMAND, ...args],
-				{ cwd: folder, env },
-				(_, output, error) => resolve({ code: child.exitCode, output, error }),
-			);
-		});
+		const env = ownEnvironment({ DATABASE_URL: postgres.url });
+		return runScript(COMMAND, args, { cwd: folder, env });
 	}
 }
 

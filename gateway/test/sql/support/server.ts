@@ -5,10 +5,10 @@ import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { freePort } from "../../../cli/stack/ports.ts";
 import { startPostgres } from "../../../cli/stack/postgres.ts";
+import { query } from "./query.ts";
 
 declare module "vitest" {
 	export interface ProvidedContext {
@@ -83,16 +83,6 @@ export async function startTestDatabase(
 		authenticatorUrl: authenticatorUrl.href,
 		stop,
 	};
-}
-
-async function query(url: string, statement: string): Promise<void> {
-	const client = new pg.Client({ connectionString: url });
-	await client.connect();
-	try {
-		await client.query(statement);
-	} finally {
-		await client.end();
-	}
 }
 
 async function start() {
