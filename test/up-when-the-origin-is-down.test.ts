@@ -9,7 +9,8 @@ import { isMarked, read } from "./faults/traffic.ts";
 import { stack as shared } from "./support/client.ts";
 
 const MAX_STALENESS_MS = 1_000;
-const LASTS_MS = 3_500;
+/** Longer than a view is good, the feed is waited for (2 s) and an origin that is silent (2 s). */
+const LASTS_MS = 6_000;
 const ADA = "00000000-0000-4000-8000-000000000001";
 const PRODUCTS = "/rest/v1/products?select=title&order=title";
 
