@@ -171,8 +171,6 @@ const views: Maker = (random) => [
 			),
 ];
 
-const none: Maker = () => [];
-
 const MAKERS: readonly {
 	readonly weight: number;
 	readonly kind: string;
@@ -197,8 +195,14 @@ const MAKERS: readonly {
 	{ weight: 2, kind: "grant", make: grants },
 	{ weight: 3, kind: "function", make: functions },
 	{ weight: 3, kind: "view", make: views },
-	{ weight: 1, kind: "nothing", make: none },
 ];
+
+/** Duels before anything has changed. */
+export const NO_MOVE: Move = {
+	kind: "nothing",
+	sql: [],
+	isForPostgrest: false,
+};
 
 export function randomMove(random: Random): Move {
 	const { kind, make, isForPostgrest = false } = pickWeighted(random, MAKERS);

@@ -2,7 +2,7 @@
 import type { Random } from "../histories/random.ts";
 import { isSame, readAnswers } from "./answers.ts";
 import type { Arena } from "./arena.ts";
-import { type Move, randomMove } from "./moves.ts";
+import { type Move, NO_MOVE, randomMove } from "./moves.ts";
 import { rosterOf, type Side } from "./sides.ts";
 import {
 	type Duel,
@@ -45,7 +45,8 @@ export async function playWorld(
 	const answers = await readAnswers(arena, QUESTIONS, sides);
 	const moves: Move[] = [];
 	for (let number = 0; number < MOVES; number += 1) {
-		const move = randomMove(random);
+		// Some moves leave nothing that can be cached for the rest of the world.
+		const move = number === 0 ? NO_MOVE : randomMove(random);
 		moves.push(move);
 		tally.moves[move.kind] = (tally.moves[move.kind] ?? 0) + 1;
 		const all = pairsOf(sides);
