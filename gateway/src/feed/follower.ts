@@ -28,7 +28,7 @@ export interface Follower extends Feed {
 
 /** While the feed is used it polls this often by itself, so that most requests are answered from memory. */
 const TICK_MS = 1_000;
-/** A tick that is later than this was lost. */
+/** A tick that is later than this was lost, or is scheduled by a clock that is behind this one. */
 const LATE_MS = 10_000;
 /** The feed counts as used for this long after a request. */
 const USE_MS = 30_000;
@@ -85,8 +85,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 				return sleepOn(now() < pruneAt ? IDLE_PRUNE_MS : TICK_MS);
 			}
 			await attempt("poll", () => polls.reach(TICK_MS / 2, []));
-			await attempt("schema", schema.observe);
-			await attempt("prune", prune);
+			await upkeep();
 			wake();
 		},
 	};
@@ -112,9 +111,17 @@ export function createFollower(deps: FollowerDeps): Follower {
 		return Promise.race([ended, late]);
 	}
 
+	/** Where a tick is late, the request does its work: another schedule replaces it, and could do so for ever. */
 	function use(): void {
 		usedAt = now();
-		if (!polls.isAbsent() && now() - wakesAt > LATE_MS) wake();
+		if (polls.isAbsent() || now() - wakesAt <= LATE_MS) return;
+		if (wakesAt !== NEVER) void upkeep();
+		wake();
+	}
+
+	async function upkeep(): Promise<void> {
+		await attempt("schema", schema.observe);
+		await attempt("prune", prune);
 	}
 
 	function wake(): void {

@@ -224,6 +224,21 @@ describe("PostgREST's schema", () => {
 		]);
 	});
 
+	it("is asked by requests where every tick is scheduled again before it comes", async () => {
+		const started = startFollower();
+		await sync(started);
+		started.database.commit("catalog");
+		const changed = await sync(started);
+		await started.time.pass(12_000);
+		await sync(started);
+		await started.time.pass(10);
+		const later = await sync(started);
+		expect([changed.isSchemaLoaded, later.isSchemaLoaded]).toEqual([
+			false,
+			true,
+		]);
+	});
+
 	it("is not known of a new feed epoch", async () => {
 		const started = startFollower();
 		await sync(started);
@@ -713,8 +728,9 @@ describe("a restart", () => {
 	it("continues from a cursor that is at most ten minutes old", async () => {
 		const { time, follower, kept, database } = await startChanged();
 		const cursor = kept.state?.cursor;
-		// Another snapshot, and nothing to find.
+		// Another snapshot, and nothing to find or to store.
 		database.begin("api.open");
+		database.isSchemaSlow = true;
 		await time.pass(10 * MINUTE - 10);
 		await sync({ time, follower });
 		const early = kept.state?.cursor;
