@@ -180,6 +180,12 @@ describe("a start of the test's own", () => {
 		);
 	});
 
+	it("says that POSTGRES_BIN has no Postgres", async () => {
+		expect(await failure({ POSTGRES_BIN: "/nowhere/bin" })).toBe(
+			"error: POSTGRES_BIN names /nowhere/bin, and there is no postgres.",
+		);
+	});
+
 	it("says that another version of Postgres made the data", async () => {
 		const file = join(clone, ".postern", "postgres", "PG_VERSION");
 		const version = await readFile(file, "utf8");

