@@ -2,11 +2,15 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { contractReason } from "../../src/feed/contract.ts";
+import { untestedReason } from "../../src/feed/versions.ts";
 import { type DatabaseOptions, withDatabase } from "../options.ts";
 import { query } from "../query.ts";
 
 /** A database of 0.1.0 does not say. */
-const faults = z.object({ wrong: z.array(z.string()).default([]) });
+const faults = z.object({
+	wrong: z.array(z.string()).default([]),
+	postgres: z.int().optional(),
+});
 
 export function addStatus(postern: Command): void {
 	withDatabase(postern.command("status"))
@@ -22,7 +26,12 @@ export function addStatus(postern: Command): void {
 			console.log(JSON.stringify(status, null, 2));
 			const reason = contractReason(status);
 			if (reason !== undefined) throw new Error(reason);
-			const { wrong } = faults.parse(status);
+			const { wrong, postgres } = faults.parse(status);
+			const untested = untestedReason("PostgreSQL", postgres);
+			if (untested !== undefined)
+				console.error(
+					`${untested}: nothing is cached unless CACHE_UNTESTED_VERSIONS is on`,
+				);
 			if (wrong.length > 0) throw new Error(wrong.join("; "));
 		});
 }

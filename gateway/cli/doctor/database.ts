@@ -3,9 +3,6 @@ import { Client } from "pg";
 import { command, operator, type Report, sql } from "./finding.ts";
 import { reasonOf } from "./postgrest.ts";
 
-/** From the oldest that the migrations take to the newest that the tests run with. */
-const TESTED = { oldest: 15, newest: 18 };
-
 /** The role that PostgREST logs in as, where the database cannot tell. */
 const USUAL_LOGIN = "authenticator";
 
@@ -97,16 +94,6 @@ export async function checkDatabase(
 	database: Database,
 	report: Report,
 ): Promise<void> {
-	const version = Number(
-		await database.findText("select current_setting('server_version_num')"),
-	);
-	const major = Math.floor(version / 10_000);
-	if (major < TESTED.oldest || major > TESTED.newest)
-		report.addNote(
-			"PostgreSQL's major",
-			`PostgreSQL ${major} was not tested`,
-			operator(`use PostgreSQL ${TESTED.oldest} to ${TESTED.newest}`),
-		);
 	if (!database.isMigrated) {
 		report.addWrong(
 			"migrations",

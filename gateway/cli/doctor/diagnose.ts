@@ -59,7 +59,12 @@ async function checkStack(
 	report: Report,
 ): Promise<void> {
 	const { config, feed, isBound } = settings;
-	const context = { version, schemas: feed?.schemas ?? ["api"] };
+	const cachesUntestedVersions = feed?.cachesUntestedVersions ?? false;
+	const context = {
+		version,
+		schemas: feed?.schemas ?? ["api"],
+		cachesUntestedVersions,
+	};
 	if (feed === undefined || isBound) {
 		report.skip(
 			"origin",
@@ -77,6 +82,7 @@ async function checkStack(
 		login: database?.login ?? "authenticator",
 		findHook: database?.findHook ?? (async () => undefined),
 		isMigrated: database?.isMigrated,
+		cachesUntestedVersions,
 	};
 	const answer = await checkOrigin(ask, faults, report);
 	await checkSchema(answer === undefined ? undefined : ask, answer);

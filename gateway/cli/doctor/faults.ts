@@ -21,6 +21,7 @@ export interface FaultContext {
 	readonly findHook: (name: string) => Promise<string | undefined>;
 	/** Whether the database has the gateway's schema. Undefined where the database cannot be asked. */
 	readonly isMigrated: boolean | undefined;
+	readonly cachesUntestedVersions: boolean;
 }
 
 /** What `postern migrate` brings. */

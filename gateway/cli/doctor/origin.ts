@@ -4,9 +4,7 @@ import type { Config } from "../../src/settings/settings.ts";
 import { exposedSchemas, type FaultContext, reportFault } from "./faults.ts";
 import { operator, postgrestLine, type Report, workerLine } from "./finding.ts";
 import { type Answer, type Ask, reasonOf } from "./postgrest.ts";
-
-/** The majors that the tests were run with. */
-const TESTED = { oldest: 12, newest: 16 };
+import { checkPostgrest } from "./versions.ts";
 
 /** PostgREST accepts a token whose times are off by this much. */
 const CLOCK_TOLERANCE_MS = 30_000;
@@ -37,11 +35,11 @@ export async function checkOrigin(
 		return undefined;
 	}
 	checkClock(answer, report);
-	checkMajor(answer, report);
 	if (answer.error !== undefined) {
 		await reportFault(answer.error, "postern", context, report);
 		return undefined;
 	}
+	checkPostgrest(answer.json, answer.headers, context, report);
 	return answer.json;
 }
 
@@ -117,20 +115,4 @@ function checkClock({ aheadMs }: Answer, report: Report): void {
 		`The clock of PostgREST's machine is ${seconds} s ${aheadMs > 0 ? "ahead of" : "behind"} this machine's`,
 		operator("set both clocks: timedatectl set-ntp true"),
 	);
-}
-
-/** Cloudflare replaces the header. */
-function checkMajor({ headers }: Answer, report: Report): void {
-	const found = /^postgrest\/(\d+)/i.exec(headers.get("server") ?? "")?.[1];
-	if (found === undefined) {
-		report.skip("PostgREST's major", "its answers do not name it");
-		return;
-	}
-	const major = Number(found);
-	if (major < TESTED.oldest || major > TESTED.newest)
-		report.addNote(
-			"PostgREST's major",
-			`PostgREST ${major} was not tested`,
-			operator(`use PostgREST ${TESTED.oldest} to ${TESTED.newest}`),
-		);
 }

@@ -7,6 +7,7 @@ import { contractReason } from "../../src/feed/contract.ts";
 import { MIGRATE, staleSchema } from "./faults.ts";
 import { command, operator, type Report, sql } from "./finding.ts";
 import { type Ask, reasonOf } from "./postgrest.ts";
+import { checkPostgres } from "./versions.ts";
 
 const statusShape = z.object({
 	programs: z.object({ postern: z.string().default("0") }).default({
@@ -31,6 +32,7 @@ interface StatusContext {
 	readonly schemas: readonly string[];
 	/** Whether event triggers can be created in this database. Undefined where it cannot be asked. */
 	readonly mayWatch: boolean | undefined;
+	readonly cachesUntestedVersions: boolean;
 }
 
 /** How long PostgREST has to load the schema. A large one takes seconds. */
@@ -40,9 +42,10 @@ const LOOK_EVERY_MS = 250;
 /** @returns undefined where this package cannot use the database, with the reason in the report */
 export function checkStatus(
 	answer: unknown,
-	{ version, schemas, mayWatch }: StatusContext,
+	context: StatusContext,
 	report: Report,
 ): Status | undefined {
+	const { version, schemas, mayWatch } = context;
 	const reason = contractReason(answer);
 	const status = statusShape.parse(answer);
 	const installed = status.programs.postern;
@@ -63,6 +66,7 @@ export function checkStatus(
 			`The database has the gateway's schema of ${installed}, this package is ${version}`,
 			MIGRATE,
 		);
+	checkPostgres(answer, context, report);
 	for (const problem of status.wrong) {
 		const check = /^the outbox /.test(problem) ? "pruning" : "tracking";
 		const mend = status.mends[problem];

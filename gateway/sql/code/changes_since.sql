@@ -123,6 +123,9 @@ begin
 
   return jsonb_build_object(
     'contract', postern.contract(),
+    -- The versions that answer. PostgREST names itself so where its header Server does not arrive.
+    'postgres', current_setting('server_version_num')::integer / 10000,
+    'application', current_setting('application_name'),
     'cursor', concat_ws('@', incarnation, snapshot, digest),
     'reset', reason is not null,
     'reason', reason,

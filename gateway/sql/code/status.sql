@@ -51,6 +51,8 @@ as $$
   )
   select jsonb_build_object(
     'contract', postern.contract(),
+    'postgres', current_setting('server_version_num')::integer / 10000,
+    'application', current_setting('application_name'),
     'programs', (select jsonb_object_agg(programs.program, programs.version) from postern.programs),
     'databaseIncarnation', case when not pg_is_in_recovery() then postern.database_incarnation() end,
     'isWatched', postern.is_watched(),

@@ -27,7 +27,7 @@ export class ChangeFeed extends DurableObject<PosternEnv> implements Feed {
 			"",
 		);
 		this.#follower = createFollower({
-			tracking: createTracking(origin, settings.schemas, settings.preRequest),
+			tracking: createTracking(origin, settings),
 			store: createFeedStore(storage),
 			now: Date.now,
 			sleep: (ms) => scheduler.wait(ms),

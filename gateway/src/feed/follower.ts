@@ -79,7 +79,11 @@ export function createFollower(deps: FollowerDeps): Follower {
 			return catalog.get();
 		},
 		async tick() {
-			if (polls.isAbsent()) return sleepOn(state.stored && IDLE_PRUNE_MS);
+			if (polls.isAbsent()) {
+				await attempt("prune", prune);
+				const mayPrune = state.stored !== undefined || polls.mayPrune();
+				return sleepOn(mayPrune ? IDLE_PRUNE_MS : undefined);
+			}
 			if (now() - usedAt > USE_MS) {
 				await attempt("prune", prune);
 				return sleepOn(now() < pruneAt ? IDLE_PRUNE_MS : TICK_MS);
@@ -147,7 +151,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 	}
 
 	async function prune(): Promise<void> {
-		if (now() < pruneAt || polls.isAbsent()) return;
+		if (now() < pruneAt || !polls.mayPrune()) return;
 		pruneAt = now() + PRUNE_MS;
 		// The next tick prunes the rest.
 		if (!(await tracking.prune())) pruneAt = now();

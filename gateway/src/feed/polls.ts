@@ -6,7 +6,7 @@ import { covers } from "../consistency/consistency-token.ts";
 import { absenceOf, reasonBy } from "../origin/origin-absence.ts";
 import type { FeedFailure } from "./feed.ts";
 import type { FeedState } from "./feed-state.ts";
-import { Absent, type Poll, type Tracking } from "./tracking.ts";
+import { Absent, type Poll, type Tracking, Untested } from "./tracking.ts";
 
 interface PollsDeps {
 	tracking: Tracking;
@@ -32,7 +32,13 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 	let queued: Promise<boolean> | undefined;
 	/** Why the last poll failed. */
 	let failure: FeedFailure | undefined;
-	let absence: { readonly reason: string; readonly until: number } | undefined;
+	let absence:
+		| {
+				readonly reason: string;
+				readonly until: number;
+				readonly mayPrune: boolean;
+		  }
+		| undefined;
 
 	return {
 		/** When the last poll that was answered began. In 1970 where this run of the object has made none. */
@@ -44,6 +50,8 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 		},
 		reach,
 		isAbsent,
+		/** Whether the outbox may be pruned: its writers go on where nothing is cached. */
+		mayPrune: () => !isAbsent() || absence?.mayPrune === true,
 		/** Why the database tracks nothing. */
 		get absenceReason() {
 			return absence?.reason ?? "nothing was read yet";
@@ -113,7 +121,11 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 				failure = failed.failure;
 				throw failed;
 			}
-			absence = { reason: error.message, until: now() + ABSENCE_MS };
+			absence = {
+				reason: error.message,
+				until: now() + ABSENCE_MS,
+				mayPrune: error instanceof Untested,
+			};
 			return false;
 		}
 		if (cursor === undefined || found.isReset) state.beginEpoch(found.cursor);

@@ -7,7 +7,9 @@ import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import type { FeedSettings } from "../settings/feed-settings.ts";
 import { contractReason } from "./contract.ts";
+import { postgrestMajor, testedRange, untestedReason } from "./versions.ts";
 
 /** What was committed since a cursor. */
 export interface Poll {
@@ -36,8 +38,17 @@ export class Absent extends Error {
 	override readonly name = "Absent";
 }
 
+/** The database tracks, and what its answers mean in this version of it or of PostgREST was not tested. */
+export class Untested extends Absent {}
+
 /** The gateway, but not `GATEWAY` itself: for that, openDatabase replaces a 403 of PostgREST, and with it the code of the reason. */
 const GATEWAY_FOR_CODES: Identity = Object.freeze({ ...GATEWAY });
+
+/** What a function returned, and the header `Server` of PostgREST's answer. */
+interface Called {
+	readonly answer: unknown;
+	readonly server: string | null;
+}
 
 const TIMEOUT_MS = 5_000;
 
@@ -55,32 +66,39 @@ const poll = z.object({
 	cursor: z.string().min(1),
 	reset: z.boolean(),
 	tags: z.array(z.string().min(1)),
+	/** PostgreSQL's major. */
+	postgres: z.int().optional(),
+	/** The session's application_name. */
+	application: z.string().optional(),
 });
 const pruned = z.object({ isDone: z.boolean() });
 const marked = z.object({ marker: z.string().regex(/^\w+$/) });
 
-/**
- * @param schemas the schemas that callers reach
- * @param preRequest PostgREST's db-pre-request, if it is set
- */
 export function createTracking(
 	pipeline: Pipeline,
-	schemas: readonly string[],
-	preRequest?: string,
+	{ schemas, preRequest, cachesUntestedVersions }: Omit<FeedSettings, "origin">,
 ): Tracking {
 	return {
 		async poll(cursor) {
-			const answer = await ask("changes_since", { cursor: cursor ?? null });
-			const { cursor: next, reset, tags } = poll.parse(answer);
+			const { answer, server } = await ask("changes_since", {
+				cursor: cursor ?? null,
+			});
+			const { cursor: next, reset, tags, ...versions } = poll.parse(answer);
+			if (!cachesUntestedVersions) requireTested({ ...versions, server });
 			return { cursor: next, isReset: reset, tags };
 		},
-		loadCatalog: () =>
-			ask("catalog", { schemas, pre_request: preRequest ?? null }),
+		async loadCatalog() {
+			const { answer } = await ask("catalog", {
+				schemas,
+				pre_request: preRequest ?? null,
+			});
+			return answer;
+		},
 		async prune() {
-			return pruned.parse(await call("prune", {})).isDone;
+			return pruned.parse((await call("prune", {})).answer).isDone;
 		},
 		async markSchema() {
-			return marked.parse(await call("mark_schema", {})).marker;
+			return marked.parse((await call("mark_schema", {})).answer).marker;
 		},
 		hasLoaded: (marker) =>
 			withinLimit(async (signal) => {
@@ -97,24 +115,50 @@ export function createTracking(
 			}),
 	};
 
-	async function ask(name: string, parameters: object): Promise<unknown> {
-		const answer = await call(name, parameters);
-		const reason = contractReason(answer);
+	async function ask(name: string, parameters: object): Promise<Called> {
+		const called = await call(name, parameters);
+		const reason = contractReason(called.answer);
 		if (reason !== undefined) throw new Absent(reason);
-		return answer;
+		return called;
 	}
 
-	function call(name: string, parameters: object): Promise<unknown> {
+	function call(name: string, parameters: object): Promise<Called> {
 		return withinLimit(async (signal) => {
 			const options = { schema: "postern", signal };
-			const database = openDatabase(pipeline, GATEWAY_FOR_CODES, options);
+			let server: string | null = null;
+			const heard: Pipeline = async (request, identity) => {
+				const response = await pipeline(request, identity);
+				server = response.headers.get("server");
+				return response;
+			};
+			const database = openDatabase(heard, GATEWAY_FOR_CODES, options);
 			try {
 				const { data } = await database.rpc(name, parameters).throwOnError();
-				return data;
+				return { answer: data, server };
 			} catch (error) {
 				throw absence(error) ?? error;
 			}
 		});
+	}
+}
+
+/** @throws {Untested} */
+function requireTested(versions: {
+	postgres?: number | undefined;
+	application?: string | undefined;
+	server: string | null;
+}): void {
+	const { postgres, application, server } = versions;
+	const majors = [
+		["PostgreSQL", postgres],
+		["PostgREST", postgrestMajor(server, application)],
+	] as const;
+	for (const [program, major] of majors) {
+		const reason = untestedReason(program, major);
+		if (reason !== undefined)
+			throw new Untested(
+				`${reason}; ${testedRange(program)} were, and CACHE_UNTESTED_VERSIONS=on allows others`,
+			);
 	}
 }
 

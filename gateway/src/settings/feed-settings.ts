@@ -17,6 +17,7 @@ import {
 	headerSecret,
 	httpUrl,
 	isEncryptedOrLocal,
+	onOrOff,
 	wholeNumber,
 	word,
 	words,
@@ -55,6 +56,7 @@ export const feedVariables = originTokenVariables.extend({
 		)
 		.default(["api"]),
 	PRE_REQUEST: word.optional(),
+	CACHE_UNTESTED_VERSIONS: onOrOff.default("off"),
 });
 
 /** Both of them, or neither. */
@@ -82,6 +84,8 @@ export interface FeedSettings {
 	schemas: readonly string[];
 	/** PostgREST's db-pre-request. */
 	preRequest: string | undefined;
+	/** Whether answers are cached with majors of PostgreSQL and PostgREST that were not tested. */
+	cachesUntestedVersions: boolean;
 }
 
 /** Variables of the feed that are wrong by what else is there. */
@@ -126,5 +130,6 @@ export function toFeedSettings(
 		},
 		schemas: variables.DB_SCHEMAS,
 		preRequest: variables.PRE_REQUEST,
+		cachesUntestedVersions: variables.CACHE_UNTESTED_VERSIONS === "on",
 	};
 }

@@ -25,6 +25,7 @@ import {
 	callersRole,
 	hostUrl,
 	json,
+	onOrOff,
 	wholeNumber,
 	word,
 	words,
@@ -90,7 +91,7 @@ export const environment = feedVariables.extend({
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
-	CAUSAL_COOKIE: z.enum(["on", "off"], "is neither on nor off").default("off"),
+	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words.pipe(z.array(callersRole)).default(["service"]),
 	CORS_ORIGINS: words
 		.refine(

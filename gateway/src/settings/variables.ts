@@ -48,6 +48,8 @@ export const callersRole = word.refine(
 	`names a role that no caller may have (${RESERVED_ROLES.join(", ")})`,
 );
 
+export const onOrOff = z.enum(["on", "off"], "is neither on nor off");
+
 /** A list with commas. */
 export const words = z
 	.string("is not text")

@@ -70,7 +70,13 @@ async function answer(url: URL, body: { cursor?: string }): Promise<Response> {
 	if (url.pathname === "/rpc/changes_since") {
 		const poll = await database.tracking.poll(body.cursor ?? undefined);
 		const { cursor, isReset, tags } = poll;
-		return Response.json({ contract: 1, cursor, reset: isReset, tags });
+		return Response.json({
+			contract: 1,
+			postgres: 18,
+			cursor,
+			reset: isReset,
+			tags,
+		});
 	}
 	if (url.pathname === "/rpc/catalog")
 		return Response.json(await database.tracking.loadCatalog());

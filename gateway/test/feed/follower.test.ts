@@ -5,6 +5,7 @@ import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
 import type { SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
 import type { FeedStore } from "../../src/feed/feed-store.ts";
 import { PollFailed } from "../../src/feed/polls.ts";
+import { Untested } from "../../src/feed/tracking.ts";
 import { Refusal } from "../../src/http/refusals.ts";
 import {
 	absent,
@@ -1164,6 +1165,22 @@ describe("ticks", () => {
 		await time.pass(HOUR);
 		await follower.tick();
 		expect([database.prunings, wakes]).toEqual([1, [SECOND, HOUR, HOUR]]);
+	});
+
+	it("prune where versions that were not tested keep everything from being cached, once a minute at most", async () => {
+		const { time, database, follower, wakes } = startFollower();
+		database.fault = () => {
+			throw new Untested("PostgreSQL 19 was not tested");
+		};
+		for (let round = 0; round < 4; round++) {
+			expect((await follower.sync({ maxAgeMs: 0 })).state).toBe("absent");
+			await follower.tick();
+			await time.pass(30 * SECOND);
+		}
+		expect([database.prunings, wakes.slice(0, 3)]).toEqual([
+			2,
+			[SECOND, HOUR, SECOND],
+		]);
 	});
 
 	it("prune again after pruning has failed", async () => {

@@ -14,16 +14,27 @@ import {
 } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
-const POLL = { contract: 1, cursor: "1@2:2:", reset: false, reason: null };
+const POLL = {
+	contract: 1,
+	postgres: 18,
+	application: "PostgREST 12.0.2 (a4e00ff)",
+	cursor: "1@2:2:",
+	reset: false,
+	reason: null,
+};
 
 const CATALOG = { contract: 1, relations: [] };
 
-function startTracking(answer: Answer) {
+function startTracking(answer: Answer, variables: object = {}) {
 	const origin = recordingOrigin(answer);
-	const config = parseConfig(ENV);
+	const config = parseConfig({
+		...ENV,
+		DB_SCHEMAS: "api,shop",
+		...variables,
+	});
 	const sign = createSign(config.origin, () => NOW);
 	const pipeline = createOrigin(config.origin, sign, origin.fetch, "");
-	return { origin, tracking: createTracking(pipeline, ["api", "shop"]) };
+	return { origin, tracking: createTracking(pipeline, config) };
 }
 
 const answering = (body: unknown) => startTracking(() => Response.json(body));
@@ -176,6 +187,84 @@ describe("a database of another contract", () => {
 			});
 		},
 	);
+});
+
+describe("a version that was not tested", () => {
+	const poll = { ...POLL, tags: [] };
+	/** The header Server of PostgREST's answer. */
+	const from = (server: string, answer: object) => () =>
+		Response.json(answer, {
+			headers: { server, "content-profile": "postern" },
+		});
+	const POSTGREST = "postgrest/16.2";
+
+	it.each<[string, Answer, string]>([
+		[
+			"a newer PostgreSQL",
+			from(POSTGREST, { ...poll, postgres: 19 }),
+			"PostgreSQL 19 was not tested; 15 to 18 were",
+		],
+		[
+			"an older PostgreSQL",
+			from(POSTGREST, { ...poll, postgres: 14 }),
+			"PostgreSQL 14 was not tested; 15 to 18 were",
+		],
+		[
+			"a PostgreSQL that does not tell its version",
+			from(POSTGREST, { ...poll, postgres: undefined }),
+			"PostgreSQL does not tell its version; 15 to 18 were",
+		],
+		[
+			"a newer PostgREST",
+			from("postgrest/17.0", poll),
+			"PostgREST 17 was not tested; 12 to 16 were",
+		],
+		[
+			"an older PostgREST",
+			from("postgrest/11.2.2", poll),
+			"PostgREST 11 was not tested; 12 to 16 were",
+		],
+		[
+			"a newer PostgREST behind a proxy that replaces Server",
+			from("cloudflare", { ...poll, application: "PostgREST 17.0 (pre)" }),
+			"PostgREST 17 was not tested; 12 to 16 were",
+		],
+		[
+			"a PostgREST that tells its version nowhere",
+			from("cloudflare", { ...poll, application: "api" }),
+			"PostgREST does not tell its version; 12 to 16 were",
+		],
+	])(
+		"tracks nothing until a setting allows it: %s",
+		async (_, answer, reason) => {
+			await expect(
+				startTracking(answer).tracking.poll(""),
+			).rejects.toMatchObject({
+				name: "Absent",
+				message: expect.stringContaining(
+					`${reason}, and CACHE_UNTESTED_VERSIONS=on `,
+				),
+			});
+			const allowed = startTracking(answer, { CACHE_UNTESTED_VERSIONS: "on" });
+			expect(await allowed.tracking.poll("")).toMatchObject({ tags: [] });
+		},
+	);
+
+	it.each<[string, Answer]>([
+		["the oldest", from("postgrest/12.0.2", { ...poll, postgres: 15 })],
+		["the newest", from("postgrest/16.2", { ...poll, postgres: 18 })],
+		[
+			"where a proxy replaces Server",
+			from("cloudflare", { ...poll, application: "PostgREST 14.17" }),
+		],
+		[
+			"where PostgREST's db-uri sets another application_name",
+			from(POSTGREST, { ...poll, application: "api" }),
+		],
+	])("is none of these: %s", async (_, answer) => {
+		const { tracking } = startTracking(answer);
+		expect(await tracking.poll("")).toMatchObject({ tags: [] });
+	});
 });
 
 describe("the deadline", () => {

@@ -68,6 +68,7 @@ describe("the smallest environment", () => {
 			maxStalenessMs: 5_000,
 			outageStalenessMs: 3_600_000,
 			feedLocation: undefined,
+			cachesUntestedVersions: false,
 			causalCookie: false,
 			explainRoles: ["service"],
 		});
@@ -432,6 +433,7 @@ describe("a wrong variable", () => {
 		["CAUSAL_COOKIE", "", "is neither on nor off"],
 		["CAUSAL_COOKIE", "true", "is neither on nor off"],
 		["CAUSAL_COOKIE", true, "is neither on nor off"],
+		["CACHE_UNTESTED_VERSIONS", "19", "is neither on nor off"],
 		["EXPLAIN_ROLES", "", "has an empty entry"],
 		["EXPLAIN_ROLES", "service,", "has an empty entry"],
 		["EXPLAIN_ROLES", "postern", NO_CALLER],
@@ -968,8 +970,14 @@ describe("the feed's settings", () => {
 	};
 
 	it("are the Worker's settings for the same variables", () => {
-		const { origin, schemas } = parseConfig(ENV);
-		expect(parseFeedSettings(FEED_ENV)).toEqual({ origin, schemas });
+		const { origin, schemas, preRequest, cachesUntestedVersions } =
+			parseConfig(ENV);
+		expect(parseFeedSettings(FEED_ENV)).toEqual({
+			origin,
+			schemas,
+			preRequest,
+			cachesUntestedVersions,
+		});
 	});
 
 	it("are refused for their own bad variables, and for no others", () => {

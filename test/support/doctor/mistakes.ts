@@ -108,6 +108,30 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 		mend: "npx postern migrate",
 		by: "command",
 	},
+	"a PostgREST that was not tested": {
+		plant: async (world) =>
+			world.set(
+				"ORIGIN_URL",
+				await world.behind(() => ({ server: "postgrest/17.0" })),
+			),
+		problem: "Nothing is cached: PostgREST 17 was not tested",
+		mend: "use PostgREST 12 to 16, or set CACHE_UNTESTED_VERSIONS='on'",
+		by: "operator",
+		operate: original("ORIGIN_URL"),
+	},
+	"a PostgreSQL that was not tested": {
+		plant: run(`
+			alter function postern.status() rename to true_status;
+			create function postern.status() returns jsonb language sql stable set search_path = '' as 'select postern.true_status() || jsonb_build_object(''postgres'', 19)';
+			grant execute on function postern.status() to postern;
+		`),
+		problem: "Nothing is cached: PostgreSQL 19 was not tested",
+		mend: "use PostgreSQL 15 to 18, or set CACHE_UNTESTED_VERSIONS='on'",
+		by: "operator",
+		operate: run(
+			"drop function postern.status(); alter function postern.true_status() rename to status",
+		),
+	},
 	"a role that PostgREST may not take": {
 		plant: run("revoke postern from authenticator"),
 		problem:
@@ -218,7 +242,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 	},
 	"a clock of PostgREST's machine that is wrong": {
 		plant: async (world) =>
-			world.set("ORIGIN_URL", await world.withClock(95_000)),
+			world.set(
+				"ORIGIN_URL",
+				await world.behind(() => ({
+					date: new Date(Date.now() + 95_000).toUTCString(),
+				})),
+			),
 		problem:
 			/^The clock of PostgREST's machine is 9[3-7] s ahead of this machine's$/,
 		mend: "set both clocks: timedatectl set-ntp true",

@@ -103,7 +103,7 @@ export async function makeWorld(sql: string) {
 			postgrest = await beginPostgrest();
 		},
 		serve,
-		withClock,
+		behind,
 		postern,
 		postgrestUrl: () => postgrest.url,
 		/** What `postern doctor` finds, in this process: it is started once for a whole file. */
@@ -153,8 +153,8 @@ export async function makeWorld(sql: string) {
 		return listen(server);
 	}
 
-	/** PostgREST behind a server that puts the time of its answers forward. */
-	function withClock(aheadMs: number): Promise<string> {
+	/** PostgREST behind a server that sets headers of its answers. */
+	function behind(changed: () => Record<string, string>): Promise<string> {
 		const server = createServer(async (request, response) => {
 			const headers = new Headers();
 			for (const name of [
@@ -170,11 +170,10 @@ export async function makeWorld(sql: string) {
 				headers,
 			});
 			const body = Buffer.from(await answer.arrayBuffer());
-			const date = new Date(Date.now() + aheadMs).toUTCString();
 			const { "transfer-encoding": _, ...kept } = Object.fromEntries(
 				answer.headers,
 			);
-			response.writeHead(answer.status, { ...kept, date }).end(body);
+			response.writeHead(answer.status, { ...kept, ...changed() }).end(body);
 		});
 		return listen(server);
 	}
