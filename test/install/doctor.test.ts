@@ -133,6 +133,25 @@ it("checks what PostgREST shows where no database is given, and says what it did
 	await world.owner.query("select postern.track('api.notes', '2 seconds')");
 });
 
+it("knows PostgREST's version behind a proxy that replaces its header Server", async () => {
+	world.set("ORIGIN_URL", await world.behind(() => ({ server: "cloudflare" })));
+	expect((await world.diagnose()).findings).toEqual([]);
+	world.restore("ORIGIN_URL");
+});
+
+it("notes a version that was not tested, where the settings allow it", async () => {
+	world.set(
+		"ORIGIN_URL",
+		await world.behind(() => ({ server: "postgrest/17.0" })),
+	);
+	world.set("CACHE_UNTESTED_VERSIONS", "on");
+	expect((await world.diagnose()).findings).toMatchObject([
+		{ problem: "PostgREST 17 was not tested", isWrong: false },
+	]);
+	world.restore("ORIGIN_URL");
+	world.unset("CACHE_UNTESTED_VERSIONS");
+});
+
 it("says that the database is not the one behind PostgREST", async () => {
 	const other = new URL(world.databaseUrl);
 	other.pathname = "/other";

@@ -103,6 +103,24 @@ describe("a poll reports", () => {
 		expect(await poller.tags()).toEqual(["api.notes", "api.notes(0)"]);
 	});
 
+	it("PostgreSQL's major, and what the session calls itself", async ({
+		owner,
+		expect,
+	}) => {
+		await owner.query("set application_name = 'PostgREST 12.0.2 (a4e00ff)'");
+		const { rows } = await owner.query(
+			"select postern.changes_since() as poll, postern.status() as status, version()",
+		);
+		const [{ poll, status, version }] = rows;
+		const [, major] = /^PostgreSQL (\d+)\./.exec(version) ?? [];
+		const versions = {
+			postgres: Number(major),
+			application: "PostgREST 12.0.2 (a4e00ff)",
+		};
+		expect(poll).toMatchObject(versions);
+		expect(status).toMatchObject(versions);
+	});
+
 	it("nothing of its own transaction", async ({ owner, expect }) => {
 		await owner.query(notes);
 		const { rows } = await owner.query(
