@@ -1,0 +1,88 @@
+// With a PostgREST whose major was not tested nothing is cached, and /ready says why, until a setting allows it. A proxy before the
+// stack's PostgREST gives it another version.
+import { once } from "node:events";
+import { createServer, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { callerToken, stack } from "../support/client.ts";
+import { startGateway } from "../support/origin.ts";
+
+let proxy: Server;
+let proxyUrl: string;
+
+beforeAll(async () => {
+	proxy = createServer((incoming, answering) => {
+		const { method, headers } = incoming;
+		const url = stack.postgrestUrl + incoming.url;
+		const outgoing = request(url, { method, headers }, (answer) => {
+			const { statusCode = 500 } = answer;
+			answering.writeHead(statusCode, {
+				...answer.headers,
+				server: "postgrest/17.0",
+			});
+			answer.pipe(answering);
+		});
+		incoming.pipe(outgoing);
+	});
+	proxy.listen(0, LOOPBACK);
+	await once(proxy, "listening");
+	const { port } = proxy.address() as AddressInfo;
+	proxyUrl = `http://${LOOPBACK}:${port}`;
+});
+
+afterAll(() => {
+	proxy.closeAllConnections();
+	proxy.close();
+});
+
+it("keeps everything from being cached, and is named by /ready", async () => {
+	const gateway = await startGateway(proxyUrl);
+	try {
+		await vi.waitFor(async () => {
+			const ready = await fetch(`${gateway.url}/ready`);
+			expect(await ready.json()).toEqual({
+				status: "ok",
+				nothingIsCached:
+					"PostgREST 17 was not tested; 12 to 16 were, and CACHE_UNTESTED_VERSIONS=on allows others",
+			});
+		});
+		for (const time of ["first", "second"]) {
+			expect([time, ...(await ask(gateway.url))]).toEqual([
+				time,
+				200,
+				'Postern; fwd=bypass; detail="untracked"',
+			]);
+		}
+	} finally {
+		await gateway.stop();
+	}
+});
+
+it("is no reason where CACHE_UNTESTED_VERSIONS is on", async () => {
+	const gateway = await startGateway(proxyUrl, {
+		CACHE_UNTESTED_VERSIONS: "on",
+	});
+	try {
+		await vi.waitFor(
+			async () =>
+				expect(await ask(gateway.url)).toEqual([
+					200,
+					expect.stringContaining("Postern; hit"),
+				]),
+			{ timeout: 30_000, interval: 200 },
+		);
+		const ready = await fetch(`${gateway.url}/ready`);
+		expect(await ready.json()).toEqual({ status: "ok" });
+	} finally {
+		await gateway.stop();
+	}
+});
+
+async function ask(url: string): Promise<[number, string | null]> {
+	const answer = await fetch(`${url}/rest/v1/products?limit=1`, {
+		headers: { Authorization: `Bearer ${await callerToken()}` },
+	});
+	await answer.body?.cancel();
+	return [answer.status, answer.headers.get("cache-status")];
+}
