@@ -46,7 +46,7 @@ async function poll(poller: Poller, statement: string, owner: pg.Client) {
 
 /** The role is called vip here. */
 const ROLES = [
-	"grant vip to anon with inherit true",
+	"grant vip to anon",
 	"revoke vip from vip_2",
 	"grant vip to vip_2 with admin option",
 	"alter role vip bypassrls",
@@ -153,7 +153,7 @@ for (const [where, isWatched] of [
 			if (!isWatched) await unwatch(world);
 			const poller = new Poller(world, { seesDigest: true });
 			for (const statement of [
-				`grant ${role} to anon with inherit true`,
+				`grant ${role} to anon`,
 				`revoke ${role} from anon`,
 			]) {
 				expect(await poll(poller, statement, world)).toEqual(["catalog"]);
