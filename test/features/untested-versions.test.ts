@@ -8,6 +8,8 @@ import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { callerToken, stack } from "../support/client.ts";
 import { startGateway } from "../support/origin.ts";
 
+const PATIENCE = { timeout: 30_000, interval: 200 };
+
 let proxy: Server;
 let proxyUrl: string;
 
@@ -46,7 +48,7 @@ it("keeps everything from being cached, and is named by /ready", async () => {
 				nothingIsCached:
 					"PostgREST 17 was not tested; 12 to 16 were, and CACHE_UNTESTED_VERSIONS=on allows others",
 			});
-		});
+		}, PATIENCE);
 		for (const time of ["first", "second"]) {
 			expect([time, ...(await ask(gateway.url))]).toEqual([
 				time,
@@ -70,7 +72,7 @@ it("is no reason where CACHE_UNTESTED_VERSIONS is on", async () => {
 					200,
 					expect.stringContaining("Postern; hit"),
 				]),
-			{ timeout: 30_000, interval: 200 },
+			PATIENCE,
 		);
 		const ready = await fetch(`${gateway.url}/ready`);
 		expect(await ready.json()).toEqual({ status: "ok" });
