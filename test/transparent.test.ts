@@ -9,11 +9,15 @@ import {
 	askGatewayHow,
 	askPostgrest,
 	type ComparableAnswer,
-	type Question,
 } from "./support/transparency/comparison.ts";
 import { type Fixture, makeFixture } from "./support/transparency/fixture.ts";
 import { randomRead } from "./support/transparency/random-requests.ts";
-import { READS, type Row, WRITES } from "./support/transparency/requests.ts";
+import {
+	type Question,
+	READS,
+	type Row,
+	WRITES,
+} from "./support/transparency/requests.ts";
 
 let fixture: Fixture;
 beforeAll(async () => {

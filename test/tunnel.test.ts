@@ -13,9 +13,9 @@ import {
 	askGatewayHow,
 	askPostgrest,
 	type ComparableAnswer,
-	type Question,
 } from "./support/transparency/comparison.ts";
 import { type Fixture, makeFixture } from "./support/transparency/fixture.ts";
+import type { Question } from "./support/transparency/requests.ts";
 import { READS, WRITES } from "./support/transparency/requests.ts";
 import {
 	ADDED_BY_CLOUDFLARE,

@@ -12,10 +12,11 @@ import {
 import { createIssue } from "./accounts/issue-token.ts";
 import { createReadCache } from "./cache/read-cache.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
+import { createFastPath, type FastPath } from "./fast-path/fast-path.ts";
 import type { Feed } from "./feed/feed.ts";
 import { withAnonymous401 } from "./http/anonymous-401.ts";
 import { type Application, mountRoutes } from "./http/application.ts";
-import { crossOrigin } from "./http/cors.ts";
+import { corsHeadersOf, crossOrigin } from "./http/cors.ts";
 import { docs } from "./http/docs.ts";
 import { health } from "./http/health.ts";
 import { describe } from "./http/openapi.ts";
@@ -23,7 +24,7 @@ import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
 import { type GatewayEnv, pathOf } from "./http/router.ts";
-import { createFindApiKey } from "./identity/api-keys.ts";
+import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
@@ -64,8 +65,15 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	log: (error: unknown) => void;
 }
 
+interface Gateway {
+	fetch(request: Request): Response | Promise<Response>;
+	/** Both paths of `fetch`, which takes the first if it answers. */
+	readonly fastPath: FastPath;
+	readonly fullPath: (request: Request) => Response | Promise<Response>;
+}
+
 /** Builds the gateway; everything that configuration decides is decided here, once. */
-export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
+export function createGateway(deps: Deps): Gateway {
 	const { application, config, now, fetch, assets, log } = deps;
 	const { anonRole, tokens } = config;
 	const kv = deps.kv && {
@@ -97,10 +105,10 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };
-	const identify = createIdentify({
-		verifyToken: createVerify(config.issuers, verifyDeps),
-		verifyAssertion: config.access && createVerify([config.access], verifyDeps),
-		findApiKey: createFindApiKey(origin, config.configuredKeys, deps),
+	const { identify, recall } = createIdentify({
+		tokens: createVerify(config.issuers, verifyDeps),
+		assertions: config.access && createVerify([config.access], verifyDeps),
+		apiKeys: createApiKeys(origin, config.configuredKeys, deps),
 		anonRole,
 	});
 	const { signingKey } = tokens;
@@ -177,7 +185,23 @@ export function createGateway(deps: Deps): OpenAPIHono<GatewayEnv> {
 			log(refusal.cause ?? refusal);
 		return refusalResponse(refusal);
 	});
-	return app;
+
+	const fullPath = (request: Request) => app.fetch(request);
+	// With cookies each answer sets one of its own.
+	const fastPath =
+		cache === undefined || config.causalCookie
+			? () => undefined
+			: createFastPath({
+					...cache.parts,
+					mount: REST,
+					profileAliases: config.profileAliases,
+					cors: corsHeadersOf(config.corsOrigins),
+					...{ recall, now, log },
+				});
+	return {
+		fetch: (request) => fastPath(request) ?? fullPath(request),
+		...{ fastPath, fullPath },
+	};
 }
 
 /** What no one but the gateway and PostgREST may know of the key that signs origin tokens. */

@@ -69,7 +69,7 @@ export async function checkToken(
 	{ issuers }: Config,
 	report: Report,
 ): Promise<void> {
-	const verify = createVerify(issuers, {
+	const { verify } = createVerify(issuers, {
 		now: Date.now,
 		fetchKeys: (request) => fetch(request),
 		keyStore: undefined,

@@ -1,6 +1,5 @@
 // The read cache, shaped like the pipeline that it wraps. A read is answered from a store only while the change feed shows
 // that the entry is fresh. Otherwise the origin is asked. After a write the feed is polled, so that its token covers the write.
-import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
@@ -17,6 +16,7 @@ import {
 } from "./arrived-read.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
+import { ttlOf } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { fill } from "./fill.ts";
@@ -25,7 +25,12 @@ import { createMemoryBudget } from "./memory-budget.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { createOutageAnswers } from "./outage-answers.ts";
 import { createPlanRead, type PlannedRead } from "./plan-read.ts";
-import { type CacheStatus, setDownstream, setStatus } from "./respond.ts";
+import {
+	type CacheStatus,
+	labelled,
+	mutable,
+	setDownstream,
+} from "./respond.ts";
 
 /** Bodies that are being read at once. Beyond this, answers are streamed and not stored. */
 const MAX_FILLING_BYTES = 16_777_216;
@@ -43,7 +48,7 @@ export interface CacheDeps {
 	origin: Pipeline;
 	planner: Planner;
 	freshness: Freshness;
-	memory: MemoryStore;
+	memory: MemoryStore<Entry>;
 	/** Beyond the isolate, if there is one. Never rejects, and never takes long. */
 	store: Store | undefined;
 	/** One request at a time asks the origin for an answer that others can use. */
@@ -58,6 +63,12 @@ export interface CacheDeps {
 	now: () => number;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
+}
+
+/** A read that asks the origin. */
+interface NamedRead extends CacheableRead {
+	/** What the entry is stored under beyond the isolate. */
+	readonly name: string;
 }
 
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
@@ -130,24 +141,27 @@ export function createCache(deps: CacheDeps): Pipeline {
 			});
 		}
 		const at = now();
-		const name = await nameOf(planned.plan.key);
-		const cacheable = { request, identity, directives, ...planned, name, at };
+		const { key } = planned.plan;
+		const cacheable = { request, identity, directives, ...planned, at };
 		if (directives.isNoCache || directives.isNoStore) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
+			const name = await nameOf(key);
 			return inTime(arrived, (request) =>
-				fromOrigin({ ...cacheable, request }, "request"),
+				fromOrigin({ ...cacheable, name, request }, "request"),
 			);
 		}
-		const { hit, detail, isStale } = await fromStore.lookUp(cacheable);
+		const found = await fromStore.lookUp(cacheable);
+		const { hit, detail, isStale } = found;
 		if (hit !== undefined) {
 			const status = { isHit: true, detail };
 			const answer = await fromStore.answer(cacheable, hit, status);
 			if (answer !== undefined) return answer;
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
+		const name = found.name ?? (await nameOf(key));
 		return inTime(arrived, (request) =>
 			collapsed(
-				{ ...cacheable, request },
+				{ ...cacheable, name, request },
 				hit || isStale ? "stale" : "uri-miss",
 				hit,
 			),
@@ -169,13 +183,13 @@ export function createCache(deps: CacheDeps): Pipeline {
 	 * @param refused an entry that is not for this caller
 	 */
 	async function collapsed(
-		read: CacheableRead,
+		read: NamedRead,
 		forwarded: Forwarded,
 		refused: Entry | undefined,
 	): Promise<Response> {
-		const { name, request } = read;
+		const { name, plan, request } = read;
 		const look = () => {
-			const entry = memory.get(name);
+			const entry = memory.get(plan.key);
 			const isUsable =
 				entry !== refused && entry && fromStore.isGood(entry, read);
 			return isUsable ? entry : undefined;
@@ -205,13 +219,13 @@ export function createCache(deps: CacheDeps): Pipeline {
 	}
 
 	/** Whether other requests will be able to use the answer. */
-	function isShareable(read: CacheableRead): boolean {
+	function isShareable(read: NamedRead): boolean {
 		const notBefore = notStoredUntil.get(read.name) ?? Number.NEGATIVE_INFINITY;
 		return now() >= notBefore && reasonNotToStore(read) === undefined;
 	}
 
 	async function fromOrigin(
-		read: CacheableRead,
+		read: NamedRead,
 		forwarded: Forwarded,
 	): Promise<Response> {
 		const { request, identity, plan, view, name } = read;
@@ -249,11 +263,12 @@ export function createCache(deps: CacheDeps): Pipeline {
 		}
 		const isStored = !isAlreadyStored(filled.entry, read);
 		if (isStored) {
-			memory.put(name, filled.entry);
+			memory.put(plan.key, filled.entry);
 			if (store !== undefined && !plan.readsClock)
 				deps.waitUntil(store.put(name, filled.entry));
 		}
-		const status = { forwarded, isStored, ttlMs: fromStore.ttlMs(read) };
+		const ttlMs = ttlOf(view.asOf, read.maxAgeMs, now());
+		const status = { forwarded, isStored, ttlMs };
 		return conditional(
 			request,
 			labelled(filled.response, consistencyToken, status),
@@ -262,7 +277,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 
 	/** A newer copy of the same answer would serve no one better, and other callers would have to wait for a poll. */
 	function isAlreadyStored({ etag }: Entry, read: CacheableRead): boolean {
-		const known = memory.get(read.name);
+		const known = memory.get(read.plan.key);
 		return known?.etag === etag && fromStore.isGood(known, read);
 	}
 
@@ -276,19 +291,4 @@ export function createCache(deps: CacheDeps): Pipeline {
 		if (at - view.asOf > plan.maxStalenessMs) return "the view is old";
 		return undefined;
 	}
-}
-
-/** Adds a token that stands for everything that the origin's answer may show, and the cache's status. */
-function labelled(
-	response: Response,
-	consistencyToken: string,
-	status: CacheStatus,
-): Response {
-	setConsistencyTokens(response.headers, [consistencyToken]);
-	setStatus(response.headers, status);
-	return response;
-}
-
-function mutable(response: Response): Response {
-	return new Response(response.body, response);
 }

@@ -1,13 +1,47 @@
 // When an entry is fresh, and when it is too old: by the changes that the view knows, and by age in any case.
 import type { View } from "../consistency/view.ts";
 import { CATALOG_TAG } from "../feed/tag.ts";
+import type { CacheablePlan } from "../planner/plan.ts";
 import type { Entry } from "./entry.ts";
 
 /** An older entry is stale even if the feed knows no change. This bounds changes that no feed can see. */
 const LIFETIME_MS = 3_600_000;
 
+/** Longest `ttl` in Cache-Status. */
+const MAX_TTL_MS = 3_600_000;
+
 /** The clocks of two isolates differ by less than this. */
 const MAX_CLOCK_DIFFERENCE_MS = 60_000;
+
+/** What an entry is compared with. */
+interface Read {
+	readonly plan: Pick<CacheablePlan, "tags" | "readsClock">;
+	readonly view: View;
+	/** The oldest answer that the plan and the request allow. */
+	readonly maxAgeMs: number;
+}
+
+/** Whether the entry is an answer to the read, for a caller that it is for. */
+export function isGoodFor(
+	entry: Entry,
+	{ plan, view, maxAgeMs }: Read,
+	now: number,
+): boolean {
+	return (
+		isFresh(entry, plan.tags, view, now) &&
+		isTimely(entry, plan.readsClock, maxAgeMs, now)
+	);
+}
+
+/** Up to when the answer is known to be right. */
+export function knownRightAt({ clockReadAt }: Entry, view: View): number {
+	return Math.min(view.asOf, clockReadAt ?? Number.POSITIVE_INFINITY);
+}
+
+/** How long an answer that is right as of `asOf` may be given without asking the feed again. */
+export function ttlOf(asOf: number, maxAgeMs: number, now: number): number {
+	return Math.max(0, Math.min(maxAgeMs, MAX_TTL_MS) - (now - asOf));
+}
 
 /**
  * Whether nothing that the answer depends on has changed since it was given, as far as the view reaches.

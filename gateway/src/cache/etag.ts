@@ -1,7 +1,7 @@
 // The ETag of an answer, and the 304 for a client that has the answer already (RFC 9110, sections 8.8.3 and 13.1.2).
 import { type Entry, nameOf, sha256 } from "./entry.ts";
 
-/** Headers that a 304 repeats (RFC 9110, section 15.4.5), and the cache's own. */
+/** Headers of the answer that a 304 repeats (RFC 9110, section 15.4.5), and the cache's own. */
 const IN_304 = [
 	"Age",
 	"Cache-Control",
@@ -29,16 +29,24 @@ export function conditional(request: Request, answer: Response): Response {
 	const etag = answer.headers.get("ETag");
 	const wanted = request.headers.get("If-None-Match");
 	if (etag === null || wanted === null || !matches(wanted, etag)) return answer;
+	return new Response(null, {
+		status: 304,
+		headers: notModifiedHeaders(answer.headers),
+	});
+}
+
+/** The headers of a 304 in place of the answer with these. */
+export function notModifiedHeaders(of: Headers): Headers {
 	const headers = new Headers();
 	for (const name of IN_304) {
-		const value = answer.headers.get(name);
+		const value = of.get(name);
 		if (value !== null) headers.set(name, value);
 	}
-	return new Response(null, { status: 304, headers });
+	return headers;
 }
 
 /** Weak comparison (section 8.8.3.2): a proxy may have made the validator weak. */
-function matches(wanted: string, etag: string): boolean {
+export function matches(wanted: string, etag: string): boolean {
 	if (wanted.trim() === "*") return true;
 	const validators = wanted.match(/(W\/)?"[^"]*"/g) ?? [];
 	return validators.some((validator) => validator.replace(/^W\//, "") === etag);

@@ -3,7 +3,7 @@
 import { Refusal } from "../http/refusals.ts";
 import type { PlannedRead } from "./plan-read.ts";
 
-const HEADER = "Postern-Explain";
+export const EXPLAIN_HEADER = "Postern-Explain";
 
 export interface Explanation {
 	note(planned: PlannedRead): void;
@@ -19,10 +19,10 @@ export function explain(
 	request: Request,
 	isAllowed: boolean,
 ): Explanation | undefined {
-	if (!request.headers.has(HEADER)) return undefined;
+	if (!request.headers.has(EXPLAIN_HEADER)) return undefined;
 	if (!isAllowed) {
 		throw new Refusal("denied", {
-			details: `${HEADER} is for the roles that EXPLAIN_ROLES names`,
+			details: `${EXPLAIN_HEADER} is for the roles that EXPLAIN_ROLES names`,
 		});
 	}
 	let noted: PlannedRead | undefined;
@@ -32,7 +32,7 @@ export function explain(
 		},
 		tell(headers) {
 			if (noted !== undefined)
-				headers.set(HEADER, toAscii(explanationOf(noted)));
+				headers.set(EXPLAIN_HEADER, toAscii(explanationOf(noted)));
 		},
 	};
 }

@@ -8,13 +8,14 @@ import type { View } from "../consistency/view.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
-import { type Entry, readerOf, type Store } from "./entry.ts";
+import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
 import {
 	isCovered,
-	isFresh,
-	isTimely,
+	isGoodFor,
+	knownRightAt,
 	ofAnotherIsolate,
 	tokensOf,
+	ttlOf,
 } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import type { MemoryStore } from "./memory-store.ts";
@@ -28,18 +29,21 @@ export interface CacheableRead {
 	readonly plan: CacheablePlan;
 	readonly view: View;
 	readonly maxAgeMs: number;
-	/** What the entry is stored under. */
-	readonly name: string;
 	/** When the view was found recent enough, by the isolate's clock. */
 	readonly at: number;
 }
 
-/** Longest `ttl` in Cache-Status. */
-const MAX_TTL_MS = 3_600_000;
+interface Found {
+	readonly hit?: Entry;
+	readonly detail?: string;
+	readonly isStale?: boolean;
+	/** What the entry is stored under beyond the isolate. */
+	readonly name?: string;
+}
 
 interface FromStoreDeps {
 	freshness: Freshness;
-	memory: MemoryStore;
+	memory: MemoryStore<Entry>;
 	store: Store | undefined;
 	now: () => number;
 }
@@ -47,40 +51,25 @@ interface FromStoreDeps {
 export function createFromStore(deps: FromStoreDeps) {
 	const { freshness, memory, store, now } = deps;
 
-	return { lookUp, answer, isGood, ttlMs };
+	return { lookUp, answer, isGood };
 
 	/** Finds a fresh entry: in memory, then in the store. */
-	async function lookUp(read: CacheableRead): Promise<{
-		hit?: Entry;
-		detail?: string;
-		isStale?: boolean;
-	}> {
-		const { name } = read;
-		const near = memory.get(name);
+	async function lookUp(read: CacheableRead): Promise<Found> {
+		const { key, readsClock } = read.plan;
+		const near = memory.get(key);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
-		const stored = read.plan.readsClock ? undefined : await store?.get(name);
-		if (stored === undefined) return { isStale: near !== undefined };
-		if (!isGood(stored, read)) return { isStale: true };
+		const name = await nameOf(key);
+		const stored = readsClock ? undefined : await store?.get(name);
+		if (stored === undefined) return { isStale: near !== undefined, name };
+		if (!isGood(stored, read)) return { isStale: true, name };
 		const far = ofAnotherIsolate(stored);
-		memory.put(name, far);
-		return { hit: far, detail: "kv" };
+		memory.put(key, far);
+		return { hit: far, detail: "kv", name };
 	}
 
-	function isGood(
-		entry: Entry,
-		{ plan, view, maxAgeMs }: CacheableRead,
-	): boolean {
-		const at = now();
-		return (
-			isFresh(entry, plan.tags, view, at) &&
-			isTimely(entry, plan.readsClock, maxAgeMs, at)
-		);
-	}
-
-	/** Up to when the answer is known to be right. */
-	function asOf({ clockReadAt }: Entry, view: View): number {
-		return Math.min(view.asOf, clockReadAt ?? Number.POSITIVE_INFINITY);
+	function isGood(entry: Entry, read: CacheableRead): boolean {
+		return isGoodFor(entry, read, now());
 	}
 
 	/** @returns undefined where the good entry turns out not to be for this caller */
@@ -93,10 +82,11 @@ export function createFromStore(deps: FromStoreDeps) {
 		const view = await viewForCaller(read, entry);
 		if (view === undefined) return undefined;
 		const response = fromEntry(entry, request);
-		setAge(response.headers, asOf(entry, view), now());
+		const asOf = knownRightAt(entry, view);
+		setAge(response.headers, asOf, now());
 		setConsistencyTokens(response.headers, tokensOf(entry, view));
-		const ttl = ttlMs({ ...read, view: { asOf: asOf(entry, view) } });
-		setStatus(response.headers, { ...status, ttlMs: ttl });
+		const ttlMs = ttlOf(asOf, read.maxAgeMs, now());
+		setStatus(response.headers, { ...status, ttlMs });
 		return conditional(request, response);
 	}
 
@@ -120,16 +110,5 @@ export function createFromStore(deps: FromStoreDeps) {
 		];
 		const newer = await freshness.view({ maxAgeMs, consistencyTokens });
 		return newer && isGood(entry, { ...read, view: newer }) ? newer : undefined;
-	}
-
-	/** How long the answer may be given without asking the feed again. */
-	function ttlMs({
-		view,
-		maxAgeMs,
-	}: {
-		view: Pick<View, "asOf">;
-		maxAgeMs: number;
-	}): number {
-		return Math.max(0, Math.min(maxAgeMs, MAX_TTL_MS) - (now() - view.asOf));
 	}
 }

@@ -42,7 +42,7 @@ const MAX_SILENCE_MS = 5_000;
 interface OutageDeps {
 	planner: Planner;
 	freshness: Freshness;
-	memory: MemoryStore;
+	memory: MemoryStore<Entry>;
 	store: Store | undefined;
 	/** The oldest answer. 0: there is none. */
 	outageStalenessMs: number;
@@ -171,7 +171,6 @@ export function createOutageAnswers(deps: OutageDeps) {
 		request: Request,
 		identity: Identity,
 	): Promise<Entry | undefined> {
-		const name = await nameOf(key);
 		const reader = await readerOf(identity, request);
 		// Other callers need a poll that began after the answer and found no change of the policies.
 		const ifFor = (entry: Entry | undefined) =>
@@ -180,13 +179,13 @@ export function createOutageAnswers(deps: OutageDeps) {
 			(entry.reader === reader || isCovered(entry, view))
 				? entry
 				: undefined;
-		const near = ifFor(memory.get(name));
+		const near = ifFor(memory.get(key));
 		if (near !== undefined && isUnchanged(near, tags, view)) return near;
-		const stored = ifFor(await store?.get(name));
+		const stored = store && ifFor(await store.get(await nameOf(key)));
 		if (stored === undefined || (near && !isNewer(stored, near, view)))
 			return near;
 		const far = ofAnotherIsolate(stored);
-		memory.put(name, far);
+		memory.put(key, far);
 		return far;
 	}
 

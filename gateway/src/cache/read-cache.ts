@@ -1,5 +1,5 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
-import { createFreshness } from "../consistency/freshness.ts";
+import { createFreshness, type Freshness } from "../consistency/freshness.ts";
 import { createSingleFlight } from "../consistency/single-flight.ts";
 import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
@@ -8,9 +8,10 @@ import type { Kv } from "../kv/sealed-values.ts";
 import { createTokenClaims } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { parseCatalog } from "../planner/catalog.ts";
-import { createPlanner } from "../planner/planner.ts";
+import { createPlanner, type QuestionPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
+import { type Entry, sizeOf } from "./entry.ts";
 import { MemoryStore } from "./memory-store.ts";
 
 /** An isolate has 128 MB in all. */
@@ -33,7 +34,15 @@ interface CacheDeps {
 	log: (error: unknown) => void;
 }
 
+/** What the fast path and the full path share. */
+export interface CacheParts {
+	readonly planner: QuestionPlanner;
+	readonly freshness: Freshness;
+	readonly memory: MemoryStore<Entry>;
+}
+
 interface ReadCache {
+	readonly parts: CacheParts;
 	/** Answers reads from the cache where it may, and asks the origin where it may not. */
 	readonly pipeline: Pipeline;
 	/** @returns why the database makes the cache keep nothing; undefined where it does not */
@@ -55,15 +64,17 @@ export function createReadCache(
 		waitUntil,
 		log,
 	});
+	const planner = createPlanner({
+		schemas,
+		maxStalenessMs,
+		audienceOf: (identity) => tokenClaimsOf(identity).aud,
+	});
+	const memory = new MemoryStore(MEMORY_BYTES, sizeOf);
 	const pipeline = createCache({
 		origin,
-		planner: createPlanner({
-			schemas,
-			maxStalenessMs,
-			audienceOf: (identity) => tokenClaimsOf(identity).aud,
-		}),
+		planner,
 		freshness,
-		memory: new MemoryStore(MEMORY_BYTES),
+		memory,
 		store:
 			kv &&
 			createFailOpenStore({
@@ -87,6 +98,7 @@ export function createReadCache(
 		log,
 	});
 	return {
+		parts: { planner, freshness, memory },
 		pipeline,
 		async nothingIsCached() {
 			await freshness.view({ maxAgeMs: maxStalenessMs, consistencyTokens: [] });

@@ -1,5 +1,6 @@
 // Builds an answer from an entry, and writes the cache's headers: how the answer came about, and that no one downstream may
 // give it to others.
+import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { Entry } from "./entry.ts";
 
 /** One member of Cache-Status (RFC 9211, section 2). */
@@ -55,14 +56,24 @@ export function fromEntry(
 	return answer;
 }
 
+/** Whole seconds, rounded up, since the answer was last known to be right. */
+export function ageOf(asOf: number, now: number): number {
+	return Math.max(0, Math.ceil((now - asOf) / 1_000));
+}
+
 /** Sets Age (RFC 9111, section 5.1) and Date by the moment up to which the answer is known to be right. */
 export function setAge(headers: Headers, asOf: number, now: number): void {
-	headers.set("Age", String(Math.max(0, Math.ceil((now - asOf) / 1_000))));
+	headers.set("Age", String(ageOf(asOf, now)));
 	headers.set("Date", new Date(asOf).toUTCString());
 }
 
 /** Adds this cache's member to Cache-Status, behind those of caches nearer to the origin. */
 export function setStatus(headers: Headers, status: CacheStatus): void {
+	headers.append("Cache-Status", memberOf(status));
+}
+
+/** This cache's member of Cache-Status. */
+export function memberOf(status: CacheStatus): string {
 	const {
 		isHit,
 		forwarded,
@@ -81,7 +92,7 @@ export function setStatus(headers: Headers, status: CacheStatus): void {
 	if (isCollapsed) parts.push("collapsed");
 	if (ttlMs !== undefined) parts.push(`ttl=${Math.floor(ttlMs / 1_000)}`);
 	if (detail !== undefined) parts.push(`detail=${quoted(detail)}`);
-	headers.append("Cache-Status", parts.join("; "));
+	return parts.join("; ");
 }
 
 /** Forbids caches downstream to answer in the Worker's place, unless the origin set Cache-Control itself. */
@@ -93,6 +104,22 @@ export function setDownstream(headers: Headers): void {
 	if (named.has("*")) return;
 	const others = VARY.filter((name) => !named.has(name.toLowerCase()));
 	if (others.length > 0) headers.append("Vary", others.join(", "));
+}
+
+/** Adds a token that stands for everything that the origin's answer may show, and the cache's status. */
+export function labelled(
+	response: Response,
+	consistencyToken: string,
+	status: CacheStatus,
+): Response {
+	setConsistencyTokens(response.headers, [consistencyToken]);
+	setStatus(response.headers, status);
+	return response;
+}
+
+/** The same answer, with headers that can be changed. */
+export function mutable(response: Response): Response {
+	return new Response(response.body, response);
 }
 
 /** A String of RFC 8941, section 3.3.3: printable ASCII. */

@@ -12,8 +12,12 @@ import { type Call, createKnownFeed, type Needs, type View } from "./view.ts";
 export interface Freshness {
 	/** A view no older than maxAgeMs that covers the tokens; undefined where there is none and the origin has to be asked. */
 	view(needs: Needs): Promise<View | undefined>;
+	/** As `view`, without waiting: undefined where the feed has to be asked. */
+	knownView(needs: Needs): View | undefined;
 	/** The catalog as of the view; undefined while another request loads it, and where it cannot be loaded. */
 	catalog(view: View): Promise<Catalog | undefined>;
+	/** As `catalog`, without waiting: undefined where it has to be loaded. */
+	knownCatalog(view: View): Catalog | undefined;
 	/** The last known catalog, current or not. */
 	lastCatalog(): Catalog | undefined;
 	/** @returns a token that covers the write that was just done. Never rejects. */
@@ -83,13 +87,10 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	const writes = createSharedCalls({ name: "write", ...shared });
 
 	return {
-		async view(needs) {
-			const view = suitable(needs);
-			if (view === undefined) return reads.join(needs);
-			if (now() - view.asOf > needs.maxAgeMs / 2) reads.keepUp(needs.maxAgeMs);
-			return view;
-		},
+		view: async (needs) => knownView(needs) ?? reads.join(needs),
+		knownView,
 		catalog: catalog.at,
+		knownCatalog: catalog.current,
 		lastCatalog: catalog.last,
 		async afterWrite() {
 			const view = await writes.join({ maxAgeMs: 0, consistencyTokens: [] });
@@ -119,6 +120,13 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 				: undefined;
 		},
 	};
+
+	function knownView(needs: Needs): View | undefined {
+		const view = suitable(needs);
+		if (view !== undefined && now() - view.asOf > needs.maxAgeMs / 2)
+			reads.keepUp(needs.maxAgeMs);
+		return view;
+	}
 
 	function suitable(needs: Needs): View | undefined {
 		return absence === undefined ? known.suitable(needs) : undefined;

@@ -62,10 +62,11 @@ interface Known {
 /** @param now the isolate's clock, in milliseconds */
 export function createKnownFeed(now: () => number) {
 	let known: Known | undefined;
+	let view: View | undefined;
 
 	return {
 		get view(): View | undefined {
-			return known && toView(known);
+			return view;
 		},
 		/** What the feed does not have to tell again. */
 		get sent() {
@@ -78,6 +79,12 @@ export function createKnownFeed(now: () => number) {
 		consistencyTokenNow,
 	};
 
+	function learn(next: Known): View {
+		known = next;
+		view = toView(next);
+		return view;
+	}
+
 	function suitable({ maxAgeMs, consistencyTokens }: Needs): View | undefined {
 		// A known poll cannot have begun after this call.
 		if (known === undefined || maxAgeMs <= 0) return undefined;
@@ -85,7 +92,7 @@ export function createKnownFeed(now: () => number) {
 		const isSuitable =
 			now() - asOf <= maxAgeMs &&
 			consistencyTokens.every((token) => covers(position, token));
-		return isSuitable ? toView(known) : undefined;
+		return isSuitable ? view : undefined;
 	}
 
 	/** Merges an answer. A later call's answer may have arrived before it. */
@@ -97,18 +104,17 @@ export function createKnownFeed(now: () => number) {
 			// A restarted object that has not polled yet. Its changes count, and the known poll stays the last.
 			known.lastChanges.raisePrunedBelow(answer.prunedBelow);
 			known.lastChanges.record(changes);
-			known = { ...known, seq: Math.max(known.seq, seq) };
-			return toView(known);
+			return learn({ ...known, seq: Math.max(known.seq, seq) });
 		}
 		if (known !== undefined && !isNewer(answer, call, known))
 			// In one run of the object, what is known includes the answer. Answers of two runs cannot be compared.
-			return isSameRun ? toView(known) : undefined;
+			return isSameRun ? view : undefined;
 		if (!isAddition && !answer.isWhole) return undefined;
 		const lastChanges =
 			known && isAddition ? known.lastChanges : new LastChanges();
 		lastChanges.raisePrunedBelow(answer.prunedBelow);
 		lastChanges.record(changes);
-		known = {
+		return learn({
 			call,
 			position: { feedEpoch, objectRun, asOf },
 			objectNow: answer.now,
@@ -117,8 +123,7 @@ export function createKnownFeed(now: () => number) {
 			// Subtract 1 ms: both clocks round down.
 			asOf: call.sentAt - (answer.now - asOf) - 1,
 			isSchemaLoaded: answer.isSchemaLoaded,
-		};
-		return toView(known);
+		});
 	}
 
 	/** A token for everything that the origin has shown by now. */

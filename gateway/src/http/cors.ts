@@ -25,6 +25,27 @@ const EXPOSED_HEADERS = [
 	"X-Supabase-Api-Version",
 ];
 
+/** The headers that `crossOrigin` adds to the answer to a GET, for answers that do not pass the router. */
+export interface CorsHeaders {
+	readonly exposedHeaders: string;
+	/** Whether the answer varies by Origin. */
+	readonly isByOrigin: boolean;
+	/** @returns `Access-Control-Allow-Origin` for this Origin, if there is any */
+	allowedOrigin(origin: string | null): string | undefined;
+}
+
+export function corsHeadersOf(origins: readonly string[]): CorsHeaders {
+	const isByOrigin = !origins.includes("*");
+	return {
+		exposedHeaders: EXPOSED_HEADERS.join(","),
+		isByOrigin,
+		allowedOrigin(origin) {
+			if (!isByOrigin) return "*";
+			return origin !== null && origins.includes(origin) ? origin : undefined;
+		},
+	};
+}
+
 /** @param origins that browsers may call from; `*` is any */
 export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
 	const answerCors = cors({

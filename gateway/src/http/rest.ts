@@ -13,14 +13,26 @@ export function rest(
 	mount: string,
 	aliases: ReadonlyMap<string, string>,
 ): Handler<GatewayEnv> {
-	const mountSegments = mount.split("/").length;
-	return ({ req, var: { identity, pipeline } }) => {
-		const { pathname, search } = new URL(req.url);
-		// By segments: the route also matches where a client percent-encodes a part of the mount.
-		const path = `/${pathname.split("/").slice(mountSegments).join("/")}`;
-		const request = new Request(PIPELINE_URL + path + search, req.raw);
-		removeHopByHop(request.headers);
-		renameProfile(request.headers, aliases);
-		return pipeline(request, identity);
-	};
+	return ({ req, var: { identity, pipeline } }) =>
+		pipeline(toPipeline(req.url, req.raw, mount, aliases), identity);
+}
+
+/**
+ * A client's request as the pipeline takes it.
+ * @param init the request itself, or only what is read of it
+ */
+export function toPipeline(
+	clientUrl: string,
+	init: Request | RequestInit,
+	mount: string,
+	aliases: ReadonlyMap<string, string>,
+): Request {
+	const { pathname, search } = new URL(clientUrl);
+	// By segments: the route also matches where a client percent-encodes a part of the mount.
+	const segments = pathname.split("/").slice(mount.split("/").length);
+	const path = `/${segments.join("/")}`;
+	const request = new Request(PIPELINE_URL + path + search, init);
+	removeHopByHop(request.headers);
+	renameProfile(request.headers, aliases);
+	return request;
 }

@@ -1,5 +1,6 @@
 // The look-up of API keys: opaque texts, of which the database, or for Supabase's the settings, know only the SHA-256. How long a result stands: key-memory.ts.
 import { z } from "zod";
+import { BoundedMap } from "../cache/bounded-map.ts";
 import { openDatabase } from "../http/database.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { callersRole } from "../settings/variables.ts";
@@ -18,6 +19,17 @@ const FORMAT = /^postern_(publishable|secret)_[A-Za-z0-9_-]{43}$/;
 /** What Supabase's keys begin with, and their kind. */
 const SUPABASE = /^sb_(publishable|secret)_/;
 
+/** Hashes of keys are remembered: this many, of keys of at most this length. */
+const MAX_HASHES = 1_000;
+const MAX_HASHED_CHARACTERS = 256;
+
+export interface ApiKeys {
+	/** @returns `undefined` for a key that is unknown or revoked */
+	findApiKey(key: string): Promise<ApiKey | undefined>;
+	/** What `findApiKey` would give at once; undefined where it looks the key up, or finds none. */
+	recallApiKey(key: string): ApiKey | undefined;
+}
+
 /** Whether a credential is meant to be an API key, rather than a token. */
 export function isApiKey(text: string): boolean {
 	return text.startsWith("postern_") || SUPABASE.test(text);
@@ -32,23 +44,42 @@ export function isSupabaseKey(text: string): boolean {
  * Builds the look-up. Needs nothing of the accounts.
  * @param configured Supabase's keys by their hashes: the database does not know them
  */
-export function createFindApiKey(
+export function createApiKeys(
 	pipeline: Pipeline,
 	configured: ReadonlyMap<string, ApiKey>,
 	deps: Omit<KeyMemoryDeps, "lookUp">,
-) {
+): ApiKeys {
 	const database = openDatabase(pipeline, GATEWAY, { schema: "postern" });
-	const find = createKeyMemory({ ...deps, lookUp });
+	const { find, recallKey } = createKeyMemory({ ...deps, lookUp });
+	const hashes = new BoundedMap<string>(MAX_HASHES);
 
-	/** @returns `undefined` for a key that is unknown or revoked */
-	return async function findApiKey(key: string): Promise<ApiKey | undefined> {
-		if (FORMAT.test(key)) return find(await sha256Hex(key));
-		const kind = SUPABASE.exec(key)?.[1];
-		if (kind === undefined) return undefined;
-		const found = configured.get(await sha256Hex(key));
-		// A public key among the secret ones would give everybody their role.
-		return found?.kind === kind ? found : undefined;
+	return {
+		async findApiKey(key) {
+			if (FORMAT.test(key)) return find(await hashOf(key));
+			return SUPABASE.test(key)
+				? configuredKey(key, await hashOf(key))
+				: undefined;
+		},
+		recallApiKey(key) {
+			const hash = hashes.get(key);
+			if (hash === undefined) return undefined;
+			return FORMAT.test(key) ? recallKey(hash) : configuredKey(key, hash);
+		},
 	};
+
+	function configuredKey(key: string, hash: string): ApiKey | undefined {
+		const found = configured.get(hash);
+		// A public key among the secret ones would give everybody their role.
+		return found?.kind === SUPABASE.exec(key)?.[1] ? found : undefined;
+	}
+
+	async function hashOf(key: string): Promise<string> {
+		const known = hashes.get(key);
+		if (known !== undefined) return known;
+		const hash = await sha256Hex(key);
+		if (key.length <= MAX_HASHED_CHARACTERS) hashes.set(key, hash);
+		return hash;
+	}
 
 	async function lookUp(sha256Hex: string): Promise<ApiKey | undefined> {
 		const { data } = await database

@@ -1,9 +1,9 @@
 // Makes the Identity of a request, from its credentials, which all have to agree. Without credentials it is anonymous.
 // Never trusts another header, and never passes a credential on.
 import { Refusal } from "../http/refusals.ts";
-import { isApiKey, isSupabaseKey } from "./api-keys.ts";
+import { type ApiKeys, isApiKey, isSupabaseKey } from "./api-keys.ts";
 import type { ApiKey, Identity } from "./identity.ts";
-import type { Verify } from "./verify-token.ts";
+import type { Verifier } from "./verify-token.ts";
 
 /** RFC 6750, section 2.1: the scheme, a space, a b64token. The scheme ignores case (RFC 9110, section 11.1). */
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
@@ -18,43 +18,88 @@ interface Credential {
 }
 
 /** @throws {Refusal} for credentials that are malformed, rejected or in conflict */
-type Identify = (request: Request) => Promise<Identity>;
+interface Identify {
+	identify(request: Request): Promise<Identity>;
+	/** What `identify` would give, where nothing has to be verified or looked up; undefined in any other case. */
+	recall(request: Request): Identity | undefined;
+}
 
 interface IdentifyDeps {
-	/** Verifies a bearer token. */
-	verifyToken: Verify;
-	/** Verifies an assertion of Cloudflare Access. Undefined where Access is not configured: its header is then ignored. */
-	verifyAssertion: Verify | undefined;
-	findApiKey: (key: string) => Promise<ApiKey | undefined>;
+	/** Verifies bearer tokens. */
+	tokens: Verifier;
+	/** Verifies assertions of Cloudflare Access. Undefined where Access is not configured: its header is then ignored. */
+	assertions: Verifier | undefined;
+	apiKeys: ApiKeys;
 	/** The role of anonymous callers. */
 	anonRole: string;
 }
 
 export function createIdentify(deps: IdentifyDeps): Identify {
-	const { verifyToken, verifyAssertion, findApiKey, anonRole } = deps;
+	const { tokens, assertions, apiKeys, anonRole } = deps;
 	const anonymous: Identity = Object.freeze({ role: anonRole, claims: {} });
 
-	return async function identify(request) {
-		const { headers } = request;
+	return {
+		async identify({ headers }) {
+			const { bearer, apikey, assertion } = credentialsIn(headers);
+			return identityOf(
+				await all([
+					bearer === undefined ? undefined : resolve(bearer),
+					apikey === undefined ? undefined : resolve(apikey),
+					assertion === undefined ? undefined : assertions?.verify(assertion),
+				]),
+			);
+		},
+		recall({ headers }) {
+			const { bearer, apikey, assertion } = credentialsIn(headers);
+			// An empty text is a credential, too.
+			const caller =
+				bearer === undefined ? undefined : recallCredential(bearer);
+			const app = apikey === undefined ? undefined : recallCredential(apikey);
+			const access =
+				assertion === undefined ? undefined : assertions?.recall(assertion);
+			const isAllKnown =
+				(bearer === undefined || caller !== undefined) &&
+				(apikey === undefined || app !== undefined) &&
+				(assertion === undefined || access !== undefined);
+			return isAllKnown ? identityOf([caller, app, access]) : undefined;
+		},
+	};
+
+	function credentialsIn(headers: Headers) {
 		const bearer = bearerOf(headers);
 		const apikey = apiKeyOf(headers);
-		const assertion = headers.get(ACCESS_HEADER);
-		const [caller, app, access] = await all([
-			bearer === undefined ? undefined : resolve(bearer),
+		return {
+			bearer,
 			// supabase-js sends its API key in both headers until a user has signed in.
-			apikey === undefined || apikey === bearer ? undefined : resolve(apikey),
-			assertion === null ? undefined : verifyAssertion?.(assertion),
-		]);
+			apikey: apikey === bearer ? undefined : apikey,
+			assertion: assertions && (headers.get(ACCESS_HEADER) ?? undefined),
+		};
+	}
+
+	function identityOf([caller, app, access]: readonly (
+		| Credential
+		| undefined
+	)[]): Identity {
 		// As at Supabase: the key of a project says what the app is, and Authorization says who calls.
 		const saysWho = caller === undefined || app?.ofApp !== true;
 		const credentials = [caller, saysWho ? app : undefined, access];
 		return agreed(credentials.flatMap((it) => it?.identity ?? []));
-	};
+	}
 
 	async function resolve(text: string): Promise<Credential> {
-		if (!isApiKey(text)) return verifyToken(text);
-		const key = await findApiKey(text);
+		if (!isApiKey(text)) return tokens.verify(text);
+		const key = await apiKeys.findApiKey(text);
 		if (key === undefined) throw new Refusal("key_rejected");
+		return credentialOf(key, text);
+	}
+
+	function recallCredential(text: string): Credential | undefined {
+		if (!isApiKey(text)) return tokens.recall(text);
+		const key = apiKeys.recallApiKey(text);
+		return key && credentialOf(key, text);
+	}
+
+	function credentialOf(key: ApiKey, text: string): Credential {
 		return {
 			identity:
 				key.kind === "secret" ? { role: key.role, claims: {} } : anonymous,

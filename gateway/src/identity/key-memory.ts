@@ -39,8 +39,14 @@ const WAIT_MS = 5_000;
 /** What a look-up brought. */
 type Outcome = { key: ApiKey | undefined } | { error: unknown };
 
-/** @returns the function that finds a key by its hash; `undefined` for a key that is unknown or revoked */
-export function createKeyMemory(deps: KeyMemoryDeps) {
+export interface KeyMemory {
+	/** Finds a key by its hash. @returns `undefined` for a key that is unknown or revoked */
+	find(hash: string): Promise<ApiKey | undefined>;
+	/** What `find` would give at once; undefined where it looks the key up, or finds none. */
+	recallKey(hash: string): ApiKey | undefined;
+}
+
+export function createKeyMemory(deps: KeyMemoryDeps): KeyMemory {
 	const { lookUp, now, sleep, waitUntil, log } = deps;
 	const found = new BoundedMap<{ key: ApiKey; asOf: number }>(MAX_REMEMBERED);
 	/** Keys that were unknown, or could not be looked up. */
@@ -55,11 +61,19 @@ export function createKeyMemory(deps: KeyMemoryDeps) {
 	});
 	const budget = createBudget(UNKNOWN_BURST, UNKNOWN_PAUSE_MS, now);
 
-	return async function find(hash: string): Promise<ApiKey | undefined> {
-		let outcome = recall(hash);
-		while (outcome === undefined) outcome = await lookUpOnce(hash);
-		if ("error" in outcome) throw outcome.error;
-		return outcome.key;
+	return {
+		async find(hash) {
+			let outcome = recall(hash);
+			while (outcome === undefined) outcome = await lookUpOnce(hash);
+			if ("error" in outcome) throw outcome.error;
+			return outcome.key;
+		},
+		recallKey(hash) {
+			const outcome = recall(hash);
+			return outcome !== undefined && "key" in outcome
+				? outcome.key
+				: undefined;
+		},
 	};
 
 	function recall(hash: string): Outcome | undefined {

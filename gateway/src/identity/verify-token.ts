@@ -66,6 +66,12 @@ const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf"]);
 /** @throws {Refusal} `token_rejected`, `token_expired`, `role_refused` or `issuer_unreachable` */
 export type Verify = (token: string) => Promise<Verified>;
 
+export interface Verifier {
+	readonly verify: Verify;
+	/** What `verify` would give at once; undefined for a token that it has to verify, or refuses. */
+	recall(token: string): Verified | undefined;
+}
+
 export interface Verified {
 	readonly identity: Identity;
 	/** Whether the token is an app's API key. */
@@ -76,7 +82,7 @@ export interface Verified {
 export function createVerify(
 	issuers: readonly Issuer[],
 	deps: VerifyDeps,
-): Verify {
+): Verifier {
 	/** An issuer may have one entry for its keys and one for its secret: they have no algorithm in common. */
 	const verifiers = new Map(
 		issuers.flatMap((issuer) => {
@@ -92,12 +98,19 @@ export function createVerify(
 		MAX_REMEMBERED,
 	);
 
-	return async function verify(token) {
+	return { verify, recall };
+
+	function recall(token: string): Verified | undefined {
+		const known = remembered.get(token);
+		return known !== undefined && deps.now() < known.until ? known : undefined;
+	}
+
+	async function verify(token: string): Promise<Verified> {
 		if (token.length > MAX_TOKEN_CHARACTERS || !COMPACT_JWS.test(token)) {
 			throw rejected();
 		}
-		const known = remembered.get(token);
-		if (known !== undefined && deps.now() < known.until) return known;
+		const known = recall(token);
+		if (known !== undefined) return known;
 		const verifyOne = verifiers.get(claimedName(token));
 		if (verifyOne === undefined) throw rejected();
 		const verified = await verifyOne(token);
@@ -106,7 +119,7 @@ export function createVerify(
 			remembered.set(token, { ...verified, until });
 		}
 		return verified;
-	};
+	}
 }
 
 function createVerifier(issuer: Issuer, deps: VerifyDeps): Verify {

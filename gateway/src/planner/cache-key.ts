@@ -4,7 +4,7 @@ import type { CallerKey } from "./caller-key.ts";
 import type { CallArguments } from "./grammar/call-arguments.ts";
 import type { Parameter } from "./grammar/parameters.ts";
 
-interface KeyParts {
+interface QuestionParts {
 	readonly method: string;
 	readonly schema: string;
 	readonly kind: "relation" | "function";
@@ -19,12 +19,12 @@ interface KeyParts {
 		readonly type: string | null;
 		readonly callArguments: CallArguments;
 	} | null;
-	readonly callerKey: CallerKey;
 }
 
-export function cacheKey(parts: KeyParts): string {
+/** The part of a key that is the same for all callers. */
+export function questionKey(parts: QuestionParts): string {
 	const { method, schema, kind, name, accept, preferences } = parts;
-	const { range, rangeUnit, body, callerKey } = parts;
+	const { range, rangeUnit, body } = parts;
 	return JSON.stringify([
 		method,
 		schema,
@@ -39,10 +39,15 @@ export function cacheKey(parts: KeyParts): string {
 			body.type,
 			[...body.callArguments].toSorted(([one], [other]) => compare(one, other)),
 		],
-		callerKey.role,
-		Object.entries(callerKey.claims),
-		Object.entries(callerKey.headers),
 	]);
+}
+
+export function cacheKey(
+	question: string,
+	{ role, claims, headers }: CallerKey,
+): string {
+	const caller = [role, Object.entries(claims), Object.entries(headers)];
+	return `[${question},${JSON.stringify(caller)}]`;
 }
 
 /**

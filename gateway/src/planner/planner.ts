@@ -1,9 +1,11 @@
 // Plans a read from the request and the database's catalog: whether its answer may be cached, under which key, and which
 // changes make it outdated. Reads nothing else. A request that it does not understand is not cached.
+
+import { MemoryStore } from "../cache/memory-store.ts";
 import type { Identity } from "../identity/identity.ts";
-import { cacheKey } from "./cache-key.ts";
+import { cacheKey, questionKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
-import type { Catalog } from "./catalog.ts";
+import type { CallerReads, Catalog } from "./catalog.ts";
 import type { DependencySet } from "./dependencies.ts";
 import type { CallArguments } from "./grammar/call-arguments.ts";
 import { type Parameter, parseQuery } from "./grammar/parameters.ts";
@@ -13,9 +15,26 @@ import {
 	parsePrefer,
 } from "./grammar/request-headers.ts";
 import { parsePath, parseProfile, type Target } from "./grammar/target.ts";
-import { type CacheablePlan, NotCacheable, type Plan } from "./plan.ts";
+import {
+	type BypassPlan,
+	type CacheablePlan,
+	NotCacheable,
+	type Plan,
+} from "./plan.ts";
 import { resolveCall } from "./resolve-call.ts";
 import { resolveRead } from "./resolve-read.ts";
+
+/** What a read asks, without its caller. */
+export interface Question
+	extends Pick<
+		CacheablePlan,
+		"schema" | "tags" | "readsClock" | "maxStalenessMs"
+	> {
+	readonly kind: "question";
+	/** The part of the key that is the same for all callers. */
+	readonly key: string;
+	readonly callerReads: CallerReads;
+}
 
 export interface Planner {
 	/**
@@ -32,6 +51,22 @@ export interface Planner {
 	mayWrite(catalog: Catalog | undefined, request: Request): boolean;
 }
 
+/** Plans a read in two steps. The first is remembered as long as the catalog is the same. */
+export interface QuestionPlanner {
+	/** The part of a plan that is the same for all callers. */
+	question(
+		catalog: Catalog,
+		request: Request,
+		callArguments?: CallArguments,
+	): Question | BypassPlan;
+	/** @param headers of the request */
+	planFor(
+		question: Question,
+		identity: Identity,
+		headers: Headers,
+	): CacheablePlan;
+}
+
 interface PlannerSettings {
 	/** The schemas that PostgREST exposes to callers, its default first. */
 	readonly schemas: readonly string[];
@@ -43,16 +78,33 @@ interface PlannerSettings {
 
 const READ_METHODS = ["GET", "HEAD"];
 
-export function createPlanner(settings: PlannerSettings): Planner {
+/** Headers that decide what a GET asks. */
+const ASKING_HEADERS = [
+	"accept",
+	"accept-profile",
+	"prefer",
+	"range",
+	"range-unit",
+] as const;
+
+/** For questions with their texts. */
+const REMEMBERED_BYTES = 2_097_152;
+
+export function createPlanner(
+	settings: PlannerSettings,
+): Planner & QuestionPlanner {
+	let remembered = rememberedQuestions();
+	let plannedBy: Catalog | undefined;
+
 	return {
 		plan(catalog, request, identity, callArguments) {
-			try {
-				return planRead(settings, catalog, request, identity, callArguments);
-			} catch (error) {
-				if (!(error instanceof NotCacheable)) throw error;
-				return { kind: "bypass", reason: error.message };
-			}
+			const question = questionOf(catalog, request, callArguments);
+			return question.kind === "question"
+				? planFor(question, identity, request.headers)
+				: question;
 		},
+		question: questionOf,
+		planFor,
 		mayWrite(catalog, request) {
 			const { method } = request;
 			if (READ_METHODS.includes(method) || method === "OPTIONS") return false;
@@ -63,15 +115,81 @@ export function createPlanner(settings: PlannerSettings): Planner {
 			);
 		},
 	};
+
+	function questionOf(
+		catalog: Catalog,
+		request: Request,
+		callArguments?: CallArguments,
+	): Question | BypassPlan {
+		if (!READ_METHODS.includes(request.method))
+			return askedBy(catalog, request, callArguments);
+		if (catalog !== plannedBy) {
+			remembered = rememberedQuestions();
+			plannedBy = catalog;
+		}
+		const text = `${request.method} ${textOf(request)}`;
+		const known = remembered.get(text);
+		if (known !== undefined) return known;
+		const question = askedBy(catalog, request, undefined);
+		remembered.put(text, question);
+		return question;
+	}
+
+	function askedBy(
+		catalog: Catalog,
+		request: Request,
+		callArguments: CallArguments | undefined,
+	): Question | BypassPlan {
+		try {
+			return parseQuestion(settings, catalog, request, callArguments);
+		} catch (error) {
+			if (!(error instanceof NotCacheable)) throw error;
+			return { kind: "bypass", reason: error.message };
+		}
+	}
+
+	function planFor(
+		question: Question,
+		identity: Identity,
+		headers: Headers,
+	): CacheablePlan {
+		const { schema, tags, callerReads, readsClock, maxStalenessMs } = question;
+		const callerKey = callerKeyOf(
+			identity,
+			callerReads,
+			headers,
+			settings.audienceOf(identity),
+		);
+		return {
+			...{ kind: "cacheable", schema, tags, callerKey },
+			...{ readsClock, maxStalenessMs },
+			key: cacheKey(question.key, callerKey),
+		};
+	}
 }
 
-function planRead(
+/** A text that two GETs, or two HEADs, share only if they ask the same question. */
+export function textOf({ url, headers }: Request): string {
+	let text = url;
+	// No header has a line break. An absent one is not an empty one.
+	for (const name of ASKING_HEADERS) text += `\n${headers.get(name) ?? "\r"}`;
+	return text;
+}
+
+function rememberedQuestions() {
+	return new MemoryStore<Question | BypassPlan>(REMEMBERED_BYTES, (one) =>
+		one.kind === "question"
+			? 2 * (one.key.length + one.tags.join().length) + 512
+			: 2 * one.reason.length + 256,
+	);
+}
+
+function parseQuestion(
 	settings: PlannerSettings,
 	catalog: Catalog,
 	{ method, url, headers }: Request,
-	identity: Identity,
 	callArguments: CallArguments | undefined,
-): CacheablePlan {
+): Question {
 	const isPost = method === "POST";
 	if (!isPost && !READ_METHODS.includes(method))
 		throw new NotCacheable(`the method is ${method}`);
@@ -95,13 +213,7 @@ function planRead(
 		parameters,
 		isPost ? callArguments : undefined,
 	).sum(catalog, settings.maxStalenessMs);
-	const callerKey = callerKeyOf(
-		identity,
-		callerReads,
-		headers,
-		settings.audienceOf(identity),
-	);
-	const key = cacheKey({
+	const key = questionKey({
 		...target,
 		method,
 		schema,
@@ -114,14 +226,13 @@ function planRead(
 			isPost && callArguments
 				? { type: headers.get("content-type"), callArguments }
 				: null,
-		callerKey,
 	});
 	return {
-		kind: "cacheable",
+		kind: "question",
 		schema,
 		key,
 		tags,
-		callerKey,
+		callerReads,
 		readsClock: readsClock || isEstimated(preferences),
 		maxStalenessMs,
 	};

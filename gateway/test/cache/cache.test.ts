@@ -410,7 +410,7 @@ describe("a store outside the isolate", () => {
 		const { key } = planOf(
 			new Request("http://postgrest/notes"),
 		) as CacheablePlan;
-		memory.put(await nameOf(key), entryOf({ seq: 7 }));
+		memory.put(key, entryOf({ seq: 7 }));
 		feed.change("api.notes");
 		const answer = await ask();
 		expect([statusOf(answer).detail, await answer.text()]).toEqual(["kv", "7"]);

@@ -14,7 +14,7 @@ import { kvOf, mapNamespace } from "../support/kv.ts";
 import { NOW } from "../support/tokens.ts";
 
 /** The isolate's memory, which answers at once, as an awaited Store. */
-function awaited(memory: MemoryStore): Store {
+function awaited(memory: MemoryStore<Entry>): Store {
 	return {
 		get: async (name) => memory.get(name),
 		put: async (name, entry) => memory.put(name, entry),
@@ -30,7 +30,10 @@ const failOpen = (store: Store) =>
 	});
 
 const STORES: [name: string, make: () => Store][] = [
-	["the memory of an isolate", () => awaited(new MemoryStore(4_000_000))],
+	[
+		"the memory of an isolate",
+		() => awaited(new MemoryStore(4_000_000, sizeOf)),
+	],
 	["Workers KV", () => new KvStore(kvOf(env.CACHE))],
 	["Workers KV, failing open", () => failOpen(new KvStore(kvOf(env.CACHE)))],
 ];
@@ -98,12 +101,13 @@ describe.each(STORES)("%s", (storeName, make) => {
 });
 
 describe("the memory of an isolate", () => {
-	const size = sizeOf(entryOf());
-	const names = (store: MemoryStore) =>
+	// With its name.
+	const size = sizeOf(entryOf()) + 2;
+	const names = (store: MemoryStore<Entry>) =>
 		["a", "b", "c", "d"].filter((name) => store.get(name) !== undefined);
 
 	function filled(maxBytes: number, ...puts: string[]) {
-		const store = new MemoryStore(maxBytes);
+		const store = new MemoryStore(maxBytes, sizeOf);
 		for (const name of puts) store.put(name, entryOf());
 		return store;
 	}

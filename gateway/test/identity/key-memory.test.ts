@@ -41,7 +41,7 @@ function start() {
 			}
 		},
 	};
-	const find = createKeyMemory({
+	const { find } = createKeyMemory({
 		async lookUp(name) {
 			asked.push(name);
 			await database.before();

@@ -1,7 +1,7 @@
 // A cache over plain functions: a feed whose changes the test makes, a planner by the whole request, and an origin that records
 // its requests.
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
-import type { Entry, Store } from "../../src/cache/entry.ts";
+import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type { Freshness } from "../../src/consistency/freshness.ts";
@@ -130,7 +130,7 @@ export function startCache({
 	const asked: Request[] = [];
 	const logged: unknown[] = [];
 	const background: Promise<unknown>[] = [];
-	const memory = new MemoryStore(1_000_000);
+	const memory = new MemoryStore(1_000_000, sizeOf);
 	const clock = { ms: NOW };
 	const now = () => clock.ms;
 	const feed = startFeed(now);
@@ -255,7 +255,9 @@ function startFeed(now: () => number) {
 				held && needs.consistencyTokens.every((it) => held?.covers(it));
 			return isEnough ? held : feed.view();
 		},
+		knownView: () => undefined,
 		catalog: async () => feed.catalog,
+		knownCatalog: () => feed.catalog,
 		lastCatalog: () => feed.lastCatalog,
 		async afterWrite() {
 			feed.syncs++;

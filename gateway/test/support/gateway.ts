@@ -65,7 +65,7 @@ export function startGateway({
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
-	const app = createGateway({
+	const { fetch: ask, ...paths } = createGateway({
 		config: parseConfig({ ...ENV, ...env }),
 		application: { ...example, ...application },
 		now,
@@ -82,6 +82,7 @@ export function startGateway({
 	return {
 		origin,
 		logged,
+		...paths,
 		async request(
 			path: string,
 			{ token, json, headers: given, ...init }: RequestOptions = {},
@@ -92,7 +93,7 @@ export function startGateway({
 				headers.set("Content-Type", "application/json");
 				init.body = JSON.stringify(json);
 			}
-			return app.fetch(
+			return ask(
 				new Request(`https://gateway.example${path}`, { ...init, headers }),
 			);
 		},

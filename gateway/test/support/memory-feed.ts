@@ -11,6 +11,7 @@ import type {
 	SyncAnswer,
 	SyncRequest,
 } from "../../src/feed/feed.ts";
+import { CATALOG_TAG } from "../../src/feed/tag.ts";
 import { catalogOf, table } from "./catalog.ts";
 
 type Following = Extract<SyncAnswer, { state: "following" }>;
@@ -22,6 +23,8 @@ interface FeedOptions {
 	pause?: () => Promise<void>;
 	/** Nothing is tracked. */
 	isAbsent?: boolean;
+	/** As JSON. */
+	catalog?: object;
 }
 
 /** A table that every caller may read. */
@@ -41,6 +44,7 @@ export function startFeed({
 	now,
 	pause = async () => {},
 	isAbsent = false,
+	catalog = CATALOG,
 }: FeedOptions) {
 	const requests: SyncRequest[] = [];
 	const lastChange = new Map<string, number>();
@@ -114,7 +118,7 @@ export function startFeed({
 		catalog: async (): Promise<CatalogAnswer> => ({
 			feedEpoch,
 			seq,
-			catalog: CATALOG,
+			catalog,
 		}),
 	};
 	return {
@@ -129,6 +133,11 @@ export function startFeed({
 		/** Commits a change, which later polls find. */
 		commit(tag: string) {
 			unpolled.push(tag);
+		},
+		/** Commits another schema, or other policies. */
+		migrate(next: object) {
+			catalog = next;
+			unpolled.push(CATALOG_TAG);
 		},
 		/** Restarts the object from its storage. */
 		restart() {

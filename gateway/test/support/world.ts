@@ -2,6 +2,7 @@
 // behind, clients that carry tokens. Every step takes a random time, which the seed decides.
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
+import { sizeOf } from "../../src/cache/entry.ts";
 import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import {
@@ -159,7 +160,7 @@ export async function live(
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Has space for a few entries, so that it forgets some.
-			memory: new MemoryStore(3_000),
+			memory: new MemoryStore(9_000, sizeOf),
 			store: createFailOpenStore({
 				store: new KvStore(kvOf(namespace)),
 				now,

@@ -39,7 +39,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "the claims that policies read are not in the key",
 		file: "planner/cache-key.ts",
-		from: "Object.entries(callerKey.claims)",
+		from: "Object.entries(claims)",
 		to: "[]",
 		scenario: scenarios.sameUrl,
 		found: "foreign",
@@ -47,8 +47,8 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "the role is not in the key",
 		file: "planner/cache-key.ts",
-		from: "callerKey.role,",
-		to: "",
+		from: "const caller = [role,",
+		to: "const caller = [",
 		scenario: scenarios.otherRole,
 		found: "foreign",
 	},
@@ -151,7 +151,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "what comes from KV is not compared with the view",
 		file: "cache/from-store.ts",
-		from: "if (!isGood(stored, read)) return { isStale: true };",
+		from: "if (!isGood(stored, read)) return { isStale: true, name };",
 		to: "",
 		scenario: scenarios.oldInKv,
 		found: "stale",

@@ -1,17 +1,11 @@
 // Sends one request to the PostgREST that clients had before and to the gateway, and reduces both answers to the parts that
 // promise 1 (transparency) says are equal.
 import { isUtf8 } from "node:buffer";
-import type { OutgoingHttpHeaders } from "node:http";
 import { callerToken, originToken, stack } from "../client.ts";
 import { type RawAnswer, type RawRequest, sendRaw } from "../raw-http.ts";
+import type { Question } from "./requests.ts";
 
 const MOUNT = "/rest/v1";
-
-/** A request to PostgREST; `ada` brings a token of role `authenticated`, `anonymous` brings none. */
-export interface Question extends Omit<RawRequest, "headers"> {
-	headers?: OutgoingHttpHeaders;
-	as: "ada" | "anonymous";
-}
 
 /** Response headers that may differ between PostgREST and the gateway, each with the reason. All others have to be equal. */
 const MAY_DIFFER: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 // Random reads from the parts that PostgREST knows: columns, embeds, filters, order, pages, headers.
 // PostgREST answers most of them, and refuses some.
 import fc from "fast-check";
-import type { Question } from "./comparison.ts";
+import type { Question } from "./requests.ts";
 
 type Parameter = [name: string, value: string];
 interface Filter {

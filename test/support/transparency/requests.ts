@@ -1,5 +1,14 @@
 // The requests of promise 1: one for each feature of PostgREST 12 and later, and one for each refusal.
-import type { Question } from "./comparison.ts";
+
+/** A request to PostgREST; `ada` brings a token of role `authenticated`, `anonymous` brings none. */
+export interface Question {
+	method: string;
+	path: string;
+	/** A list is sent as several fields of the same name. */
+	headers?: Record<string, number | string | string[] | undefined>;
+	body?: string | Uint8Array;
+	as: "ada" | "anonymous";
+}
 
 export interface Row extends Question {
 	/** The status of PostgREST 12, which shows that a request tests the case it is meant for. Later versions differ in some. */

@@ -1,0 +1,132 @@
+// The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
+// and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
+import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
+import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
+import { EXPLAIN_HEADER } from "../cache/explain.ts";
+import { MemoryStore } from "../cache/memory-store.ts";
+import type { CacheParts } from "../cache/read-cache.ts";
+import { consistencyTokensIn } from "../consistency/consistency-token.ts";
+import type { CorsHeaders } from "../http/cors.ts";
+import { Refusal } from "../http/refusals.ts";
+import { toPipeline } from "../http/rest.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Catalog } from "../planner/catalog.ts";
+import { type Question, textOf } from "../planner/planner.ts";
+import { createHitAnswers } from "./hit-answers.ts";
+
+interface FastPathDeps extends CacheParts {
+	/** The path that stands for PostgREST's root. */
+	mount: string;
+	/** Schemas by the other names that clients use. */
+	profileAliases: ReadonlyMap<string, string>;
+	cors: CorsHeaders;
+	recall: (request: Request) => Identity | undefined;
+	now: () => number;
+	log: (error: unknown) => void;
+}
+
+/** What is remembered of the requests of one text. */
+interface Remembered {
+	/** Null where it is left to the full path; undefined until it is asked a second time. */
+	question: Question | null | undefined;
+}
+
+/** For the texts of requests and the questions in them. */
+const REMEMBERED_BYTES = 4_194_304;
+const QUESTION_BYTES = 1_024;
+
+/** @returns undefined for a request that the full path has to answer */
+export type FastPath = (request: Request) => Response | undefined;
+
+export function createFastPath(deps: FastPathDeps): FastPath {
+	const { planner, freshness, memory, recall, now, log } = deps;
+	let remembered = rememberedTexts();
+	let plannedBy: Catalog | undefined;
+	const { answerWith } = createHitAnswers(deps.cors);
+
+	return function fastPath(request) {
+		if (request.method !== "GET") return undefined;
+		try {
+			return answer(request);
+		} catch (error) {
+			// The full path refuses in its own words.
+			if (!(error instanceof Refusal)) log(error);
+			return undefined;
+		}
+	};
+
+	function answer(request: Request): Response | undefined {
+		const { headers } = request;
+		const catalog = freshness.lastCatalog();
+		if (catalog === undefined || !isPlain(request)) return undefined;
+		const question = questionOf(request, catalog);
+		if (question === undefined) return undefined;
+		const directives = parseDirectives(headers);
+		if (directives.isNoCache || directives.isNoStore) return undefined;
+		const identity = recall(request);
+		if (identity === undefined) return undefined;
+		const plan = planner.planFor(question, identity, headers);
+		const maxAgeMs = allowedAgeMs(directives, plan.maxStalenessMs);
+		const consistencyTokens = consistencyTokensIn(headers);
+		const view = freshness.knownView({ maxAgeMs, consistencyTokens });
+		if (view === undefined || freshness.knownCatalog(view) !== catalog)
+			return undefined;
+		const entry = memory.get(plan.key);
+		const isForCaller =
+			entry !== undefined &&
+			entry.echoed.length === 0 &&
+			isGoodFor(entry, { plan, view, maxAgeMs }, now()) &&
+			// An entry that no poll covers yet is for its first reader alone.
+			isCovered(entry, view);
+		if (!isForCaller) return undefined;
+		return answerWith(entry, view, maxAgeMs, headers, now());
+	}
+
+	/** What the request asks, if it has been asked before by this catalog and may be cached. */
+	function questionOf(request: Request, catalog: Catalog) {
+		if (catalog !== plannedBy) {
+			remembered = rememberedTexts();
+			plannedBy = catalog;
+		}
+		const text = textOf(request);
+		const known = remembered.get(text);
+		if (known === undefined) {
+			// Most texts are asked once.
+			remembered.put(text, { question: undefined });
+			return undefined;
+		}
+		if (known.question === undefined)
+			known.question = plannedQuestion(request, catalog) ?? null;
+		return known.question ?? undefined;
+	}
+
+	function plannedQuestion(
+		{ url, headers }: Request,
+		catalog: Catalog,
+	): Question | undefined {
+		const { mount, profileAliases } = deps;
+		// The router takes other spellings of the mount, too.
+		if (!URL.parse(url)?.pathname.startsWith(`${mount}/`)) return undefined;
+		const asked = toPipeline(url, { headers }, mount, profileAliases);
+		const question = planner.question(catalog, asked);
+		return question.kind === "question" ? question : undefined;
+	}
+}
+
+/** Values of Connection that name no header of the request. */
+const OF_CONNECTIONS = [null, "close", "keep-alive", "Keep-Alive"];
+
+/** Whether the request asks for nothing that the full path alone gives. */
+function isPlain({ headers, body }: Request): boolean {
+	return (
+		body === null &&
+		!headers.has(EXPLAIN_HEADER) &&
+		// It names no schema that a GET reads, but may be refused.
+		!headers.has("content-profile") &&
+		OF_CONNECTIONS.includes(headers.get("connection"))
+	);
+}
+
+function rememberedTexts() {
+	return new MemoryStore<Remembered>(REMEMBERED_BYTES, () => QUESTION_BYTES);
+}

@@ -1,0 +1,111 @@
+// Answers from entries in memory, with headers that are made once for each entry. Only the headers that move are set again: Age
+// and Date, the tokens, Cache-Status and, where CORS_ORIGINS is a list, the allowed origin.
+import type { Entry } from "../cache/entry.ts";
+import { knownRightAt, tokensOf, ttlOf } from "../cache/entry-freshness.ts";
+import { matches, notModifiedHeaders } from "../cache/etag.ts";
+import { ageOf, memberOf, setAge, setDownstream } from "../cache/respond.ts";
+import { setConsistencyTokens } from "../consistency/consistency-token.ts";
+import type { View } from "../consistency/view.ts";
+import type { CorsHeaders } from "../http/cors.ts";
+
+const ALLOW_ORIGIN = "Access-Control-Allow-Origin";
+const EXPOSE_HEADERS = "Access-Control-Expose-Headers";
+
+/** The headers of an entry's answers, and what they say now. */
+interface HitHeaders {
+	readonly headers: Headers;
+	/** Those of a 304. Undefined until they are wanted, and after a change of the others. */
+	notModified: Headers | undefined;
+	view: View | undefined;
+	age: number;
+	cacheStatus: string;
+	allowedOrigin: string | undefined;
+}
+
+export function createHitAnswers(cors: CorsHeaders) {
+	/** Ends with the entry, whose size counts it. */
+	const hitHeaders = new WeakMap<Entry, HitHeaders>();
+
+	return { answerWith };
+
+	/**
+	 * @param entry fresh as of the view, and covered by it
+	 * @param sent the request's headers
+	 */
+	function answerWith(
+		entry: Entry,
+		view: View,
+		maxAgeMs: number,
+		sent: Headers,
+		now: number,
+	): Response {
+		const made = hitHeaders.get(entry) ?? newHeaders(entry);
+		move(made, entry, view, maxAgeMs, now);
+		if (cors.isByOrigin) allow(made, cors.allowedOrigin(sent.get("origin")));
+		const wanted = sent.get("if-none-match");
+		if (wanted !== null && matches(wanted, entry.etag)) {
+			made.notModified ??= in304(made.headers);
+			return new Response(null, { status: 304, headers: made.notModified });
+		}
+		const { status, statusText, body } = entry;
+		return new Response(body, { status, statusText, headers: made.headers });
+	}
+
+	function newHeaders(entry: Entry): HitHeaders {
+		const headers = new Headers(
+			entry.headers.map(([name, value]) => [name, value]),
+		);
+		headers.set("ETag", entry.etag);
+		setDownstream(headers);
+		headers.set(EXPOSE_HEADERS, cors.exposedHeaders);
+		if (cors.isByOrigin) headers.append("Vary", "Origin");
+		else headers.set(ALLOW_ORIGIN, "*");
+		const made = {
+			headers,
+			notModified: undefined,
+			view: undefined,
+			age: -1,
+			cacheStatus: "",
+			allowedOrigin: undefined,
+		};
+		hitHeaders.set(entry, made);
+		return made;
+	}
+
+	function move(
+		made: HitHeaders,
+		entry: Entry,
+		view: View,
+		maxAgeMs: number,
+		now: number,
+	): void {
+		const { headers } = made;
+		const asOf = knownRightAt(entry, view);
+		const age = ageOf(asOf, now);
+		const ttlMs = ttlOf(asOf, maxAgeMs, now);
+		const cacheStatus = memberOf({ isHit: true, detail: "memory", ttlMs });
+		const isMoved = made.view !== view || made.age !== age;
+		if (!isMoved && made.cacheStatus === cacheStatus) return;
+		if (isMoved) setAge(headers, asOf, now);
+		if (made.view !== view)
+			setConsistencyTokens(headers, tokensOf(entry, view));
+		headers.set("Cache-Status", cacheStatus);
+		Object.assign(made, { view, age, cacheStatus, notModified: undefined });
+	}
+
+	function allow(made: HitHeaders, origin: string | undefined): void {
+		if (made.allowedOrigin === origin) return;
+		if (origin === undefined) made.headers.delete(ALLOW_ORIGIN);
+		else made.headers.set(ALLOW_ORIGIN, origin);
+		Object.assign(made, { allowedOrigin: origin, notModified: undefined });
+	}
+}
+
+function in304(headers: Headers): Headers {
+	const kept = notModifiedHeaders(headers);
+	for (const name of [ALLOW_ORIGIN, EXPOSE_HEADERS]) {
+		const value = headers.get(name);
+		if (value !== null) kept.set(name, value);
+	}
+	return kept;
+}
