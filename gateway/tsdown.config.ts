@@ -8,7 +8,7 @@ export default defineConfig([
 			index: "src/index.ts",
 			worker: "src/worker.ts",
 			routes: "src/routes.ts",
-			"client/causal": "client/causal.ts",
+			"client/index": "client/index.ts",
 		},
 		platform: "neutral",
 		tsconfig: "tsconfig.build.json",

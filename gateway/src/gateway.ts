@@ -24,6 +24,7 @@ import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
 import { type GatewayEnv, pathOf } from "./http/router.ts";
+import { createExactlyOnce } from "./idempotency/exactly-once.ts";
 import { createApiKeys } from "./identity/api-keys.ts";
 import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
@@ -98,10 +99,12 @@ export function createGateway(deps: Deps): Gateway {
 		timeoutMs: config.origin.timeoutMs,
 		...{ now, sleep: deps.sleep },
 	});
+	const writes = createExactlyOnce(origin, deps);
+	const { feed } = deps;
 	const cache =
-		deps.feed &&
-		createReadCache(origin, { ...deps, kv, feed: deps.feed, onOriginBack });
-	const pipeline = cache?.pipeline ?? origin;
+		feed &&
+		createReadCache(origin, { ...deps, writes, kv, feed, onOriginBack });
+	const pipeline = cache?.pipeline ?? writes;
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };

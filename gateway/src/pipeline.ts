@@ -10,3 +10,13 @@ export type Pipeline = (
 	request: Request,
 	identity: Identity,
 ) => Promise<Response>;
+
+/**
+ * The pipeline behind which PostgREST is.
+ * @param claim what postern.pre_request is told of a write with an idempotency key
+ */
+export type Origin = (
+	request: Request,
+	identity: Identity,
+	claim?: string,
+) => Promise<Response>;

@@ -73,8 +73,8 @@ describe("the tarball", () => {
 			[
 				"LICENSE",
 				"README.md",
-				"dist/client/causal.d.ts",
-				"dist/client/causal.js",
+				"dist/client/index.d.ts",
+				"dist/client/index.js",
 				"dist/index.d.ts",
 				"dist/index.js",
 				"dist/routes.d.ts",

@@ -1,4 +1,4 @@
--- Pruning: rows of the outbox go when every transaction below them ended `retention` ago. So a cursor younger than `retention`
+-- Pruning: expired idempotency keys go, and rows of the outbox go when every transaction below them ended `retention` ago. So a cursor younger than `retention`
 -- still finds all that it needs, also while long transactions run. The Worker calls it once a minute in a transaction that may write.
 
 create or replace function postern.prune(retention interval default '1 hour', batch integer default 10000)
@@ -11,6 +11,7 @@ declare
   snapshot pg_snapshot;
   pruned bigint;
 begin
+  perform postern.prune_claims(batch);
   -- Another session is pruning.
   select * into noted from postern.horizon for update skip locked;
   if not found then
@@ -48,4 +49,4 @@ begin
   return jsonb_build_object('pruned', pruned, 'isDone', pruned < batch);
 end
 $$;
-comment on function postern.prune(interval, integer) is 'Removes at most batch rows of the outbox, which no cursor younger than retention can need.';
+comment on function postern.prune(interval, integer) is 'Removes at most batch rows of the outbox, which no cursor younger than retention can need, and at most batch expired idempotency keys.';

@@ -46,6 +46,8 @@ const MAX_NOT_STORED = 10_000;
 
 export interface CacheDeps {
 	origin: Pipeline;
+	/** The origin for what may write. */
+	writes: Pipeline;
 	planner: Planner;
 	freshness: Freshness;
 	memory: MemoryStore<Entry>;
@@ -100,7 +102,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		request: Request,
 		identity: Identity,
 	): Promise<Response> {
-		const answer = mutable(await origin(request, identity));
+		const answer = mutable(await deps.writes(request, identity));
 		// With any status: a function may set an error status and commit.
 		const consistencyToken = await freshness.afterWrite();
 		return labelled(answer, consistencyToken, { forwarded: "method" });

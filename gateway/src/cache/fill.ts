@@ -1,9 +1,10 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
 import { Refusal } from "../http/refusals.ts";
 import { refusalOfAbort } from "../origin/deadline.ts";
+import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
 import type { Entry } from "./entry.ts";
 import { entityTag } from "./etag.ts";
-import type { MemoryBudget, MemoryShare } from "./memory-budget.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 
 /** The largest body that is stored. */
 export const MAX_BODY_BYTES = 1_048_576;
@@ -132,15 +133,6 @@ function rebuilt(
 	return again;
 }
 
-/** A response with a body that was read. */
-function withBody(body: BodyInit, response: Response): Response {
-	const again = new Response(body, response);
-	// Both describe the body as received, which may have been compressed.
-	again.headers.delete("Content-Encoding");
-	again.headers.delete("Content-Length");
-	return again;
-}
-
 /** The headers to store, or the reason why the answer cannot be stored. An unknown header is such a reason. */
 function keptHeaders(
 	response: Response,
@@ -167,86 +159,7 @@ function isEcho(name: string, value: string, request: Request): boolean {
 	return TRACE.test(name) && (request.headers.get(name) ?? "") === value;
 }
 
-/**
- * Whether the body is proved to be all that PostgREST sent: by its length, or as a whole JSON text. Where the end of a connection
- * ends a body, fetch and proxies take a part for the whole, and a proxy may give it a chunked coding that ends as it should.
- */
-function isWhole({ headers }: Response, body: Uint8Array): boolean {
-	const length = headers.get("content-length");
-	// A compressed body's length says nothing of the body as it was read.
-	if (length !== null && !headers.has("content-encoding"))
-		return Number(length) === body.length;
-	const type = headers.get("content-type") ?? "";
-	return /^application\/([\w.-]+\+)?json\b/.test(type) && isWholeJson(body);
-}
-
-function isWholeJson(body: Uint8Array): boolean {
-	try {
-		const text = new TextDecoder("utf-8", {
-			fatal: true,
-			ignoreBOM: true,
-		}).decode(body);
-		// The beginning of a number is a number, too.
-		return typeof JSON.parse(text) !== "number";
-	} catch {
-		return false;
-	}
-}
-
 function isKnownToVary(value: string): boolean {
 	const names = value.toLowerCase().split(",");
 	return names.every((name) => KNOWN_TO_VARY.has(name.trim()));
-}
-
-/** Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest. */
-async function readUpTo(
-	response: Response,
-	limit: number,
-	share: MemoryShare,
-): Promise<Uint8Array<ArrayBuffer> | Response> {
-	if (response.body === null) return new Uint8Array();
-	if (Number(response.headers.get("content-length")) > limit) return response;
-	const reader: ReadableStreamDefaultReader<Uint8Array> =
-		response.body.getReader();
-	const chunks: Uint8Array[] = [];
-	let length = 0;
-	for (let isAllowed = true; isAllowed; ) {
-		const { done, value } = await reader.read();
-		if (done) return joined(chunks, length);
-		chunks.push(value);
-		length += value.length;
-		isAllowed = share.take(value.length) && length <= limit;
-	}
-	return resumed(response, chunks, reader);
-}
-
-/** The response from its beginning, after a part of its body was read. */
-function resumed(
-	response: Response,
-	chunks: readonly Uint8Array[],
-	reader: ReadableStreamDefaultReader<Uint8Array>,
-): Response {
-	const body = new ReadableStream<Uint8Array>({
-		start(controller) {
-			for (const chunk of chunks) controller.enqueue(chunk);
-		},
-		// Called only when all chunks of start() have been taken.
-		async pull(controller) {
-			const { done, value } = await reader.read();
-			if (done) controller.close();
-			else controller.enqueue(value);
-		},
-		cancel: (reason) => reader.cancel(reason),
-	});
-	return withBody(body, response);
-}
-
-function joined(chunks: Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-	const bytes = new Uint8Array(length);
-	let offset = 0;
-	for (const chunk of chunks) {
-		bytes.set(chunk, offset);
-		offset += chunk.length;
-	}
-	return bytes;
 }

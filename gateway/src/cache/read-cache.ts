@@ -22,6 +22,8 @@ const TURN_MS = 5_000;
 
 interface CacheDeps {
 	config: Config;
+	/** The origin for what may write. */
+	writes: Pipeline;
 	/** Keeps answers for all isolates. */
 	kv: Kv | undefined;
 	feed: Feed;
@@ -49,10 +51,8 @@ interface ReadCache {
 	nothingIsCached(): Promise<string | undefined>;
 }
 
-export function createReadCache(
-	origin: Pipeline,
-	{ config, kv, feed, onOriginBack, now, sleep, waitUntil, log }: CacheDeps,
-): ReadCache {
+export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
+	const { config, kv, feed, onOriginBack, now, sleep, waitUntil, log } = deps;
 	const { schemas, maxStalenessMs, outageStalenessMs, explainRoles } = config;
 	const tokenClaimsOf = createTokenClaims(config.origin, config.anonRole);
 	const freshness = createFreshness({
@@ -72,6 +72,7 @@ export function createReadCache(
 	const memory = new MemoryStore(MEMORY_BYTES, sizeOf);
 	const pipeline = createCache({
 		origin,
+		writes: deps.writes,
 		planner,
 		freshness,
 		memory,

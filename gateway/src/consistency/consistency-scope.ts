@@ -1,7 +1,9 @@
 // A consistency scope is one client request with the pipeline requests that its route makes. Each of them sees what those
 // before it saw, and the client receives the tokens of all of them.
 import { setDownstream } from "../cache/respond.ts";
-import type { Identity } from "../identity/identity.ts";
+import { REPLAYED } from "../idempotency/exactly-once.ts";
+import { KEY_HEADER, WRITE_NUMBER } from "../idempotency/idempotency-key.ts";
+import { GATEWAY, type Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import {
 	consistencyTokensIn,
@@ -41,6 +43,8 @@ export function openConsistencyScope(
 	const statuses: string[] = [];
 	const ages: number[] = [];
 	let hasSeen = false;
+	let isReplayed = false;
+	let writes = 0;
 
 	return {
 		async pipeline(request: Request, identity: Identity) {
@@ -50,14 +54,22 @@ export function openConsistencyScope(
 				const value = client.headers.get(name);
 				if (value !== null) request.headers.set(name, value);
 			}
+			const key = client.headers.get(KEY_HEADER);
+			// The gateway's own writes have no caller that a key would be for.
+			if (key !== null && isWrite(request) && identity !== GATEWAY) {
+				request.headers.set(KEY_HEADER, key);
+				request.headers.set(WRITE_NUMBER, String(writes));
+				writes += 1;
+			}
 			const answer = await pipeline(request, identity).catch((error) => {
 				// A write that failed here may still have been committed: the next read has to be newer.
-				if (!SAFE_METHODS.includes(request.method)) {
+				if (isWrite(request)) {
 					tokens = [...new Set([...tokens, FORCING_TOKEN])];
 					hasSeen = true;
 				}
 				throw error;
 			});
+			if (answer.headers.has(REPLAYED)) isReplayed = true;
 			const status = answer.headers.get("Cache-Status");
 			if (status !== null) statuses.push(status);
 			if (answer.headers.has("Age"))
@@ -80,6 +92,7 @@ export function openConsistencyScope(
 				if (ages.length > 0) headers.set("Age", String(Math.max(...ages)));
 				if (["GET", "HEAD"].includes(client.method)) setDownstream(headers);
 			}
+			if (isReplayed) headers.set(REPLAYED, "true");
 			if (!hasSeen) return;
 			setConsistencyTokens(headers, tokens);
 			if (hasCookies) {
@@ -88,4 +101,8 @@ export function openConsistencyScope(
 			}
 		},
 	};
+}
+
+function isWrite({ method }: Request): boolean {
+	return !SAFE_METHODS.includes(method);
 }

@@ -1,7 +1,7 @@
 // PostgREST answers 401 to its anonymous role where it answers 403 to others (SQLSTATE 42501). The origin has no anonymous role,
 // because it takes signed tokens only, so the gateway makes that distinction, here and nowhere else.
 import { codeInHead, errorIn } from "../origin/error-code.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin } from "../pipeline.ts";
 
 /** What a 401 of this kind has as `WWW-Authenticate`. That of PostgREST for a token that it does not accept says more. */
 const CHALLENGE = "Bearer";
@@ -11,13 +11,10 @@ export function asksForToken({ status, headers }: Response): boolean {
 	return status === 401 && headers.get("www-authenticate") === CHALLENGE;
 }
 
-/** The pipeline, whose 403 for a missing privilege is a 401 where the caller is anonymous. */
-export function withAnonymous401(
-	pipeline: Pipeline,
-	anonRole: string,
-): Pipeline {
-	return async (request, identity) => {
-		const response = await pipeline(request, identity);
+/** The origin, whose 403 for a missing privilege is a 401 where the caller is anonymous. */
+export function withAnonymous401(origin: Origin, anonRole: string): Origin {
+	return async (request, identity, claim) => {
+		const response = await origin(request, identity, claim);
 		if (identity.role !== anonRole || response.status !== 403) return response;
 		// As bytes, because a body that is not PostgREST's error passes unchanged.
 		const body = await response.arrayBuffer();
@@ -25,7 +22,7 @@ export function withAnonymous401(
 		// PostgREST 12 names the code in the body only, which the answer to HEAD does not have.
 		if (code === undefined && request.method === "HEAD") {
 			const asked = new Request(request, { method: "GET" });
-			code = await codeOf(await pipeline(asked, identity));
+			code = await codeOf(await origin(asked, identity));
 		}
 		return code === "42501"
 			? asUnauthenticated(body, response)

@@ -12,6 +12,7 @@ const EXPOSED_HEADERS = [
 	"Content-Range",
 	"Date",
 	"ETag",
+	"Idempotent-Replayed",
 	"Location",
 	"Postern-Explain",
 	"Postern-Token",

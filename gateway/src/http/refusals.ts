@@ -144,6 +144,28 @@ const REFUSALS = {
 		status: 409,
 		message: "Another request changed the same thing; try again",
 	},
+	idempotency_key_invalid: {
+		status: 400,
+		message: "The Idempotency-Key is not valid",
+	},
+	idempotency_in_flight: {
+		status: 409,
+		message: "The write with this Idempotency-Key is under way; try again",
+	},
+	idempotency_key_reused: {
+		status: 422,
+		message: "The Idempotency-Key was used for another request",
+	},
+	idempotency_answer_lost: {
+		status: 409,
+		message:
+			"The write with this Idempotency-Key was done; its answer was not kept",
+	},
+	idempotency_unsupported: {
+		status: 501,
+		message:
+			"No Idempotency-Key can be used: PostgREST's db-pre-request does not call postern.pre_request()",
+	},
 	origin_not_ready: { status: 503, message: "The database is not ready" },
 	issuer_unreachable: {
 		status: 503,

@@ -5,7 +5,7 @@
 // No library: those for it let requests await another request's promise, which a Worker must not do.
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin } from "../pipeline.ts";
 import { absenceIn, absenceOf, NotAsked } from "./origin-absence.ts";
 
 /** One connection that breaks is no outage. */
@@ -15,12 +15,12 @@ const PROBE_MS = 1_000;
 
 interface Breaker {
 	/** The origin behind the breaker. */
-	readonly pipeline: Pipeline;
+	readonly pipeline: Origin;
 	/** Ends the outage: the origin is known to answer. */
 	close(): void;
 }
 
-export function createBreaker(origin: Pipeline, now: () => number): Breaker {
+export function createBreaker(origin: Origin, now: () => number): Breaker {
 	let failures = 0;
 	let probeAt = Number.NEGATIVE_INFINITY;
 
@@ -29,6 +29,7 @@ export function createBreaker(origin: Pipeline, now: () => number): Breaker {
 	async function guarded(
 		request: Request,
 		identity: Identity,
+		claim?: string,
 	): Promise<Response> {
 		if (failures >= FAILURES) {
 			const waitMs = probeAt - now();
@@ -37,7 +38,7 @@ export function createBreaker(origin: Pipeline, now: () => number): Breaker {
 		}
 		try {
 			const { answer, absence } = await absenceIn(
-				await origin(request, identity),
+				await origin(request, identity, claim),
 			);
 			if (absence === undefined) close();
 			else failed();

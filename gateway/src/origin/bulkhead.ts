@@ -4,7 +4,7 @@
 // A request waits by looking again after a pause: a Worker must not await another request's promise.
 import { growingPauses } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
 import { wholeBody } from "./send.ts";
 
@@ -30,19 +30,19 @@ interface Place {
 }
 
 export function createBulkhead(
-	origin: Pipeline,
+	origin: Origin,
 	{ limit, timeoutMs, now, sleep }: BulkheadDeps,
-): Pipeline {
+): Origin {
 	// A place is worth waiting for while there is time left for an answer.
 	const waitMs = Math.min(LONGEST_WAIT_MS, timeoutMs / 2);
 	const placesByPath = new Map<string, Set<Place>>();
 
-	return async function bulkhead(request, identity) {
+	return async function bulkhead(request, identity, claim) {
 		const sent = await withWholeBody(request);
-		if (sent === undefined) return origin(request, identity);
+		if (sent === undefined) return origin(request, identity, claim);
 		const leave = await enter(new URL(sent.url).pathname, sent.signal);
 		try {
-			return await origin(sent, identity);
+			return await origin(sent, identity, claim);
 		} finally {
 			leave();
 		}

@@ -2,7 +2,7 @@
 // a redirect, never repeats a request.
 
 import { Refusal } from "../http/refusals.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
@@ -16,9 +16,11 @@ export function createOrigin(
 	sign: Sign,
 	fetch: Fetch,
 	mount: string,
-): Pipeline {
-	return async function origin(request, identity) {
+): Origin {
+	return async function origin(request, identity, claim) {
 		const headers = toOriginHeaders(request.headers);
+		// The client's own was left out: postern.pre_request trusts it.
+		if (claim !== undefined) headers.set("postern-claim", claim);
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
 		setPassage(headers, settings);
 		const url = originUrl(request.url, settings.url);

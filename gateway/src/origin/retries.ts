@@ -1,7 +1,7 @@
 // Sends a read once more where it got no answer: connections that were kept open end with their server, and a tunnel that
 // restarts refuses for a moment. A write is never sent twice.
 import { Refusal } from "../http/refusals.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin } from "../pipeline.ts";
 
 /** The pause before it, in milliseconds: at least this, and at most twice as long, so that many do not come at once. */
 const PAUSE_MS = 50;
@@ -11,21 +11,21 @@ const MAX_IN_A_ROW = 10;
 const EARNED_BY_A_REQUEST = 0.1;
 
 export function withRetries(
-	origin: Pipeline,
+	origin: Origin,
 	sleep: (ms: number) => Promise<void>,
-): Pipeline {
+): Origin {
 	let budget = MAX_IN_A_ROW;
 
-	return async function again(request, identity) {
+	return async function again(request, identity, claim) {
 		budget = Math.min(MAX_IN_A_ROW, budget + EARNED_BY_A_REQUEST);
 		try {
-			return await origin(request, identity);
+			return await origin(request, identity, claim);
 		} catch (error) {
 			if (!mayRepeat(request, error) || budget < 1) throw error;
 			budget--;
 			await sleep(PAUSE_MS * (1 + Math.random()));
 			if (request.signal.aborted) throw error;
-			return origin(request, identity);
+			return origin(request, identity, claim);
 		}
 	};
 }

@@ -4,6 +4,7 @@ import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
 import { createPostern, type PosternEnv } from "../../src/index.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
 import { ownRefusals } from "../support/application.ts";
+import { claimingOrigin, raised } from "../support/claiming-origin.ts";
 import {
 	ADA_TOKEN,
 	ENV,
@@ -58,6 +59,10 @@ function enrolling(factor_type: string): Provocation {
 		request: { method: "POST", json: { factor_type } },
 		env: ISSUING,
 	};
+}
+
+function withKey(key: string): RequestOptions {
+	return { ...newNote, headers: { "Idempotency-Key": key } };
 }
 
 /** What a refusal's body has besides those of all. */
@@ -334,6 +339,41 @@ const PROVOKED: Record<
 		request: newNote,
 		answer: postgrestError(500, "40001", { message: SECRET }),
 	},
+	idempotency_key_invalid: {
+		status: 400,
+		path: "/rest/v1/notes",
+		request: withKey("a, b"),
+	},
+	idempotency_in_flight: {
+		status: 409,
+		path: "/rest/v1/notes",
+		request: withKey("k"),
+		answer: claimingOrigin({
+			write: () => raised(409, "idempotency_in_flight"),
+		}).answer,
+	},
+	idempotency_key_reused: {
+		status: 422,
+		path: "/rest/v1/notes",
+		request: withKey("k"),
+		answer: claimingOrigin({
+			write: () => raised(422, "idempotency_key_reused"),
+		}).answer,
+	},
+	idempotency_answer_lost: {
+		status: 409,
+		path: "/rest/v1/rpc/add",
+		request: withKey("k"),
+		answer: claimingOrigin({
+			write: () => raised(409, "idempotency_done", crypto.randomUUID()),
+		}).answer,
+	},
+	idempotency_unsupported: {
+		status: 501,
+		path: "/rest/v1/notes",
+		request: withKey("k"),
+		answer: claimingOrigin({ isInstalled: false }).answer,
+	},
 	origin_not_ready: {
 		status: 503,
 		path: "/ready",
@@ -494,16 +534,18 @@ describe("a refusal", () => {
 	);
 
 	it.each(provocations)(
-		"says when to come back if it is a 503 or a 429: %s",
-		async (_, provocation) => {
+		"says when to come back if it is a 503, a 429 or a write under way: %s",
+		async (code, provocation) => {
 			const { response } = await provoke(provocation);
 			const seconds = new Map([
 				[503, "1"],
 				[429, "17"],
 			]);
-			expect(response.headers.get("retry-after")).toBe(
-				seconds.get(provocation.status) ?? null,
-			);
+			const expected =
+				code === "idempotency_in_flight"
+					? "1"
+					: seconds.get(provocation.status);
+			expect(response.headers.get("retry-after")).toBe(expected ?? null);
 		},
 	);
 

@@ -8,6 +8,7 @@ import type { Freshness } from "../../src/consistency/freshness.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
+import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
 import type { CallArguments } from "../../src/planner/grammar/call-arguments.ts";
@@ -134,11 +135,13 @@ export function startCache({
 	const clock = { ms: NOW };
 	const now = () => clock.ms;
 	const feed = startFeed(now);
+	const origin: Pipeline = async (request, identity) => {
+		asked.push(request);
+		return answer(request, identity);
+	};
 	const cache = createCache({
-		origin: async (request, identity) => {
-			asked.push(request);
-			return answer(request, identity);
-		},
+		origin,
+		writes: origin,
 		planner: {
 			plan: (_, ...asked) => plan(...asked),
 			mayWrite: (_, { method, url }) =>

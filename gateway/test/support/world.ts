@@ -157,6 +157,7 @@ export async function live(
 		});
 		return createCache({
 			origin,
+			writes: origin,
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Has space for a few entries, so that it forgets some.
