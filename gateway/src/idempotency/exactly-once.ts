@@ -44,6 +44,9 @@ const DONE = "idempotency_done";
 /** Preferences that do not change the answer of a write without a body. */
 const MINIMAL = /^(?:\s*(?:return=minimal|missing=default)\s*(?:,|$))*$/;
 
+/** So little arrives in one piece. What begins a number cannot be told from a whole one otherwise. */
+const SHORT_NUMBER = /^-?[\d.e+]{1,32}$/i;
+
 interface ExactlyOnceDeps {
 	now: () => number;
 	waitUntil: (promise: Promise<unknown>) => void;
@@ -188,13 +191,14 @@ function keptOf(
 	const { status, headers } = answer;
 	const isEmpty =
 		answer.body === null || (body.length === 0 && !headers.has("content-type"));
-	if (!isEmpty && !isWhole(answer, body)) return undefined;
 	const kept = KEPT.flatMap((name): [string, string][] => {
 		const value = headers.get(name);
 		return value === null ? [] : [[name, value]];
 	});
 	const text = textOf(body);
-	if (text === undefined) return undefined;
+	const mayBeCut = !isEmpty && !isWhole(answer, body);
+	if (text === undefined || (mayBeCut && !SHORT_NUMBER.test(text)))
+		return undefined;
 	const hasBody = ![204, 205, 304].includes(status);
 	return { status, headers: kept, body: hasBody ? text : null };
 }

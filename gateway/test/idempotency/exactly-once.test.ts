@@ -209,6 +209,24 @@ describe("a key", () => {
 	});
 });
 
+it.each(["7", "-1.5e+30", '"text"', "null"])(
+	"keeps the result of a function: %s",
+	async (result) => {
+		const { request } = start({
+			write: () =>
+				new Response(result, {
+					headers: {
+						"content-type": "application/json; charset=utf-8",
+						"content-range": "0-0/*",
+					},
+				}),
+		});
+		await request("/rest/v1/rpc/add", insert());
+		const again = await request("/rest/v1/rpc/add", insert());
+		expect([again.status, await again.text()]).toEqual([200, result]);
+	},
+);
+
 describe("an answer that was not kept", () => {
 	const prefer = (value: string) => insert({ headers: { Prefer: value } });
 
