@@ -106,7 +106,9 @@ const conventions: readonly Convention[] = [
 			from pg_proc as function
 			cross join aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as privilege
 			where function.pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
-				and privilege.grantee = 0`,
+				and privilege.grantee = 0
+				-- PostgREST calls the first as the caller, and the first calls the second.
+				and function.oid not in ('postern.pre_request()'::regprocedure, 'postern.claim_key()'::regprocedure)`,
 		violations: {
 			"api.granted()": `
 				create function api.granted() returns integer language sql immutable return 1;
@@ -128,6 +130,7 @@ const conventions: readonly Convention[] = [
 			where function.pronamespace in ('private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and has_function_privilege(role.oid, function.oid, 'execute')
+				and function.oid not in ('postern.pre_request()'::regprocedure, 'postern.claim_key()'::regprocedure)
 				and not (function.oid = 'auth.user_id()'::regprocedure and role.rolname in ('anon', 'authenticated', 'service'))
 				and not (
 					role.rolname = 'postern'
@@ -143,7 +146,10 @@ const conventions: readonly Convention[] = [
 						'postern.prune(interval,integer)',
 						'postern.mark_schema()',
 						'postern.catalog(text[],text,text)',
-						'postern.status()'
+						'postern.status()',
+						'postern.claims_keys()',
+						'postern.keep_answer(uuid,jsonb)',
+						'postern.kept_answer(uuid)'
 					)
 				)`,
 		violations: {

@@ -51,11 +51,16 @@ describe("the roles", () => {
 		expect(usable).toEqual([
 			{ role: "anon", schema: "api", may_create: false },
 			{ role: "anon", schema: "auth", may_create: false },
+			// PostgREST calls postern.pre_request() as the caller.
+			{ role: "anon", schema: "postern", may_create: false },
 			{ role: "authenticated", schema: "api", may_create: false },
 			{ role: "authenticated", schema: "auth", may_create: false },
+			{ role: "authenticated", schema: "postern", may_create: false },
+			{ role: "authenticator", schema: "postern", may_create: false },
 			{ role: "postern", schema: "postern", may_create: false },
 			{ role: "service", schema: "api", may_create: false },
 			{ role: "service", schema: "auth", may_create: false },
+			{ role: "service", schema: "postern", may_create: false },
 		]);
 	});
 });

@@ -35,7 +35,8 @@ $$;
 \ir code/outbox_triggers.sql
 \ir code/track.sql
 \ir code/changes_since.sql
-\ir code/pre_request.sql
+\ir code/idempotency/pre_request.sql
+\ir code/idempotency/answers.sql
 \ir code/prune.sql
 \ir code/functions/declared.sql
 \ir code/functions/search_paths.sql

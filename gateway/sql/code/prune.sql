@@ -1,5 +1,6 @@
--- Pruning: expired idempotency keys go, and rows of the outbox go when every transaction below them ended `retention` ago. So a cursor younger than `retention`
--- still finds all that it needs, also while long transactions run. The Worker calls it once a minute in a transaction that may write.
+-- Pruning: rows of the outbox go when every transaction below them ended `retention` ago. So a cursor younger than `retention` still
+-- finds all that it needs, also while long transactions run. Expired idempotency keys go as well. The Worker calls it once a minute in a
+-- transaction that may write.
 
 create or replace function postern.prune(retention interval default '1 hour', batch integer default 10000)
 returns jsonb

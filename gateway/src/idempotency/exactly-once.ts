@@ -1,5 +1,5 @@
 // Writes with an Idempotency-Key: done once, whatever is lost in between. The database decides, in the write's own transaction
-// (gateway/sql/code/pre_request.sql). Here the request and its claim are sent, the answer is kept afterwards, and a repeat gets it.
+// (gateway/sql/code/idempotency). Here the request and its claim are sent, the answer is kept afterwards, and a repeat gets it.
 
 import { sha256 } from "../cache/entry.ts";
 import { createMemoryBudget } from "../cache/memory-budget.ts";

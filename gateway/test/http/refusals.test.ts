@@ -2,9 +2,9 @@
 import { describe, expect, it, vi } from "vitest";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
 import { createPostern, type PosternEnv } from "../../src/index.ts";
+import { claimingOrigin, raised } from "../idempotency/claiming-origin.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
 import { ownRefusals } from "../support/application.ts";
-import { claimingOrigin, raised } from "../support/claiming-origin.ts";
 import {
 	ADA_TOKEN,
 	ENV,

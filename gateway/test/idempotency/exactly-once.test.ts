@@ -1,6 +1,5 @@
-// Writes with an Idempotency-Key through the gateway, over a PostgREST that claims keys. What the database does: gateway/test/sql/idempotency.test.ts.
+// Writes with an Idempotency-Key through the gateway, over a PostgREST that claims keys. What the database does: gateway/test/sql/pre-request/idempotency.test.ts.
 import { describe, expect, it } from "vitest";
-import { claimingOrigin, raised } from "../support/claiming-origin.ts";
 import {
 	ADA_TOKEN,
 	type GatewayOptions,
@@ -11,6 +10,7 @@ import {
 } from "../support/gateway.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { NOW } from "../support/tokens.ts";
+import { claimingOrigin, raised } from "./claiming-origin.ts";
 
 const KEY = { "Idempotency-Key": '"k1"' };
 const MILK = { title: "Milk", stars: 5 };

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { describe } from "vitest";
-import { it } from "./support/tracked.ts";
+import { it } from "../support/tracked.ts";
 
 const NOTES = `
 	create table api.notes (id bigint generated always as identity primary key, body text);

@@ -1,7 +1,7 @@
 // PostgREST's pre-request function is part of every answer: wherever it is named, the catalog judges it like any function.
 
 import type pg from "pg";
-import { it } from "./support/tracked.ts";
+import { it } from "../support/tracked.ts";
 
 const FUNCTIONS = `
 	create schema private;

@@ -1,5 +1,5 @@
-// A PostgREST whose pre-request function claims idempotency keys, in memory, as gateway/sql/code/pre_request.sql does for one caller.
-import type { Answer, Received } from "./origin.ts";
+// A PostgREST whose pre-request function claims idempotency keys, in memory, as gateway/sql/code/idempotency does for one caller.
+import type { Answer, Received } from "../support/origin.ts";
 
 interface ClaimingOptions {
 	/** The database calls postern.pre_request(). */

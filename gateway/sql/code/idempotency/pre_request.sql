@@ -5,10 +5,11 @@
 create or replace function postern.pre_request()
 returns void
 language plpgsql volatile
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if pg_catalog.current_setting('transaction_read_only') = 'off'
-    and pg_catalog.strpos(pg_catalog.current_setting('request.headers', true), '"postern-claim"') > 0
+  if current_setting('transaction_read_only') = 'off'
+    and strpos(current_setting('request.headers', true), '"postern-claim"') > 0
   then
     perform postern.claim_key();
   end if;
@@ -81,41 +82,15 @@ language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
   delete from postern.idempotency_claims
-  where idempotency_claims.key_hash = any (array(
-    select old.key_hash
+  where idempotency_claims.ctid = any (array(
+    select old.ctid
     from postern.idempotency_claims as old
     -- An hour later than it expires, so that no transaction finds its key neither expired nor there.
-    where old.claimed_at < clock_timestamp() - postern.key_lifetime() - interval '1 hour'
+    where old.claimed_at < now() - postern.key_lifetime() - interval '1 hour'
     order by old.claimed_at
     limit batch
+    -- A claim that is being replaced has to stay.
+    for update skip locked
   ))
 $$;
 comment on function postern.prune_claims(integer) is 'Removes at most batch expired keys. Called by postern.prune.';
-
-create or replace function postern.claims_keys()
-returns boolean
-language sql volatile
-set search_path = pg_catalog, pg_temp
-return coalesce(current_setting('postern.claims_keys', true) = 'on', false);
-comment on function postern.claims_keys() is 'Whether postern.pre_request was called before this request, which has the header Postern-Claim: probe.';
-
-create or replace function postern.keep_answer(claim uuid, answer jsonb)
-returns boolean
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  update postern.idempotency_claims as claimed
-  set answer = keep_answer.answer
-  where claimed.claim = keep_answer.claim;
-  return found;
-end
-$$;
-comment on function postern.keep_answer(uuid, jsonb) is 'Keeps the answer of the write that this claim committed with. False where none did.';
-
-create or replace function postern.kept_answer(claim uuid)
-returns jsonb
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-return (select claimed.answer from postern.idempotency_claims as claimed where claimed.claim = kept_answer.claim);
-comment on function postern.kept_answer(uuid) is 'What postern.keep_answer kept. Null where it kept nothing.';

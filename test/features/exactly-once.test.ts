@@ -3,14 +3,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { causal, exactlyOnce } from "../gateway/client/index.ts";
-import { type FaultProxy, startFaultProxy } from "./faults/fault-proxy.ts";
-import { callerToken } from "./support/client.ts";
+import { causal, exactlyOnce } from "../../gateway/client/index.ts";
+import { type FaultProxy, startFaultProxy } from "../faults/fault-proxy.ts";
+import { callerToken } from "../support/client.ts";
 import {
 	makeDatabase,
 	type TestDatabase,
-} from "./support/isolation/database.ts";
-import { startGateway } from "./support/origin.ts";
+} from "../support/isolation/database.ts";
+import { startGateway } from "../support/origin.ts";
 
 const NAME = "postern_exactly_once";
 
