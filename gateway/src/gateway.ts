@@ -99,7 +99,10 @@ export function createGateway(deps: Deps): Gateway {
 		timeoutMs: config.origin.timeoutMs,
 		...{ now, sleep: deps.sleep },
 	});
-	const writes = createExactlyOnce(origin, deps);
+	const writes = createExactlyOnce(origin, {
+		...deps,
+		deadlineMs: config.origin.timeoutMs,
+	});
 	const { feed } = deps;
 	const cache =
 		feed &&

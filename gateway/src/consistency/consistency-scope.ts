@@ -1,8 +1,11 @@
 // A consistency scope is one client request with the pipeline requests that its route makes. Each of them sees what those
 // before it saw, and the client receives the tokens of all of them.
 import { setDownstream } from "../cache/respond.ts";
-import { REPLAYED } from "../idempotency/exactly-once.ts";
-import { KEY_HEADER, WRITE_NUMBER } from "../idempotency/idempotency-key.ts";
+import {
+	KEY_HEADER,
+	REPLAYED,
+	WRITE_NUMBER,
+} from "../idempotency/idempotency-key.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import {

@@ -5,15 +5,12 @@ import { sha256 } from "../cache/entry.ts";
 import { createMemoryBudget } from "../cache/memory-budget.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import { refusalOfAbort } from "../origin/deadline.ts";
+import { refusalOfAbort, withinDeadline } from "../origin/deadline.ts";
 import { errorIn } from "../origin/error-code.ts";
 import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
 import type { Origin, Pipeline } from "../pipeline.ts";
 import { createClaims, type KeptAnswer } from "./claims.ts";
-import { idempotencyKeyOf, WRITE_NUMBER } from "./idempotency-key.ts";
-
-/** Says that an answer is that of an earlier request. */
-export const REPLAYED = "Idempotent-Replayed";
+import { idempotencyKeyOf, REPLAYED, WRITE_NUMBER } from "./idempotency-key.ts";
 
 /** The largest body of a write with a key: it is read before it is sent. */
 const MAX_BODY_BYTES = 1_048_576;
@@ -48,6 +45,8 @@ const MINIMAL = /^(?:\s*(?:return=minimal|missing=default)\s*(?:,|$))*$/;
 const SHORT_NUMBER = /^-?[\d.e+]{1,32}$/i;
 
 interface ExactlyOnceDeps {
+	/** The longest that a write takes once its body is there, in milliseconds. */
+	deadlineMs: number;
 	now: () => number;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
@@ -56,7 +55,7 @@ interface ExactlyOnceDeps {
 /** The origin for writes. One without a key passes unchanged. */
 export function createExactlyOnce(
 	origin: Origin,
-	{ now, waitUntil, log }: ExactlyOnceDeps,
+	{ deadlineMs, now, waitUntil, log }: ExactlyOnceDeps,
 ): Pipeline {
 	const claims = createClaims(origin, now);
 	const budget = createMemoryBudget(MAX_READ_BYTES, READING_MS, now);
@@ -65,25 +64,31 @@ export function createExactlyOnce(
 		const key = idempotencyKeyOf(request);
 		if (key === undefined) return origin(request, identity);
 		const body = await bodyOf(request);
-		await claims.require();
+		const { url, method } = request;
+		const headers = new Headers(request.headers);
+		if (body.length > 0) headers.set("content-length", String(body.length));
 		// Without the client's signal: a client that goes away will repeat the write, and ask for its answer.
-		const writing = write(request, key, body, identity);
+		const unsent = new Request(url, {
+			method,
+			headers,
+			body: body.length === 0 ? null : body,
+		});
+		const writing = withinDeadline(unsent, deadlineMs, async (request) => {
+			await claims.require();
+			return write(request, key, body, identity);
+		});
 		waitUntil(writing.catch(() => {}));
 		return writing;
 	};
 
 	async function write(
-		{ url, method, headers }: Request,
+		request: Request,
 		key: string,
 		body: Uint8Array<ArrayBuffer>,
 		identity: Identity,
 	): Promise<Response> {
+		const { url, method, headers } = request;
 		const claim = crypto.randomUUID();
-		const request = new Request(url, {
-			method,
-			headers,
-			body: body.length === 0 ? null : body,
-		});
 		const number = headers.get(WRITE_NUMBER) ?? "0";
 		const answer = await origin(
 			request,
@@ -125,7 +130,7 @@ export function createExactlyOnce(
 		if (!(read instanceof Response)) return read;
 		await read.body?.cancel();
 		throw new Refusal("body_too_large", {
-			details: `the limit of a write with an Idempotency-Key is ${MAX_BODY_BYTES} bytes`,
+			details: `the limit of a write with an Idempotency-Key is ${MAX_BODY_BYTES} bytes, and of all at once ${MAX_READ_BYTES}`,
 		});
 	}
 

@@ -4,6 +4,9 @@ import { Refusal } from "../http/refusals.ts";
 
 export const KEY_HEADER = "Idempotency-Key";
 
+/** Says that an answer is that of an earlier request. */
+export const REPLAYED = "Idempotent-Replayed";
+
 /** Which of a client request's writes this is. The others of a route have keys of their own by it. */
 export const WRITE_NUMBER = "Postern-Write";
 

@@ -209,6 +209,33 @@ describe("a key", () => {
 	});
 });
 
+describe("the deadline of a write", () => {
+	it("also ends the wait for the rest of its answer; it was done once", async () => {
+		const { request, database } = start(
+			{ write: () => new Response(new ReadableStream(), { status: 201 }) },
+			{ env: { ORIGIN_TIMEOUT_MS: "200" } },
+		);
+		expect(await refusal(await request("/rest/v1/notes", insert()))).toEqual({
+			status: 504,
+			code: "origin_timeout",
+		});
+		expect((await request("/rest/v1/notes", insert())).status).toBe(201);
+		expect(database.written).toHaveLength(1);
+	});
+});
+
+it("sends the length of a body that came in chunks", async () => {
+	const { request, database } = start();
+	const body = new Blob(['{"title":"Milk"}']).stream();
+	const { json: _, ...chunked } = insert({
+		headers: { "Content-Type": "application/json" },
+	});
+	await request("/rest/v1/notes", { ...chunked, body });
+	const [sent] = database.written;
+	expect(sent?.headers.get("content-length")).toBe("16");
+	expect(sent?.body).toBe('{"title":"Milk"}');
+});
+
 it.each(["7", "-1.5e+30", '"text"', "null"])(
 	"keeps the result of a function: %s",
 	async (result) => {
