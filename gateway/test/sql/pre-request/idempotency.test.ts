@@ -215,6 +215,25 @@ describe("a key", () => {
 		await owner.query("select postern.prune()");
 		expect(await count()).toBe(0);
 	});
+
+	it("is not pruned while it is claimed again, which pruning does not wait for", async ({
+		owner,
+		connect,
+		expect,
+	}) => {
+		await owner.query(NOTES);
+		const client = await connect();
+		await write(client);
+		await owner.query(
+			"update postern.idempotency_claims set claimed_at = clock_timestamp() - interval '26 hours'",
+		);
+		const claim = await begin(client);
+		await owner.query("set lock_timeout = '2s'");
+		await owner.query("select postern.prune()");
+		await client.query("commit");
+		await owner.query("select postern.prune()");
+		expect(await write(client)).toMatchObject({ detail: claim });
+	});
 });
 
 it("a random history applies no write twice", async ({
