@@ -299,6 +299,5 @@ describe("clients that try again", () => {
 		const counts = new Map(rows.map((row) => [row.reference, row.count]));
 		expect(rows.filter(({ count }) => count > 1)).toEqual([]);
 		expect([...counts.keys()].sort()).toEqual(done.sort());
-		expect(done.length).toBeGreaterThan(12);
 	}, 60_000);
 });

@@ -57,21 +57,34 @@ export function createClaims(origin: Origin, now: () => number) {
 			if (data !== true) claimsUntil = Number.NEGATIVE_INFINITY;
 		},
 		async keptAnswer(claim: string): Promise<KeptAnswer | undefined> {
-			const { data } = await database
-				.rpc("kept_answer", { claim })
-				.throwOnError();
+			const { data } = await answerOf(
+				database.rpc("kept_answer", { claim }).throwOnError(),
+			);
 			return data === null ? undefined : keptAnswer.parse(data);
 		},
 	};
 
 	async function claimsKeys(): Promise<boolean> {
 		try {
-			const { data } = await probing.rpc("claims_keys").throwOnError();
+			const { data } = await answerOf(
+				probing.rpc("claims_keys").throwOnError(),
+			);
 			return data === true;
 		} catch (error) {
 			if (error instanceof PostgrestError && ABSENCE.test(error.code))
 				return false;
 			throw error;
 		}
+	}
+}
+
+/** @throws {Refusal} origin_unreachable where the answer is cut off, so that the client sends the write again */
+async function answerOf<T>(query: PromiseLike<T>): Promise<T> {
+	try {
+		return await query;
+	} catch (error) {
+		const isKnown = error instanceof PostgrestError && error.code !== "";
+		if (isKnown || error instanceof Refusal) throw error;
+		throw new Refusal("origin_unreachable", { cause: error });
 	}
 }

@@ -167,7 +167,9 @@ async function toldBy(
 	// The result of a function has Content-Range, with any status.
 	if ((status !== 409 && status !== 422) || headers.has("content-range"))
 		return { answer };
-	const body = await answer.arrayBuffer();
+	const body = await answer.arrayBuffer().catch((cause) => {
+		throw new Refusal("origin_unreachable", { cause });
+	});
 	const { code, message = "", details } = errorIn(body) ?? {};
 	if (code === "PT409" && message === DONE && details)
 		return { answer, done: details };

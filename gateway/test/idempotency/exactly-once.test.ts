@@ -224,6 +224,32 @@ describe("the deadline of a write", () => {
 	});
 });
 
+it.each(["claims_keys", "kept_answer"])(
+	"is sent again by its client where the answer of %s is cut off",
+	async (name) => {
+		const database = claimingOrigin();
+		let isCut = false;
+		const { request } = startGateway({
+			answer: (received) =>
+				isCut && received.url.pathname === `/rpc/${name}`
+					? new Response('{"status":2', {
+							headers: { "content-type": "application/json" },
+						})
+					: database.answer(received),
+		});
+		if (name === "kept_answer") await request("/rest/v1/notes", insert());
+		isCut = true;
+		const cut = await request("/rest/v1/notes", insert());
+		expect(await refusal(cut)).toEqual({
+			status: 503,
+			code: "origin_unreachable",
+		});
+		isCut = false;
+		expect((await request("/rest/v1/notes", insert())).status).toBe(201);
+		expect(database.written).toHaveLength(1);
+	},
+);
+
 it("sends the length of a body that came in chunks", async () => {
 	const { request, database } = start();
 	const body = new Blob(['{"title":"Milk"}']).stream();
