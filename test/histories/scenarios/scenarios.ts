@@ -171,6 +171,8 @@ export const seenAhead: Scenario = async (stage) => {
 /** Another isolate finds an outdated entry in KV. */
 export const oldInKv: Scenario = async (stage) => {
 	stage.cluster.kv.isDown = false;
+	// Before an isolate knows the catalog it stores nothing, and reads nothing from KV.
+	for (const at of [0, 1] as const) await stage.warm("/boards?id=eq.8", { at });
 	const paths = [1, 2, 3, 4, 5, 6, 7, 8].map((id) => `/notes?id=eq.${id}`);
 	for (const path of paths)
 		for (const as of ["ada", "bob", "cyd"]) await stage.read(path, { as });
