@@ -1,15 +1,13 @@
 // `npm run bench:schema`: what a large schema costs. 400 tables with policies, foreign keys, views and functions: tracking them, the
 // catalog in the database and in an isolate, and what event triggers and the analysis of functions add to DDL.
 // Linux only: the server's CPU time comes from /proc.
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import pg from "pg";
 import { migrate } from "../gateway/cli/migrate.ts";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { startPostgres } from "../gateway/cli/stack/postgres.ts";
 import { track } from "../gateway/cli/track.ts";
 import { parseCatalog } from "../gateway/src/planner/catalog.ts";
+import { median } from "./freshness/statistics.ts";
+import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
 
 const TABLES = 400;
 const VIEWS = 40;
@@ -17,8 +15,6 @@ const FUNCTIONS = 100;
 const ROUNDS = 7;
 /** How many functions each round of DDL creates. */
 const CREATED = 20;
-/** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
-const MS_PER_TICK = 10;
 
 const ROLES = new URL("../gateway/sql/roles.sql", import.meta.url);
 
@@ -35,15 +31,20 @@ const HELPERS = `
 		select exists (select from members where org_id = org and user_id = auth.uid()) $$;
 `;
 
-const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
-// If root runs this, Postgres runs as another user.
-await chmod(directory, 0o755);
-const postgres = await startPostgres({
-	dataDirectory: join(directory, "postgres"),
-	port: await freePort(),
-	password: "bench",
-	log: () => {},
-});
+const DDL: Readonly<
+	Record<string, (n: number, round: number) => readonly string[]>
+> = {
+	"create or replace function": (n, round) => [
+		functionOf(n).replace("$$ ", `$$ -- ${round}\n`),
+	],
+	"alter table … add column, drop column": (n) => [
+		`alter table api.t${n} add column more text`,
+		`alter table api.t${n} drop column more`,
+	],
+	"alter policy": (n) => [`alter policy readers on api.t${n} using (is_open)`],
+};
+
+const postgres = await startBenchPostgres();
 const client = new pg.Client({ connectionString: postgres.url });
 try {
 	await client.connect();
@@ -61,7 +62,6 @@ try {
 } finally {
 	await client.end();
 	await postgres.stop();
-	await rm(directory, { recursive: true, force: true });
 }
 
 function largeSchema(): string {
@@ -117,7 +117,7 @@ async function tracking() {
 		"postern track": {
 			tables: steps.length - 1,
 			seconds: ((last - began) / 1_000).toFixed(1),
-			"median transaction, ms": median(steps),
+			"median transaction, ms": Math.round(median(steps)),
 			"longest, ms": Math.round(Math.max(...steps)),
 		},
 	};
@@ -178,19 +178,6 @@ async function definitions() {
 	);
 }
 
-const DDL: Readonly<
-	Record<string, (n: number, round: number) => readonly string[]>
-> = {
-	"create or replace function": (n, round) => [
-		functionOf(n).replace("$$ ", `$$ -- ${round}\n`),
-	],
-	"alter table … add column, drop column": (n) => [
-		`alter table api.t${n} add column more text`,
-		`alter table api.t${n} drop column more`,
-	],
-	"alter policy": (n) => [`alter policy readers on api.t${n} using (is_open)`],
-};
-
 interface Cost {
 	readonly ms: number;
 	readonly cpuMs: number;
@@ -209,17 +196,13 @@ function summary([first, ...others]: Cost[]) {
 	return {
 		first: Math.round(first?.ms ?? 0),
 		"first, CPU": Math.round(first?.cpuMs ?? 0),
-		median: median(others.map(({ ms }) => ms)),
-		"median, CPU": median(others.map(({ cpuMs }) => cpuMs)),
+		median: Math.round(median(others.map(({ ms }) => ms))),
+		"median, CPU": Math.round(median(others.map(({ cpuMs }) => cpuMs))),
 	};
 }
 
-const eachMs = (costs: Cost[]) =>
-	(median(costs.map(({ ms }) => ms)) / CREATED).toFixed(1);
-
-function median(values: readonly number[]): number {
-	const sorted = values.toSorted((a, b) => a - b);
-	return Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0);
+function eachMs(costs: Cost[]): string {
+	return (median(costs.map(({ ms }) => ms)) / CREATED).toFixed(1);
 }
 
 function ownCpuMs(): number {

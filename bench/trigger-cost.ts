@@ -3,21 +3,17 @@
 // in the package of the server, `apt-get install postgresql`) it says so, and a client in this process does the updates.
 // Linux only: the server's CPU time comes from /proc.
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { prepareDatabase } from "../gateway/cli/stack/database.ts";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { startPostgres } from "../gateway/cli/stack/postgres.ts";
+import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
 
 const ROWS = 100_000;
 const CONNECTIONS = 4;
 const ROUNDS = 15;
 const ROUND_SECONDS = 2;
-/** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
-const MS_PER_TICK = 10;
 
 const TABLES = ["untracked", "tracked"] as const;
 type Table = (typeof TABLES)[number];
@@ -35,15 +31,7 @@ interface Load {
 }
 
 const run = promisify(execFile);
-const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));
-// If root runs this, Postgres runs as another user.
-await chmod(directory, 0o755);
-const postgres = await startPostgres({
-	dataDirectory: join(directory, "postgres"),
-	port: await freePort(),
-	password: "bench",
-	log: () => {},
-});
+const postgres = await startBenchPostgres();
 try {
 	await prepareDatabase({
 		url: postgres.url,
@@ -66,7 +54,6 @@ try {
 	console.table(results);
 } finally {
 	await postgres.stop();
-	await rm(directory, { recursive: true, force: true });
 }
 
 async function makeTables(): Promise<void> {
@@ -129,7 +116,7 @@ async function updateByPgbench(
 	table: Table,
 	{ synchronousCommit, protocol }: Setting,
 ): Promise<Load> {
-	const script = join(directory, `${table}.sql`);
+	const script = join(postgres.directory, `${table}.sql`);
 	await writeFile(
 		script,
 		`\\set aid random(1, ${ROWS})\nupdate public.${table} set abalance = abalance + 1 where aid = :aid;\n`,
