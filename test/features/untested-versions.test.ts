@@ -1,12 +1,13 @@
 // With a PostgREST whose major was not tested nothing is cached, and /ready says why, until a setting allows it. A proxy before the
 // stack's PostgREST gives it another version.
 import { once } from "node:events";
-import { createServer, request, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { callerToken, stack } from "../support/client.ts";
 import { startGateway } from "../support/origin.ts";
+import { passOn } from "../support/pass-on.ts";
 
 const PATIENCE = { timeout: 30_000, interval: 200 };
 
@@ -14,18 +15,10 @@ let proxy: Server;
 let proxyUrl: string;
 
 beforeAll(async () => {
-	proxy = createServer((incoming, answering) => {
-		const { method, headers } = incoming;
-		const url = stack.postgrestUrl + incoming.url;
-		const outgoing = request(url, { method, headers }, (answer) => {
-			const { statusCode = 500 } = answer;
-			answering.writeHead(statusCode, {
-				...answer.headers,
-				server: "postgrest/17.0",
-			});
-			answer.pipe(answering);
-		});
-		incoming.pipe(outgoing);
+	proxy = createServer((asked, answering) => {
+		const url = stack.postgrestUrl + asked.url;
+		const changed = { server: "postgrest/17.0" };
+		passOn(asked, answering, url, asked.headers, changed);
 	});
 	proxy.listen(0, LOOPBACK);
 	await once(proxy, "listening");

@@ -1,9 +1,10 @@
 // An API gateway before PostgREST, as Supabase has one (Kong): it answers below a path only, asks for a key in `apikey`, and
 // keeps that from PostgREST.
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { passOn } from "./pass-on.ts";
 
 interface ApiGatewayOptions {
 	/** PostgREST's URL at this moment. */
@@ -29,16 +30,7 @@ export async function startApiGateway(options: ApiGatewayOptions) {
 		}
 		const { apikey: _, ...headers } = asked.headers;
 		const path = (asked.url ?? "").slice(mount.length);
-		const passed = request(
-			`${origin()}${path}`,
-			{ method: asked.method, headers },
-			(own) => {
-				answer.writeHead(own.statusCode ?? 500, own.headers);
-				own.pipe(answer);
-			},
-		);
-		passed.on("error", () => answer.destroy());
-		asked.pipe(passed);
+		passOn(asked, answer, `${origin()}${path}`, headers);
 	});
 	server.listen(port, LOOPBACK);
 	await once(server, "listening");

@@ -34,6 +34,7 @@ import {
 	ownEnvironment,
 	runScript,
 } from "../command.ts";
+import { passOn } from "../pass-on.ts";
 import { PROJECT } from "../project.ts";
 
 const ROLES = join(PROJECT, "gateway", "sql", "roles.sql");
@@ -155,25 +156,9 @@ export async function makeWorld(sql: string) {
 
 	/** PostgREST behind a server that sets headers of its answers. */
 	function behind(changed: () => Record<string, string>): Promise<string> {
-		const server = createServer(async (request, response) => {
-			const headers = new Headers();
-			for (const name of [
-				"authorization",
-				"accept-profile",
-				"content-profile",
-			]) {
-				const value = request.headers[name];
-				if (typeof value === "string") headers.set(name, value);
-			}
-			const answer = await fetch(`${postgrest.url}${request.url}`, {
-				method: request.method ?? "GET",
-				headers,
-			});
-			const body = Buffer.from(await answer.arrayBuffer());
-			const { "transfer-encoding": _, ...kept } = Object.fromEntries(
-				answer.headers,
-			);
-			response.writeHead(answer.status, { ...kept, ...changed() }).end(body);
+		const server = createServer((asked, answering) => {
+			const { headers, url } = asked;
+			passOn(asked, answering, postgrest.url + url, headers, changed());
 		});
 		return listen(server);
 	}

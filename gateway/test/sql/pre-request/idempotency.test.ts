@@ -3,12 +3,19 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { describe } from "vitest";
-import { it } from "../support/tracked.ts";
+import { it as tracked } from "../support/tracked.ts";
 
 const NOTES = `
 	create table api.notes (id bigint generated always as identity primary key, body text);
 	grant insert, select on api.notes to anon, authenticated;
 	select postern.track('api.notes')`;
+
+const it = tracked
+	/** A connection of a caller's, where there are notes. */
+	.extend("client", async ({ owner, connect }) => {
+		await owner.query(NOTES);
+		return connect();
+	});
 
 interface Write {
 	role?: string;
@@ -72,11 +79,9 @@ async function notes(owner: pg.Client): Promise<number> {
 describe("a key", () => {
 	it("lets one write pass, and tells a repeat which attempt that was", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		const { claim } = await write(client);
 		expect(await write(client)).toEqual({
 			code: "PT409",
@@ -88,11 +93,9 @@ describe("a key", () => {
 
 	it("is free again where its write is rolled back", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		await begin(client);
 		await client.query("insert into api.notes (body) values ('lost')");
 		await client.query("rollback");
@@ -103,10 +106,10 @@ describe("a key", () => {
 	it("is free again where the connection ends before the commit", async ({
 		owner,
 		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const [killed, client] = [await connect(), await connect()];
+		const killed = await connect();
 		killed.on("error", () => {});
 		await begin(killed);
 		const { rows } = await killed.query("select pg_backend_pid() as pid");
@@ -115,9 +118,7 @@ describe("a key", () => {
 		expect(await notes(owner)).toBe(1);
 	});
 
-	it("refuses another request", async ({ owner, connect, expect }) => {
-		await owner.query(NOTES);
-		const client = await connect();
+	it("refuses another request", async ({ client, expect }) => {
 		await write(client);
 		expect(await write(client, { request: "other" })).toEqual({
 			code: "PT422",
@@ -126,12 +127,11 @@ describe("a key", () => {
 	});
 
 	it("is refused at once while its write is under way", async ({
-		owner,
 		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const [slow, client] = [await connect(), await connect()];
+		const slow = await connect();
 		const claim = await begin(slow);
 		await client.query("set lock_timeout = '2s'");
 		expect(await write(client)).toEqual({
@@ -152,9 +152,7 @@ describe("a key", () => {
 		["another key", { key: "k2" }],
 	])(
 		"is independent of the same key of %s",
-		async ([_, other], { owner, connect, expect }) => {
-			await owner.query(NOTES);
-			const client = await connect();
+		async ([_, other], { owner, client, expect }) => {
 			expect(await write(client)).toHaveProperty("claim");
 			expect(await write(client, other)).toHaveProperty("claim");
 			expect(await write(client, other)).toHaveProperty("detail");
@@ -163,12 +161,9 @@ describe("a key", () => {
 	);
 
 	it("stays a caller's when their token is refreshed", async ({
-		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		for (const claims of [{ iss: "test", sub: "ada" }, { name: "robot" }]) {
 			const key = JSON.stringify(claims).replaceAll(" ", "");
 			await write(client, { key, claims: { ...claims, exp: 1, iat: 0 } });
@@ -180,11 +175,9 @@ describe("a key", () => {
 
 	it("may be claimed twice by one request", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		const twice = "postern.pre_request(), postern.pre_request()";
 		expect(await write(client, {}, twice)).toHaveProperty("claim");
 		expect(await notes(owner)).toBe(1);
@@ -192,11 +185,9 @@ describe("a key", () => {
 
 	it("can be used again when it has expired, and is pruned later", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		await write(client);
 		await write(client, { key: "k2" });
 		const age = (hours: number) =>
@@ -218,11 +209,9 @@ describe("a key", () => {
 
 	it("is not pruned while it is claimed again, which pruning does not wait for", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		await write(client);
 		await owner.query(
 			"update postern.idempotency_claims set claimed_at = clock_timestamp() - interval '26 hours'",
@@ -285,11 +274,9 @@ it("a random history applies no write twice", async ({
 describe("a read", () => {
 	it("claims nothing, with a key or without", async ({
 		owner,
-		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		await begin(client, { mode: "read only" });
 		await client.query("commit");
 		const { rowCount } = await owner.query(
@@ -303,9 +290,7 @@ describe("a read", () => {
 describe("a malformed claim", () => {
 	it.for(["", "one two"])(
 		"is refused: %j",
-		async (header, { owner, connect, expect }) => {
-			await owner.query(NOTES);
-			const client = await connect();
+		async (header, { owner, client, expect }) => {
 			expect(await write(client, { header })).toMatchObject({ code: "PT400" });
 			expect(await notes(owner)).toBe(0);
 		},
@@ -314,12 +299,10 @@ describe("a malformed claim", () => {
 
 describe("answers", () => {
 	it("are kept for the claim that committed, and for no other", async ({
-		owner,
 		connect,
+		client,
 		expect,
 	}) => {
-		await owner.query(NOTES);
-		const client = await connect();
 		const { claim } = await write(client);
 		const gateway = await connect();
 		await gateway.query("set role postern");
