@@ -121,7 +121,7 @@ function isPlain({ headers, body }: Request): boolean {
 	return (
 		body === null &&
 		!headers.has(EXPLAIN_HEADER) &&
-		// It names no schema that a GET reads, but may be refused.
+		// A GET reads no schema that it names, but the full path refuses some of them.
 		!headers.has("content-profile") &&
 		OF_CONNECTIONS.includes(headers.get("connection"))
 	);

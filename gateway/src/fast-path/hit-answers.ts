@@ -23,7 +23,7 @@ interface HitHeaders {
 }
 
 export function createHitAnswers(cors: CorsHeaders) {
-	/** Ends with the entry, whose size counts it. */
+	/** Kept as long as the entry, whose `sizeOf` counts it. */
 	const hitHeaders = new WeakMap<Entry, HitHeaders>();
 
 	return { answerWith };

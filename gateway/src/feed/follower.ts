@@ -115,7 +115,7 @@ export function createFollower(deps: FollowerDeps): Follower {
 		return Promise.race([ended, late]);
 	}
 
-	/** Where a tick is late, the request does its work: another schedule replaces it, and could do so for ever. */
+	/** Where a tick is late, the request does the tick's work: each schedule replaces the one before, so that the tick might never come. */
 	function use(): void {
 		usedAt = now();
 		if (polls.isAbsent() || now() - wakesAt <= LATE_MS) return;

@@ -41,7 +41,7 @@ const DONE = "idempotency_done";
 /** Preferences that do not change the answer of a write without a body. */
 const MINIMAL = /^(?:\s*(?:return=minimal|missing=default)\s*(?:,|$))*$/;
 
-/** So little arrives in one piece. What begins a number cannot be told from a whole one otherwise. */
+/** A number that is short enough to arrive in one piece. Of a longer one, the beginning looks like a whole number. */
 const SHORT_NUMBER = /^-?[\d.e+]{1,32}$/i;
 
 interface ExactlyOnceDeps {
