@@ -1,5 +1,5 @@
 // A run: a cluster, and rounds of a history played on it, each checked when it is over.
-import { check, type Promises, type Verdict } from "./check/check.ts";
+import { checkerOfRounds, type Promises, type Verdict } from "./check/check.ts";
 import { add, addRound, type Figures, noFigures } from "./check/figures.ts";
 import type { Database } from "./database/database.ts";
 import { startCluster } from "./faults/cluster.ts";
@@ -50,6 +50,7 @@ export async function run(options: RunOptions): Promise<Figures> {
 		...(log === undefined ? {} : { log }),
 	});
 	const figures = noFigures();
+	const checkRound = checkerOfRounds(promises);
 	try {
 		const rounds = Math.ceil(workload.operations / roundOperations);
 		for (let number = 0; number < rounds; number += 1) {
@@ -63,7 +64,7 @@ export async function run(options: RunOptions): Promise<Figures> {
 				workload: { ...workload, operations },
 				name,
 			});
-			const verdict = check(round, promises);
+			const verdict = checkRound(round);
 			addRound(figures, round, verdict);
 			onRound?.(round, verdict, figures);
 			if (verdict.violations.length > 0 && !options.goesOn) break;

@@ -1,7 +1,7 @@
 // The checker itself, on written histories: right ones pass, and each kind of violation is told from the others.
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import { check, type Query } from "./check.ts";
+import { check, checkerOfRounds, type Query } from "./check.ts";
 import type { Commit, Event, Read, User, Write } from "./history.ts";
 
 const BOUND = 1_000;
@@ -275,6 +275,32 @@ it("reports the greatest age of the answers", ({ expect }) => {
 		violations: [],
 		outdated: 1,
 		worstStalenessMs: 700,
+	});
+});
+
+describe("rounds, each with a log of its own", () => {
+	const outage = {
+		cacheStatus: 'Postern; hit; ttl=-3; detail="origin-timeout"',
+		ageMs: 4_000,
+	};
+	const first = commits([0, { x: 1 }], [500, { x: 2 }], [600, {}]);
+	// A log begins with what is there.
+	const second = commits([2_000, { x: 2 }], [2_200, { x: 3 }]);
+	const ofSecond = (...events: Event[]) => {
+		const checkRound = checkerOfRounds(PROMISES);
+		const asked = { queries: QUERIES, users: USERS };
+		checkRound({ ...asked, commits: first, events: [read("x", "2", 900)] });
+		const { violations } = checkRound({ ...asked, commits: second, events });
+		return violations.map(({ kind }) => kind);
+	};
+
+	it("judge an answer that is older than its round by the rounds before", ({
+		expect,
+	}) => {
+		expect(ofSecond(read("x", "1", 4_000, outage))).toEqual([]);
+		expect(ofSecond(read("x", "1", 4_600, outage))).toEqual(["stale"]);
+		expect(ofSecond(read("x", "1", 2_400))).toEqual(["stale"]);
+		expect(ofSecond(read("x", "4", 4_000, outage))).toEqual(["impossible"]);
 	});
 });
 

@@ -64,6 +64,17 @@ export function check(history: History, promises: Promises): Verdict {
 	return new Checker(history, promises).verdict();
 }
 
+/** Checks a run's rounds, one after another. The log begins anew in each, and a marked answer may be older than its round. */
+export function checkerOfRounds(
+	promises: Promises,
+): (round: History) => Verdict {
+	const commits: Commit[] = [];
+	return (round) => {
+		commits.push(...round.commits);
+		return check({ ...round, commits }, promises);
+	};
+}
+
 class Checker {
 	readonly #history: History;
 	readonly #promises: Promises;
