@@ -34,7 +34,11 @@ describe("under traffic, while", () => {
 		{ timeout: 120_000 },
 		async (fault) => {
 			const token = await stack.token(ADA);
-			const row = await runFault(fault, { stack, token, lastsMs: LASTS_MS });
+			const row = await runFault(fault, {
+				...{ stack, token },
+				lastsMs: LASTS_MS,
+				keyedWriters: 2,
+			});
 			expect(row).toMatchObject({ failed: [], wrong: [], lost: 0, twice: 0 });
 			expect(row.marked).toBeGreaterThan(0);
 		},

@@ -36,9 +36,12 @@ const PAUSE_MS = 500;
 /** wrong_object_type, feature_not_supported: what postern.track refuses to track */
 const REFUSALS = ["42809", "0A000"];
 
-const TRACK = `select postern.track($1::text::regclass, coalesce($2::text::interval, (
+const STALENESS = `coalesce($2::text::interval, (
 	select max_staleness from postern.tracked_relations where relation = $1::text::regclass
-)))`;
+))`;
+const TRACK = `select postern.track($1::text::regclass, ${STALENESS})`;
+/** The statement for the schema, which comes last, analyses the functions. */
+const TRACK_TABLE_OF_SCHEMA = `select postern.track_table($1::text::regclass, ${STALENESS})`;
 const TRACK_SCHEMA = `select postern.track_schema($1::text::regnamespace, coalesce($2::text::interval, (
 	select max_staleness from postern.tracked_schemas where schema = $1::text::regnamespace
 )))`;
@@ -78,14 +81,15 @@ async function stepsOf(
 	{ relations, schemas, maxStaleness, untrack = false }: TrackOptions,
 ): Promise<Step[]> {
 	const values = untrack ? [] : [maxStaleness];
-	const statement = untrack
-		? "select postern.untrack($1::text::regclass)"
-		: TRACK;
-	const table = (name: string, mayRefuse: boolean): Step => ({
+	const table = (name: string, ofSchema: boolean): Step => ({
 		name,
-		statement,
+		statement: untrack
+			? "select postern.untrack($1::text::regclass)"
+			: ofSchema
+				? TRACK_TABLE_OF_SCHEMA
+				: TRACK,
 		values: [name, ...values],
-		mayRefuse,
+		mayRefuse: ofSchema,
 	});
 	const steps = relations.map((name) => table(name, false));
 	for (const schema of schemas) {

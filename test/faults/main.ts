@@ -14,6 +14,8 @@ const { values } = parseArgs({
 		only: { type: "string", default: "" },
 		/** ORIGIN_TIMEOUT_MS of the Worker. */
 		timeout: { type: "string", default: "30000" },
+		/** Writers that send an Idempotency-Key with each write, and send it again where its answer is lost. */
+		"keyed-writers": { type: "string", default: "4" },
 		verbose: { type: "boolean", default: false },
 	},
 });
@@ -29,7 +31,8 @@ try {
 	for (const fault of FAULTS) {
 		if (!fault.name.includes(values.only)) continue;
 		const lastsMs = Number(values.seconds) * 1_000;
-		const row = await runFault(fault, { stack, token, lastsMs });
+		const keyedWriters = Number(values["keyed-writers"]);
+		const row = await runFault(fault, { stack, token, lastsMs, keyedWriters });
 		rows.push(row);
 		console.log(tell([row]).split("\n").at(-1));
 		for (const seen of [...row.failed, ...row.wrong].slice(0, 3))

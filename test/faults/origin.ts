@@ -8,7 +8,10 @@ import { makeCredentials } from "../../gateway/cli/stack/credentials.ts";
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
+import {
+	startPostgrest,
+	WITH_KEYS,
+} from "../../gateway/cli/stack/postgrest.ts";
 import { issueCallerToken } from "../../gateway/cli/stack/tokens.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { query } from "../../gateway/test/sql/support/query.ts";
@@ -75,6 +78,7 @@ export async function startFaultyStack({
 				databaseUrl: asAuthenticator(url, authenticatorPassword),
 				jwks: originJwks,
 				publicUrl: "http://localhost:8787/rest/v1",
+				settings: WITH_KEYS,
 				...ports,
 				log: silent,
 			}),

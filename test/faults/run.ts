@@ -25,6 +25,8 @@ export interface Row {
 	readonly readP99Ms: number;
 	readonly writes: number;
 	readonly acknowledged: number;
+	/** How often a write with a key was sent again. */
+	readonly repeats: number;
 	readonly slowestWriteMs: number;
 	/** Acknowledged and not there. */
 	readonly lost: number;
@@ -38,6 +40,8 @@ interface Options {
 	readonly stack: FaultyStack;
 	readonly token: string;
 	readonly lastsMs: number;
+	/** How many writers send keys. */
+	readonly keyedWriters: number;
 }
 
 /** How long a warm view is let grow old before the fault, at most: each fault begins at another age of it. */
@@ -45,13 +49,13 @@ const MAX_LEAD_MS = 1_500;
 
 export async function runFault(
 	fault: FaultCase,
-	{ stack, token, lastsMs }: Options,
+	{ stack, token, lastsMs, keyedWriters }: Options,
 ): Promise<Row> {
 	const bodies = await warmUp(stack, token);
 	await sleep(Math.random() * MAX_LEAD_MS);
 	await fault.begin(stack);
 	const began = performance.now();
-	const traffic = startTraffic(stack, token);
+	const traffic = startTraffic(stack, token, keyedWriters);
 	await sleep(lastsMs);
 	const endsAt = performance.now();
 	await fault.end(stack);
@@ -80,6 +84,7 @@ export async function runFault(
 		readP99Ms: percentile(during.map(({ tookMs }) => tookMs)),
 		writes: writes.length,
 		acknowledged: writes.filter(({ status }) => status === 201).length,
+		repeats: traffic.repeats(),
 		slowestWriteMs: Math.max(0, ...writes.map(({ tookMs }) => tookMs)),
 		lost: acknowledged.filter(({ name }) => !times.has(name)).length,
 		twice: [...times.values()].filter((count) => count > 1).length,
@@ -149,6 +154,7 @@ export function tell(rows: readonly Row[]): string {
 		"max ms",
 		"writes",
 		"done",
+		"sent again",
 		"max ms",
 		"lost",
 		"twice",
@@ -165,6 +171,7 @@ export function tell(rows: readonly Row[]): string {
 		Math.round(row.slowestReadMs),
 		row.writes,
 		row.acknowledged,
+		row.repeats,
 		Math.round(row.slowestWriteMs),
 		row.lost,
 		row.twice,

@@ -1,5 +1,6 @@
 // Readers and a writer, who go on during a fault, and what they saw.
 import { setTimeout as sleep } from "node:timers/promises";
+import { exactlyOnce } from "../../gateway/client/index.ts";
 import type { FaultyStack } from "./origin.ts";
 
 /** Reads that are answered before each fault: PostgREST's, and a resource route's. */
@@ -36,6 +37,8 @@ export interface Written {
 export interface Traffic {
 	readonly reads: Seen[];
 	readonly writes: Written[];
+	/** How often a write with a key was sent again. */
+	repeats(): number;
 	/** Resolves when the last answers are there. */
 	stop(): Promise<void>;
 }
@@ -79,10 +82,11 @@ let writes = 0;
 export async function write(
 	{ gatewayUrl }: FaultyStack,
 	token: string,
+	send = fetch,
 ): Promise<Written> {
 	const name = `Rex ${++writes}`;
 	const at = performance.now();
-	const status = await fetch(`${gatewayUrl}/rest/v1/rescues`, {
+	const status = await send(`${gatewayUrl}/rest/v1/rescues`, {
 		method: "POST",
 		headers: {
 			"Content-Type": "application/json",
@@ -100,7 +104,12 @@ export async function write(
 	return { name, at, status, tookMs: performance.now() - at };
 }
 
-export function startTraffic(stack: FaultyStack, token: string): Traffic {
+/** @param keyedWriters how many send each write with a key, and again where its answer is lost; one more sends each once, without */
+export function startTraffic(
+	stack: FaultyStack,
+	token: string,
+	keyedWriters: number,
+): Traffic {
 	const ending = new AbortController();
 	const reads: Seen[] = [];
 	const written: Written[] = [];
@@ -114,16 +123,30 @@ export function startTraffic(stack: FaultyStack, token: string): Traffic {
 			}
 		}),
 	);
-	const writer = async () => {
+	const writer = async (send?: typeof fetch) => {
 		while (goOn()) {
-			written.push(await write(stack, token));
+			written.push(await write(stack, token, send));
 			await sleep(WRITE_PAUSE_MS);
 		}
 	};
+	let sent = 0;
+	let keyed = 0;
+	const counting: typeof fetch = (input, init) => {
+		sent += 1;
+		return fetch(input, init);
+	};
+	const once = exactlyOnce(counting);
+	const keyedSend: typeof fetch = (input, init) => {
+		keyed += 1;
+		return once(input, init);
+	};
 	loops.push(writer());
+	for (let count = 0; count < keyedWriters; count += 1)
+		loops.push(writer(keyedSend));
 	return {
 		reads,
 		writes: written,
+		repeats: () => sent - keyed,
 		async stop() {
 			ending.abort();
 			await Promise.all(loops);

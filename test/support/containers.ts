@@ -8,6 +8,7 @@ import {
 	Wait,
 } from "testcontainers";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
+import { WITH_KEYS } from "../../gateway/cli/stack/postgrest.ts";
 
 /** The images of docker-compose.yml, by the same names and with the same defaults. */
 const IMAGES = {
@@ -115,7 +116,9 @@ export async function startPostgrestContainer(
 		.withEnvironment({
 			PGRST_DB_URI: `postgres://authenticator:${password}@${POSTGRES_HOST}:5432/postern`,
 			PGRST_DB_SCHEMAS: "api,postern",
-			...(options.anonRole && { PGRST_DB_ANON_ROLE: options.anonRole }),
+			...(options.anonRole
+				? { PGRST_DB_ANON_ROLE: options.anonRole }
+				: WITH_KEYS),
 			PGRST_JWT_SECRET: options.jwks,
 			PGRST_JWT_AUD: "postgrest",
 			PGRST_JWT_CACHE_MAX_LIFETIME: "300",

@@ -18,7 +18,10 @@ import {
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
+import {
+	startPostgrest,
+	WITH_KEYS,
+} from "../../gateway/cli/stack/postgrest.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import {
 	composeNetwork,
@@ -183,6 +186,7 @@ async function embeddedOrigin(
 	};
 	const closed = await startPostgrest({
 		...common,
+		settings: WITH_KEYS,
 		port: await freePort(),
 		adminPort: await freePort(),
 	});

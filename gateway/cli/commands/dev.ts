@@ -24,7 +24,7 @@ import { exampleRequests } from "../stack/example-requests.ts";
 import { requirePackages } from "../stack/packages.ts";
 import { freePort, refuseTakenPorts } from "../stack/ports.ts";
 import { startPostgres } from "../stack/postgres.ts";
-import { hasPostgrest, startPostgrest } from "../stack/postgrest.ts";
+import { hasPostgrest, startPostgrest, WITH_KEYS } from "../stack/postgrest.ts";
 import { type Run, run } from "../stack/run.ts";
 import { stateDirectory } from "../stack/state.ts";
 import {
@@ -135,6 +135,7 @@ async function wholeStack(
 			port: options.postgrestPort,
 			adminPort: await freePort(),
 			publicUrl: `${url}/rest/v1`,
+			settings: WITH_KEYS,
 			log: logTo("postgrest"),
 		}),
 	);

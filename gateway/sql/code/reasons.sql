@@ -28,12 +28,13 @@ returns boolean
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select tree ~ '{SQLVALUEFUNCTION :op [0-8] '
+  -- position() reads a tree five times as fast as a regular expression, and trees are long.
+  select position('{SQLVALUEFUNCTION ' in tree) > 0 and tree ~ '{SQLVALUEFUNCTION :op [0-8] '
     -- makes a date or time of a text in JSON
-    or tree ~ ':path_spec {(?!CONST )'
-    or tree ~ '{JSONEXPR ' and expression ~ '\.(?:date|time)\w*\('
+    or position(':path_spec {' in tree) > 0 and tree ~ ':path_spec {(?!CONST )'
+    or position('{JSONEXPR ' in tree) > 0 and expression ~ '\.(?:date|time)\w*\('
     -- makes a date or time of a text
-    or tree ~ '{(COERCEVIAIO|TABLEFUNC|JSONEXPR) ' and exists (
+    or (position('{COERCEVIAIO ' in tree) > 0 or position('{TABLEFUNC ' in tree) > 0 or position('{JSONEXPR ' in tree) > 0) and exists (
       select
       from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
       cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
@@ -56,12 +57,15 @@ set search_path = pg_catalog, pg_temp
 as $$
   select array_remove(array[
     case when tree ~ '{QUERY :commandType (?!1 )' then 'writes' end,
-    case when tree ~ '{ROWMARKCLAUSE ' then 'locks rows' end,
-    case when tree ~ '{SQLVALUEFUNCTION :op (12|14) ' then 'reads session_user or current_schema' end,
-    case when tree ~ ':tablesample {' then 'reads a random sample' end,
-    case when tree ~ '{NEXTVALUEEXPR' then 'takes a value of a sequence' end,
+    case when position('{ROWMARKCLAUSE ' in tree) > 0 then 'locks rows' end,
+    case
+      when position('{SQLVALUEFUNCTION :op 12 ' in tree) > 0 or position('{SQLVALUEFUNCTION :op 14 ' in tree) > 0
+        then 'reads session_user or current_schema'
+    end,
+    case when position(':tablesample {' in tree) > 0 then 'reads a random sample' end,
+    case when position('{NEXTVALUEEXPR' in tree) > 0 then 'takes a value of a sequence' end,
     -- ctid, xmin, cmin, xmax, cmax: VACUUM FULL and row locks change them without firing a trigger.
-    case when tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end
+    case when position(' :varattno -' in tree) > 0 and tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end
   ], null)
 $$;
 comment on function postern.reasons_in(text) is 'Why the value of an expression does not follow from tables and claims. The functions that it calls are judged apart.';
@@ -100,8 +104,8 @@ select
   case when class.relkind in ('r', 'p', 'm') then postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root_class.relname::text) end as tag,
   tracked.max_staleness,
   case
-    when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-      then format('%s belongs to the system', class.oid::regclass)
+    when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
+      then format('%s belongs to the system or to postern', class.oid::regclass)
     when class.relkind = 'f' then format('%s is a foreign table: its changes are not seen', class.oid::regclass)
     when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
     when class.relpersistence = 't' then format('%s is temporary', class.oid::regclass)

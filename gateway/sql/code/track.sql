@@ -57,7 +57,7 @@ end
 $$;
 comment on function postern.trackable_root(regclass) is 'The root that is tracked when a relation is. Where it cannot be tracked, an error that says what to do.';
 
-create or replace function postern.track(relation regclass, max_staleness interval default null)
+create or replace function postern.track_table(relation regclass, max_staleness interval)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -68,12 +68,24 @@ begin
   -- Tells the event triggers that this DDL needs no repair.
   perform set_config('postern.is_tracking', 'on', true);
   insert into postern.tracked_relations (relation, max_staleness)
-  values (root, track.max_staleness)
+  values (root, track_table.max_staleness)
   on conflict on constraint tracked_relations_pkey do update
   set max_staleness = excluded.max_staleness;
   perform postern.make_triggers(root, true);
   perform postern.flush();
   perform set_config('postern.is_tracking', '', true);
+end
+$$;
+comment on function postern.track_table(regclass, interval) is
+'What postern.track does, except for the analysis of functions: call postern.analyze_functions() after the last table.';
+
+create or replace function postern.track(relation regclass, max_staleness interval default null)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform postern.track_table(relation, max_staleness);
   -- Requests may now begin with the schema of the table.
   perform postern.analyze_functions();
 end
@@ -126,19 +138,36 @@ begin
   on conflict on constraint tracked_schemas_pkey do update
   set max_staleness = excluded.max_staleness;
   for class in
-    select * from postern.tables_to_track(track_schema.schema)
+    select
+      found.relation,
+      found.is_foreign,
+      coalesce(track_schema.max_staleness, found.max_staleness) as max_staleness
+    from postern.tables_to_track(track_schema.schema) as found
+    -- `postern track` has tracked them one by one, each in a transaction of its own.
+    where not exists (
+      select from postern.tracked_relations as tracked
+      where tracked.relation = found.relation
+        and tracked.max_staleness is not distinct from coalesce(track_schema.max_staleness, found.max_staleness)
+    )
+    or found.relation in (
+      select fault.root
+      from postern.trigger_reasons(array(select tracked.relation::oid from postern.tracked_relations as tracked)) as fault
+      where fault.remedy is not null
+    )
   loop
     if class.is_foreign then
       raise notice '% is a foreign table and is not tracked', class.relation;
       continue;
     end if;
     begin
-      perform postern.track(class.relation, coalesce(track_schema.max_staleness, class.max_staleness));
+      perform postern.track_table(class.relation, class.max_staleness);
     exception
       when wrong_object_type or feature_not_supported then
         raise notice '% is not tracked: %', class.relation, sqlerrm;
     end;
   end loop;
+  -- Requests may now begin with the schema.
+  perform postern.analyze_functions();
 end
 $$;
 comment on function postern.track_schema(regnamespace, interval) is 'Tracks every table of a schema, and each table that is created in it later. Without max_staleness, tables that are tracked keep theirs.';

@@ -2,7 +2,7 @@
 // read.
 import type { Identity } from "../identity/identity.ts";
 import { withoutOwnCookies } from "../origin/headers.ts";
-import type { CallerReads } from "./catalog.ts";
+import type { CallerReads } from "./catalog-shape.ts";
 
 export interface CallerKey {
 	readonly role: string;

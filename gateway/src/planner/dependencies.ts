@@ -2,7 +2,8 @@
 // policies of a table count for every role.
 import { CATALOG_TAG, relationTagOf } from "../feed/tag.ts";
 import { reachesOrigin } from "../origin/headers.ts";
-import type { CallerReads, Catalog, Dependencies } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
+import type { CallerReads, Dependencies } from "./catalog-shape.ts";
 import { NotCacheable } from "./plan.ts";
 
 /** What an answer depends on. */

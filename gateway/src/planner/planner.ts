@@ -5,7 +5,8 @@ import { MemoryStore } from "../cache/memory-store.ts";
 import type { Identity } from "../identity/identity.ts";
 import { cacheKey, questionKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
-import type { CallerReads, Catalog } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
+import type { CallerReads } from "./catalog-shape.ts";
 import type { DependencySet } from "./dependencies.ts";
 import type { CallArguments } from "./grammar/call-arguments.ts";
 import { type Parameter, parseQuery } from "./grammar/parameters.ts";
@@ -257,7 +258,7 @@ function resolve(
 	return resolveCall(catalog, routines, parameters, callArguments);
 }
 
-/** Whether no function of the called name is volatile: PostgREST then runs the call in a read-only transaction. */
+/** Whether no function of the called name may write. */
 function isReadOnlyCall(
 	{ schemas }: PlannerSettings,
 	catalog: Catalog,

@@ -29,6 +29,44 @@ describe("a catalog", () => {
 		expect(() => parseCatalog(json)).toThrow();
 	});
 
+	it.each<[place: string, parts: Parameters<typeof catalogOf>[0]]>([
+		[
+			".relations[1].columns[0].type",
+			{
+				relations: [
+					table("films", { id: "integer" }),
+					{ ...table("films", {}), columns: [{ name: "id", type: 1 }] },
+				],
+			},
+		],
+		[
+			".relations[0].computed.f",
+			{ relations: [{ ...table("films", {}), computed: { f: null } }] },
+		],
+		[
+			".relations[0].maxStalenessSeconds",
+			{ relations: [{ ...table("films", {}), maxStalenessSeconds: 0 }] },
+		],
+		[
+			".relations[0].cookies",
+			{ relations: [{ ...table("films", {}), cookies: "all" }] },
+		],
+		[
+			".functions[0].arguments[0].hasDefault",
+			{ functions: [{ ...routine("f"), arguments: [{ name: "", type: "" }] }] },
+		],
+		[
+			".foreignKeys[0].to",
+			{
+				foreignKeys: [{ ...foreignKey("k", "a:b", "c:d"), to: null }],
+			},
+		],
+	])("has %s, or an error that names it", (place, parts) => {
+		expect(() => parseCatalog(catalogOf(parts))).toThrow(
+			`postern.catalog: ${place} is not understood`,
+		);
+	});
+
 	it("may contain unknown fields", () => {
 		const { relation } = parseCatalog({ ...CINEMA, later: true });
 		expect(relation("api", "films")?.kind).toBe("table");
@@ -62,7 +100,7 @@ describe("the catalog's entry", () => {
 		expect(cinema.maxStalenessOf("hidden.ledger")).toBeUndefined();
 	});
 
-	it("of the media types may be missing, and is in lower case", () => {
+	it("of the media types is in lower case", () => {
 		expect(cinema.mediaTypes.size).toBe(0);
 		const { mediaTypes } = parseCatalog(
 			catalogOf({ mediaTypes: ["Image/PNG"] }),

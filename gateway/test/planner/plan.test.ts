@@ -11,6 +11,7 @@ import {
 	CINEMA,
 	catalogOf,
 	cinema,
+	dependenceOf,
 	foreignKey,
 	routine,
 	table,
@@ -1374,11 +1375,11 @@ describe("a request may write", () => {
 });
 
 it("depends on what PostgREST's pre-request function depends on", () => {
-	const preRequest = { reads: ["api.bans"], claims: ["sub"], reasons: [] };
+	const read = { reads: ["api.bans"], claims: ["sub"] };
 	const withPreRequest = (reasons: readonly string[]) =>
 		parseCatalog({
 			...CINEMA,
-			preRequest: { ...preRequest, reasons, maxStalenessSeconds: null },
+			preRequest: dependenceOf({ ...read, reasons }),
 		});
 	const as = { role: "anon", claims: { sub: "ada" } };
 	const { tags: all, callerKey } = cacheable("/films", {

@@ -499,7 +499,7 @@ describe("a relation is not cacheable", () => {
 		},
 		"that reads system catalogs": {
 			make: "create view api.seen as select relname from pg_class",
-			reason: "pg_class belongs to the system",
+			reason: "pg_class belongs to the system or to postern",
 		},
 		"that reads a sequence": {
 			make: "create sequence private.numbers; create view api.seen as select last_value from private.numbers",
@@ -886,6 +886,29 @@ describe("the catalog", () => {
 				name: "write",
 				reasons: ["api.write() writes"],
 			},
+		]);
+	});
+
+	it("says that a function is volatile unless it only reads", async ({
+		relation,
+		catalog,
+		expect,
+	}) => {
+		await relation(
+			`create function api.writes() returns int language sql as 'insert into api.notes (id) values (1) returning 1';
+			create function api.calls_writer() returns int language sql as 'select api.writes()';
+			create function api.notifies() returns void language sql as $$ select pg_notify('a', 'b') $$;
+			create function api.reads() returns setof api.notes language sql as 'select * from api.notes';
+			create function api.reads_parsed() returns bigint language sql begin atomic select count(*) from api.reads(); end`,
+			"notes",
+		);
+		const { functions } = await catalog();
+		expect(functions).toMatchObject([
+			{ name: "calls_writer", volatility: "volatile" },
+			{ name: "notifies", volatility: "volatile" },
+			{ name: "reads", volatility: "stable" },
+			{ name: "reads_parsed", volatility: "stable" },
+			{ name: "writes", volatility: "volatile" },
 		]);
 	});
 

@@ -129,7 +129,7 @@ function keyEnd(text: string): object {
 	};
 }
 
-function dependenceOf({
+export function dependenceOf({
 	reads = [],
 	claims = [],
 	reasons = [],
@@ -138,6 +138,9 @@ function dependenceOf({
 	return {
 		reads,
 		claims,
+		headers: [],
+		cookies: [],
+		readsClock: false,
 		reasons,
 		maxStalenessSeconds,
 	};
@@ -153,7 +156,7 @@ export function catalogOf(parts: {
 	hasUserDefinedAggregates?: boolean;
 }): object {
 	const { relations = [], functions = [], foreignKeys = [] } = parts;
-	const { mediaTypes, hasUserDefinedCasts = false } = parts;
+	const { mediaTypes = [], hasUserDefinedCasts = false } = parts;
 	const { hasUserDefinedAggregates = false } = parts;
 	return {
 		contract: 1,
@@ -163,7 +166,7 @@ export function catalogOf(parts: {
 		foreignKeys,
 		hasUserDefinedCasts,
 		hasUserDefinedAggregates,
-		...(mediaTypes === undefined ? {} : { mediaTypes }),
+		mediaTypes,
 	};
 }
 

@@ -17,7 +17,8 @@ create function api.m_is_staff() returns boolean language sql stable as $$ selec
 create function api.m_on_hand(wanted integer) returns bigint language sql stable as $$
   select coalesce(sum(quantity), 0) from api.m_stock where item_id = wanted
 $$;
-create function api.m_low(below integer default 5) returns setof api.m_stock language sql stable as $$
+-- Volatile, because nothing was said.
+create function api.m_low(below integer default 5) returns setof api.m_stock language sql as $$
   select * from api.m_stock where quantity < below order by warehouse_id, item_id
 $$;
 create function api.m_take(item integer, warehouse integer, amount integer) returns integer language sql security definer set search_path = '' as $$

@@ -217,13 +217,17 @@ begin
     insert into postern.request_schemas
     select distinct schema, coalesce(analyze_functions.extra_search_path, '{public}') from unnest(schemas) as schema;
   end if;
-  delete from postern.function_analyses as analysis where not exists (select from pg_catalog.pg_proc where pg_proc.oid = analysis.function);
-  delete from postern.plpgsql_translations as known where not exists (select from pg_catalog.pg_proc where pg_proc.oid = known.function);
+  -- It is null where there is no such function, and finds that out without reading all of pg_proc.
+  delete from postern.function_analyses as analysis where pg_function_is_visible(analysis.function) is null;
+  delete from postern.plpgsql_translations as known where pg_function_is_visible(known.function) is null;
   for outdated in
     select current.*
     from postern.text_functions as current
-    left join postern.known_analyses() as known on known.function = current.function
-    where known.paths is null
+    where not exists (
+      select
+      from postern.function_analyses as known
+      where known.function = current.function and postern.is_current(known, current.definition, current.environment, current.paths)
+    )
   loop
     perform set_config('postern.is_analyzing', 'on', true);
     one := postern.analyze_function(outdated.function, outdated.paths);

@@ -2,33 +2,42 @@
 
 create or replace function postern.parse_search_path(setting text)
 returns text[]
-language sql stable
+-- It keeps the plan, which takes longer to make than to run. So does the next one.
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(array_agg(named.name order by named.position), '{}')
-  from (
-    select coalesce(replace(found.parts[1], '""', '"'), lower(found.parts[2] collate "C")) as name, min(found.position) as position
-    from regexp_matches(setting, '"((?:[^"]|"")*)"|([^\s,"]+)', 'g') with ordinality as found (parts, position)
-    group by 1
-  ) as named
-  where named.name not in ('', 'pg_temp')
-    -- PostgreSQL searches it first by itself.
-    and not (named.name = 'pg_catalog' and named.position = 1)
-    and (named.name <> '$user' or exists (
-      select from pg_catalog.pg_namespace join pg_catalog.pg_roles on rolname = nspname where nspname <> 'postern'
-    ))
+begin
+  return (
+    select coalesce(array_agg(named.name order by named.position), '{}')
+    from (
+      select coalesce(replace(found.parts[1], '""', '"'), lower(found.parts[2] collate "C")) as name, min(found.position) as position
+      from regexp_matches(setting, '"((?:[^"]|"")*)"|([^\s,"]+)', 'g') with ordinality as found (parts, position)
+      group by 1
+    ) as named
+    where named.name not in ('', 'pg_temp')
+      -- PostgreSQL searches it first by itself.
+      and not (named.name = 'pg_catalog' and named.position = 1)
+      and (named.name <> '$user' or exists (
+        select from pg_catalog.pg_namespace join pg_catalog.pg_roles on rolname = nspname where nspname <> 'postern'
+      ))
+  );
+end
 $$;
 comment on function postern.parse_search_path(text) is
 'The schemas that a setting names, in order. pg_temp is left out: what is temporary is not cacheable.';
 
 create or replace function postern.restricted_path(path text[], schemas text[])
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(string_agg(quote_ident(name), ', ' order by position), '')
-  from unnest(path) with ordinality as part (name, position)
-  where name = any (schemas) or name in ('pg_catalog', '$user')
+begin
+  return (
+    select coalesce(string_agg(quote_ident(name), ', ' order by position), '')
+    from unnest(path) with ordinality as part (name, position)
+    where name = any (schemas) or name in ('pg_catalog', '$user')
+  );
+end
 $$;
 comment on function postern.restricted_path(text[], text[]) is 'A search path without the schemas in which a body can find no name.';
 

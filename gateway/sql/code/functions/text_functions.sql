@@ -1,14 +1,19 @@
 -- Functions in SQL and PL/pgSQL with a body that is text, and what the meaning of the body depends on: the objects of its names.
 
 create or replace view postern.text_functions as
-with text_function as materialized (
+with own_path as materialized (
+  select alike.proconfig, postern.parse_search_path(substr(alike.setting, length('search_path=') + 1)) as path
+  from (
+    select distinct pg_proc.proconfig, setting
+    from pg_catalog.pg_proc
+    cross join unnest(pg_proc.proconfig) as setting
+    where pg_proc.oid >= 16384 and setting like 'search\_path=%'
+  ) as alike
+),
+text_function as materialized (
   select
     proc.oid as function,
-    (
-      select postern.parse_search_path(substr(setting, length('search_path=') + 1))
-      from unnest(proc.proconfig) as setting
-      where setting like 'search\_path=%'
-    ) as own_path,
+    own_path.path as own_path,
     proc.definition,
     case
       when analysis.definition = proc.definition then analysis.words
@@ -43,6 +48,10 @@ with text_function as materialized (
       and pg_proc.pronamespace not in ('postern'::regnamespace, 'pg_catalog'::regnamespace)
   ) as proc
   left join postern.function_analyses as analysis on analysis.function = proc.oid
+  left join own_path on own_path.proconfig = proc.proconfig
+),
+mentioned as materialized (
+  select text_function.function, unnest(text_function.words) as word from text_function
 ),
 named (word, schema, part, type_of_rows) as materialized (
   select
@@ -100,12 +109,11 @@ operator_schemas (schemas) as materialized (
 ),
 met as materialized (
   select
-    text_function.function,
+    mentioned.function,
     array_agg(distinct named.schema) filter (where named.part not like '% schema') as schemas,
     string_agg(concat_ws(' ', named.part, columns.columns), ',' order by named.part) as parts
-  from text_function
-  cross join unnest(text_function.words) as body (word)
-  join named on named.word = body.word
+  from mentioned
+  join named on named.word = mentioned.word
   left join lateral (
     select string_agg(concat_ws(' ', attnum, attname, atttypid), ' ' order by attnum)
     from pg_catalog.pg_type as type
@@ -115,7 +123,7 @@ met as materialized (
       and attribute.attnum > 0
       and not attribute.attisdropped
   ) as columns (columns) on named.type_of_rows is not null
-  group by text_function.function
+  group by mentioned.function
 ),
 path as materialized (
   select search_paths.path from postern.search_paths
@@ -138,6 +146,16 @@ cross join operator_schemas
 cross join lateral (select coalesce(met.schemas, '{}') || operator_schemas.schemas) as reachable (schemas);
 comment on view postern.text_functions is
 'Functions in SQL and PL/pgSQL with a body that is text. environment differs when a name in the body may mean another object. paths: the search paths to analyse it under.';
+
+-- PostgreSQL inlines it.
+create or replace function postern.is_current(analysis postern.function_analyses, definition text, environment text, paths text[])
+returns boolean
+language sql immutable
+return (analysis).definition = is_current.definition
+  and (analysis).environment = is_current.environment
+  and is_current.paths <@ (analysis).paths;
+comment on function postern.is_current(postern.function_analyses, text, text, text[]) is
+'Whether an analysis is of this definition and environment, and of all these search paths.';
 
 -- plpgsql, because it keeps the plan, which takes longer to make than to run.
 create or replace function postern.known_analyses()
@@ -162,9 +180,7 @@ begin
     from postern.text_functions as text_function
     left join postern.function_analyses as analysis
       on analysis.function = text_function.function
-      and analysis.definition = text_function.definition
-      and analysis.environment = text_function.environment
-      and text_function.paths <@ analysis.paths;
+      and postern.is_current(analysis, text_function.definition, text_function.environment, text_function.paths);
 end
 $$;
 comment on function postern.known_analyses() is

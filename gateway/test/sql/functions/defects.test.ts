@@ -65,8 +65,8 @@ const DEFECTS: readonly Defect[] = [
 	},
 	{
 		name: "an analysis is kept after create or replace",
-		in: "known_analyses",
-		from: "and analysis.definition = text_function.definition",
+		in: "is_current",
+		from: "((analysis).definition = definition) AND",
 		to: "",
 		make: f("select auth.jwt() ->> 'org'") + f("select auth.jwt() ->> 'team'"),
 		calls: [{ path: "api", change: claims('{"team":"b"}'), of: "team" }],
