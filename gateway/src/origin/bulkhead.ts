@@ -6,6 +6,7 @@ import { growingPauses } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Origin } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
+import { NotAsked } from "./origin-absence.ts";
 import { wholeBody } from "./send.ts";
 
 interface BulkheadDeps {
@@ -55,7 +56,10 @@ export function createBulkhead(
 		while (countOf(path) >= limit) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
 			if (now() >= giveUpAt)
-				throw new Refusal("origin_busy", { headers: { "Retry-After": "1" } });
+				throw new Refusal("origin_busy", {
+					headers: { "Retry-After": "1" },
+					cause: new NotAsked("the bulkhead is full"),
+				});
 			await pause();
 		}
 		const place = { until: now() + timeoutMs };

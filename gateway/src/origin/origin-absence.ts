@@ -11,7 +11,7 @@ export interface OriginAbsence {
 	readonly status?: number;
 }
 
-/** The cause of a refusal by the breaker: the origin was not asked. */
+/** The cause of a refusal by the breaker or the bulkhead: the origin was not asked. */
 export class NotAsked extends Error {
 	override readonly name = "NotAsked";
 }
@@ -19,6 +19,7 @@ export class NotAsked extends Error {
 const REASONS: Readonly<Record<string, OriginAbsence["reason"]>> = {
 	origin_unreachable: "origin-unreachable",
 	origin_timeout: "origin-timeout",
+	origin_busy: "origin-timeout",
 };
 
 /** PostgREST's codes for a database that it does not reach, and SQLSTATEs of a connection that ends with its server. */

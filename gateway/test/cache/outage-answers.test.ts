@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../../src/http/refusals.ts";
 import type { Identity } from "../../src/identity/identity.ts";
+import { createBulkhead } from "../../src/origin/bulkhead.ts";
 import { NotAsked } from "../../src/origin/origin-absence.ts";
 import {
 	ANYBODY,
@@ -102,6 +103,22 @@ describe("while the origin is away, a read", () => {
 			hit: true,
 			ttl: 5,
 			detail: "origin-unreachable",
+		});
+	});
+
+	it("is marked as a hit if the bulkhead did not let it through in time", async () => {
+		const full = createBulkhead(() => new Promise(() => {}), {
+			...{ limit: 0, timeoutMs: 0 },
+			now: () => 0,
+			sleep: async () => {},
+		});
+		const waiting = () => full(new Request("http://postgrest/notes"), ADA);
+		const { ask, goAway } = await warm({ away: waiting as () => never });
+		goAway();
+		expect(statusOf(await ask())).toEqual({
+			hit: true,
+			ttl: 5,
+			detail: "origin-timeout",
 		});
 	});
 
