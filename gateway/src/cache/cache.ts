@@ -4,6 +4,8 @@ import type { Freshness } from "../consistency/freshness.ts";
 import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import { createMemoryBudget } from "../memory/memory-budget.ts";
+import type { MemoryStore } from "../memory/memory-store.ts";
 import { withinDeadline } from "../origin/deadline.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
@@ -21,8 +23,6 @@ import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { fill } from "./fill.ts";
 import { type CacheableRead, createFromStore } from "./from-store.ts";
-import { createMemoryBudget } from "./memory-budget.ts";
-import type { MemoryStore } from "./memory-store.ts";
 import { createOutageAnswers } from "./outage-answers.ts";
 import { createPlanRead, type PlannedRead } from "./plan-read.ts";
 import {

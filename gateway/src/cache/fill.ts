@@ -1,10 +1,10 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
 import { Refusal } from "../http/refusals.ts";
+import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort } from "../origin/deadline.ts";
 import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
 import type { Entry } from "./entry.ts";
 import { entityTag } from "./etag.ts";
-import type { MemoryBudget } from "./memory-budget.ts";
 
 /** The largest body that is stored. */
 export const MAX_BODY_BYTES = 1_048_576;

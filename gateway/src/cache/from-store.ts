@@ -6,6 +6,7 @@ import {
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import type { Identity } from "../identity/identity.ts";
+import type { MemoryStore } from "../memory/memory-store.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
@@ -18,7 +19,6 @@ import {
 	ttlOf,
 } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
-import type { MemoryStore } from "./memory-store.ts";
 import { type CacheStatus, fromEntry, setAge, setStatus } from "./respond.ts";
 
 /** A read that may be answered from a store, as of a view. */

@@ -8,6 +8,7 @@ import type { Freshness, LastKnown } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import type { MemoryStore } from "../memory/memory-store.ts";
 import { withinDeadline } from "../origin/deadline.ts";
 import {
 	absenceIn,
@@ -30,7 +31,6 @@ import {
 } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import { MAX_BODY_BYTES } from "./fill.ts";
-import type { MemoryStore } from "./memory-store.ts";
 import { fromEntry, setAge, setStatus } from "./respond.ts";
 
 /** Longest wait for an origin that the feed finds away as well, where there is an answer to give in its place. */

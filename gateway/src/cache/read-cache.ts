@@ -5,6 +5,7 @@ import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
 import type { Kv } from "../kv/sealed-values.ts";
+import { MemoryStore } from "../memory/memory-store.ts";
 import { createTokenClaims } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { parseCatalog } from "../planner/catalog.ts";
@@ -12,7 +13,6 @@ import { createPlanner, type QuestionPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
 import { type Entry, sizeOf } from "./entry.ts";
-import { MemoryStore } from "./memory-store.ts";
 
 /** An isolate has 128 MB in all. */
 const MEMORY_BYTES = 33_554_432;

@@ -3,13 +3,13 @@
 import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
 import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
-import { MemoryStore } from "../cache/memory-store.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { CorsHeaders } from "../http/cors.ts";
 import { Refusal } from "../http/refusals.ts";
 import { toPipeline } from "../http/rest.ts";
 import type { Identity } from "../identity/identity.ts";
+import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { type Question, textOf } from "../planner/planner.ts";
 import { createHitAnswers } from "./hit-answers.ts";

@@ -2,9 +2,9 @@
 // (gateway/sql/code/idempotency). Here the request and its claim are sent, the answer is kept afterwards, and a repeat gets it.
 
 import { sha256 } from "../cache/entry.ts";
-import { createMemoryBudget } from "../cache/memory-budget.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import { createMemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort, withinDeadline } from "../origin/deadline.ts";
 import { errorIn } from "../origin/error-code.ts";
 import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";

@@ -1,5 +1,5 @@
 // The whole body of an answer, read up to a limit, and the proof that it is whole.
-import type { MemoryShare } from "../cache/memory-budget.ts";
+import type { MemoryShare } from "../memory/memory-budget.ts";
 
 /** Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest. */
 export async function readUpTo(

@@ -1,8 +1,8 @@
 // Plans a read from the request and the database's catalog: whether its answer may be cached, under which key, and which
 // changes make it outdated. Reads nothing else. A request that it does not understand is not cached.
 
-import { MemoryStore } from "../cache/memory-store.ts";
 import type { Identity } from "../identity/identity.ts";
+import { MemoryStore } from "../memory/memory-store.ts";
 import { cacheKey, questionKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";

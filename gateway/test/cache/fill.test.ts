@@ -4,7 +4,7 @@ import { fill, MAX_BODY_BYTES } from "../../src/cache/fill.ts";
 import {
 	createMemoryBudget,
 	type MemoryBudget,
-} from "../../src/cache/memory-budget.ts";
+} from "../../src/memory/memory-budget.ts";
 import { bytesOf, FEED_EPOCH, rows, tick } from "../support/cache.ts";
 import { NOW } from "../support/tokens.ts";
 

@@ -2,13 +2,13 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
-import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
 import {
 	createSealedValues,
 	type Namespace,
 } from "../../src/kv/sealed-values.ts";
+import { MemoryStore } from "../../src/memory/memory-store.ts";
 import { bytesOf, entryOf, mapStore, tick } from "../support/cache.ts";
 import { kvOf, mapNamespace } from "../support/kv.ts";
 import { NOW } from "../support/tokens.ts";

@@ -2,12 +2,12 @@
 // its requests.
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
-import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type { Freshness } from "../../src/consistency/freshness.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
+import { MemoryStore } from "../../src/memory/memory-store.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";

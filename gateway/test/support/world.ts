@@ -3,7 +3,6 @@
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { sizeOf } from "../../src/cache/entry.ts";
-import { MemoryStore } from "../../src/cache/memory-store.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import {
 	createFreshness,
@@ -15,6 +14,7 @@ import { Refusal } from "../../src/http/refusals.ts";
 import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
+import { MemoryStore } from "../../src/memory/memory-store.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
