@@ -47,26 +47,47 @@ export function parseCatalog(json: unknown): Catalog {
 	if (reason !== undefined) throw new Error(reason);
 	checkCatalog(json);
 	const read = json;
-	const routines = Map.groupBy(read.functions, nameOf);
-	const relations = new Map<string, Relation>();
-	for (const { columns, computed, ...relation } of read.relations) {
-		relations.set(nameOf(relation), {
-			...relation,
+	// What a first hit does not need is made when it is asked for: an isolate parses all relations and plans a few.
+	const routines = lazily(() => Map.groupBy(read.functions, nameOf));
+	const entries = new Map(
+		read.relations.map((entry) => [nameOf(entry), entry]),
+	);
+	const byTag = groupByEach(read.relations, ({ tag }) =>
+		tag === null ? [] : [tag],
+	);
+	const made = new Map<string, Relation>();
+	const foreignKeys = lazily(() =>
+		groupByEach(read.foreignKeys, ({ from, to }) => [from.tag, to.tag]),
+	);
+	const all = lazily(() =>
+		[...entries].map(([name, entry]) => relationOf(name, entry)),
+	);
+	const readers = lazily(() => groupByEach(all(), basesOf));
+	const opaque = lazily(() => new Set(all().filter(isOpaque)));
+
+	function relationOf(
+		name: string,
+		{ columns, computed, ...entry }: RelationEntry,
+	): Relation {
+		const known = made.get(name);
+		if (known !== undefined) return known;
+		const relation = {
+			...entry,
 			columns: new Map(columns.map(({ name, type }) => [name, type])),
 			computed: computedOf(
-				relation.schema,
+				entry.schema,
 				Object.values(computed),
 				read.functions,
 			),
-		});
+		};
+		made.set(name, relation);
+		return relation;
 	}
-	const all = [...relations.values()];
-	const foreignKeys = groupByEach(read.foreignKeys, (key) => [
-		key.from.tag,
-		key.to.tag,
-	]);
-	const byTag = groupByEach(all, ({ tag }) => (tag === null ? [] : [tag]));
-	const readers = groupByEach(all, basesOf);
+
+	function relationNamed(name: string): Relation | undefined {
+		const entry = entries.get(name);
+		return entry && relationOf(name, entry);
+	}
 
 	/** A materialized view's tag does not tell the tables behind it. Nor does the tag of a relation in a schema that is not exposed, unless it has a key. */
 	function isOpaque(relation: Relation): boolean {
@@ -75,7 +96,7 @@ export function parseCatalog(json: unknown): Catalog {
 			relation.reads.some((tag) => {
 				const tagged = byTag.get(tag);
 				return tagged === undefined
-					? !foreignKeys.has(tag)
+					? !foreignKeys().has(tag)
 					: tagged.some(({ kind }) => kind !== "table");
 			})
 		);
@@ -89,12 +110,14 @@ export function parseCatalog(json: unknown): Catalog {
 				(it) => `the pre-request function: ${it}`,
 			),
 		},
-		relation: (schema, name) => relations.get(nameOf({ schema, name })),
-		relationNamed: (quotedName) => relations.get(quotedName),
-		routines: (schema, name) => routines.get(nameOf({ schema, name })) ?? [],
-		foreignKeysOf: (tag) => foreignKeys.get(tag) ?? [],
-		relationsReading: (tag) => readers.get(tag) ?? [],
-		opaque: new Set(all.filter(isOpaque)),
+		relation: (schema, name) => relationNamed(nameOf({ schema, name })),
+		relationNamed,
+		routines: (schema, name) => routines().get(nameOf({ schema, name })) ?? [],
+		foreignKeysOf: (tag) => foreignKeys().get(tag) ?? [],
+		relationsReading: (tag) => readers().get(tag) ?? [],
+		get opaque() {
+			return opaque();
+		},
 		maxStalenessOf: (tag) => {
 			const bounds = byTag
 				.get(tag)
@@ -142,6 +165,15 @@ function computedOf(
 			})
 			.map((routine) => [routine.name, routine]),
 	);
+}
+
+/** @returns calls `make` the first time, and gives its result each time */
+function lazily<T extends object>(make: () => T): () => T {
+	let made: T | undefined;
+	return () => {
+		made ??= make();
+		return made;
+	};
 }
 
 function groupByEach<T>(
