@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { prepareDatabase } from "../gateway/cli/stack/database.ts";
+import { percentile } from "./freshness/statistics.ts";
 import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
 
 const ROWS = 100_000;
@@ -95,12 +96,12 @@ async function compare(
 	return {
 		"commits wait": setting.synchronousCommit,
 		protocol: setting.protocol,
-		"updates/s untracked": Math.round(quantile(rates.untracked, 0.5)),
-		"updates/s tracked": Math.round(quantile(rates.tracked, 0.5)),
-		"fewer, %": quantile(fewer, 0.5).toFixed(1),
-		"middle half": `${quantile(fewer, 0.25).toFixed(1)} to ${quantile(fewer, 0.75).toFixed(1)}`,
-		"CPU µs untracked": quantile(cpuMicros.untracked, 0.5).toFixed(1),
-		"CPU µs tracked": quantile(cpuMicros.tracked, 0.5).toFixed(1),
+		"updates/s untracked": Math.round(percentile(rates.untracked, 0.5)),
+		"updates/s tracked": Math.round(percentile(rates.tracked, 0.5)),
+		"fewer, %": percentile(fewer, 0.5).toFixed(1),
+		"middle half": `${percentile(fewer, 0.25).toFixed(1)} to ${percentile(fewer, 0.75).toFixed(1)}`,
+		"CPU µs untracked": percentile(cpuMicros.untracked, 0.5).toFixed(1),
+		"CPU µs tracked": percentile(cpuMicros.tracked, 0.5).toFixed(1),
 	};
 }
 
@@ -190,9 +191,4 @@ async function serverCpuMs(): Promise<number> {
 	const stat = await readFile(`/proc/${postgres.pid}/stat`, "utf8");
 	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 	return (Number(fields[13]) + Number(fields[14])) * MS_PER_TICK;
-}
-
-function quantile(samples: readonly number[], part: number): number {
-	const sorted = samples.toSorted((a, b) => a - b);
-	return sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
 }
