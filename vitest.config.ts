@@ -83,9 +83,9 @@ const WITH_DATABASE = {
 	expect: PATIENT,
 };
 
-/** The suites without servers compute. A process runs many of their files. */
+/** The suites without servers compute, and wait now and then: one process more than the usual two cores. Each runs many of their files. */
 const WITHOUT_SERVERS = {
-	maxWorkers: 2,
+	maxWorkers: 3,
 	isolate: false,
 	sequence: { groupOrder: 1 },
 };
