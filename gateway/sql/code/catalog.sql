@@ -124,7 +124,7 @@ as $$
       group by 1, 2, 3, 4
     ) as alike
     cross join claim_function
-    -- Two of one tree differ in names of columns only.
+    -- Expressions that have the same tree differ in the names of columns only, so one of them is printed for all.
     cross join lateral (select postern.printed(alike.kind, alike.node) as expression offset 0) as printed
     cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_function.sources, claim_function.oids) as setting
   ),

@@ -109,7 +109,7 @@ describe("a random history", () => {
 				hits += objectRun.hits;
 				expect(objectRun.violations).toEqual([]);
 			}),
-			{ numRuns: 15 },
+			{ numRuns: 30 },
 		);
 		// A model in which nothing is ever answered from the cache would keep them, too.
 		expect(hits / reads).toBeGreaterThan(0.15);
@@ -144,9 +144,10 @@ describe("a random history with outages", () => {
 				marked += lived.marked;
 				expect(lived.violations).toEqual([]);
 			}),
-			{ numRuns: 15 },
+			{ numRuns: 30 },
 		);
-		expect(marked).toBeGreaterThan(0);
+		// Chance gives 25 to 110.
+		expect(marked).toBeGreaterThan(5);
 	});
 });
 
@@ -323,7 +324,7 @@ describe("a history finds", () => {
 				fc.asyncProperty(seed, async (seed) => {
 					expect((await live(deeds, world(seed))).violations).toEqual([]);
 				}),
-				{ numRuns: 10 },
+				{ numRuns: 20 },
 			);
 		},
 	);

@@ -17,7 +17,7 @@ import { startFeed } from "../support/memory-feed.ts";
 import { NOW, NOW_SECONDS, tokenFor } from "../support/tokens.ts";
 
 /** Each asks some dozens of requests. 500, which are 24,000 requests, were tried. */
-const RUNS = 8;
+const RUNS = 15;
 
 /** Longer than the full path takes for an answer that needs no poll. */
 const HELD_MS = 500;

@@ -217,7 +217,7 @@ begin
     insert into postern.request_schemas
     select distinct schema, coalesce(analyze_functions.extra_search_path, '{public}') from unnest(schemas) as schema;
   end if;
-  -- It is null where there is no such function, and finds that out without reading all of pg_proc.
+  -- pg_function_is_visible is null where there is no such function. It looks into an index; a join would read all of pg_proc.
   delete from postern.function_analyses as analysis where pg_function_is_visible(analysis.function) is null;
   delete from postern.plpgsql_translations as known where pg_function_is_visible(known.function) is null;
   for outdated in

@@ -2,7 +2,7 @@
 
 create or replace function postern.parse_search_path(setting text)
 returns text[]
--- It keeps the plan, which takes longer to make than to run. So does the next one.
+-- plpgsql keeps the plan, which takes longer to make than to run.
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -28,6 +28,7 @@ comment on function postern.parse_search_path(text) is
 
 create or replace function postern.restricted_path(path text[], schemas text[])
 returns text
+-- plpgsql, as parse_search_path.
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
