@@ -1,5 +1,6 @@
 // Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { every } from "hono/combine";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { JWK } from "jose";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -20,6 +21,7 @@ import { corsHeadersOf, crossOrigin } from "./http/cors.ts";
 import { docs } from "./http/docs.ts";
 import { health } from "./http/health.ts";
 import { describe } from "./http/openapi.ts";
+import { protectOwnAnswers } from "./http/own-answers.ts";
 import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
@@ -123,7 +125,7 @@ export function createGateway(deps: Deps): Gateway {
 
 	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
 	const { upstream } = config;
-	const withCors = crossOrigin(config.corsOrigins);
+	const ownAnswers = every(protectOwnAnswers, crossOrigin(config.corsOrigins));
 	// From here on it takes every request but those to PostgREST, /health and /ready.
 	if (upstream !== undefined)
 		app.use(
@@ -131,10 +133,10 @@ export function createGateway(deps: Deps): Gateway {
 				upstream,
 				mount: REST,
 				fetch: deps.fetchUpstream,
-				crossOrigin: withCors,
+				ownAnswers,
 			}),
 		);
-	app.use(withCors);
+	app.use(ownAnswers);
 	app.use(({ req }, next) => {
 		if (URL.canParse(req.url)) return next();
 		throw new Refusal("parameter_invalid", { details: "Host is not a host" });

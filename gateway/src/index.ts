@@ -6,6 +6,7 @@ import { createGateway } from "./gateway.ts";
 import type { Application, Routes } from "./http/application.ts";
 import { crossOrigin } from "./http/cors.ts";
 import type { OpenApiOptions } from "./http/openapi.ts";
+import { protectOwnAnswers } from "./http/own-answers.ts";
 import {
 	Refusal,
 	type RefusalCode,
@@ -76,7 +77,7 @@ function build(env: PosternEnv, application: Application): Gateway {
 	} catch (error) {
 		console.error(error);
 		// Without its CORS headers a browser shows the page nothing of it. The origins that may see it are not known.
-		const app = new Hono().use(crossOrigin(["*"]));
+		const app = new Hono().use(protectOwnAnswers, crossOrigin(["*"]));
 		app.all("*", () => refusalResponse(new Refusal("gateway_misconfigured")));
 		return (request) => app.fetch(request);
 	}

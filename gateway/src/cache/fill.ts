@@ -1,4 +1,5 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
+import { NAMES_PROGRAM } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort } from "../origin/deadline.ts";
@@ -17,14 +18,13 @@ const KEPT = new Set([
 	"content-type",
 	"preference-applied",
 	"range-unit",
-	"server",
 	"vary",
 	"warning",
 ]);
 
 /** Headers about one connection, one moment or one network path. An answer from the cache does not repeat them. */
 const DROPPED =
-	/^(age|alt-svc|cache-status|cf-.*|connection|content-encoding|content-length|date|expect-ct|keep-alive|nel|report-to|reporting-endpoints|server-timing|strict-transport-security|transfer-encoding|via)$/;
+	/^(age|alt-svc|cache-status|cf-.*|connection|content-encoding|content-length|date|expect-ct|keep-alive|nel|report-to|reporting-endpoints|server-timing|strict-transport-security|transfer-encoding)$/;
 
 /** The runtime decompresses these as the body is read. Other encodings would be stored compressed. */
 const DECOMPRESSED_ENCODINGS = [null, "gzip", "br"];
@@ -149,7 +149,8 @@ function keptHeaders(
 		if (KEPT.has(name) || (keepsLength && name === "content-length"))
 			kept.push([name, value]);
 		else if (isEcho(name, value, request)) echoed.push(name);
-		else if (!DROPPED.test(name)) return `the origin's answer has ${name}`;
+		else if (!DROPPED.test(name) && !NAMES_PROGRAM.test(name))
+			return `the origin's answer has ${name}`;
 	}
 	return { headers: kept, echoed };
 }

@@ -6,6 +6,7 @@ import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { CorsHeaders } from "../http/cors.ts";
+import { isOverHttps } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
 import { toPipeline } from "../http/rest.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -27,6 +28,7 @@ interface FastPathDeps extends CacheParts {
 
 /** What is remembered of the requests of one text. */
 interface Remembered {
+	readonly isOverHttps: boolean;
 	/** Null where it is left to the full path; undefined until it is asked a second time. */
 	question: Question | null | undefined;
 }
@@ -59,8 +61,9 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const { headers } = request;
 		const catalog = freshness.lastCatalog();
 		if (catalog === undefined || !isPlain(request)) return undefined;
-		const question = questionOf(request, catalog);
-		if (question === undefined) return undefined;
+		const asked = rememberedOf(request, catalog);
+		const question = asked?.question;
+		if (asked === undefined || !question) return undefined;
 		const directives = parseDirectives(headers);
 		if (directives.isNoCache || directives.isNoStore) return undefined;
 		const identity = recall(request);
@@ -79,11 +82,15 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 			// An entry that no poll covers yet is for its first reader alone.
 			isCovered(entry, view);
 		if (!isForCaller) return undefined;
-		return answerWith(entry, view, maxAgeMs, headers, now());
+		const known = { entry, view, maxAgeMs };
+		return answerWith(known, headers, asked.isOverHttps, now());
 	}
 
-	/** What the request asks, if it has been asked before by this catalog and may be cached. */
-	function questionOf(request: Request, catalog: Catalog) {
+	/** What is remembered of the request, if it has been asked before by this catalog. */
+	function rememberedOf(
+		request: Request,
+		catalog: Catalog,
+	): Remembered | undefined {
 		if (catalog !== plannedBy) {
 			remembered = rememberedTexts();
 			plannedBy = catalog;
@@ -92,12 +99,15 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const known = remembered.get(text);
 		if (known === undefined) {
 			// Most texts are asked once.
-			remembered.put(text, { question: undefined });
+			remembered.put(text, {
+				question: undefined,
+				isOverHttps: isOverHttps(request.url),
+			});
 			return undefined;
 		}
 		if (known.question === undefined)
 			known.question = plannedQuestion(request, catalog) ?? null;
-		return known.question ?? undefined;
+		return known;
 	}
 
 	function plannedQuestion(

@@ -1,5 +1,5 @@
 // Answers from entries in memory, with headers that are made once for each entry. Only the headers that move are set again: Age
-// and Date, the tokens, Cache-Status and, where CORS_ORIGINS is a list, the allowed origin.
+// and Date, the tokens, Cache-Status, what https alone has and, where CORS_ORIGINS is a list, the allowed origin.
 import type { Entry } from "../cache/entry.ts";
 import { knownRightAt, tokensOf, ttlOf } from "../cache/entry-freshness.ts";
 import { matches, notModifiedHeaders } from "../cache/etag.ts";
@@ -7,9 +7,18 @@ import { ageOf, memberOf, setAge, setDownstream } from "../cache/respond.ts";
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { View } from "../consistency/view.ts";
 import type { CorsHeaders } from "../http/cors.ts";
+import { HTTPS_ONLY, NO_SNIFFING } from "../http/own-answers.ts";
 
 const ALLOW_ORIGIN = "Access-Control-Allow-Origin";
 const EXPOSE_HEADERS = "Access-Control-Expose-Headers";
+
+/** Headers that the cache does not know: the full path adds them to each answer, a 304 as well. */
+const NOT_OF_ENTRIES = [
+	ALLOW_ORIGIN,
+	EXPOSE_HEADERS,
+	NO_SNIFFING[0],
+	HTTPS_ONLY[0],
+];
 
 /** The headers of an entry's answers, and what they say now. */
 interface HitHeaders {
@@ -20,6 +29,14 @@ interface HitHeaders {
 	age: number;
 	cacheStatus: string;
 	allowedOrigin: string | undefined;
+	isOverHttps: boolean;
+}
+
+interface FreshEntry {
+	/** Fresh as of the view, and covered by it. */
+	readonly entry: Entry;
+	readonly view: View;
+	readonly maxAgeMs: number;
 }
 
 export function createHitAnswers(cors: CorsHeaders) {
@@ -28,19 +45,17 @@ export function createHitAnswers(cors: CorsHeaders) {
 
 	return { answerWith };
 
-	/**
-	 * @param entry fresh as of the view, and covered by it
-	 * @param sent the request's headers
-	 */
+	/** @param sent the request's headers */
 	function answerWith(
-		entry: Entry,
-		view: View,
-		maxAgeMs: number,
+		fresh: FreshEntry,
 		sent: Headers,
+		isOverHttps: boolean,
 		now: number,
 	): Response {
+		const { entry } = fresh;
 		const made = hitHeaders.get(entry) ?? newHeaders(entry);
-		move(made, entry, view, maxAgeMs, now);
+		move(made, fresh, now);
+		if (made.isOverHttps !== isOverHttps) setScheme(made, isOverHttps);
 		if (cors.isByOrigin) allow(made, cors.allowedOrigin(sent.get("origin")));
 		const wanted = sent.get("if-none-match");
 		if (wanted !== null && matches(wanted, entry.etag)) {
@@ -57,6 +72,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 		);
 		headers.set("ETag", entry.etag);
 		setDownstream(headers);
+		headers.set(...NO_SNIFFING);
 		headers.set(EXPOSE_HEADERS, cors.exposedHeaders);
 		if (cors.isByOrigin) headers.append("Vary", "Origin");
 		else headers.set(ALLOW_ORIGIN, "*");
@@ -67,6 +83,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 			age: -1,
 			cacheStatus: "",
 			allowedOrigin: undefined,
+			isOverHttps: false,
 		};
 		hitHeaders.set(entry, made);
 		return made;
@@ -74,9 +91,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 
 	function move(
 		made: HitHeaders,
-		entry: Entry,
-		view: View,
-		maxAgeMs: number,
+		{ entry, view, maxAgeMs }: FreshEntry,
 		now: number,
 	): void {
 		const { headers } = made;
@@ -93,6 +108,12 @@ export function createHitAnswers(cors: CorsHeaders) {
 		Object.assign(made, { view, age, cacheStatus, notModified: undefined });
 	}
 
+	function setScheme(made: HitHeaders, isOverHttps: boolean): void {
+		if (isOverHttps) made.headers.set(...HTTPS_ONLY);
+		else made.headers.delete(HTTPS_ONLY[0]);
+		Object.assign(made, { isOverHttps, notModified: undefined });
+	}
+
 	function allow(made: HitHeaders, origin: string | undefined): void {
 		if (made.allowedOrigin === origin) return;
 		if (origin === undefined) made.headers.delete(ALLOW_ORIGIN);
@@ -103,7 +124,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 
 function in304(headers: Headers): Headers {
 	const kept = notModifiedHeaders(headers);
-	for (const name of [ALLOW_ORIGIN, EXPOSE_HEADERS]) {
+	for (const name of NOT_OF_ENTRIES) {
 		const value = headers.get(name);
 		if (value !== null) kept.set(name, value);
 	}

@@ -20,7 +20,6 @@ const EXPOSED_HEADERS = [
 	"Proxy-Status",
 	"Range-Unit",
 	"Retry-After",
-	"Server",
 	"Server-Timing",
 	"WWW-Authenticate",
 	"X-Supabase-Api-Version",

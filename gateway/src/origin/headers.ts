@@ -46,8 +46,14 @@ const SET_ON_THE_WAY = new Set([
  */
 const OWN_COOKIES = /^(cf_|__cf|postern)/i;
 
-/** The gateway answers for CORS: PostgREST's default allows every origin, with credentials. */
-const NOT_FROM_ORIGIN_PREFIXES = ["access-control-"];
+/**
+ * The gateway answers for CORS, since PostgREST's default allows every origin, with credentials; and for its own host, where a
+ * tunnel's says that it is asked over https only.
+ */
+const NOT_FROM_ORIGIN_PREFIXES = [
+	"access-control-",
+	"strict-transport-security",
+];
 
 /**
  * Removes the fields of one connection: hop-by-hop fields, and those that Connection names (RFC 9110, section 7.6.1).

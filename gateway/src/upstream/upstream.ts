@@ -13,8 +13,8 @@ interface UpstreamOptions {
 	mount: string;
 	/** Reaches the upstream. */
 	fetch: Fetch;
-	/** Adds the gateway's CORS headers to a refusal. The upstream's answers have the upstream's. */
-	crossOrigin: MiddlewareHandler;
+	/** Adds the headers of the gateway's own answers to a refusal. The upstream's answers have the upstream's. */
+	ownAnswers: MiddlewareHandler;
 }
 
 /** Routes of the gateway besides the mount. */
@@ -24,7 +24,7 @@ export function passToUpstream({
 	upstream,
 	mount,
 	fetch,
-	crossOrigin,
+	ownAnswers,
 }: UpstreamOptions): MiddlewareHandler {
 	// A cdn-id with a parameter (RFC 8586). With its upstream it names this gateway, also where its upstream is another gateway.
 	const loopMark = `postern; upstream="${upstream.host}"`;
@@ -36,7 +36,7 @@ export function passToUpstream({
 		try {
 			return await pass(request, url);
 		} catch (error) {
-			return crossOrigin(context, async () => {
+			return ownAnswers(context, async () => {
 				throw error;
 			});
 		}

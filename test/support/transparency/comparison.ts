@@ -14,6 +14,7 @@ const MAY_DIFFER: Readonly<Record<string, string>> = {
 	"keep-alive": "is about one connection",
 	"transfer-encoding": "is about one connection: how it marks a body's end",
 	"content-length": "is the other way to mark a body's end",
+	server: "names the program, which the gateway does not tell",
 	"access-control-allow-origin": "CORS is the gateway's own",
 	"access-control-allow-credentials": "CORS is the gateway's own",
 	"access-control-expose-headers": "CORS is the gateway's own",
@@ -26,6 +27,7 @@ export const ADDED: Readonly<Record<string, RegExp>> = {
 	"cache-status": /^Postern; /,
 	etag: /^"[\w-]{27}"$/,
 	"postern-token": /^[\w.-]+(, [\w.-]+)*$/,
+	"x-content-type-options": /^nosniff$/,
 };
 
 /** PostgREST itself sends `Vary` from version 16 on. */

@@ -1,0 +1,30 @@
+// What every answer of the gateway's own says to a browser, and what none says: which programs made it. An upstream's answers are
+// not the gateway's own.
+import type { MiddlewareHandler } from "hono";
+
+/** A browser takes an answer for nothing but what its Content-Type says. */
+export const NO_SNIFFING = ["X-Content-Type-Options", "nosniff"] as const;
+
+/** RFC 6797, for half a year. Subdomains of the gateway's host may be anything. Sent over https only (section 7.2). */
+export const HTTPS_ONLY = [
+	"Strict-Transport-Security",
+	"max-age=15552000",
+] as const;
+
+/** Headers in which PostgREST, and what stands before it, name themselves and their versions. */
+export const NAMES_PROGRAM =
+	/^(server|via|x-powered-by|x-generator|x-aspnet(mvc)?-version|x-(kong|envoy)-.*)$/;
+
+export function isOverHttps(url: string): boolean {
+	return url.startsWith("https:");
+}
+
+export const protectOwnAnswers: MiddlewareHandler = async (context, next) => {
+	// Hono puts what is set before the answer into it, into a refusal as well.
+	context.res.headers.set(...NO_SNIFFING);
+	if (isOverHttps(context.req.url)) context.res.headers.set(...HTTPS_ONLY);
+	await next();
+	const { headers } = context.res;
+	for (const name of [...headers.keys()])
+		if (NAMES_PROGRAM.test(name)) headers.delete(name);
+};
