@@ -32,13 +32,14 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
+import { addServerTiming, observe, timed } from "./observe/observation.ts";
 import { createBreaker } from "./origin/breaker.ts";
 import { createBulkhead } from "./origin/bulkhead.ts";
 import { createOrigin } from "./origin/origin.ts";
 import { withRetries } from "./origin/retries.ts";
 import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Origin, Pipeline } from "./pipeline.ts";
 import type { Config } from "./settings/settings.ts";
 import { passToUpstream } from "./upstream/upstream.ts";
 
@@ -96,11 +97,13 @@ export function createGateway(deps: Deps): Gateway {
 		withRetries(asked, deps.sleep),
 		now,
 	);
-	const origin = createBulkhead(guarded, {
+	const bulkhead = createBulkhead(guarded, {
 		limit: config.origin.requestsPerRelation,
 		timeoutMs: config.origin.timeoutMs,
 		...{ now, sleep: deps.sleep },
 	});
+	const origin: Origin = (request, identity, claim) =>
+		timed("origin", () => bulkhead(request, identity, claim));
 	const writes = createExactlyOnce(origin, {
 		...deps,
 		deadlineMs: config.origin.timeoutMs,
@@ -124,6 +127,12 @@ export function createGateway(deps: Deps): Gateway {
 	const toRefusal = createToRefusal(application);
 
 	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
+	app.use(
+		observe((context, observation) => {
+			if (config.serverTimingRoles.includes(context.get("identity")?.role))
+				addServerTiming(context.res.headers, observation);
+		}),
+	);
 	const { upstream } = config;
 	const ownAnswers = every(protectOwnAnswers, crossOrigin(config.corsOrigins));
 	// From here on it takes every request but those to PostgREST, /health and /ready.
@@ -156,12 +165,9 @@ export function createGateway(deps: Deps): Gateway {
 		context.header("Cache-Control", "no-store");
 	});
 	app.use(async (context, next) => {
-		context.set("identity", await identify(context.req.raw));
-		const scope = openConsistencyScope(
-			context.req.raw,
-			pipeline,
-			config.causalCookie,
-		);
+		const { raw } = context.req;
+		context.set("identity", await timed("identity", () => identify(raw)));
+		const scope = openConsistencyScope(raw, pipeline, config.causalCookie);
 		context.set("pipeline", scope.pipeline);
 		await next();
 		scope.close(context.res.headers);

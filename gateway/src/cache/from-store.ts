@@ -7,6 +7,7 @@ import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { MemoryStore } from "../memory/memory-store.ts";
+import { timed } from "../observe/observation.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
@@ -60,7 +61,10 @@ export function createFromStore(deps: FromStoreDeps) {
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
 		const name = await nameOf(key);
-		const stored = readsClock ? undefined : await store?.get(name);
+		const stored =
+			readsClock || store === undefined
+				? undefined
+				: await timed("kv", () => store.get(name));
 		if (stored === undefined) return { isStale: near !== undefined, name };
 		if (!isGood(stored, read)) return { isStale: true, name };
 		const far = ofAnotherIsolate(stored);

@@ -2,6 +2,7 @@
 import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
+import { timed, timedNow } from "../observe/observation.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
@@ -62,8 +63,10 @@ export function createPlanRead(deps: PlanReadDeps) {
 		// A second round where the catalog was not known and allows less than was assumed.
 		for (let round = 0; round < 2; round++) {
 			const maxAgeMs = allowedAgeMs(arrived.directives, maxStalenessMs);
-			const view = await freshness.view({ maxAgeMs, consistencyTokens });
-			const current = view && (await freshness.catalog(view));
+			const { view, current } = await timed("view", async () => {
+				const view = await freshness.view({ maxAgeMs, consistencyTokens });
+				return { view, current: view && (await freshness.catalog(view)) };
+			});
 			if (view === undefined || current === undefined)
 				return bypass(freshness.reason ?? "no view");
 			if (plan === undefined || current !== catalog)
@@ -82,7 +85,9 @@ export function createPlanRead(deps: PlanReadDeps) {
 		{ request, identity, callArguments }: ArrivedRead,
 	): Plan {
 		try {
-			return planner.plan(catalog, request, identity, callArguments);
+			return timedNow("plan", () =>
+				planner.plan(catalog, request, identity, callArguments),
+			);
 		} catch (error) {
 			deps.log(error);
 			return { kind: "bypass", reason: "there is no plan for it" };

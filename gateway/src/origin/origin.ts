@@ -2,6 +2,11 @@
 // a redirect, never repeats a request.
 
 import { Refusal } from "../http/refusals.ts";
+import { traceOfRequest } from "../observe/observation.ts";
+import {
+	restoreTraceContext,
+	setTraceContext,
+} from "../observe/trace-context.ts";
 import type { Origin } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
@@ -23,6 +28,8 @@ export function createOrigin(
 		if (claim !== undefined) headers.set("postern-claim", claim);
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
 		setPassage(headers, settings);
+		const trace = traceOfRequest();
+		if (trace !== undefined) setTraceContext(headers, trace);
 		const url = originUrl(request.url, settings.url);
 		const response = await send(request, {
 			url,
@@ -34,10 +41,12 @@ export function createOrigin(
 		});
 		const { method } = request;
 		const answer = await requirePostgrest(response, method);
-		return fromOrigin(
+		const told = fromOrigin(
 			await withoutOriginFaults(answer, method, identity.role),
 			mount,
 		);
+		restoreTraceContext(told.headers, headers, request.headers);
+		return told;
 	};
 }
 

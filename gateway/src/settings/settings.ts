@@ -93,6 +93,7 @@ export const environment = feedVariables.extend({
 		.optional(),
 	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words.pipe(z.array(callersRole)).default(["service"]),
+	SERVER_TIMING_ROLES: words.pipe(z.array(callersRole)).default([]),
 	CORS_ORIGINS: words
 		.refine(
 			(list) => list.every((origin) => ORIGIN.test(origin)),
@@ -137,6 +138,8 @@ export interface Config extends FeedSettings {
 	causalCookie: boolean;
 	/** Roles that are told how an answer came about, when they ask. */
 	explainRoles: readonly string[];
+	/** Roles that are told how long the phases of a request took. */
+	serverTimingRoles: readonly string[];
 	/** Origins that browsers may call from; `*` is any. */
 	corsOrigins: readonly string[];
 }
@@ -186,6 +189,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		feedLocation: data.FEED_LOCATION,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,
+		serverTimingRoles: data.SERVER_TIMING_ROLES,
 		corsOrigins: data.CORS_ORIGINS,
 	});
 }
