@@ -1,9 +1,9 @@
 // W3C trace context: what PostgREST gets of the client's, what is made where there is none, and what the client is told of it.
 import { describe, expect, it } from "vitest";
+import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
 import { rows } from "../support/cache.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startFeed } from "../support/memory-feed.ts";
-import { postgrestError } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -78,16 +78,20 @@ describe("an invalid traceparent", () => {
 });
 
 it("makes one trace for all that a request asks, and another for the next request", async () => {
+	const keys = answeringKeys(knownKeys());
 	const { request, origin } = startGateway({
-		answer: postgrestError(403, "42501"),
+		answer: (received) =>
+			received.url.pathname.startsWith("/rpc/find_api_key")
+				? keys(received)
+				: rows(),
 	});
-	// It is asked again as GET.
-	await request("/rest/v1/notes", { method: "HEAD" });
-	await request("/rest/v1/notes");
-	const [head, again, next] = origin.received.map(({ headers }) =>
+	const headers = { apikey: SECRET_KEY };
+	await request("/rest/v1/notes", { headers });
+	await request("/rest/v1/notes", { headers });
+	const [lookUp, first, second] = origin.received.map(({ headers }) =>
 		headers.get("traceparent"),
 	);
-	expect([head === again, head === next]).toEqual([true, false]);
+	expect([lookUp === first, first === second]).toEqual([true, false]);
 });
 
 describe("where PostgREST's server-trace-header is Traceparent", () => {
