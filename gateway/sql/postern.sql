@@ -38,10 +38,10 @@ $$;
 \ir code/idempotency/pre_request.sql
 \ir code/idempotency/answers.sql
 \ir code/prune.sql
-\ir code/functions/declared.sql
 \ir code/functions/search_paths.sql
 \ir code/functions/text_functions.sql
 \ir code/functions/analyze.sql
+\ir code/functions/declared.sql
 \ir code/ddl_events.sql
 \ir code/schema_marker.sql
 \ir code/digest.sql

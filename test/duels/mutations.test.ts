@@ -8,7 +8,6 @@ import {
 	functionOf,
 	NO_ROLES_IN_DIGEST,
 	type SqlChange,
-	viewOf,
 } from "../histories/scenarios/mutations.ts";
 import { type Arena, startArena } from "./arena.ts";
 import type { Move } from "./moves.ts";
@@ -74,9 +73,9 @@ const IN_DATABASE: readonly (Story & SqlChange)[] = [
 	},
 	{
 		name: "policies for other roles than PUBLIC",
-		of: viewOf("postern.dependencies"),
-		from: "WHERE class.relrowsecurity",
-		to: "WHERE policy.polroles = '{0}' and class.relrowsecurity",
+		of: functionOf("'postern.dependencies'::regproc"),
+		from: "WHERE (class.relrowsecurity",
+		to: "WHERE (policy.polroles = '{0}' and class.relrowsecurity",
 		moves: ["grant duel_vip to authenticated with inherit true"],
 		relation: "vaults",
 		kind: "later",

@@ -8,10 +8,11 @@ create or replace function postern.catalog(
 returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
--- JIT takes seconds to compile what runs in a fraction of one.
+-- JIT takes seconds to compile what runs in a fraction of one, and planning takes as long as running does.
 set jit = off
--- With more, PostgreSQL makes hash tables for what it expects, which is far more than what there is: with 64 MB, that takes seconds.
-set work_mem = '4MB'
+set plan_cache_mode = force_generic_plan
+-- Each recursive query zeroes a hash table of the size that PostgreSQL expects, which is far more than it needs.
+set work_mem = '1MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$
@@ -46,8 +47,13 @@ as $$
       join pg_catalog.pg_namespace on pg_namespace.oid = pg_proc.pronamespace
     ) as proc on proc.proname = named.name and proc.nspname = coalesce(named.schema, proc.nspname)
   ),
+  known (analyses) as materialized (
+    select array(select one from postern.analyses as one)
+  ),
   dependency as materialized (
-    select * from postern.dependencies
+    select dependencies.*
+    from known
+    cross join postern.dependencies(known.analyses)
   ),
   -- The tag of each table and materialized view is that of its root.
   tagged (relation, root, tag) as materialized (
@@ -75,6 +81,19 @@ as $$
       and proc.prokind = 'f'
       and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
   ),
+  computed (type, functions) as (
+    select exposed_function.proargtypes[0], jsonb_object_agg(exposed_function.proname, exposed_function.oid::regprocedure)
+    from exposed_function
+    where exposed_function.pronargs = 1
+    group by exposed_function.proargtypes[0]
+  ),
+  -- Relations with a column whose type hides a function that reading calls.
+  with_calls (relation) as materialized (
+    select attribute.attrelid
+    from pg_catalog.pg_attribute as attribute
+    join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
+    where attribute.attnum > 0
+  ),
   -- A policy counts for every role: memberships change, and a connection's prepared statements keep the policies that they
   -- were planned by. A claim that a role's policies do not read splits its callers needlessly, and gives none another's answer.
   reach (root_kind, root, kind, node, is_root) as (
@@ -97,11 +116,12 @@ as $$
   ),
   expression as materialized (
     select expressions.kind, expressions.node, expressions.tree, expressions.is_parsed_in_calls, expressions.is_immutable
-    from postern.expressions
+    from known
+    cross join postern.expressions(known.analyses)
     join reached on reached.kind = expressions.kind and reached.node = expressions.node
   ),
   claim_function (oids, sources) as materialized (
-    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}') from postern.claim_functions as source
+    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}') from known cross join postern.claim_functions(known.analyses) as source
   ),
   -- Many policies are alike, and this is what costs most.
   judged as materialized (
@@ -119,13 +139,15 @@ as $$
           then 'is marked immutable, and reads tables or settings' end
       ], null) as reasons
     from (
-      select expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable, min(expression.node) as node
+      select
+        expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable,
+        array_agg(expression.node) as nodes
       from expression
       group by 1, 2, 3, 4
     ) as alike
     cross join claim_function
     -- Expressions that have the same tree differ in the names of columns only, so one of them is printed for all.
-    cross join lateral (select postern.printed(alike.kind, alike.node) as expression offset 0) as printed
+    cross join lateral (select postern.printed(alike.kind, alike.nodes[1]) as expression offset 0) as printed
     cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_function.sources, claim_function.oids) as setting
   ),
   fact (kind, node, tag, max_staleness, reads_clock, claims, headers, cookies, reasons) as materialized (
@@ -138,15 +160,17 @@ as $$
     select
       'function', function.node, null, null, function.reads_clock,
       function.claims, '{}', '{}', array_remove(array[function.reason], null)
-    from postern.function_facts as function
+    from known
+    cross join postern.function_facts(known.analyses) as function
     where function.node = any (array(select reached.node from reached where reached.kind = 'function'))
     union all
     select 'function', missing.function, null, null, false, '{}', '{}', '{}', array[missing.reason]
-    from postern.missing_paths(schemas, request_path) as missing
+    from known
+    cross join postern.missing_paths(known.analyses, schemas, request_path) as missing
     union all
     select
-      expression.kind,
-      expression.node,
+      judged.kind,
+      one.node,
       null,
       null,
       judged.reads_clock,
@@ -154,19 +178,15 @@ as $$
       judged.headers,
       judged.cookies,
       array(
-        select case expression.kind
-          when 'relation' then expression.node::regclass::text
-          when 'function' then expression.node::regprocedure::text
-          else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = expression.node)
+        select case judged.kind
+          when 'relation' then one.node::regclass::text
+          when 'function' then one.node::regprocedure::text
+          else (select format('policy %I on %s', polname, polrelid::regclass) from pg_catalog.pg_policy where pg_policy.oid = one.node)
         end || ' ' || reason
         from unnest(judged.reasons) as reason
       )
-    from expression
-    join judged
-      on judged.kind = expression.kind
-      and judged.tree = expression.tree
-      and judged.is_parsed_in_calls = expression.is_parsed_in_calls
-      and judged.is_immutable = expression.is_immutable
+    from judged
+    cross join unnest(judged.nodes) as one (node)
   ),
   dependence as (
     select
@@ -240,12 +260,7 @@ as $$
               -- A policy may read other rows of the table.
               and not coalesce(relation.tag = any (dependence.others), false)
               -- A function that reading calls may read other rows of the table.
-              and not exists (
-                select
-                from pg_catalog.pg_attribute as attribute
-                join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
-                where attribute.attrelid = relation.oid and attribute.attnum > 0
-              )
+              and relation.oid not in (select with_calls.relation from with_calls)
               then to_jsonb(keys.columns)
           end,
           'columns', (
@@ -268,17 +283,14 @@ as $$
               and index.indisprimary and index.indisvalid
               and key.position <= index.indnkeyatts
           ),
-          'computed', (
-            select coalesce(jsonb_object_agg(function.proname, function.oid::regprocedure), '{}')
-            from exposed_function as function
-            where function.pronargs = 1 and function.proargtypes[0] = relation.reltype and relation.reltype <> 0
-          )
+          'computed', coalesce(computed.functions, '{}')
         ) || dependence.dependence
         order by relation.nspname, relation.relname
       ), '[]')
       from exposed_relation as relation
       join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
       left join postern.row_keys as keys on keys.root = relation.root
+      left join computed on computed.type = relation.reltype and relation.reltype <> 0
     ),
     'functions', (
       select coalesce(jsonb_agg(

@@ -39,8 +39,10 @@ end
 $$;
 comment on function postern.printed(text, oid) is 'The SQL of a view, policy or function with a parse tree, with _ in place of each quoted name.';
 
-create or replace view postern.expressions as
-with expressed (kind, node, tree, is_parsed_in_calls, is_immutable) as (
+create or replace function postern.expressions(analyses postern.analyses[])
+returns table (kind text, node oid, tree text, is_parsed_in_calls boolean, is_immutable boolean)
+language sql stable
+begin atomic
   select 'relation', rule.ev_class, rule.ev_action::text, false, false
   from pg_catalog.pg_rewrite as rule
   join pg_catalog.pg_class as class on class.oid = rule.ev_class
@@ -55,21 +57,13 @@ with expressed (kind, node, tree, is_parsed_in_calls, is_immutable) as (
   union all
   select 'function', proc.oid, concat_ws(' ', body.tree, proc.proargdefaults::text), analysis.function is not null, proc.provolatile = 'i'
   from pg_catalog.pg_proc as proc
-  left join postern.known_analyses() as analysis on analysis.function = proc.oid and analysis.tree is not null
+  left join unnest(analyses) as analysis on analysis.function = proc.oid and analysis.tree is not null
   left join lateral (
     select coalesce(proc.prosqlbody::text, analysis.tree)
     -- The declaration replaces the body.
     where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
   ) as body (tree) on true
   where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
-    and coalesce(body.tree, proc.proargdefaults::text) is not null
-)
-select
-  expressed.kind,
-  expressed.node,
-  expressed.tree,
-  postern.printed(expressed.kind, expressed.node) collate "C" as expression,
-  expressed.is_parsed_in_calls,
-  expressed.is_immutable
-from expressed;
-comment on view postern.expressions is 'The parse trees that postern.catalog looks into.';
+    and coalesce(body.tree, proc.proargdefaults::text) is not null;
+end;
+comment on function postern.expressions(postern.analyses[]) is 'The parse trees that postern.catalog looks into.';

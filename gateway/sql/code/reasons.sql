@@ -43,8 +43,10 @@ as $$
     -- 'now'::timestamptz is a constant for one call only where the call parses it.
     or is_parsed_in_calls and exists (
       select
-      from regexp_matches(tree, '{CONST :consttype (\d+) (?::\w+ \S+ ){4}:constisnull false', 'g') as found
-      where found[1]::oid = any (timed_types)
+      from string_to_table(tree, '{CONST :consttype ') as constant
+      where case
+        when constant ~ '^\d+ (?::\w+ \S+ ){4}:constisnull false' then split_part(constant, ' ', 1)::oid = any (timed_types)
+      end
     )
 $$;
 comment on function postern.reads_clock(text, text, oid[], boolean) is
@@ -56,7 +58,7 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select array_remove(array[
-    case when tree ~ '{QUERY :commandType (?!1 )' then 'writes' end,
+    case when position('{QUERY :commandType ' in replace(tree, '{QUERY :commandType 1 ', '')) > 0 then 'writes' end,
     case when position('{ROWMARKCLAUSE ' in tree) > 0 then 'locks rows' end,
     case
       when position('{SQLVALUEFUNCTION :op 12 ' in tree) > 0 or position('{SQLVALUEFUNCTION :op 14 ' in tree) > 0
@@ -131,58 +133,62 @@ join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.reln
 left join tracked on tracked.relation = root.roots[1];
 comment on view postern.relation_facts is 'The tag of each relation, and the reason why its changes may not be seen.';
 
-create or replace view postern.function_facts as
-select
-  proc.oid as node,
-  array(select postern.escaped_key(claim) from unnest(declared.claims) as claim) as claims,
-  proc.oid = any (clock.functions)
-  -- An aggregate that begins with a text begins with what it means now.
-  or exists (
-    select
-    from pg_catalog.pg_aggregate as aggregate
-    where aggregate.aggfnoid = proc.oid
-      and proc.oid >= 16384
-      and (
-        aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
-        or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
+create or replace function postern.function_facts(analyses postern.analyses[])
+returns table (node oid, claims text[], reads_clock boolean, reason text)
+language sql stable
+begin atomic
+  select
+    proc.oid as node,
+    array(select postern.escaped_key(claim) from unnest(declared.claims) as claim) as claims,
+    proc.oid = any (clock.functions)
+    -- An aggregate that begins with a text begins with what it means now.
+    or exists (
+      select
+      from pg_catalog.pg_aggregate as aggregate
+      where aggregate.aggfnoid = proc.oid
+        and proc.oid >= 16384
+        and (
+          aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
+          or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
+        )
+    ) as reads_clock,
+    case
+      when proc.oid = any (clock.functions) then null
+      -- It does nothing before a read.
+      when proc.oid = 'postern.pre_request()'::regprocedure then null
+      when exists (
+        select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
+      ) then format('%s is declared to read a relation that was dropped', proc.oid::regprocedure)
+      when exists (select from postern.zoned_types as zoned where zoned.type = any (proc.proargtypes::oid[]))
+        then format('%s has an argument that reads a text with today''s offset of the time zone', proc.oid::regprocedure)
+      when declared.function is not null and declared.definition = postern.definition_of(proc.oid) then null
+      when declared.function is not null and declared.definition not like 'explicit %'
+        then format('%s was declared cacheable before 0.2.0: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
+      when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
+      when schema.nspname ~ '^pg_temp_' then format('%s is temporary', proc.oid::regprocedure)
+      -- Marked volatile may mean that nothing was said: the parse tree tells.
+      when proc.prosqlbody is not null or text_function.tree is not null then null
+      when text_function.reason is not null then format(
+        'what %s reads is not known: %s%s',
+        proc.oid::regprocedure, text_function.reason,
+        case when language.lanname = 'plpgsql' then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure) end
       )
-  ) as reads_clock,
-  case
-    when proc.oid = any (clock.functions) then null
-    -- It does nothing before a read.
-    when proc.oid = 'postern.pre_request()'::regprocedure then null
-    when exists (
-      select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
-    ) then format('%s is declared to read a relation that was dropped', proc.oid::regprocedure)
-    when exists (select from postern.zoned_types as zoned where zoned.type = any (proc.proargtypes::oid[]))
-      then format('%s has an argument that reads a text with today''s offset of the time zone', proc.oid::regprocedure)
-    when declared.function is not null and declared.definition = postern.definition_of(proc.oid) then null
-    when declared.function is not null and declared.definition not like 'explicit %'
-      then format('%s was declared cacheable before 0.2.0: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
-    when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
-    when schema.nspname ~ '^pg_temp_' then format('%s is temporary', proc.oid::regprocedure)
-    -- Marked volatile may mean that nothing was said: the parse tree tells.
-    when proc.prosqlbody is not null or text_function.tree is not null then null
-    when text_function.reason is not null then format(
-      'what %s reads is not known: %s%s',
-      proc.oid::regprocedure, text_function.reason,
-      case when language.lanname = 'plpgsql' then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure) end
-    )
-    when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
-    -- A user may have created functions in pg_catalog, too: their oids are not below 16384.
-    when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384
-      and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text))
-      then null
-    when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384 then format('%s may read the clock or the session', proc.oid::regprocedure)
-    -- Functions in C that an extension declares immutable are trusted. An aggregate is judged by its parts.
-    when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
-    else format('what %s reads is not known: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
-  end as reason
-from pg_catalog.pg_proc as proc
-join pg_catalog.pg_language as language on language.oid = proc.prolang
-join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
--- Each in a query of its own, evaluated once.
-cross join (with once as materialized (select postern.clock_functions() as functions) select once.functions from once) as clock
-left join postern.cacheable_functions as declared on declared.function = proc.oid
-left join postern.known_analyses() as text_function on text_function.function = proc.oid;
-comment on view postern.function_facts is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';
+      when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
+      -- A user may have created functions in pg_catalog, too: their oids are not below 16384.
+      when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384
+        and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text))
+        then null
+      when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384 then format('%s may read the clock or the session', proc.oid::regprocedure)
+      -- Functions in C that an extension declares immutable are trusted. An aggregate is judged by its parts.
+      when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
+      else format('what %s reads is not known: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
+    end as reason
+  from pg_catalog.pg_proc as proc
+  join pg_catalog.pg_language as language on language.oid = proc.prolang
+  join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+  -- Each in a query of its own, evaluated once.
+  cross join (with once as materialized (select postern.clock_functions() as functions) select once.functions from once) as clock
+  left join postern.cacheable_functions as declared on declared.function = proc.oid
+  left join unnest(analyses) as text_function on text_function.function = proc.oid;
+end;
+comment on function postern.function_facts(postern.analyses[]) is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';

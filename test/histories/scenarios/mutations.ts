@@ -169,9 +169,6 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 export const functionOf = (oid: string) =>
 	`select pg_get_functiondef(${oid}) as definition`;
 
-export const viewOf = (name: string) =>
-	`select 'create or replace view ${name} as ' || pg_get_viewdef('${name}'::regclass, true) as definition`;
-
 const OUTBOX_WRITERS = functionOf("'postern.outbox_writer_source'::regproc");
 
 const AFTER_DDL = functionOf("'postern.write_outbox_after_ddl'::regproc");
@@ -286,9 +283,9 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	},
 	{
 		name: "policies for other roles than PUBLIC do not count",
-		of: viewOf("postern.dependencies"),
-		from: "WHERE class.relrowsecurity",
-		to: "WHERE policy.polroles = '{0}' and class.relrowsecurity",
+		of: functionOf("'postern.dependencies'::regproc"),
+		from: "WHERE (class.relrowsecurity",
+		to: "WHERE (policy.polroles = '{0}' and class.relrowsecurity",
 		scenario: scenarios.membersApart,
 		found: "foreign",
 	},

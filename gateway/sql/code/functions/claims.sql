@@ -125,7 +125,13 @@ as $$
 declare
   legacy constant text := $re$current_setting\('request\.jwt\.claim\.((?:[^']|'')+)'::text(?:, (?:true|false))?\)$re$;
   -- current_setting, without and with missing_ok
-  called bigint := regexp_count(tree, ':funcid (?:' || array_to_string('{2077,3294}'::oid[] || source_oids, '|') || ') ');
+  readers constant oid[] := '{2077,3294}'::oid[] || source_oids;
+  -- Most expressions read no setting, and position() is the faster search.
+  called bigint := case
+    when exists (select from unnest(readers) as reader where position(format(':funcid %s ', reader) in tree) > 0)
+      then regexp_count(tree, ':funcid (?:' || array_to_string(readers, '|') || ') ')
+    else 0
+  end;
   role constant text := $re$current_setting\('role'::text(?:, (?:true|false))?\)$re$;
   rest text;
   understood bigint;
@@ -175,32 +181,36 @@ comment on function postern.setting_reads(text, text, text[], oid[]) is
 'The paths of claims, and the headers and cookies, that an expression reads; or the reason why they are not known.';
 
 -- auth.jwt() of Supabase, and functions like it
-create or replace view postern.claim_functions as
-select
-  proc.oid as function,
-  format('%s\.%s', schema.nspname, proc.proname) as source
-from pg_catalog.pg_proc as proc
-join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-left join postern.known_analyses() as analysis on analysis.function = proc.oid
-cross join lateral (
+create or replace function postern.claim_functions(analyses postern.analyses[])
+returns table (function oid, source text)
+language sql stable
+begin atomic
   select
-    coalesce(proc.prosqlbody::text, analysis.tree) as tree,
-    regexp_replace(coalesce(pg_get_function_sqlbody(proc.oid), analysis.expression), ' AS "\w+"', '') as expression
-) as body
-where proc.oid >= 16384
-  and proc.pronargs = 0
-  and not proc.proretset
-  and proc.prorettype in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype)
-  and schema.nspname <> 'pg_catalog'
-  -- Names that are printed without quotes.
-  and schema.nspname ~ '^[a-z_][a-z0-9_]*$'
-  and proc.proname ~ '^[a-z_][a-z0-9_]*$'
-  and quote_ident(schema.nspname) = schema.nspname
-  and quote_ident(proc.proname) = proc.proname
-  -- A declaration replaces the body.
-  and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
-  and postern.casts_by_users(body.tree) is false
-  and position('"' in body.expression) = 0
-  and postern.settings_followed(body.expression, '{}')
-    ~ '^(?:RETURN \u0001cJ\u0002|BEGIN ATOMIC\s+SELECT \u0001cJ\u0002(?: AS \w+)?;\s+END)$';
-comment on view postern.claim_functions is 'Functions that return all claims of the caller, and nothing else.';
+    proc.oid as function,
+    format('%s\.%s', schema.nspname, proc.proname) as source
+  from pg_catalog.pg_proc as proc
+  join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+  left join unnest(analyses) as analysis on analysis.function = proc.oid
+  cross join lateral (
+    select
+      coalesce(proc.prosqlbody::text, analysis.tree) as tree,
+      regexp_replace(coalesce(pg_get_function_sqlbody(proc.oid), analysis.expression), ' AS "\w+"', '') as expression
+  ) as body
+  where proc.oid >= 16384
+    and proc.pronargs = 0
+    and not proc.proretset
+    and proc.prorettype in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype)
+    and schema.nspname <> 'pg_catalog'
+    -- Names that are printed without quotes.
+    and schema.nspname ~ '^[a-z_][a-z0-9_]*$'
+    and proc.proname ~ '^[a-z_][a-z0-9_]*$'
+    and quote_ident(schema.nspname) = schema.nspname
+    and quote_ident(proc.proname) = proc.proname
+    -- A declaration replaces the body.
+    and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
+    and postern.casts_by_users(body.tree) is false
+    and position('"' in body.expression) = 0
+    and postern.settings_followed(body.expression, '{}')
+      ~ '^(?:RETURN \u0001cJ\u0002|BEGIN ATOMIC\s+SELECT \u0001cJ\u0002(?: AS \w+)?;\s+END)$';
+end;
+comment on function postern.claim_functions(postern.analyses[]) is 'Functions that return all claims of the caller, and nothing else.';

@@ -21,6 +21,7 @@ declare
   source text := (select prosrc from pg_catalog.pg_proc where pg_proc.oid = function);
   -- Names are found whether they stand in quotes or not.
   body text := lower(replace(source, '"', ''));
+  analyses postern.analyses[] := array(select known from postern.analyses as known);
 begin
   with recursive called (function) as (
     select named_in_body.function
@@ -38,15 +39,16 @@ begin
     union
     select dependencies.to_kind, dependencies.to_node
     from reach
-    join postern.dependencies on dependencies.kind = reach.kind and dependencies.node = reach.node
+    join postern.dependencies(analyses) on dependencies.kind = reach.kind and dependencies.node = reach.node
   ),
   setting as (
     select read.claims
     from reach
-    join postern.expressions as expression on expression.kind = reach.kind and expression.node = reach.node
+    join postern.expressions(analyses) as expression on expression.kind = reach.kind and expression.node = reach.node
     cross join lateral postern.setting_reads(
-      expression.tree, expression.expression,
-      array(select claim_functions.source from postern.claim_functions), array(select claim_functions.function from postern.claim_functions)
+      expression.tree, postern.printed(expression.kind, expression.node),
+      array(select claim_functions.source from postern.claim_functions(analyses)),
+      array(select claim_functions.function from postern.claim_functions(analyses))
     ) as read
   )
   select

@@ -186,6 +186,12 @@ $$;
 comment on function postern.known_analyses() is
 'Functions in SQL and PL/pgSQL with a body that is text: what the body means now, or the reason why that is not known. paths is null where there is no analysis.';
 
+create or replace view postern.analyses as
+select known.function, known.own_path, known.schemas, known.paths, known.tree, known.expression, known.reason
+from postern.known_analyses() as known;
+comment on view postern.analyses is
+'What postern.known_analyses() returns, as a type: what needs it takes an array, because several functions of one call need it.';
+
 create or replace view postern.untranslated_functions as
 select
   text_function.function,
@@ -216,7 +222,7 @@ comment on function postern.translate(oid, text, text, text[], text) is
 'Keeps the statements of a function in PL/pgSQL for the next analysis. Each has to be one statement.';
 
 -- request_path begins with the schema of the request.
-create or replace function postern.missing_paths(schemas text[], request_path text)
+create or replace function postern.missing_paths(analyses postern.analyses[], schemas text[], request_path text)
 returns table (function oid, reason text)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -243,10 +249,10 @@ as $$
       '%s was not analysed for the search_path %s: %s',
       analysis.function::regprocedure, (select string_agg(quote_ident(name), ', ') from unnest(called.path) as name), called.remedy
     )
-  from postern.known_analyses() as analysis
+  from unnest(analyses) as analysis
   cross join called
   where analysis.own_path is null
     and analysis.tree is not null
     and postern.restricted_path(called.path, analysis.schemas) <> all (analysis.paths)
 $$;
-comment on function postern.missing_paths(text[], text) is 'The analysed functions that requests may call under a search path that they were not analysed for.';
+comment on function postern.missing_paths(postern.analyses[], text[], text) is 'The analysed functions that requests may call under a search path that they were not analysed for.';
