@@ -2,9 +2,11 @@
 // catalog in the database and in an isolate, and what event triggers and the analysis of functions add to DDL.
 // Linux only: the server's CPU time comes from /proc.
 import { readFile } from "node:fs/promises";
+import { deserialize, serialize } from "node:v8";
 import pg from "pg";
 import { migrate } from "../gateway/cli/migrate.ts";
 import { track } from "../gateway/cli/track.ts";
+import { catalogParts } from "../gateway/src/feed/catalog-parts.ts";
 import { parseCatalog } from "../gateway/src/planner/catalog.ts";
 import { median } from "./freshness/statistics.ts";
 import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
@@ -125,6 +127,7 @@ async function tracking() {
 
 async function catalogs() {
 	const database: Cost[] = [];
+	const parts: Cost[] = [];
 	const parsed: Cost[] = [];
 	let text = "";
 	// The first of each has no plans, no compiled code.
@@ -136,13 +139,22 @@ async function catalogs() {
 			text = rows[0].catalog;
 		});
 		database.push(cost);
+		let sent = Buffer.alloc(0);
+		parts.push(
+			await measure(ownCpuMs, async () => {
+				sent = serialize(catalogParts(JSON.parse(text)));
+			}),
+		);
 		parsed.push(
-			await measure(ownCpuMs, async () => void parseCatalog(JSON.parse(text))),
+			await measure(ownCpuMs, async () => {
+				parseCatalog(deserialize(sent)).relation("api", "t1");
+			}),
 		);
 	}
 	return {
 		"postern.catalog": summary(database),
-		"JSON.parse and parseCatalog": summary(parsed),
+		"its parts, in the change feed": summary(parts),
+		"what an isolate needs of them for one table": summary(parsed),
 		"size, kB": { first: Math.round(text.length / 1_000) },
 	};
 }

@@ -50,7 +50,7 @@ export type SyncAnswer =
 export interface CatalogAnswer {
 	readonly feedEpoch: string;
 	readonly seq: number;
-	/** What `postern.catalog` returned. */
+	/** What `catalogParts` made of what `postern.catalog` returned. */
 	readonly catalog: unknown;
 }
 

@@ -8,6 +8,7 @@ import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import type { FeedSettings } from "../settings/feed-settings.ts";
+import { catalogParts } from "./catalog-parts.ts";
 import { contractReason } from "./contract.ts";
 import { postgrestMajor, testedRange, untestedReason } from "./versions.ts";
 
@@ -23,7 +24,10 @@ export interface Poll {
 export interface Tracking {
 	/** @throws {Absent} */
 	poll(cursor: string | undefined): Promise<Poll>;
-	/** @throws {Absent} */
+	/**
+	 * @returns `CatalogParts`, for isolates
+	 * @throws {Absent}
+	 */
 	loadCatalog(): Promise<unknown>;
 	/** @returns whether there is no more to prune for now */
 	prune(): Promise<boolean>;
@@ -92,7 +96,7 @@ export function createTracking(
 				schemas,
 				pre_request: preRequest ?? null,
 			});
-			return answer;
+			return catalogParts(answer);
 		},
 		async prune() {
 			return pruned.parse((await call("prune", {})).answer).isDone;

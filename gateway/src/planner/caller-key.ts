@@ -1,8 +1,9 @@
 // The part of a caller that an answer depends on: the role, and the claims, headers and cookies that policies, views and functions
 // read.
+
+import type { CallerReads } from "../feed/catalog-shape.ts";
 import type { Identity } from "../identity/identity.ts";
 import { withoutOwnCookies } from "../origin/headers.ts";
-import type { CallerReads } from "./catalog-shape.ts";
 
 export interface CallerKey {
 	readonly role: string;

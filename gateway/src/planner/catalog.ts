@@ -1,14 +1,17 @@
-// The catalog: what the answers from each relation and function of the database depend on, parsed from what postern.catalog
-// returns, to be looked up by name. Knows nothing about requests.
-import { contractReason } from "../feed/contract.ts";
-import { relationTag } from "../feed/tag.ts";
+// The catalog: what the answers from each relation and function of the database depend on, to be looked up by name. Knows nothing
+// about requests.
 import {
-	checkCatalog,
+	checkedForeignKeys,
+	checkedFunctions,
+	checkedParts,
+	checkedRelation,
 	type Dependencies,
 	type ForeignKey,
 	type RelationEntry,
 	type Routine,
-} from "./catalog-shape.ts";
+} from "../feed/catalog-shape.ts";
+import { contractReason } from "../feed/contract.ts";
+import { relationTag } from "../feed/tag.ts";
 
 export interface Relation extends Omit<RelationEntry, "columns" | "computed"> {
 	/** Types by column name, as format_type writes them. */
@@ -41,52 +44,55 @@ export interface Catalog {
 	readonly hasUserDefinedAggregates: boolean;
 }
 
-/** @throws {Error} when this is not a catalog, or one of another contract or shape */
-export function parseCatalog(json: unknown): Catalog {
-	const reason = contractReason(json);
+/**
+ * @param parts what `catalogParts` made
+ * @throws {Error} when they are not, or of another contract. A part that is not understood throws when it is asked for.
+ */
+export function parseCatalog(parts: unknown): Catalog {
+	const reason = contractReason(parts);
 	if (reason !== undefined) throw new Error(reason);
-	checkCatalog(json);
-	const read = json;
-	// What a first hit does not need is made when it is asked for: an isolate parses all relations and plans a few.
-	const routines = lazily(() => Map.groupBy(read.functions, nameOf));
-	const entries = new Map(
-		read.relations.map((entry) => [nameOf(entry), entry]),
+	const read = checkedParts(parts);
+	const texts = new Map(Object.entries(read.relations));
+	const bounds = new Map(Object.entries(read.maxStaleness));
+	const functions = lazily(() =>
+		checkedFunctions(JSON.parse(read.functions), ".functions"),
 	);
-	const byTag = groupByEach(read.relations, ({ tag }) =>
-		tag === null ? [] : [tag],
+	const routines = lazily(() => Map.groupBy(functions(), nameOf));
+	const foreignKeys = lazily(() =>
+		groupByEach(
+			checkedForeignKeys(JSON.parse(read.foreignKeys), ".foreignKeys"),
+			({ from, to }) => [from.tag, to.tag],
+		),
 	);
 	const made = new Map<string, Relation>();
-	const foreignKeys = lazily(() =>
-		groupByEach(read.foreignKeys, ({ from, to }) => [from.tag, to.tag]),
-	);
 	const all = lazily(() =>
-		[...entries].map(([name, entry]) => relationOf(name, entry)),
+		[...texts].map(([name, text]) => relationOf(name, text)),
+	);
+	const byTag = lazily(() =>
+		groupByEach(all(), ({ tag }) => (tag === null ? [] : [tag])),
 	);
 	const readers = lazily(() => groupByEach(all(), basesOf));
 	const opaque = lazily(() => new Set(all().filter(isOpaque)));
 
-	function relationOf(
-		name: string,
-		{ columns, computed, ...entry }: RelationEntry,
-	): Relation {
+	function relationOf(name: string, text: string): Relation {
 		const known = made.get(name);
 		if (known !== undefined) return known;
+		const { columns, computed, ...entry } = checkedRelation(
+			JSON.parse(text),
+			`.relations: ${name}`,
+		);
 		const relation = {
 			...entry,
 			columns: new Map(columns.map(({ name, type }) => [name, type])),
-			computed: computedOf(
-				entry.schema,
-				Object.values(computed),
-				read.functions,
-			),
+			computed: computedOf(entry.schema, Object.values(computed), functions),
 		};
 		made.set(name, relation);
 		return relation;
 	}
 
 	function relationNamed(name: string): Relation | undefined {
-		const entry = entries.get(name);
-		return entry && relationOf(name, entry);
+		const text = texts.get(name);
+		return text === undefined ? undefined : relationOf(name, text);
 	}
 
 	/** A materialized view's tag does not tell the tables behind it. Nor does the tag of a relation in a schema that is not exposed, unless it has a key. */
@@ -94,7 +100,7 @@ export function parseCatalog(json: unknown): Catalog {
 		return (
 			relation.kind !== "table" &&
 			relation.reads.some((tag) => {
-				const tagged = byTag.get(tag);
+				const tagged = byTag().get(tag);
 				return tagged === undefined
 					? !foreignKeys().has(tag)
 					: tagged.some(({ kind }) => kind !== "table");
@@ -118,14 +124,7 @@ export function parseCatalog(json: unknown): Catalog {
 		get opaque() {
 			return opaque();
 		},
-		maxStalenessOf: (tag) => {
-			const bounds = byTag
-				.get(tag)
-				?.map(({ maxStalenessSeconds }) => maxStalenessSeconds);
-			const own = bounds?.filter((bound) => bound !== null);
-			if (own === undefined) return undefined;
-			return own.length === 0 ? null : Math.min(...own);
-		},
+		maxStalenessOf: (tag) => bounds.get(tag),
 		mediaTypes: new Set(read.mediaTypes.map((type) => type.toLowerCase())),
 		hasUserDefinedCasts: read.hasUserDefinedCasts,
 		hasUserDefinedAggregates: read.hasUserDefinedAggregates,
@@ -146,10 +145,11 @@ function nameOf({ schema, name }: { schema: string; name: string }): string {
 function computedOf(
 	schema: string,
 	signatures: readonly string[],
-	routines: readonly Routine[],
+	functions: () => readonly Routine[],
 ): ReadonlyMap<string, Routine> {
 	const [first] = signatures;
 	if (first === undefined) return new Map();
+	const routines = functions();
 	const known = routines.find(({ signature }) => signature === first);
 	const row = known?.arguments[0]?.type;
 	return new Map(

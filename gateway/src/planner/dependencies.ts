@@ -1,9 +1,10 @@
 // Collects what an answer depends on while a request is resolved, and adds it up. Nothing here asks for the caller's role: the
 // policies of a table count for every role.
+
+import type { CallerReads, Dependencies } from "../feed/catalog-shape.ts";
 import { CATALOG_TAG, relationTagOf } from "../feed/tag.ts";
 import { reachesOrigin } from "../origin/headers.ts";
 import type { Catalog } from "./catalog.ts";
-import type { CallerReads, Dependencies } from "./catalog-shape.ts";
 import { NotCacheable } from "./plan.ts";
 
 /** What an answer depends on. */

@@ -1,6 +1,7 @@
 // The foreign keys that a relation may show, as the tables that its rows come from have them.
+
+import type { ForeignKey, KeyEnd } from "../feed/catalog-shape.ts";
 import { basesOf, type Catalog, type Relation } from "./catalog.ts";
-import type { ForeignKey, KeyEnd } from "./catalog-shape.ts";
 
 /** PostgREST takes for a junction a table whose primary key contains the columns of its keys, or a view of such a table. */
 export function mayBeOfJunction(

@@ -1,12 +1,12 @@
 // Plans a read from the request and the database's catalog: whether its answer may be cached, under which key, and which
 // changes make it outdated. Reads nothing else. A request that it does not understand is not cached.
 
+import type { CallerReads } from "../feed/catalog-shape.ts";
 import type { Identity } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import { cacheKey, questionKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";
-import type { CallerReads } from "./catalog-shape.ts";
 import type { DependencySet } from "./dependencies.ts";
 import type { CallArguments } from "./grammar/call-arguments.ts";
 import { type Parameter, parseQuery } from "./grammar/parameters.ts";

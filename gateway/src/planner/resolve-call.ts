@@ -1,6 +1,7 @@
 // Resolves a call of a function, by GET or POST: its arguments, and the parameters about the rows that it returns.
+
+import type { Routine } from "../feed/catalog-shape.ts";
 import type { Catalog } from "./catalog.ts";
-import type { Routine } from "./catalog-shape.ts";
 import { checkLiteral } from "./column-types.ts";
 import { DependencySet } from "./dependencies.ts";
 import { type CallArguments, literalOf } from "./grammar/call-arguments.ts";

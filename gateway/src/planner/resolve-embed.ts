@@ -1,8 +1,9 @@
 // Resolves an embed to the relations that it may mean. PostgREST relates tables by their foreign keys, and views by the
 // columns that they show of tables. The catalog does not list those columns, so for views all possible relations are taken.
 // Taking too many is never wrong: where PostgREST finds an embed ambiguous, it answers an error, and errors are not cached.
+
+import type { Dependencies, ForeignKey } from "../feed/catalog-shape.ts";
 import { basesOf, type Catalog, type Relation } from "./catalog.ts";
-import type { Dependencies, ForeignKey } from "./catalog-shape.ts";
 import {
 	isSameTable,
 	keysBetween,

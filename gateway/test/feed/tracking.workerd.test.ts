@@ -1,9 +1,11 @@
 // What the feed asks of the database and takes for an answer: nothing that it does not know means that nothing changed.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { catalogParts } from "../../src/feed/catalog-parts.ts";
 import { createTracking } from "../../src/feed/tracking.ts";
 import { createOrigin } from "../../src/origin/origin.ts";
 import { createSign } from "../../src/origin/sign.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
+import { catalogOf } from "../support/catalog.ts";
 import { ENV } from "../support/gateway.ts";
 import {
 	type Answer,
@@ -23,7 +25,7 @@ const POLL = {
 	reason: null,
 };
 
-const CATALOG = { contract: 1, relations: [] };
+const CATALOG = catalogOf({});
 
 function startTracking(answer: Answer, variables: object = {}) {
 	const origin = recordingOrigin(answer);
@@ -375,7 +377,7 @@ describe("the catalog", () => {
 		expect([target, JSON.parse(body), read]).toEqual([
 			"/rpc/catalog",
 			{ schemas: ["api", "shop"], pre_request: null },
-			CATALOG,
+			catalogParts(CATALOG),
 		]);
 	});
 
@@ -384,6 +386,13 @@ describe("the catalog", () => {
 		await expect(tracking.loadCatalog()).rejects.toMatchObject({
 			name: "ZodError",
 		});
+	});
+
+	it("is none where a part of it is not understood, and the error names the part", async () => {
+		const { tracking } = answering({ ...CATALOG, functions: [{}] });
+		await expect(tracking.loadCatalog()).rejects.toThrow(
+			"postern.catalog: .functions[0].schema is not understood",
+		);
 	});
 });
 

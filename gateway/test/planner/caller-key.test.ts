@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { callerKeyOf } from "../../src/planner/caller-key.ts";
-import { parseCatalog } from "../../src/planner/catalog.ts";
 import { DependencySet } from "../../src/planner/dependencies.ts";
-import { catalogOf, table } from "../support/catalog.ts";
+import { catalogOf, parsedCatalog, table } from "../support/catalog.ts";
 
 const CLAIMS = {
 	sub: "ada",
@@ -62,7 +61,7 @@ describe("a caller key has", () => {
 
 describe("an answer depends on a header", () => {
 	const dependsOn = (header: string) => {
-		const catalog = parseCatalog(
+		const catalog = parsedCatalog(
 			catalogOf({
 				relations: [
 					{ ...table("notes", { id: "integer" }), headers: [header] },

@@ -1,11 +1,13 @@
 // How the planner parses the catalog and looks things up in it.
 import { describe, expect, it } from "vitest";
+import { catalogParts } from "../../src/feed/catalog-parts.ts";
 import { parseCatalog } from "../../src/planner/catalog.ts";
 import {
 	CINEMA,
 	catalogOf,
 	cinema,
 	foreignKey,
+	parsedCatalog,
 	routine,
 	table,
 	view,
@@ -26,7 +28,7 @@ describe("a catalog", () => {
 			catalogOf({ functions: [routine("f", { volatility: "leakproof" })] }),
 		],
 	])("is not %s", (_, json) => {
-		expect(() => parseCatalog(json)).toThrow();
+		expect(() => parsedCatalog(json)).toThrow();
 	});
 
 	it.each<[place: string, parts: Parameters<typeof catalogOf>[0]]>([
@@ -62,13 +64,35 @@ describe("a catalog", () => {
 			},
 		],
 	])("has %s, or an error that names it", (place, parts) => {
-		expect(() => parseCatalog(catalogOf(parts))).toThrow(
+		expect(() => parsedCatalog(catalogOf(parts))).toThrow(
 			`postern.catalog: ${place} is not understood`,
 		);
 	});
 
+	it("throws where a part of it is asked for that the change feed made otherwise, and not before", () => {
+		const parts = catalogParts(CINEMA);
+		const { relation, routines } = parseCatalog({
+			...parts,
+			relations: { ...parts.relations, "api.films": "{}" },
+			functions: "[{}]",
+		});
+		expect(relation("api", "studios")?.kind).toBe("table");
+		expect(() => relation("api", "films")).toThrow(
+			"postern.catalog: .relations: api.films.schema is not understood",
+		);
+		expect(() => routines("api", "best_films")).toThrow(
+			"postern.catalog: .functions[0].schema is not understood",
+		);
+	});
+
+	it("is none where the change feed hands over something else", () => {
+		expect(() => parseCatalog(CINEMA)).toThrow(
+			"postern.catalog: .relations.0 is not understood",
+		);
+	});
+
 	it("may contain unknown fields", () => {
-		const { relation } = parseCatalog({ ...CINEMA, later: true });
+		const { relation } = parsedCatalog({ ...CINEMA, later: true });
 		expect(relation("api", "films")?.kind).toBe("table");
 	});
 });
@@ -102,7 +126,7 @@ describe("the catalog's entry", () => {
 
 	it("of the media types is in lower case", () => {
 		expect(cinema.mediaTypes.size).toBe(0);
-		const { mediaTypes } = parseCatalog(
+		const { mediaTypes } = parsedCatalog(
 			catalogOf({ mediaTypes: ["Image/PNG"] }),
 		);
 		expect([...mediaTypes]).toEqual(["image/png"]);
@@ -121,7 +145,7 @@ it("knows the function of a row in the relation's own schema, also where the dat
 		"api.headline(api.films)",
 		"other.headline(api.films)",
 	]) {
-		const catalog = parseCatalog(
+		const catalog = parsedCatalog(
 			catalogOf({
 				functions,
 				relations: [table("films", {}, { computed: { headline: signature } })],
@@ -133,7 +157,7 @@ it("knows the function of a row in the relation's own schema, also where the dat
 });
 
 it("cannot tell what materialized views are related to, and views of them or of what has no keys", () => {
-	const catalog = parseCatalog(
+	const catalog = parsedCatalog(
 		catalogOf({
 			relations: [
 				table("films", {}),

@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hasClaims, type Identity } from "../../src/identity/identity.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
-import { parseCatalog } from "../../src/planner/catalog.ts";
 import { parseCallArguments } from "../../src/planner/grammar/call-arguments.ts";
 import type { CacheablePlan, Plan } from "../../src/planner/plan.ts";
 import { createPlanner } from "../../src/planner/planner.ts";
@@ -13,6 +12,7 @@ import {
 	cinema,
 	dependenceOf,
 	foreignKey,
+	parsedCatalog,
 	routine,
 	table,
 	view,
@@ -679,7 +679,7 @@ describe("a value or a cast is no reason to bypass", () => {
 });
 
 describe("user-defined casts between built-in types", () => {
-	const catalog = parseCatalog(
+	const catalog = parsedCatalog(
 		catalogOf({
 			hasUserDefinedCasts: true,
 			relations: [table("films", { id: "integer" })],
@@ -796,7 +796,7 @@ describe("a call by POST", () => {
 });
 
 describe("functions named like aggregates", () => {
-	const catalog = parseCatalog(
+	const catalog = parsedCatalog(
 		catalogOf({
 			hasUserDefinedAggregates: true,
 			relations: [
@@ -818,7 +818,7 @@ describe("functions named like aggregates", () => {
 
 describe("media types", () => {
 	const withTypes = (...mediaTypes: string[]) =>
-		parseCatalog(
+		parsedCatalog(
 			catalogOf({
 				mediaTypes,
 				relations: [table("films", { id: "integer" })],
@@ -924,7 +924,7 @@ describe("how old an answer may be", () => {
 });
 
 describe("relationships between views", () => {
-	const views = parseCatalog(
+	const views = parsedCatalog(
 		catalogOf({
 			relations: [
 				view(
@@ -1013,7 +1013,7 @@ describe("a key", () => {
 	});
 
 	it("is another for a relation and a function of the same name", () => {
-		const catalog = parseCatalog(
+		const catalog = parsedCatalog(
 			catalogOf({
 				relations: [table("films", {})],
 				functions: [routine("films")],
@@ -1044,7 +1044,7 @@ describe("a key", () => {
 	});
 
 	it("is another with another schema", () => {
-		const catalog = parseCatalog(
+		const catalog = parsedCatalog(
 			catalogOf({
 				relations: [
 					table("films", {}),
@@ -1222,7 +1222,7 @@ describe("for any request", () => {
 		],
 		foreignKeys: [foreignKey("reels_film", "reels:film_id", "films:id")],
 	});
-	const catalog = parseCatalog(pair);
+	const catalog = parsedCatalog(pair);
 
 	const sent: fc.Arbitrary<Sent> = fc
 		.record({
@@ -1377,7 +1377,7 @@ describe("a request may write", () => {
 it("depends on what PostgREST's pre-request function depends on", () => {
 	const read = { reads: ["api.bans"], claims: ["sub"] };
 	const withPreRequest = (reasons: readonly string[]) =>
-		parseCatalog({
+		parsedCatalog({
 			...CINEMA,
 			preRequest: dependenceOf({ ...read, reasons }),
 		});

@@ -1,6 +1,8 @@
 // What postern.catalog says of a small database, put together in the test that asks about it.
+
+import { catalogParts } from "../../src/feed/catalog-parts.ts";
 import { relationTag } from "../../src/feed/tag.ts";
-import { parseCatalog } from "../../src/planner/catalog.ts";
+import { type Catalog, parseCatalog } from "../../src/planner/catalog.ts";
 
 interface Dependence {
 	reads?: readonly string[];
@@ -400,4 +402,9 @@ export const CINEMA = catalogOf({
 	],
 });
 
-export const cinema = parseCatalog(CINEMA);
+/** What isolates make of what postern.catalog returned. */
+export function parsedCatalog(json: unknown): Catalog {
+	return parseCatalog(catalogParts(json));
+}
+
+export const cinema = parsedCatalog(CINEMA);

@@ -136,7 +136,7 @@ export function startDatabase() {
 				database.cursors.push(cursor);
 				return database.fault?.() ?? database.since(cursor);
 			},
-			async loadCatalog(): Promise<unknown> {
+			async loadCatalog(): Promise<object> {
 				database.catalogsRead += 1;
 				return { contract: 1, version: database.version };
 			},

@@ -4,6 +4,7 @@ import {
 	covers,
 	toConsistencyToken,
 } from "../../src/consistency/consistency-token.ts";
+import { catalogParts } from "../../src/feed/catalog-parts.ts";
 import type {
 	CatalogAnswer,
 	Change,
@@ -118,7 +119,7 @@ export function startFeed({
 		catalog: async (): Promise<CatalogAnswer> => ({
 			feedEpoch,
 			seq,
-			catalog,
+			catalog: catalogParts(catalog),
 		}),
 	};
 	return {

@@ -11,6 +11,7 @@ import { freePort } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
 import { startPostgrest } from "../../../gateway/cli/stack/postgrest.ts";
 import { issueToken } from "../../../gateway/cli/stack/tokens.ts";
+import { catalogParts } from "../../../gateway/src/feed/catalog-parts.ts";
 import type { Identity } from "../../../gateway/src/identity/identity.ts";
 import {
 	type Catalog,
@@ -142,7 +143,7 @@ export async function startPlanningOrigin(): Promise<PlanningOrigin> {
 					[SCHEMAS],
 				);
 				const facts = rows[0].catalog;
-				return { catalog: parseCatalog(facts), facts };
+				return { catalog: parseCatalog(catalogParts(facts)), facts };
 			},
 			async ask({ method, path, headers, body }, identity) {
 				const authorization = `Bearer ${await tokenFor(identity)}`;

@@ -1,5 +1,5 @@
-// The shape of what postern.catalog returns. It is checked by hand: every isolate does so before its first hit, with code that is not
-// compiled yet, and for a large schema zod takes most of the CPU time that this may cost.
+// The shape of what postern.catalog returns. It is checked by hand: isolates do so too, with code that is not compiled yet, and for
+// a large schema zod takes most of the CPU time that a first hit may cost.
 
 /** @returns the place where a value differs, such as `.relations[3].name`; undefined if nowhere */
 type Check = (value: unknown) => string | undefined;
@@ -7,6 +7,9 @@ type Check = (value: unknown) => string | undefined;
 const text = ofType("string");
 const flag = ofType("boolean");
 const texts = listOf(text);
+const seconds = orNull((value) =>
+	typeof value === "number" && value > 0 ? undefined : "",
+);
 
 /** What something and the policies of all tables behind it read, and why its value may depend on more. */
 export interface Dependencies extends CallerReads {
@@ -34,9 +37,7 @@ const dependencies = {
 	cookies: texts,
 	readsClock: flag,
 	reasons: texts,
-	maxStalenessSeconds: orNull((value) =>
-		typeof value === "number" && value > 0 ? undefined : "",
-	),
+	maxStalenessSeconds: seconds,
 };
 
 export interface RelationEntry extends Dependencies {
@@ -118,6 +119,11 @@ const keyEnd = entryOf({
 	columns: texts,
 });
 
+const functions = listOf(routine);
+const foreignKeys = listOf(
+	entryOf({ name: text, from: keyEnd, to: keyEnd, isOneToOne: flag }),
+);
+
 export interface CatalogEntries {
 	readonly preRequest: Dependencies | null;
 	readonly relations: readonly RelationEntry[];
@@ -128,28 +134,58 @@ export interface CatalogEntries {
 	readonly hasUserDefinedAggregates: boolean;
 }
 
-const entries = entryOf({
+/** The same, with most of it as JSON. */
+export interface CatalogParts
+	extends Omit<CatalogEntries, "relations" | "functions" | "foreignKeys"> {
+	/** The JSON of each relation, by its name as in tags. */
+	readonly relations: Readonly<Record<string, string>>;
+	/** The maximum staleness of each tag's relations, in seconds; null if they do not set one. */
+	readonly maxStaleness: Readonly<Record<string, number | null>>;
+	readonly functions: string;
+	readonly foreignKeys: string;
+}
+
+const rest = {
 	preRequest: orNull(entryOf(dependencies)),
-	relations: listOf(relation),
-	functions: listOf(routine),
-	foreignKeys: listOf(
-		entryOf({ name: text, from: keyEnd, to: keyEnd, isOneToOne: flag }),
-	),
 	mediaTypes: texts,
 	hasUserDefinedCasts: flag,
 	hasUserDefinedAggregates: flag,
+};
+const entries = entryOf({
+	relations: listOf(relation),
+	functions,
+	foreignKeys,
+	...rest,
 });
+const parts = entryOf({
+	relations: recordOf(text),
+	maxStaleness: recordOf(seconds),
+	functions: text,
+	foreignKeys: text,
+	...rest,
+});
+
+export const checkedCatalog = checkedBy<CatalogEntries>(entries);
+export const checkedParts = checkedBy<CatalogParts>(parts);
+export const checkedRelation = checkedBy<RelationEntry>(relation);
+export const checkedFunctions = checkedBy<readonly Routine[]>(functions);
+export const checkedForeignKeys = checkedBy<readonly ForeignKey[]>(foreignKeys);
 
 /**
  * Fields that are not known here are left alone.
- * @throws {Error} naming the first place where this is not a catalog
+ * @returns the value itself. `place` is where it is in the catalog.
+ * @throws {Error} naming the first place where it is something else
  */
-export function checkCatalog(json: unknown): asserts json is CatalogEntries {
-	const fault = entries(json);
-	if (fault !== undefined)
+function checkedBy<Value>(
+	check: Check,
+): (value: unknown, place?: string) => Value {
+	return (value, place = "") => {
+		const fault = check(value);
+		if (fault === undefined) return value as Value;
 		throw new Error(
-			`postern.catalog: ${fault || "all of it"} is not understood`,
+			`postern.catalog: ${place + fault || "all of it"} is not understood`,
 		);
+	};
 }
 
 function ofType(type: "string" | "boolean"): Check {
