@@ -32,7 +32,13 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
-import { addServerTiming, observe, timed } from "./observe/observation.ts";
+import {
+	addServerTiming,
+	noteRefusal,
+	observe,
+	timed,
+} from "./observe/observation.ts";
+import { lineOf, lineOfHit, type RequestLine } from "./observe/request-line.ts";
 import { createBreaker } from "./origin/breaker.ts";
 import { createBulkhead } from "./origin/bulkhead.ts";
 import { createOrigin } from "./origin/origin.ts";
@@ -65,7 +71,9 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	sleep: (ms: number) => Promise<void>;
 	/** Work that goes on after the answer of the request at hand. */
 	waitUntil: (promise: Promise<unknown>) => void;
-	/** Takes what went wrong, for the operator; never shown to a client. */
+	/** Takes the line of a request. */
+	logRequest: (line: RequestLine) => void;
+	/** Takes what went wrong besides the requests, and defects, for the operator; never shown to a client. */
 	log: (error: unknown) => void;
 }
 
@@ -78,8 +86,9 @@ interface Gateway {
 
 /** Builds the gateway; everything that configuration decides is decided here, once. */
 export function createGateway(deps: Deps): Gateway {
-	const { application, config, now, fetch, assets, log } = deps;
+	const { application, config, now, fetch, assets, log, logRequest } = deps;
 	const { anonRole, tokens } = config;
+	const logsAll = config.requestLog === "all";
 	const kv = deps.kv && {
 		namespace: deps.kv,
 		secret: secretOf(config.origin.signingKey),
@@ -116,7 +125,7 @@ export function createGateway(deps: Deps): Gateway {
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };
-	const { identify, recall } = createIdentify({
+	const { identify, recall, kindOf } = createIdentify({
 		tokens: createVerify(config.issuers, verifyDeps),
 		assertions: config.access && createVerify([config.access], verifyDeps),
 		apiKeys: createApiKeys(origin, config.configuredKeys, deps),
@@ -131,6 +140,10 @@ export function createGateway(deps: Deps): Gateway {
 		observe((context, observation) => {
 			if (config.serverTimingRoles.includes(context.get("identity")?.role))
 				addServerTiming(context.res.headers, observation);
+			const isFailure =
+				context.res.status >= 500 && observation.refusal?.code !== "not_cached";
+			if (isFailure || logsAll)
+				logRequest(lineOf(context, observation, kindOf(context.req.raw)));
 		}),
 	);
 	const { upstream } = config;
@@ -191,13 +204,12 @@ export function createGateway(deps: Deps): Gateway {
 				: NO_ACCOUNTS,
 	);
 
-	app.notFound(() => refusalResponse(new Refusal("route_unknown")));
+	app.notFound(() => refuse(new Refusal("route_unknown")));
 	app.onError((error) => {
 		const refusal = toRefusal(error);
-		// A client that asked for a cached answer or none expects this 504.
-		if (refusal.status >= 500 && refusal.code !== "not_cached")
-			log(refusal.cause ?? refusal);
-		return refusalResponse(refusal);
+		// A defect: the line of the request does not tell its message, which may quote the request.
+		if (refusal.code === "internal_error") log(refusal.cause ?? refusal);
+		return refuse(refusal);
 	});
 
 	const fullPath = (request: Request) => app.fetch(request);
@@ -212,8 +224,20 @@ export function createGateway(deps: Deps): Gateway {
 					cors: corsHeadersOf(config.corsOrigins),
 					...{ recall, now, log },
 				});
+	/** The fast path, with a line of each request that it answers. */
+	const loggedFastPath: FastPath = (request) => {
+		const startedAt = performance.now();
+		const answer = fastPath(request);
+		if (answer !== undefined) {
+			const route = `${REST}/*`;
+			const known = { route, identity: kindOf(request), startedAt };
+			logRequest(lineOfHit(request, answer, known));
+		}
+		return answer;
+	};
+	const first = logsAll ? loggedFastPath : fastPath;
 	return {
-		fetch: (request) => fastPath(request) ?? fullPath(request),
+		fetch: (request) => first(request) ?? fullPath(request),
 		...{ fastPath, fullPath },
 	};
 }
@@ -227,5 +251,10 @@ function secretOf({ d, k }: JWK): string {
 
 function refuseMethod(_: unknown, methods: string[]): Response {
 	const headers = { Allow: methods.join(", ") };
-	return refusalResponse(new Refusal("method_not_allowed", { headers }));
+	return refuse(new Refusal("method_not_allowed", { headers }));
+}
+
+function refuse(refusal: Refusal): Response {
+	noteRefusal(refusal);
+	return refusalResponse(refusal);
 }

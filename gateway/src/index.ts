@@ -71,6 +71,8 @@ function build(env: PosternEnv, application: Application): Gateway {
 			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
 			sleep: (ms) => scheduler.wait(ms),
 			waitUntil,
+			logRequest: (line) =>
+				console[line.status >= 500 ? "error" : "log"](JSON.stringify(line)),
 			log: (error) => console.error(error),
 		});
 		return (request) => app.fetch(request);

@@ -11,6 +11,14 @@ const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 /** The header in which Cloudflare Access sends its own JWT about the caller. */
 const ACCESS_HEADER = "cf-access-jwt-assertion";
 
+/** What a caller sends to say who they are, accepted or not. */
+export type CredentialKind =
+	| "anonymous"
+	| "token"
+	| "api-key"
+	| "access"
+	| "malformed";
+
 interface Credential {
 	readonly identity: Identity;
 	/** Whether it is the key of a Supabase project. */
@@ -22,6 +30,7 @@ interface Identify {
 	identify(request: Request): Promise<Identity>;
 	/** What `identify` would give, where nothing has to be verified or looked up; undefined in any other case. */
 	recall(request: Request): Identity | undefined;
+	kindOf(request: Request): CredentialKind;
 }
 
 interface IdentifyDeps {
@@ -62,6 +71,17 @@ export function createIdentify(deps: IdentifyDeps): Identify {
 				(apikey === undefined || app !== undefined) &&
 				(assertion === undefined || access !== undefined);
 			return isAllKnown ? identityOf([caller, app, access]) : undefined;
+		},
+		kindOf({ headers }) {
+			try {
+				const { bearer, apikey, assertion } = credentialsIn(headers);
+				const sent = [bearer, apikey].filter((text) => text !== undefined);
+				if (sent.some((text) => !isApiKey(text))) return "token";
+				if (sent.length > 0) return "api-key";
+				return assertion === undefined ? "anonymous" : "access";
+			} catch {
+				return "malformed";
+			}
 		},
 	};
 

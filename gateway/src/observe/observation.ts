@@ -4,6 +4,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { every } from "hono/combine";
 import { contextStorage, tryGetContext } from "hono/context-storage";
+import type { Refusal } from "../http/refusals.ts";
 import {
 	newTraceContext,
 	type TraceContext,
@@ -19,11 +20,14 @@ export interface Observation {
 	/** The client's valid trace, or the one that was made when the origin was asked. */
 	readonly trace: TraceContext | undefined;
 	readonly startedAt: number;
+	/** What the request was refused with, if it was. */
+	readonly refusal: Refusal | undefined;
 }
 
 interface Observed extends Observation {
 	readonly phases: Map<Phase, number>;
 	trace: TraceContext | undefined;
+	refusal: Refusal | undefined;
 }
 
 interface ObservedEnv {
@@ -39,6 +43,7 @@ export function observe(
 			phases: new Map(),
 			trace: traceContextIn(context.req.raw.headers),
 			startedAt: performance.now(),
+			refusal: undefined,
 		};
 		context.set("observation", observation);
 		await next();
@@ -49,6 +54,12 @@ export function observe(
 
 function observed(): Observed | undefined {
 	return tryGetContext<ObservedEnv>()?.var.observation;
+}
+
+/** Notes what the request at hand is refused with. */
+export function noteRefusal(refusal: Refusal): void {
+	const observation = observed();
+	if (observation !== undefined) observation.refusal = refusal;
 }
 
 /** The trace of the request at hand, which is made where the client sent none. Undefined outside of a request. */

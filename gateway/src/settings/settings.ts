@@ -93,6 +93,9 @@ export const environment = feedVariables.extend({
 		.optional(),
 	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words.pipe(z.array(callersRole)).default(["service"]),
+	REQUEST_LOG: z
+		.enum(["failures", "all"], "is neither failures nor all")
+		.default("failures"),
 	SERVER_TIMING_ROLES: words.pipe(z.array(callersRole)).default([]),
 	CORS_ORIGINS: words
 		.refine(
@@ -138,6 +141,8 @@ export interface Config extends FeedSettings {
 	causalCookie: boolean;
 	/** Roles that are told how an answer came about, when they ask. */
 	explainRoles: readonly string[];
+	/** The requests that the log has a line of. */
+	requestLog: "failures" | "all";
 	/** Roles that are told how long the phases of a request took. */
 	serverTimingRoles: readonly string[];
 	/** Origins that browsers may call from; `*` is any. */
@@ -189,6 +194,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		feedLocation: data.FEED_LOCATION,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,
+		requestLog: data.REQUEST_LOG,
 		serverTimingRoles: data.SERVER_TIMING_ROLES,
 		corsOrigins: data.CORS_ORIGINS,
 	});

@@ -71,6 +71,7 @@ describe("the smallest environment", () => {
 			cachesUntestedVersions: false,
 			causalCookie: false,
 			explainRoles: ["service"],
+			requestLog: "failures",
 			serverTimingRoles: [],
 		});
 	});

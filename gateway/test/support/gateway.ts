@@ -4,6 +4,7 @@ import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
+import type { RequestLine } from "../../src/observe/request-line.ts";
 import type { Fetch } from "../../src/origin/send.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
 import { application as example } from "./application.ts";
@@ -65,6 +66,7 @@ export function startGateway({
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
 	const logged: unknown[] = [];
+	const lines: RequestLine[] = [];
 	const { fetch: ask, ...paths } = createGateway({
 		config: parseConfig({ ...ENV, ...env }),
 		application: { ...example, ...application },
@@ -78,11 +80,18 @@ export function startGateway({
 		// A pause here takes a tenth of its time.
 		sleep: (ms) => scheduler.wait(Math.ceil(ms / 10)),
 		waitUntil,
+		logRequest(line) {
+			lines.push(line);
+			if (line.status >= 500 && line.cause !== undefined)
+				logged.push(line.cause);
+		},
 		log: (problem) => logged.push(problem),
 	});
 	return {
 		origin,
+		/** The causes of failures, and what else went wrong. */
 		logged,
+		lines,
 		...paths,
 		async request(
 			path: string,
