@@ -36,7 +36,7 @@ function stateIn(headers: Headers): string | undefined {
 	return isValid ? sent : undefined;
 }
 
-/** A new trace. Nothing of Postern samples it: the flag is for whoever records it. */
+/** A new trace. Nothing of Postern samples it: the flag is for programs that record it. */
 export function newTraceContext(): TraceContext {
 	const bytes = crypto.getRandomValues(new Uint8Array(24));
 	// Neither id may be all zeros.

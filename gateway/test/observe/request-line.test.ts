@@ -308,7 +308,7 @@ describe("no line says anything that was sent", () => {
 
 	const one = <Of>(all: readonly Of[]) => fc.constantFrom(...all);
 
-	it("whatever is sent and answered", async () => {
+	it("for random requests and answers", async () => {
 		let answering = () => rows("[]");
 		const { request, lines } = start({ fetch: async () => answering() });
 		await fc.assert(
