@@ -79,6 +79,16 @@ describe("npm start", () => {
 		expect(stdout).toMatch(/GET \/users\/todos\/.*\n {2}404 .*\n$/);
 	});
 
+	it("tells everybody why an answer is or is not cached", async () => {
+		const url = `http://localhost:${environment.POSTERN_PORT}/rest/v1/products`;
+		const { headers } = await fetch(url, {
+			headers: { "Postern-Explain": "1" },
+		});
+		expect(JSON.parse(headers.get("Postern-Explain") ?? "")).toMatchObject({
+			tags: expect.arrayContaining(["api.products"]),
+		});
+	});
+
 	it("leaves no process behind after Ctrl-C", async () => {
 		// Wrangler may add where its own log is.
 		expect(await ctrlC()).toMatch(

@@ -29,6 +29,7 @@ import { type Run, run } from "../stack/run.ts";
 import { stateDirectory } from "../stack/state.ts";
 import {
 	findWranglerConfig,
+	LOCAL_VARIABLES,
 	replacesEveryKey,
 	startWranglerDev,
 	workerVariables,
@@ -143,7 +144,10 @@ async function wholeStack(
 		startWranglerDev({
 			config,
 			port: options.port,
-			variables: workerVariables(postgrest.url, credentials),
+			variables: {
+				...LOCAL_VARIABLES,
+				...workerVariables(postgrest.url, credentials),
+			},
 			variablesFile: variablesFile(state, options.port),
 			log: logTo("worker", console.log),
 		}),
@@ -184,7 +188,7 @@ async function workerAlone(
 		startWranglerDev({
 			config,
 			port,
-			variables,
+			variables: { ...LOCAL_VARIABLES, ...variables },
 			variablesFile: variablesFile(state, port),
 			log: logTo("worker", console.log),
 		}),

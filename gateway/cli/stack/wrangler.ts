@@ -90,13 +90,20 @@ export async function startWranglerDev({
 	return { ...service, url };
 }
 
+/** Everybody sees why an answer is not cached, unless the application says who does. */
+export const LOCAL_VARIABLES: WorkerVariables = { EXPLAIN_ROLES: "*" };
+
 /** Variables that an application sets in the place of a key of .env: the settings refuse both together. */
-const INSTEAD_OF: Readonly<Record<string, string>> = {
+const INSTEAD_OF_KEYS: WorkerVariables = {
 	ORIGIN_SIGNING_KEY: "ORIGIN_JWT_SECRET",
 	TOKEN_SIGNING_KEY: "UPSTREAM_URL",
 };
+const INSTEAD_OF: WorkerVariables = {
+	...INSTEAD_OF_KEYS,
+	EXPLAIN_ROLES: "EXPLAIN_ROLES",
+};
 
-/** Variables of .env without those that the application's own replace. */
+/** Variables without those that the application's own replace. */
 export function withoutReplaced<Value>(
 	variables: Readonly<Record<string, Value>>,
 	own: ReadonlySet<string>,
@@ -111,7 +118,7 @@ export function withoutReplaced<Value>(
 /** Whether the application gives its Worker all that .env would. */
 export async function replacesEveryKey(config: string): Promise<boolean> {
 	const own = await ownVariables(config);
-	return Object.values(INSTEAD_OF).every((name) => own.has(name));
+	return Object.values(INSTEAD_OF_KEYS).every((name) => own.has(name));
 }
 
 function devVarsOf(config: string): string {

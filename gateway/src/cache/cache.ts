@@ -95,7 +95,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	};
 
 	function mayExplain({ role }: Identity): boolean {
-		return deps.explainRoles.includes(role);
+		return [role, "*"].some((one) => deps.explainRoles.includes(one));
 	}
 
 	async function write(

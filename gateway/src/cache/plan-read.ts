@@ -7,6 +7,7 @@ import type { Catalog } from "../planner/catalog.ts";
 import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
 import type { ArrivedRead } from "./arrived-read.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import { allowedAgeMs } from "./directives.ts";
 
 /** A plan with the view that it holds for. */
@@ -24,6 +25,9 @@ export type PlannedRead =
 			readonly maxAgeMs: number;
 	  };
 
+/** Reasons that are logged once each. */
+const MAX_LOGGED = 1_000;
+
 interface PlanReadDeps {
 	planner: Planner;
 	freshness: Freshness;
@@ -34,6 +38,7 @@ interface PlanReadDeps {
 
 export function createPlanRead(deps: PlanReadDeps) {
 	const { planner, freshness } = deps;
+	const logged = new BoundedMap<true>(MAX_LOGGED);
 
 	return { mayWrite, planRead };
 
@@ -57,7 +62,7 @@ export function createPlanRead(deps: PlanReadDeps) {
 		if (plan?.kind === "bypass") {
 			// A bypass is right by any catalog. A newer one may make it unnecessary for later requests.
 			deps.waitUntil(keepUp());
-			return { plan, isForOperators: true };
+			return bypassBy(plan);
 		}
 		let maxStalenessMs = plan?.maxStalenessMs ?? deps.maxStalenessMs;
 		// A second round where the catalog was not known and allows less than was assumed.
@@ -71,13 +76,23 @@ export function createPlanRead(deps: PlanReadDeps) {
 				return bypass(freshness.reason ?? "no view");
 			if (plan === undefined || current !== catalog)
 				plan = planBy(current, arrived);
-			if (plan.kind === "bypass") return { plan, isForOperators: true };
+			if (plan.kind === "bypass") return bypassBy(plan);
 			if (plan.maxStalenessMs >= maxStalenessMs)
 				return { plan, view, maxAgeMs };
 			catalog = current;
 			maxStalenessMs = plan.maxStalenessMs;
 		}
 		return bypass("the schema is changing");
+	}
+
+	/** The first request that a reason of the schema concerns tells the operator, who can mend it. */
+	function bypassBy(plan: BypassPlan): PlannedRead {
+		const { reason, isOfSchema } = plan;
+		if (isOfSchema && logged.get(reason) === undefined) {
+			logged.set(reason, true);
+			deps.log(`Not cached: ${reason}`);
+		}
+		return { plan, isForOperators: true };
 	}
 
 	function planBy(

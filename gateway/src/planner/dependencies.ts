@@ -60,7 +60,7 @@ export class DependencySet {
 			// A relation that is also embedded in itself is read as a whole.
 			const isRoot = one === root?.member && !this.#members.has(one);
 			const [reason] = one.reasons;
-			if (reason !== undefined) throw new NotCacheable(reason);
+			if (reason !== undefined) throw new NotCacheable(reason, true);
 			for (const tag of isRoot ? root.tags : one.reads) tags.add(tag);
 			for (const claim of one.claims) claims.add(claim);
 			for (const header of one.headers) headers.add(header);

@@ -19,6 +19,8 @@ export interface CacheablePlan {
 export interface BypassPlan {
 	readonly kind: "bypass";
 	readonly reason: string;
+	/** The database gives the reason, for every request alike. */
+	readonly isOfSchema?: true;
 }
 
 export type Plan = CacheablePlan | BypassPlan;
@@ -30,8 +32,11 @@ const MAX_REASON_CHARACTERS = 500;
 export class NotCacheable extends Error {
 	override readonly name = "NotCacheable";
 
+	readonly isOfSchema: boolean;
+
 	/** @param reason completes the sentence "not cached: …" */
-	constructor(reason: string) {
+	constructor(reason: string, isOfSchema = false) {
 		super(reason.slice(0, MAX_REASON_CHARACTERS));
+		this.isOfSchema = isOfSchema;
 	}
 }

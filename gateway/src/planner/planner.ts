@@ -145,7 +145,8 @@ export function createPlanner(
 			return parseQuestion(settings, catalog, request, callArguments);
 		} catch (error) {
 			if (!(error instanceof NotCacheable)) throw error;
-			return { kind: "bypass", reason: error.message };
+			const { message: reason, isOfSchema } = error;
+			return { kind: "bypass", reason, ...(isOfSchema && { isOfSchema }) };
 		}
 	}
 

@@ -92,7 +92,9 @@ export const environment = feedVariables.extend({
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
 	CAUSAL_COOKIE: onOrOff.default("off"),
-	EXPLAIN_ROLES: words.pipe(z.array(callersRole)).default(["service"]),
+	EXPLAIN_ROLES: words
+		.pipe(z.array(z.union([z.literal("*"), callersRole])))
+		.default(["service"]),
 	REQUEST_LOG: z
 		.enum(["failures", "all"], "is neither failures nor all")
 		.default("failures"),

@@ -167,6 +167,21 @@ describe("/rest/v1", () => {
 		]).toEqual([["api.notes", "catalog"], { status: 403, code: "denied" }]);
 	});
 
+	it("is explained to every caller where EXPLAIN_ROLES is *", async () => {
+		const { request } = startCachingGateway({ env: { EXPLAIN_ROLES: "*" } });
+		const answer = await request("/rest/v1/notes", {
+			headers: { "Postern-Explain": "1" },
+		});
+		expect(answer.headers.has("Postern-Explain")).toBe(true);
+	});
+
+	it("logs each reason of the schema once, and none that a request gives", async () => {
+		const { request, logged } = startCachingGateway();
+		for (const path of ["ledger", "ledger?id=eq.1", "notes?unknown=eq.1"])
+			await request(`/rest/v1/${path}`);
+		expect(logged).toEqual(["Not cached: ledger is not tracked"]);
+	});
+
 	it("is answered without caching if the database tracks nothing", async () => {
 		const { request } = startCachingGateway({ isAbsent: true });
 		const answer = await request("/rest/v1/notes");

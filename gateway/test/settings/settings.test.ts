@@ -196,6 +196,11 @@ describe("the parser of settings", () => {
 		]);
 	});
 
+	it("takes * for every role in EXPLAIN_ROLES", () => {
+		const { explainRoles } = parseConfig({ ...ENV, EXPLAIN_ROLES: "*" });
+		expect(explainRoles).toEqual(["*"]);
+	});
+
 	it("takes several CORS_ORIGINS", () => {
 		const CORS_ORIGINS = "https://a.example,http://localhost:5173";
 		expect(parseConfig({ ...ENV, CORS_ORIGINS }).corsOrigins).toEqual([

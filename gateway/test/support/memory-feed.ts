@@ -28,7 +28,7 @@ interface FeedOptions {
 	catalog?: object;
 }
 
-/** A table that every caller may read. */
+/** A table that every caller may read, and one that is not cacheable. */
 const CATALOG = catalogOf({
 	relations: [
 		table("notes", {
@@ -37,6 +37,7 @@ const CATALOG = catalogOf({
 			body: "text",
 			stars: "integer",
 		}),
+		table("ledger", { id: "bigint" }, { reasons: ["ledger is not tracked"] }),
 	],
 });
 
