@@ -29,7 +29,6 @@ import { type Run, run } from "../stack/run.ts";
 import { stateDirectory } from "../stack/state.ts";
 import {
 	findWranglerConfig,
-	LOCAL_VARIABLES,
 	replacesEveryKey,
 	startWranglerDev,
 	workerVariables,
@@ -93,6 +92,9 @@ type StackOptions = Omit<DevOptions, "config" | "origin"> & {
 	state: string;
 };
 
+/** Locally everybody sees why an answer is not cached. */
+const DEFAULTS = { EXPLAIN_ROLES: "*" };
+
 async function wholeStack(
 	{ step, logTo }: Run,
 	{ config, state, ...options }: StackOptions,
@@ -144,10 +146,8 @@ async function wholeStack(
 		startWranglerDev({
 			config,
 			port: options.port,
-			variables: {
-				...LOCAL_VARIABLES,
-				...workerVariables(postgrest.url, credentials),
-			},
+			variables: workerVariables(postgrest.url, credentials),
+			defaults: DEFAULTS,
 			variablesFile: variablesFile(state, options.port),
 			log: logTo("worker", console.log),
 		}),
@@ -188,7 +188,8 @@ async function workerAlone(
 		startWranglerDev({
 			config,
 			port,
-			variables: { ...LOCAL_VARIABLES, ...variables },
+			variables,
+			defaults: DEFAULTS,
 			variablesFile: variablesFile(state, port),
 			log: logTo("worker", console.log),
 		}),

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import {
 	postgrestMajor,
-	testedRange,
+	testedMajors,
 	untestedReason,
 } from "../../src/feed/versions.ts";
 import { operator, type Report } from "./finding.ts";
@@ -46,7 +46,7 @@ function check(
 ): void {
 	const reason = untestedReason(program, major);
 	if (reason === undefined) return;
-	const use = `use ${program} ${testedRange(program)}`;
+	const use = `use ${program} ${testedMajors(program)}`;
 	if (cachesUntestedVersions) report.addNote("versions", reason, operator(use));
 	else
 		report.addWrong(

@@ -48,6 +48,8 @@ interface WranglerOptions {
 	config: string;
 	port: number;
 	variables: WorkerVariables;
+	/** Not secret, and given up for what the application sets itself. */
+	defaults?: WorkerVariables;
 	/** Where wrangler reads the variables: an argument would show in the process list. */
 	variablesFile: string;
 	log: Log;
@@ -57,11 +59,12 @@ export async function startWranglerDev({
 	config,
 	port,
 	variables,
+	defaults = {},
 	variablesFile,
 	log,
 }: WranglerOptions): Promise<Service & { url: string }> {
 	const devVars = devVarsOf(config);
-	const own = await ownVariables(config);
+	const own = await ownVariables(config, Object.keys(defaults));
 	const lines = Object.entries(withoutReplaced(variables, own)).map(
 		([name, value]) => `${name}='${value}'\n`,
 	);
@@ -78,6 +81,10 @@ export async function startWranglerDev({
 			...[devVars, variablesFile]
 				.filter((file) => existsSync(file))
 				.flatMap((file) => ["--env-file", resolve(file)]),
+			...Object.entries(defaults)
+				.filter(([name]) => !own.has(name))
+				// Where `secrets` names what is required, wrangler reads no other variable from a file.
+				.flatMap(([name, value]) => ["--var", `${name}:${value}`]),
 			"--show-interactive-dev-session=false",
 			"--local",
 		],
@@ -90,20 +97,13 @@ export async function startWranglerDev({
 	return { ...service, url };
 }
 
-/** Everybody sees why an answer is not cached, unless the application says who does. */
-export const LOCAL_VARIABLES: WorkerVariables = { EXPLAIN_ROLES: "*" };
-
 /** Variables that an application sets in the place of a key of .env: the settings refuse both together. */
-const INSTEAD_OF_KEYS: WorkerVariables = {
+const INSTEAD_OF: Readonly<Record<string, string>> = {
 	ORIGIN_SIGNING_KEY: "ORIGIN_JWT_SECRET",
 	TOKEN_SIGNING_KEY: "UPSTREAM_URL",
 };
-const INSTEAD_OF: WorkerVariables = {
-	...INSTEAD_OF_KEYS,
-	EXPLAIN_ROLES: "EXPLAIN_ROLES",
-};
 
-/** Variables without those that the application's own replace. */
+/** Variables of .env without those that the application's own replace. */
 export function withoutReplaced<Value>(
 	variables: Readonly<Record<string, Value>>,
 	own: ReadonlySet<string>,
@@ -117,23 +117,26 @@ export function withoutReplaced<Value>(
 
 /** Whether the application gives its Worker all that .env would. */
 export async function replacesEveryKey(config: string): Promise<boolean> {
-	const own = await ownVariables(config);
-	return Object.values(INSTEAD_OF_KEYS).every((name) => own.has(name));
+	const own = await ownVariables(config, []);
+	return Object.values(INSTEAD_OF).every((name) => own.has(name));
 }
 
 function devVarsOf(config: string): string {
 	return join(dirname(config), ".dev.vars");
 }
 
-/** The names of the variables that the application itself gives its Worker. */
-async function ownVariables(config: string): Promise<ReadonlySet<string>> {
+/** The names of the variables that the application itself gives its Worker: all, or none of those that are sought. */
+async function ownVariables(
+	config: string,
+	defaults: readonly string[],
+): Promise<ReadonlySet<string>> {
 	const devVars = devVarsOf(config);
 	const secrets = existsSync(devVars)
 		? Object.keys(parseEnv(await readFile(devVars, "utf8")))
 		: [];
 	const text = await readFile(config, "utf8");
-	if (!Object.values(INSTEAD_OF).some((name) => text.includes(name)))
-		return new Set(secrets);
+	const sought = [...Object.values(INSTEAD_OF), ...defaults];
+	if (!sought.some((name) => text.includes(name))) return new Set(secrets);
 	const { unstable_readConfig: readConfig } = await loadWrangler();
 	return new Set([...secrets, ...Object.keys(readConfig({ config }).vars)]);
 }

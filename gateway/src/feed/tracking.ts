@@ -10,7 +10,7 @@ import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import type { FeedSettings } from "../settings/feed-settings.ts";
 import { catalogParts } from "./catalog-parts.ts";
 import { contractReason } from "./contract.ts";
-import { postgrestMajor, testedRange, untestedReason } from "./versions.ts";
+import { postgrestMajor, testedMajors, untestedReason } from "./versions.ts";
 
 /** What was committed since a cursor. */
 export interface Poll {
@@ -161,7 +161,7 @@ function requireTested(versions: {
 		const reason = untestedReason(program, major);
 		if (reason !== undefined)
 			throw new Untested(
-				`${reason}; ${testedRange(program)} were, and CACHE_UNTESTED_VERSIONS=on allows others`,
+				`${reason}; ${testedMajors(program)} were, and CACHE_UNTESTED_VERSIONS=on allows others`,
 			);
 	}
 }

@@ -204,37 +204,42 @@ describe("a version that was not tested", () => {
 		[
 			"a newer PostgreSQL",
 			from(POSTGREST, { ...poll, postgres: 19 }),
-			"PostgreSQL 19 was not tested; 15 to 18 were",
+			"PostgreSQL 19 was not tested; 15, 16, 17 and 18 were",
 		],
 		[
 			"an older PostgreSQL",
 			from(POSTGREST, { ...poll, postgres: 14 }),
-			"PostgreSQL 14 was not tested; 15 to 18 were",
+			"PostgreSQL 14 was not tested; 15, 16, 17 and 18 were",
 		],
 		[
 			"a PostgreSQL that does not tell its version",
 			from(POSTGREST, { ...poll, postgres: undefined }),
-			"PostgreSQL does not tell its version; 15 to 18 were",
+			"PostgreSQL does not tell its version; 15, 16, 17 and 18 were",
 		],
 		[
 			"a newer PostgREST",
 			from("postgrest/17.0", poll),
-			"PostgREST 17 was not tested; 12 to 16 were",
+			"PostgREST 17 was not tested; 12, 14 and 16 were",
 		],
 		[
 			"an older PostgREST",
 			from("postgrest/11.2.2", poll),
-			"PostgREST 11 was not tested; 12 to 16 were",
+			"PostgREST 11 was not tested; 12, 14 and 16 were",
+		],
+		[
+			"a PostgREST between two tested ones",
+			from("postgrest/13.0.4", poll),
+			"PostgREST 13 was not tested; 12, 14 and 16 were",
 		],
 		[
 			"a newer PostgREST behind a proxy that replaces Server",
 			from("cloudflare", { ...poll, application: "PostgREST 17.0 (pre)" }),
-			"PostgREST 17 was not tested; 12 to 16 were",
+			"PostgREST 17 was not tested; 12, 14 and 16 were",
 		],
 		[
 			"a PostgREST that tells its version nowhere",
 			from("cloudflare", { ...poll, application: "api" }),
-			"PostgREST does not tell its version; 12 to 16 were",
+			"PostgREST does not tell its version; 12, 14 and 16 were",
 		],
 	])(
 		"tracks nothing until a setting allows it: %s",

@@ -115,7 +115,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 				await world.behind(() => ({ server: "postgrest/17.0" })),
 			),
 		problem: "Nothing is cached: PostgREST 17 was not tested",
-		mend: "use PostgREST 12 to 16, or set CACHE_UNTESTED_VERSIONS='on'",
+		mend: "use PostgREST 12, 14 and 16, or set CACHE_UNTESTED_VERSIONS='on'",
 		by: "operator",
 		operate: original("ORIGIN_URL"),
 	},
@@ -126,7 +126,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
 			grant execute on function postern.status() to postern;
 		`),
 		problem: "Nothing is cached: PostgreSQL 19 was not tested",
-		mend: "use PostgreSQL 15 to 18, or set CACHE_UNTESTED_VERSIONS='on'",
+		mend: "use PostgreSQL 15, 16, 17 and 18, or set CACHE_UNTESTED_VERSIONS='on'",
 		by: "operator",
 		operate: run(
 			"drop function postern.status(); alter function postern.true_status() rename to status",

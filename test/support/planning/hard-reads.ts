@@ -63,7 +63,7 @@ export const HARD_READS: readonly Read[] = [
 		/team_sizes?order=id
 		/team_sizes?id=eq.1
 		/readings?region=eq.north&n=eq.1
-		/readings_north?region=eq.north&n=eq.1
+		/readings?region=eq.far%20north&n=eq.1
 		/readings?order=region,n
 		/vehicles?id=eq.3
 		/vehicles?order=id
