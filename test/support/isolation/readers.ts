@@ -2,31 +2,81 @@
 import fc from "fast-check";
 import { MEMBER, ROLES } from "./callers.ts";
 import { type Condition, claimText, condition } from "./conditions.ts";
-import { P, type Paths, type Sites, subject, type Table } from "./tables.ts";
+import {
+	P,
+	type Paths,
+	SHADE,
+	type Sites,
+	subject,
+	type Table,
+} from "./tables.ts";
 import { literal, seldom } from "./values.ts";
 
 const security_invoker = fc.constantFrom("true", "false");
 const definer = fc.constantFrom("security definer", "");
 
-/** A function that conditions on notes call: usually one that is analysed, or declared. */
-const maySee = (paths: Paths): fc.Arbitrary<string> =>
+/** What a body that is text finds by a name without a schema: undefined takes names with schemas. */
+const searchPath = fc.constantFrom(
+	undefined,
+	"",
+	"set search_path = api",
+	`set search_path = ${SHADE}, api`,
+);
+
+/** How a function is written: usually so that it is analysed, or declared. */
+const writing = fc.record({
+	rights: definer,
+	volatility: fc.constantFrom("stable", "volatile"),
+	searchPath,
+});
+
+/** A function that may_see calls, and what hides it and members in another schema. */
+const knows = ({ knows, shade }: Sites): fc.Arbitrary<string> =>
+	fc
+		.record({
+			one: condition(subject(knows, "members", "known")),
+			other: claimText(shade),
+			hidden: condition(subject(shade, "members", "known")),
+			isHiding: fc.boolean(),
+			writing,
+			language: fc.constantFrom("sql", "plpgsql"),
+		})
+		.map(({ one, other, hidden, isHiding, writing, language }) => {
+			const { rights, volatility, searchPath } = writing;
+			const members = searchPath === undefined ? `${P}members` : "@members";
+			const query = `select exists (select from ${members} as known where known.org = who and ${one.sql})`;
+			const body = language === "sql" ? query : `begin return (${query}); end`;
+			return `
+	create or replace view ${SHADE}.@members with (security_invoker = true) as
+		select known.* from ${P}members as known where not coalesce(${hidden.sql}, false);
+	grant select on ${SHADE}.@members to ${ROLES};
+	drop function if exists ${SHADE}.@knows(text);
+	${isHiding ? `create function ${SHADE}.@knows(who text) returns boolean language sql stable set search_path = '' as $body$ select who = ${other.sql} $body$;` : ""}
+	create or replace function ${P}knows(who text) returns boolean language ${language} ${volatility} ${rights} ${searchPath ?? "set search_path = ''"} as $body$ ${body} $body$;`;
+		});
+
+/** A function that conditions on notes call. */
+const maySee = ({ maySee: paths }: Sites): fc.Arbitrary<string> =>
 	fc
 		.record({
 			one: condition(subject(paths, "members", "known")),
 			other: claimText(paths, true),
-			rights: definer,
-			volatility: fc.constantFrom("stable", "volatile"),
+			writing,
 			kind: seldom(
 				fc.constant("computed" as const),
 				fc.constantFrom("parsed", "text", "plpgsql", "declared"),
 				8,
 			),
 		})
-		.map(({ one, other, rights, volatility, kind }) => {
-			const among = `from ${P}members as known where known.member = wanted`;
-			const query = `select exists (select ${among} and (${one.sql} or known.org = who))`;
+		.map(({ one, other, writing, kind }) => {
+			const { rights, volatility, searchPath } = writing;
+			const isText = kind === "text" || kind === "plpgsql";
+			const before = isText && searchPath !== undefined ? "@" : P;
+			const among = `from ${before}members as known where known.member = wanted`;
+			const isOf = `(known.org = who or ${before}knows(known.org))`;
+			const query = `select exists (select ${among} and (${one.sql} or ${kind === "declared" ? "known.org = who" : isOf}))`;
 			const head = (language: string) =>
-				`create or replace function ${P}may_see(wanted text, who text default ${other.sql}) returns boolean language ${language} ${kind === "declared" ? "stable" : volatility} ${rights} set search_path = ''`;
+				`create or replace function ${P}may_see(wanted text, who text default ${other.sql}) returns boolean language ${language} ${kind === "declared" ? "stable" : volatility} ${rights} ${isText && searchPath !== undefined ? searchPath : "set search_path = ''"}`;
 			switch (kind) {
 				case "parsed":
 					return `${head("sql")} return (${query});`;
@@ -38,7 +88,7 @@ const maySee = (paths: Paths): fc.Arbitrary<string> =>
 						begin
 							select exists (select ${among} and ${one.sql}) into seen;
 							if seen then return true; end if;
-							return exists (select ${among} and known.org = who);
+							return exists (select ${among} and ${isOf});
 						end $body$;`;
 				case "computed":
 					return `${head("plpgsql")} as $body$
@@ -128,12 +178,12 @@ const views = ({
 	$body$;
 	${of.isListedDeclared ? declared(`${P}listed(text)`, of.listed) : ""}
 	grant select on ${P}shown, ${P}open, ${P}owned, ${P}digest, ${P}me to ${ROLES};
-	grant execute on function ${P}may_see(text, text), ${P}mine(${P}notes), ${P}siblings(${P}notes), ${P}found(integer, text), ${P}listed(text) to ${ROLES};
+	grant execute on function ${P}knows(text), ${P}may_see(text, text), ${P}mine(${P}notes), ${P}siblings(${P}notes), ${P}found(integer, text), ${P}listed(text) to ${ROLES};
 `,
 		);
 
 export function readers(sites: Sites): fc.Arbitrary<string> {
 	return fc
-		.tuple(maySee(sites.maySee), views(sites))
+		.tuple(knows(sites), maySee(sites), views(sites))
 		.map((all) => all.join("\n"));
 }

@@ -29,6 +29,9 @@ export const TABLES = Object.keys(SUBJECTS) as Table[];
 /** Replaced by the world's prefix. */
 export const P = "api.@";
 
+/** A schema that is not exposed. Names in it hide those of `api` where it comes first in a search path. */
+export const SHADE = "isolation_shade";
+
 /** Each place reads different claims, so that another place cannot hide one that the gateway overlooks. */
 export interface Sites {
 	readonly notes: Paths;
@@ -39,6 +42,8 @@ export interface Sites {
 	readonly column: Paths;
 	readonly functions: Paths;
 	readonly maySee: Paths;
+	readonly knows: Paths;
+	readonly shade: Paths;
 }
 
 export type Paths = readonly ClaimPath[];
@@ -55,6 +60,8 @@ export const sites: fc.Arbitrary<Sites> = fc
 		column: paths.slice(7, 8),
 		functions: paths.slice(8, 9),
 		maySee: paths.slice(9, 10),
+		knows: paths.slice(10, 11),
+		shade: paths.slice(11, 12),
 	}));
 
 /** @param row the prefix of its columns */
@@ -78,6 +85,8 @@ export function subject(
 }
 
 export const CREATE_TABLES = `
+	create schema if not exists ${SHADE};
+	grant usage on schema ${SHADE} to ${ROLES};
 	create table ${P}teams (id integer primary key, name text, tenant text);
 	create table ${P}members (
 		team_id integer references ${P}teams, member text, org text, primary key (team_id, member)
