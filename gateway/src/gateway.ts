@@ -20,6 +20,7 @@ import { type Application, mountRoutes } from "./http/application.ts";
 import { corsHeadersOf, crossOrigin } from "./http/cors.ts";
 import { docs } from "./http/docs.ts";
 import { health } from "./http/health.ts";
+import { metrics } from "./http/metrics.ts";
 import { describe } from "./http/openapi.ts";
 import { protectOwnAnswers } from "./http/own-answers.ts";
 import { createToRefusal } from "./http/postgrest-errors.ts";
@@ -32,6 +33,7 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
+import { createCounters, type Dataset } from "./observe/counters.ts";
 import {
 	addServerTiming,
 	noteRefusal,
@@ -64,6 +66,8 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	assets: Fetch | undefined;
 	/** Workers KV, for answers and issuers' keys. */
 	kv: Namespace | undefined;
+	/** Analytics Engine, for the counters. */
+	dataset: Dataset | undefined;
 	/** What the application adds. */
 	application: Application;
 	/** Tells what changed. Without it every read goes to the origin. */
@@ -135,6 +139,7 @@ export function createGateway(deps: Deps): Gateway {
 	const issue = signingKey && createIssue({ ...tokens, signingKey, now });
 	const toRefusal = createToRefusal(application);
 
+	const counters = createCounters(deps);
 	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
 	app.use(
 		observe((context, observation) => {
@@ -142,10 +147,14 @@ export function createGateway(deps: Deps): Gateway {
 				addServerTiming(context.res.headers, observation);
 			const isFailure =
 				context.res.status >= 500 && observation.refusal?.code !== "not_cached";
-			if (isFailure || logsAll)
-				logRequest(lineOf(context, observation, kindOf(context.req.raw)));
+			const line = lineOf(context, observation, kindOf(context.req.raw));
+			counters.count(line);
+			if (isFailure || logsAll) logRequest(line);
 		}),
 	);
+	// Before the upstream, whose own it is without the token.
+	if (config.metricsToken !== undefined)
+		app.route("/", metrics(config.metricsToken, counters));
 	const { upstream } = config;
 	const ownAnswers = every(protectOwnAnswers, crossOrigin(config.corsOrigins));
 	// From here on it takes every request but those to PostgREST, /health and /ready.
@@ -237,7 +246,12 @@ export function createGateway(deps: Deps): Gateway {
 	};
 	const first = logsAll ? loggedFastPath : fastPath;
 	return {
-		fetch: (request) => first(request) ?? fullPath(request),
+		fetch(request) {
+			const answer = first(request);
+			if (answer === undefined) return fullPath(request);
+			counters.countHit();
+			return answer;
+		},
 		...{ fastPath, fullPath },
 	};
 }

@@ -56,7 +56,7 @@ export function createPostern<const Own extends RefusalTable = {}>({
 }
 
 function build(env: PosternEnv, application: Application): Gateway {
-	const { ASSETS, CACHE, CHANGE_FEED, ORIGIN } = env;
+	const { ANALYTICS, ASSETS, CACHE, CHANGE_FEED, ORIGIN } = env;
 	try {
 		const config = parseConfig(env);
 		const app = createGateway({
@@ -68,6 +68,7 @@ function build(env: PosternEnv, application: Application): Gateway {
 			fetchKeys: (request) => globalThis.fetch(request),
 			fetchUpstream: (request) => globalThis.fetch(request),
 			kv: CACHE,
+			dataset: ANALYTICS,
 			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
 			sleep: (ms) => scheduler.wait(ms),
 			waitUntil,

@@ -10,6 +10,8 @@ export interface PosternEnv {
 	CHANGE_FEED?: DurableObjectNamespace<Feed & Rpc.DurableObjectBranded>;
 	/** Workers VPC service that reaches PostgREST through the tunnel, in place of ORIGIN_URL's host. */
 	ORIGIN?: Fetcher;
+	/** Analytics Engine, which keeps the counters of all isolates. */
+	ANALYTICS?: AnalyticsEngineDataset;
 	/** Static assets, where Swagger UI is served at /docs. */
 	ASSETS?: Fetcher;
 }

@@ -23,6 +23,7 @@ import {
 } from "./parse-variables.ts";
 import {
 	callersRole,
+	headerSecret,
 	hostUrl,
 	json,
 	onOrOff,
@@ -98,6 +99,9 @@ export const environment = feedVariables.extend({
 	REQUEST_LOG: z
 		.enum(["failures", "all"], "is neither failures nor all")
 		.default("failures"),
+	METRICS_TOKEN: headerSecret
+		.min(32, "is shorter than 32 characters")
+		.optional(),
 	SERVER_TIMING_ROLES: words.pipe(z.array(callersRole)).default([]),
 	CORS_ORIGINS: words
 		.refine(
@@ -145,6 +149,8 @@ export interface Config extends FeedSettings {
 	explainRoles: readonly string[];
 	/** The requests that the log has a line of. */
 	requestLog: "failures" | "all";
+	/** Who sends this may read the counters. */
+	metricsToken: string | undefined;
 	/** Roles that are told how long the phases of a request took. */
 	serverTimingRoles: readonly string[];
 	/** Origins that browsers may call from; `*` is any. */
@@ -197,6 +203,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,
 		requestLog: data.REQUEST_LOG,
+		metricsToken: data.METRICS_TOKEN,
 		serverTimingRoles: data.SERVER_TIMING_ROLES,
 		corsOrigins: data.CORS_ORIGINS,
 	});

@@ -72,6 +72,7 @@ describe("the smallest environment", () => {
 			causalCookie: false,
 			explainRoles: ["service"],
 			requestLog: "failures",
+			metricsToken: undefined,
 			serverTimingRoles: [],
 		});
 	});

@@ -4,6 +4,7 @@ import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
+import type { Dataset } from "../../src/observe/counters.ts";
 import type { RequestLine } from "../../src/observe/request-line.ts";
 import type { Fetch } from "../../src/origin/send.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
@@ -46,6 +47,8 @@ export interface GatewayOptions {
 	kv?: Namespace;
 	/** Tells the read cache what changed; without it every read goes to the origin. */
 	feed?: Feed;
+	/** Analytics Engine. */
+	dataset?: Dataset;
 	/** Takes work that goes on after an answer. */
 	waitUntil?: (promise: Promise<unknown>) => void;
 }
@@ -62,6 +65,7 @@ export function startGateway({
 	fetchUpstream = async () => new Response("upstream"),
 	kv,
 	feed,
+	dataset,
 	waitUntil = () => {},
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
@@ -77,6 +81,7 @@ export function startGateway({
 		fetchUpstream,
 		kv,
 		feed,
+		dataset,
 		// A pause here takes a tenth of its time.
 		sleep: (ms) => scheduler.wait(Math.ceil(ms / 10)),
 		waitUntil,
