@@ -165,7 +165,7 @@ describe("a caller is told apart from others", () => {
 		};
 		keys = {
 			secret: await apiKey("secret", "service"),
-			publishable: await apiKey("publishable", "anon"),
+			publishable: await apiKey("publishable"),
 		};
 		await untilCached(sides);
 		// Every caller's answer is stored and could be given to the wrong caller.
@@ -464,7 +464,7 @@ describe("these tests catch a gateway", () => {
 	});
 });
 
-async function apiKey(kind: string, role: string): Promise<string> {
+async function apiKey(kind: string, role?: string): Promise<string> {
 	const { rows } = await database.client.query(
 		"select postern.create_api_key('isolation', $1, $2) as key",
 		[kind, role],

@@ -133,7 +133,7 @@ function nextSteps({ answers, supabase }: InitOptions): string {
      npx wrangler deploy`;
 	return `1. Make the keys of the Worker and PostgREST in .env, and keep it out of git:
      npx postern env
-2. Prepare the database, as the owner of its tables:
+2. Prepare the database, as the owner of its tables. Instead of authenticator, name the user of PostgREST's db-uri:
      psql "$DATABASE_URL" -c 'create role postern nologin noinherit' -c 'grant postern to authenticator'
      npx postern migrate
      npx postern track --schema ${names.join(" ")}

@@ -6,7 +6,7 @@ import { type DatabaseOptions, databaseOf } from "./options.ts";
 export async function query(
 	options: DatabaseOptions,
 	sql: string,
-	values: string[] = [],
+	values: (string | null)[] = [],
 ): Promise<QueryResult> {
 	const client = new Client({ connectionString: await databaseOf(options) });
 	await client.connect();

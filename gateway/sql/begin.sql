@@ -7,7 +7,7 @@ begin
   end if;
   if to_regrole('postern') is null then
     raise exception 'the role postern is missing'
-      using hint = 'create role postern nologin noinherit; grant postern to authenticator;';
+      using hint = 'create role postern nologin noinherit; grant postern to authenticator; where authenticator is the role that PostgREST logs in as.';
   end if;
   -- Held until the transaction ends. Every other migrator waits here.
   perform pg_advisory_xact_lock(1886352500, 1);

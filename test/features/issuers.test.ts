@@ -60,7 +60,7 @@ beforeAll(async () => {
 	cleanup.push(postgrest.stop);
 	const { rows } = await query(
 		url.href,
-		"select postern.create_api_key('app', 'publishable', 'anon') as value",
+		"select postern.create_api_key('app', 'publishable') as value",
 	);
 	publishableKey = rows[0].value;
 });

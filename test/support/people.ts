@@ -124,7 +124,7 @@ export function claimsOf(token: string): Record<string, unknown> {
 
 /** A publishable key, whose caller has the anonymous role. */
 export function publishableKey(): Promise<string> {
-	return apiKey("publishable", "anon");
+	return apiKey("publishable");
 }
 
 /** A secret key of a program. */
@@ -132,7 +132,7 @@ export function secretKey(role = "service"): Promise<string> {
 	return apiKey("secret", role);
 }
 
-async function apiKey(kind: string, role: string): Promise<string> {
+async function apiKey(kind: string, role?: string): Promise<string> {
 	const { rows } = await database.query(
 		"select postern.create_api_key($1, $2, $3) as key",
 		[DOMAIN, kind, role],

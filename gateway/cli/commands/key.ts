@@ -28,7 +28,7 @@ async function create(
 	const { rows } = await query(
 		options,
 		"select postern.create_api_key($1, $2, $3) as key",
-		[name, kind, role ?? "anon"],
+		[name, kind, role ?? null],
 	);
 	console.log(rows[0].key);
 }

@@ -53,7 +53,9 @@ export async function checkRoles(
 	const roles = new Set([
 		config.anonRole,
 		...config.issuers.flatMap(({ roles }) => roles),
-		...[...config.configuredKeys.values()].map(({ role }) => role),
+		...[...config.configuredKeys.values()].flatMap((key) =>
+			key.kind === "secret" ? [key.role] : [],
+		),
 		...(config.access?.roles ?? []),
 	]);
 	for (const role of roles) {

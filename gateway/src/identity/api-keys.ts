@@ -7,11 +7,11 @@ import { callersRole } from "../settings/variables.ts";
 import { type ApiKey, GATEWAY } from "./identity.ts";
 import { createKeyMemory, type KeyMemoryDeps } from "./key-memory.ts";
 
-const apiKey = z.object({
-	kind: z.enum(["publishable", "secret"]),
+const apiKey = z.discriminatedUnion("kind", [
+	z.object({ kind: z.literal("publishable") }),
 	// The database refuses a key of the gateway's own role as well.
-	role: callersRole,
-});
+	z.object({ kind: z.literal("secret"), role: callersRole }),
+]);
 
 const outcome = z.looseObject({ outcome: z.string() });
 

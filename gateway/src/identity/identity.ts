@@ -20,9 +20,10 @@ export function hasClaims(claims: Claims): boolean {
 /** The gateway itself, when it asks the functions in schema `postern`. No caller may have this role. */
 export const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });
 
-/** What an API key stands for. */
-export interface ApiKey {
-	/** `publishable` stands for no caller, `secret` for its role. */
-	kind: "publishable" | "secret";
-	role: string;
-}
+/** What an API key stands for: a publishable one for no caller, a secret one for its role. */
+export type ApiKey =
+	| { kind: "publishable" }
+	| {
+			kind: "secret";
+			role: string;
+	  };

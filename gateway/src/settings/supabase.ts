@@ -86,7 +86,7 @@ export const supabaseEntry = z
 			keys: [
 				...publishableKeys.map((hash): [string, ApiKey] => [
 					hash,
-					{ kind: "publishable", role: "anon" },
+					{ kind: "publishable" },
 				]),
 				...secretKeys.map((hash): [string, ApiKey] => [
 					hash,

@@ -58,6 +58,20 @@ describe("an API key", () => {
 		expect(decodeJwt(token.slice("Bearer ".length)).role).toBe("visitor");
 	});
 
+	it("gives its caller the anonymous role if it is publishable, whatever role the database names", async () => {
+		const { ask, keys } = start();
+		for (const found of [{}, { role: "service" }]) {
+			keys.set(PUBLISHABLE, { kind: "publishable", ...found });
+			expect(await ask(PUBLISHABLE)).toBe("anon");
+		}
+	});
+
+	it("is refused if it is secret and the database names no role", async () => {
+		const { ask, keys } = start();
+		keys.set(SECRET_KEY, { kind: "secret" });
+		expect(await ask(SECRET_KEY)).toBe("internal_error");
+	});
+
 	it("gives its caller no claim besides the role", async () => {
 		const { ask, origin } = start();
 		await ask(SECRET_KEY);

@@ -8,7 +8,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 
-const PUBLISHABLE: ApiKey = { kind: "publishable", role: "anon" };
+const PUBLISHABLE: ApiKey = { kind: "publishable" };
 const SECRET: ApiKey = { kind: "secret", role: "service" };
 
 /** A memory over a database that knows the keys `publishable` and `secret`, and can be down, or answer late. */
@@ -30,10 +30,11 @@ function start() {
 		async settle() {
 			await Promise.all(background.splice(0));
 		},
-		/** The role of the key; `undefined` if it is unknown, `"failed"` or `"throttled"` if it cannot be told. */
+		/** The role of a secret key, `anon` for a publishable one; `undefined` if it is unknown, `"failed"` or `"throttled"` if it cannot be told. */
 		async ask(name: string): Promise<string | undefined> {
 			try {
-				return (await find(name))?.role;
+				const key = await find(name);
+				return key?.kind === "publishable" ? "anon" : key?.role;
 			} catch (error) {
 				return error instanceof Error && "code" in error
 					? "throttled"

@@ -16,7 +16,7 @@ const unknown = { outcome: "unknown" };
 async function create(
 	db: Session,
 	kind: string | null,
-	role: string | null,
+	role: string | null = null,
 	name: string | null = "A program",
 ): Promise<string> {
 	const [row] = await db.query(
@@ -33,8 +33,11 @@ function find(db: Session, key: string) {
 }
 
 describe("a publishable key", () => {
-	it("is found with the role anon", async ({ db, expect }) => {
-		const key = await create(db, "publishable", "anon");
+	it("is created without a role", async ({ db, expect }) => {
+		const key = await create(db, "publishable");
+		expect(await db.query("select kind, role from postern.api_keys")).toEqual([
+			{ kind: "publishable", role: null },
+		]);
 		expect(key).toMatch(/^postern_publishable_[A-Za-z0-9_-]{43}$/);
 		expect(await find(db, key)).toEqual({
 			outcome: "ok",
@@ -43,11 +46,13 @@ describe("a publishable key", () => {
 		});
 	});
 
-	it("may have no other role", async ({ db, expect }) => {
-		await expect(create(db, "publishable", "service")).rejects.toMatchObject(
-			checkFailed("publishable_is_anonymous"),
-		);
-	});
+	for (const role of ["service", "anon"]) {
+		it(`may not have the role ${role}`, async ({ db, expect }) => {
+			await expect(create(db, "publishable", role)).rejects.toMatchObject(
+				checkFailed("secret_has_a_role_publishable_has_none"),
+			);
+		});
+	}
 });
 
 describe("a secret key", () => {
@@ -81,6 +86,34 @@ describe("a secret key", () => {
 		});
 	}
 
+	it("has to have a role", async ({ db, expect }) => {
+		await expect(create(db, "secret")).rejects.toMatchObject(
+			checkFailed("secret_has_a_role_publishable_has_none"),
+		);
+	});
+
+	it("may not have a role that can become postern", async ({ db, expect }) => {
+		await db.query("create role deputy nologin");
+		await db.query("grant deputy, anon to authenticator");
+		await create(db, "secret", "deputy");
+		await db.query("grant postern to deputy");
+		await expect(create(db, "secret", "deputy")).rejects.toMatchObject(
+			invalidParameter,
+		);
+	});
+
+	it("may not have a role that is granted to another login role only", async ({
+		db,
+		expect,
+	}) => {
+		await db.query("create role reporter login");
+		await db.query("create role reports nologin");
+		await db.query("grant reports to reporter");
+		await expect(create(db, "secret", "reports")).rejects.toMatchObject(
+			invalidParameter,
+		);
+	});
+
 	it("may not have a role that bypasses row level security", async ({
 		db,
 		expect,
@@ -91,6 +124,59 @@ describe("a secret key", () => {
 			invalidParameter,
 		);
 	});
+});
+
+describe("a database without the roles anon and authenticator", () => {
+	const renamed = it.extend("named", async ({ db }) => {
+		await db.query("alter role anon rename to web_anon");
+		await db.query("alter role authenticator rename to web_login");
+		return db;
+	});
+
+	renamed("has publishable keys", async ({ named, expect }) => {
+		const key = await create(named, "publishable");
+		expect(await find(named, key)).toMatchObject({ kind: "publishable" });
+	});
+
+	for (const role of ["service", "web_anon"]) {
+		renamed(`has secret keys of ${role}`, async ({ named, expect }) => {
+			const key = await create(named, "secret", role);
+			expect(await find(named, key)).toMatchObject({ kind: "secret", role });
+		});
+	}
+
+	for (const role of ["anon", "web_login", "postern", "postgres"]) {
+		renamed(`has no keys of ${role}`, async ({ named, expect }) => {
+			await expect(create(named, "secret", role)).rejects.toMatchObject(
+				invalidParameter,
+			);
+		});
+	}
+
+	renamed(
+		"has no keys of a role that its creator may grant and not set",
+		async ({ named, expect }) => {
+			await named.query("create role web_owner nologin createrole");
+			await named.query("grant postern to web_owner");
+			await named.query("set local role web_owner");
+			await named.query("create role reports nologin");
+			await named.query("reset role");
+			await expect(create(named, "secret", "reports")).rejects.toMatchObject(
+				invalidParameter,
+			);
+		},
+	);
+
+	renamed(
+		"has no keys of its login role, although another role may become both it and postern",
+		async ({ named, expect }) => {
+			await named.query("create role web_owner nologin createrole");
+			await named.query("grant postern, web_login to web_owner");
+			await expect(create(named, "secret", "web_login")).rejects.toMatchObject(
+				invalidParameter,
+			);
+		},
+	);
 });
 
 describe("a key", () => {
@@ -190,15 +276,15 @@ describe("find_api_key", () => {
 
 describe("the table of keys", () => {
 	it("tells the operator what a key is for", async ({ db, expect }) => {
-		const key = await create(db, "publishable", "anon", "Website");
+		const key = await create(db, "secret", "anon", "Website");
 		const [row] = await db.query(
 			"select id, name, hint, kind, role, created_at, revoked_at from postern.api_keys",
 		);
 		expect(row).toEqual({
 			id: expect.any(String),
 			name: "Website",
-			hint: key.slice(0, 24),
-			kind: "publishable",
+			hint: key.slice(0, "postern_secret_1234".length),
+			kind: "secret",
 			role: "anon",
 			created_at: expect.any(Date),
 			revoked_at: null,

@@ -14,7 +14,7 @@ export const OTHER_SECRET_KEY = keyOf("secret", "o");
 
 interface FoundKey {
 	kind: string;
-	role: string;
+	role?: string;
 }
 
 /** The keys that the database knows, by their texts. Mutable: a key is revoked by deleting it. */

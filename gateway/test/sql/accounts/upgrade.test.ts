@@ -86,6 +86,23 @@ it("keeps an API key", async ({ old: { client, database, key }, expect }) => {
 	expect(rows).toEqual([{ name: "A program" }]);
 });
 
+it("keeps a publishable API key, and no role with it", async ({
+	old: { client, database },
+	expect,
+}) => {
+	const { rows: made } = await client.query(
+		"select encode(sha256(convert_to(postern.create_api_key('Website', 'publishable', 'anon'), 'UTF8')), 'hex') as hash",
+	);
+	await database.applyPrograms();
+	expect(
+		await call(client, "find_api_key", { key_hash: made[0].hash }),
+	).toMatchObject({ outcome: "ok", kind: "publishable" });
+	const { rows } = await client.query(
+		"select role from postern.api_keys where kind = 'publishable'",
+	);
+	expect(rows).toEqual([{ role: null }]);
+});
+
 it("keeps the limits that the operator changed", async ({
 	old: { client, database },
 	expect,
