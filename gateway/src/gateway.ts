@@ -175,7 +175,7 @@ export function createGateway(deps: Deps): Gateway {
 	app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
 
 	const anonymous = { role: anonRole, claims: {} };
-	app.route("/", health(asked, anonymous, cache?.nothingIsCached));
+	app.route("/", health(asked, anonymous, cache?.readiness));
 	describe(app, "/openapi.json", application.openapi);
 	if (assets !== undefined) app.route("/docs", docs(assets));
 	app.get(KEYS, (context) => context.json(tokens.jwks));

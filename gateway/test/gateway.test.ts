@@ -47,7 +47,10 @@ describe("/ready", () => {
 		const response = await request("/ready");
 		expect([response.status, await response.json()]).toEqual([
 			200,
-			{ status: "ok" },
+			{
+				...{ status: "ok", origin: "ok", feed: "off", contract: "unknown" },
+				nothingIsCached: "there is no binding CHANGE_FEED",
+			},
 		]);
 	});
 

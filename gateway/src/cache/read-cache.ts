@@ -1,6 +1,7 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
 import { createFreshness, type Freshness } from "../consistency/freshness.ts";
 import { createSingleFlight } from "../consistency/single-flight.ts";
+import { isContractReason } from "../feed/contract.ts";
 import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
@@ -36,6 +37,17 @@ interface CacheDeps {
 	log: (error: unknown) => void;
 }
 
+/** What the cache depends on, each by itself. */
+export interface CacheReadiness {
+	readonly feed: "ok" | "unreachable";
+	/** How old the gateway's knowledge of the database's changes is. */
+	readonly feedLagSeconds?: number;
+	/** Whether the database speaks a contract that the Worker knows; the reason where it does not. */
+	readonly contract: "ok" | "unknown" | (string & {});
+	/** Why nothing is cached at this moment. */
+	readonly nothingIsCached?: string;
+}
+
 /** What the fast path and the full path share. */
 export interface CacheParts {
 	readonly planner: QuestionPlanner;
@@ -47,8 +59,7 @@ interface ReadCache {
 	readonly parts: CacheParts;
 	/** Answers reads from the cache where it may, and asks the origin where it may not. */
 	readonly pipeline: Pipeline;
-	/** @returns why the database makes the cache keep nothing; undefined where it does not */
-	nothingIsCached(): Promise<string | undefined>;
+	readiness(): Promise<CacheReadiness>;
 }
 
 export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
@@ -101,9 +112,23 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 	return {
 		parts: { planner, freshness, memory },
 		pipeline,
-		async nothingIsCached() {
-			await freshness.view({ maxAgeMs: maxStalenessMs, consistencyTokens: [] });
-			return freshness.absence;
+		async readiness() {
+			const view = await freshness.view({
+				maxAgeMs: maxStalenessMs,
+				consistencyTokens: [],
+			});
+			const catalog = view && (await freshness.catalog(view));
+			const { absence, reason } = freshness;
+			const isOfContract = absence !== undefined && isContractReason(absence);
+			const why = absence ?? reason ?? (catalog ? undefined : "no view");
+			return {
+				feed: reason === "feed-unreachable" ? "unreachable" : "ok",
+				...(view && {
+					feedLagSeconds: Math.round(Math.max(0, now() - view.asOf) / 100) / 10,
+				}),
+				contract: isOfContract ? absence : catalog ? "ok" : "unknown",
+				...(why !== undefined && { nothingIsCached: why }),
+			};
 		},
 	};
 }

@@ -5,6 +5,8 @@ import { z } from "zod";
 const OLDEST = 1;
 const NEWEST = 1;
 
+const REFUSED = "database contract ";
+
 /** Before 0.2.0 a database named no contract. */
 const answer = z.looseObject({ contract: z.int().default(0) });
 
@@ -16,5 +18,10 @@ export function contractReason(json: unknown): string | undefined {
 	const { contract } = answer.parse(json);
 	if (contract >= OLDEST && contract <= NEWEST) return undefined;
 	const spoken = OLDEST === NEWEST ? `${OLDEST}` : `${OLDEST} to ${NEWEST}`;
-	return `database contract ${contract}, this Worker speaks ${spoken}`;
+	return `${REFUSED}${contract}, this Worker speaks ${spoken}`;
+}
+
+/** Whether this is the reason that `contractReason` gave. */
+export function isContractReason(reason: string): boolean {
+	return reason.startsWith(REFUSED);
 }

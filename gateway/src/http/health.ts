@@ -1,15 +1,23 @@
-// GET /health: the Worker runs. GET /ready: PostgREST answers, too, and takes the gateway's token; and why nothing is cached,
-// where the database is the reason.
+// GET /health: the Worker runs. GET /ready: PostgREST answers, too, and takes the gateway's token; and what the cache depends on, each by
+// itself. Without a cache the gateway is ready all the same.
 import { Hono } from "hono";
+import type { CacheReadiness } from "../cache/read-cache.ts";
 import type { Identity } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { Refusal } from "./refusals.ts";
+
+const NO_FEED = {
+	feed: "off",
+	contract: "unknown",
+	nothingIsCached: "there is no binding CHANGE_FEED",
+} as const;
 
 /** @param anonymous the caller that PostgREST is asked as */
 export function health(
 	origin: Pipeline,
 	anonymous: Identity,
-	nothingIsCached: () => Promise<string | undefined> = async () => undefined,
+	cacheReadiness: () => Promise<CacheReadiness | typeof NO_FEED> = async () =>
+		NO_FEED,
 ) {
 	const app = new Hono();
 	app.get("/health", (context) => context.json({ status: "ok" }));
@@ -24,10 +32,9 @@ export function health(
 			throw new Refusal("origin_not_ready", {
 				details: `it answers ${answer.status}`,
 			});
-		const reason = await nothingIsCached();
 		return context.json({
-			status: "ok",
-			...(reason === undefined ? {} : { nothingIsCached: reason }),
+			...{ status: "ok", origin: "ok" },
+			...(await cacheReadiness()),
 		});
 	});
 	return app;

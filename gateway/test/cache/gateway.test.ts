@@ -2,6 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import type { Feed } from "../../src/feed/feed.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
 import { rows, statusOf, tokensOf } from "../support/cache.ts";
@@ -49,18 +50,60 @@ function startCachingGateway({
 }
 
 describe("/ready", () => {
-	it("gives the reason if nothing is cached", async () => {
-		const { request } = startCachingGateway({ isAbsent: true });
-		const response = await request("/ready");
-		expect([response.status, await response.json()]).toEqual([
-			200,
-			{ status: "ok", nothingIsCached: "nothing is tracked" },
-		]);
+	const CONTRACT = "database contract 9, this Worker speaks 1";
+	const telling = (sync: Feed["sync"]): Feed => ({
+		...startFeed({ now: () => NOW }),
+		sync,
 	});
 
-	it("gives no reason if the cache works", async () => {
-		const { request } = startCachingGateway();
-		expect(await (await request("/ready")).json()).toEqual({ status: "ok" });
+	it.each<[string, GatewayOptions & { isAbsent?: boolean }, object]>([
+		["that all is well", {}, { feed: "ok", contract: "ok" }],
+		[
+			"that nothing is tracked",
+			{ isAbsent: true },
+			{
+				...{ feed: "ok", contract: "unknown" },
+				nothingIsCached: "nothing is tracked",
+			},
+		],
+		[
+			"that the contract is not known",
+			{ feed: telling(async () => ({ state: "absent", reason: CONTRACT })) },
+			{ feed: "ok", contract: CONTRACT, nothingIsCached: CONTRACT },
+		],
+		[
+			"that the feed is away",
+			{ feed: telling(() => Promise.reject(new Error("overloaded"))) },
+			{
+				...{ feed: "unreachable", contract: "unknown" },
+				nothingIsCached: "feed-unreachable",
+			},
+		],
+	])(
+		"tells the origin, the feed, the contract and the cache apart: %s",
+		async (_, options, told) => {
+			const { request } = startCachingGateway(options);
+			const response = await request("/ready");
+			const { feedLagSeconds, ...others } = (await response.json()) as {
+				feedLagSeconds?: number;
+			};
+			expect([response.status, others]).toEqual([
+				200,
+				{ status: "ok", origin: "ok", ...told },
+			]);
+			// There is a view where the catalog is known.
+			expect(feedLagSeconds !== undefined).toBe(!("nothingIsCached" in told));
+		},
+	);
+
+	it("tells how old the gateway's knowledge of changes is", async () => {
+		let ms = NOW;
+		const now = () => ms;
+		const { request } = startGateway({ now, feed: startFeed({ now }) });
+		await request("/ready");
+		ms += 2_000;
+		const response = await request("/ready");
+		expect(await response.json()).toMatchObject({ feedLagSeconds: 2 });
 	});
 });
 
