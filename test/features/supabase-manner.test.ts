@@ -99,6 +99,13 @@ it("caches at least 95 % of the reads, and answers each caller as PostgREST does
 	expect(asked).toBeGreaterThan(300);
 	expect(missed.length, missed.join("\n")).toBeLessThanOrEqual(asked * 0.05);
 	expect(missed.filter((one) => /POST|count/.test(one))).toEqual([]);
+	// What never is: a number alone, which PostgREST 12 sends without its length.
+	const cut = missed.filter((one) => one.includes("may be cut off"));
+	expect([...new Set(cut.map((one) => one.split(" ")[1]))]).toEqual([
+		"/rpc/m_org",
+		"/rpc/m_tier",
+		"/rpc/m_on_hand?wanted=3",
+	]);
 }, 240_000);
 
 for (const { name, reads, writes } of MANNERS) {
