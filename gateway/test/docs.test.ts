@@ -2,6 +2,7 @@
 /// <reference types="vite/client" />
 import { describe, expect, it } from "vitest";
 import errors from "../../docs/errors.md?raw";
+import operations from "../../docs/operations.md?raw";
 import settings from "../../docs/settings.md?raw";
 import { REFUSAL_CODES, Refusal } from "../src/http/refusals.ts";
 import { environment } from "../src/settings/settings.ts";
@@ -50,4 +51,14 @@ it("docs/errors.md lists every refusal with its status, and no other", () => {
 		new Refusal(code).status,
 	]);
 	expect(documented.sort()).toEqual(refusals.sort());
+});
+
+it("docs/operations.md says of every refusal what to do, once, and of no other", () => {
+	const [, section = ""] = operations.split("\n## Refusals, and what to do\n");
+	const [table = ""] = section.split("\n## ");
+	const named = table
+		.split("\n")
+		.filter((line) => line.startsWith("| `"))
+		.flatMap((line) => line.split("|")[1]?.match(/(?<=`)\w+(?=`)/g) ?? []);
+	expect(named.sort()).toEqual(REFUSAL_CODES.toSorted());
 });
