@@ -12,6 +12,12 @@ interface Convention {
 	readonly violations: Readonly<Record<string, string>>;
 }
 
+/** PostgREST calls the first as the caller, and the first calls the others. */
+const OF_CALLERS = `array[
+	'postern.pre_request()', 'postern.claim_key()', 'postern.check_row()', 'postern.locking_query(jsonb)',
+	'postern.has_changed(jsonb, text)', 'postern.quoted(text)'
+]::regprocedure[]::oid[]`;
+
 /** Two relations of (role, command, object): what policies, and what grants, allow each caller's role to do with each table. */
 const allowedAndGranted = `
 	with role as (
@@ -89,7 +95,9 @@ const conventions: readonly Convention[] = [
 			from pg_proc as function
 			where function.pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace)
 				and (function.prosecdef or function.prosqlbody is null and function.pronamespace <> 'api'::regnamespace)
-				and not coalesce('search_path=pg_catalog, pg_temp' = any (function.proconfig), false)`,
+				and not coalesce('search_path=pg_catalog, pg_temp' = any (function.proconfig), false)
+				-- They run as the caller, and so do the caller's policies in them, in the search path of the request.
+				and function.oid not in ('postern.pre_request()'::regprocedure, 'postern.check_row()'::regprocedure)`,
 		violations: {
 			"auth.unset()":
 				"create function auth.unset() returns integer language sql immutable as 'select 1'",
@@ -107,8 +115,7 @@ const conventions: readonly Convention[] = [
 			cross join aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as privilege
 			where function.pronamespace in ('api'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and privilege.grantee = 0
-				-- PostgREST calls the first as the caller, and the first calls the second.
-				and function.oid not in ('postern.pre_request()'::regprocedure, 'postern.claim_key()'::regprocedure)`,
+				and function.oid <> all (${OF_CALLERS})`,
 		violations: {
 			"api.granted()": `
 				create function api.granted() returns integer language sql immutable return 1;
@@ -130,7 +137,7 @@ const conventions: readonly Convention[] = [
 			where function.pronamespace in ('private'::regnamespace, 'auth'::regnamespace, 'postern'::regnamespace, 'extensions'::regnamespace)
 				and role.rolname in ('anon', 'authenticated', 'service', 'postern', 'authenticator')
 				and has_function_privilege(role.oid, function.oid, 'execute')
-				and function.oid not in ('postern.pre_request()'::regprocedure, 'postern.claim_key()'::regprocedure)
+				and function.oid <> all (${OF_CALLERS})
 				and not (function.oid = 'auth.user_id()'::regprocedure and role.rolname in ('anon', 'authenticated', 'service'))
 				and not (
 					role.rolname = 'postern'

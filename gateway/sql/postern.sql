@@ -35,8 +35,10 @@ $$;
 \ir code/outbox_triggers.sql
 \ir code/track.sql
 \ir code/changes_since.sql
-\ir code/idempotency/pre_request.sql
-\ir code/idempotency/answers.sql
+\ir code/pre_request/pre_request.sql
+\ir code/pre_request/claims.sql
+\ir code/pre_request/answers.sql
+\ir code/pre_request/row_conditions.sql
 \ir code/prune.sql
 \ir code/functions/search_paths.sql
 \ir code/functions/text_functions.sql

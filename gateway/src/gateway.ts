@@ -12,6 +12,7 @@ import {
 } from "./accounts/caller-accounts.ts";
 import { createIssue } from "./accounts/issue-token.ts";
 import { createReadCache } from "./cache/read-cache.ts";
+import { withoutConditions } from "./conditions/conditional-writes.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
 import { createFastPath, type FastPath } from "./fast-path/fast-path.ts";
 import type { Feed } from "./feed/feed.ts";
@@ -26,6 +27,7 @@ import { protectOwnAnswers } from "./http/own-answers.ts";
 import { createToRefusal } from "./http/postgrest-errors.ts";
 import { Refusal, refusalResponse } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
+import { createRouteEtags } from "./http/route-etag.ts";
 import { type GatewayEnv, pathOf } from "./http/router.ts";
 import { createExactlyOnce } from "./idempotency/exactly-once.ts";
 import { createApiKeys } from "./identity/api-keys.ts";
@@ -44,6 +46,7 @@ import { lineOf, lineOfHit, type RequestLine } from "./observe/request-line.ts";
 import { createBreaker } from "./origin/breaker.ts";
 import { createBulkhead } from "./origin/bulkhead.ts";
 import { createOrigin } from "./origin/origin.ts";
+import { createPreRequestProbe } from "./origin/pre-request-probe.ts";
 import { withRetries } from "./origin/retries.ts";
 import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
@@ -115,17 +118,22 @@ export function createGateway(deps: Deps): Gateway {
 		timeoutMs: config.origin.timeoutMs,
 		...{ now, sleep: deps.sleep },
 	});
-	const origin: Origin = (request, identity, claim) =>
-		timed("origin", () => bulkhead(request, identity, claim));
+	const origin: Origin = (request, identity, told) =>
+		timed("origin", () => bulkhead(request, identity, told));
+	const preRequest = createPreRequestProbe(origin, now);
 	const writes = createExactlyOnce(origin, {
 		...deps,
+		preRequest,
 		deadlineMs: config.origin.timeoutMs,
 	});
 	const { feed } = deps;
 	const cache =
 		feed &&
-		createReadCache(origin, { ...deps, writes, kv, feed, onOriginBack });
-	const pipeline = cache?.pipeline ?? writes;
+		createReadCache(origin, {
+			...deps,
+			...{ writes, preRequest, kv, feed, onOriginBack },
+		});
+	const pipeline = cache?.pipeline ?? withoutConditions(writes);
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };
@@ -140,6 +148,7 @@ export function createGateway(deps: Deps): Gateway {
 	const toRefusal = createToRefusal(application);
 
 	const counters = createCounters(deps);
+	const withEtag = createRouteEtags(now);
 	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
 	app.use(
 		observe((context, observation) => {
@@ -193,6 +202,10 @@ export function createGateway(deps: Deps): Gateway {
 		context.set("pipeline", scope.pipeline);
 		await next();
 		scope.close(context.res.headers);
+		const { res } = context;
+		const answer = await withEtag(raw, res, scope.moment);
+		// With the headers that other middleware has set.
+		if (answer !== res) context.res = answer;
 	});
 	app.all(`${REST}/*`, rest(REST, config.profileAliases));
 	mountRoutes(

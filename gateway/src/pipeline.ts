@@ -11,12 +11,17 @@ export type Pipeline = (
 	identity: Identity,
 ) => Promise<Response>;
 
-/**
- * The pipeline behind which PostgREST is.
- * @param claim what postern.pre_request is told of a write with an idempotency key
- */
+/** What postern.pre_request is told of a write, in headers that are the gateway's alone. */
+export interface PreRequest {
+	/** Of a write with an idempotency key. */
+	readonly claim?: string;
+	/** Of a write with If-Match. */
+	readonly match?: string;
+}
+
+/** The pipeline behind which PostgREST is. */
 export type Origin = (
 	request: Request,
 	identity: Identity,
-	claim?: string,
+	told?: PreRequest,
 ) => Promise<Response>;

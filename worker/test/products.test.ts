@@ -1,16 +1,24 @@
 // The product routes: what PostgREST is asked, and what the client gets of its answer.
 import { describe, expect, it } from "vitest";
+import { claimingOrigin } from "../../gateway/test/idempotency/claiming-origin.ts";
+import {
+	catalogOf,
+	routine,
+	table,
+} from "../../gateway/test/support/catalog.ts";
 import {
 	ADA_TOKEN,
 	type RequestOptions,
 	refusalInWords,
 	startGateway,
 } from "../../gateway/test/support/gateway.ts";
+import { startFeed } from "../../gateway/test/support/memory-feed.ts";
 import {
 	type Answer,
 	asked,
 	postgrestError,
 } from "../../gateway/test/support/origin.ts";
+import { NOW } from "../../gateway/test/support/tokens.ts";
 import { constraints, ownRefusals } from "../src/refusals.ts";
 import { products } from "../src/routes/products.ts";
 
@@ -199,5 +207,93 @@ describe("the id of a product", () => {
 			...(json === undefined ? {} : { json }),
 		});
 		expect([response.status, origin.received]).toEqual([400, []]);
+	});
+});
+
+describe("a product's ETag", () => {
+	const catalog = catalogOf({
+		relations: [
+			table("products", {
+				...{ id: "integer", serial_number: "text", title: "text" },
+				...{ weight_lbs: "double precision", quantity: "integer" },
+				created_at: "timestamp with time zone",
+				updated_at: "timestamp with time zone",
+			}),
+		],
+		functions: [routine("add_quantity", { volatility: "volatile" })],
+	});
+
+	function start(given: unknown = STORED) {
+		const feed = startFeed({ now: () => NOW, catalog });
+		const database = claimingOrigin({
+			write: () =>
+				Response.json(given, { headers: { "content-profile": "api" } }),
+		});
+		const { request } = startGateway({
+			application,
+			answer: database.answer,
+			feed,
+		});
+		return {
+			database,
+			feed,
+			ask: (
+				headers = {},
+				method = "GET",
+				path = "/products/7",
+				json?: object,
+			) =>
+				request(path, {
+					...{ method, headers, token: ADA_TOKEN },
+					...(json && { json }),
+				}),
+		};
+	}
+
+	it("is answered 304 while the answer is the same, with CORS", async () => {
+		const { ask } = start();
+		const etag = (await ask()).headers.get("etag") ?? "";
+		expect(etag).toMatch(/^"[\w-]{27}\.0\.epoch1"$/);
+		const again = await ask({ "If-None-Match": etag });
+		expect([
+			again.status,
+			await again.text(),
+			again.headers.get("etag"),
+			again.headers.get("access-control-allow-origin"),
+			again.headers.get("cache-control"),
+		]).toEqual([304, "", etag, "*", "private, no-cache"]);
+		const other = await start({ ...STORED, quantity: 1 }).ask();
+		expect(other.headers.get("etag")).not.toBe(etag);
+	});
+
+	it("is the condition of a DELETE, which the database checks", async () => {
+		const { ask, database, feed } = start();
+		const { headers } = await ask();
+		const condition = { "If-Match": headers.get("etag") ?? "" };
+		await ask(condition, "DELETE");
+		feed.commit("api.products(7)");
+		await ask({ "Postern-Token": "0" });
+		await ask(condition, "DELETE");
+		const told = database.written
+			.filter(({ method }) => method === "DELETE")
+			.map(({ headers }) => JSON.parse(headers.get("postern-match") ?? "null"));
+		const row = { relation: ["api", "products"], columns: ["id"], key: ["7"] };
+		expect(told).toEqual([
+			{ ...row, since: "cursor 0" },
+			{ ...row, since: null },
+		]);
+	});
+
+	it("is no condition of a call of a function, which is refused", async () => {
+		const { ask, database } = start();
+		const path = "/products/7/add-quantity";
+		const refused = await ask({ "If-Match": "*" }, "PATCH", path, {
+			quantity: 1,
+		});
+		expect(await refusalInWords(refused)).toMatchObject({
+			status: 400,
+			code: "precondition_unsupported",
+		});
+		expect(database.written).toEqual([]);
 	});
 });

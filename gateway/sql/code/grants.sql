@@ -14,4 +14,11 @@ grant execute on function
   postern.kept_answer(uuid)
   to postern;
 grant usage on schema postern to public;
-grant execute on function postern.pre_request(), postern.claim_key() to public;
+grant execute on function
+  postern.pre_request(),
+  postern.claim_key(),
+  postern.check_row(),
+  postern.locking_query(jsonb),
+  postern.has_changed(jsonb, text),
+  postern.quoted(text)
+  to public;

@@ -77,9 +77,10 @@ export function hasSameCatalog(entry: Entry, view: View): boolean {
 	return areUnchanged([CATALOG_TAG], entry, view);
 }
 
-function areUnchanged(
+/** Whether none of the tags has changed since a number of the feed, as far as the view reaches. */
+export function areUnchanged(
 	tags: readonly string[],
-	entry: Entry,
+	entry: Pick<Entry, "feedEpoch" | "seq">,
 	view: View,
 ): boolean {
 	return (

@@ -25,7 +25,7 @@ export interface Entry {
 	readonly headers: readonly (readonly [name: string, value: string])[];
 	/** Names of headers that repeat what the client sent. */
 	readonly echoed: readonly string[];
-	/** Strong validator (RFC 9110, section 8.8.3), with its quotes. */
+	/** What a client sees, hashed, in quotes: the first part of the ETag. */
 	readonly etag: string;
 	readonly body: Uint8Array<ArrayBuffer>;
 }

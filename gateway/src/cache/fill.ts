@@ -5,7 +5,7 @@ import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort } from "../origin/deadline.ts";
 import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
 import type { Entry } from "./entry.ts";
-import { entityTag } from "./etag.ts";
+import { entityTag, etagOf } from "./etag.ts";
 
 /** The largest body that is stored. */
 export const MAX_BODY_BYTES = 1_048_576;
@@ -121,15 +121,11 @@ export async function fill(given: Filling): Promise<Filled> {
 }
 
 /** The answer again, after its body was read. */
-function rebuilt(
-	request: Request,
-	response: Response,
-	{ body, etag }: Entry,
-): Response {
+function rebuilt(request: Request, response: Response, entry: Entry): Response {
 	// The headers of a HEAD describe the body of a GET, which is not there.
 	if (request.method === "HEAD") return new Response(null, response);
-	const again = withBody(body, response);
-	if (request.method === "GET") again.headers.set("ETag", etag);
+	const again = withBody(entry.body, response);
+	if (request.method === "GET") again.headers.set("ETag", etagOf(entry));
 	return again;
 }
 

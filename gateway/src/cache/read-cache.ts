@@ -1,4 +1,6 @@
 // The read cache, put together of its parts: planner, freshness, memory, KV.
+
+import { createConditionalWrites } from "../conditions/conditional-writes.ts";
 import { createFreshness, type Freshness } from "../consistency/freshness.ts";
 import { createSingleFlight } from "../consistency/single-flight.ts";
 import { isContractReason } from "../feed/contract.ts";
@@ -7,8 +9,9 @@ import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
 import type { Kv } from "../kv/sealed-values.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
+import type { PreRequestProbe } from "../origin/pre-request-probe.ts";
 import { createTokenClaims } from "../origin/sign.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Origin, Pipeline } from "../pipeline.ts";
 import { parseCatalog } from "../planner/catalog.ts";
 import { createPlanner, type QuestionPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
@@ -24,7 +27,8 @@ const TURN_MS = 5_000;
 interface CacheDeps {
 	config: Config;
 	/** The origin for what may write. */
-	writes: Pipeline;
+	writes: Origin;
+	preRequest: PreRequestProbe;
 	/** Keeps answers for all isolates. */
 	kv: Kv | undefined;
 	feed: Feed;
@@ -83,7 +87,10 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 	const memory = new MemoryStore(MEMORY_BYTES, sizeOf);
 	const pipeline = createCache({
 		origin,
-		writes: deps.writes,
+		writes: createConditionalWrites(deps.writes, {
+			preRequest: deps.preRequest,
+			...{ planner, freshness, maxStalenessMs },
+		}),
 		planner,
 		freshness,
 		memory,

@@ -2,6 +2,7 @@
 // give it to others.
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { Entry } from "./entry.ts";
+import { etagOf } from "./etag.ts";
 
 /** One member of Cache-Status (RFC 9211, section 2). */
 export interface CacheStatus {
@@ -40,10 +41,8 @@ const VARY = [
 const DOWNSTREAM = "private, no-cache";
 
 /** Builds a response from an entry. The ETag is for a GET: the body of a HEAD was never seen, and a POST has no conditions. */
-export function fromEntry(
-	{ status, statusText, headers, echoed, etag, body }: Entry,
-	request: Request,
-): Response {
+export function fromEntry(entry: Entry, request: Request): Response {
+	const { status, statusText, headers, echoed, body } = entry;
 	const isHead = request.method === "HEAD";
 	const answer = new Response(isHead ? null : body, {
 		status,
@@ -52,7 +51,7 @@ export function fromEntry(
 	});
 	for (const name of echoed)
 		answer.headers.set(name, request.headers.get(name) ?? "");
-	if (request.method === "GET") answer.headers.set("ETag", etag);
+	if (request.method === "GET") answer.headers.set("ETag", etagOf(entry));
 	return answer;
 }
 

@@ -1,6 +1,8 @@
 // A consistency scope is one client request with the pipeline requests that its route makes. Each of them sees what those
 // before it saw, and the client receives the tokens of all of them.
+import { type Moment, momentIn } from "../cache/etag.ts";
 import { setDownstream } from "../cache/respond.ts";
+import { Refusal } from "../http/refusals.ts";
 import {
 	KEY_HEADER,
 	REPLAYED,
@@ -16,6 +18,9 @@ import {
 } from "./consistency-token.ts";
 import { parseTokenCookies, setTokenCookie } from "./token-cookie.ts";
 
+/** The condition of the route's first write of a row. */
+const MATCH_HEADER = "If-Match";
+
 /** The client's headers that the route's requests carry as well. */
 const CARRIED = ["cache-control", "pragma"];
 
@@ -24,6 +29,8 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 interface ConsistencyScope {
 	/** The pipeline on behalf of this client. */
 	readonly pipeline: Pipeline;
+	/** What all reads of the route are right as of, or later; undefined where that is not known of one, and without any. */
+	readonly moment: Moment | undefined;
 	/** Writes the tokens of everything that the client has seen into its answer. */
 	close(headers: Headers): void;
 }
@@ -48,8 +55,13 @@ export function openConsistencyScope(
 	let hasSeen = false;
 	let isReplayed = false;
 	let writes = 0;
+	const moments: (Moment | undefined)[] = [];
+	let isMatchDue = isWrite(client) && client.headers.has(MATCH_HEADER);
 
 	return {
+		get moment() {
+			return earliestOf(moments);
+		},
 		async pipeline(request: Request, identity: Identity) {
 			const known = tokens;
 			if (known.length > 0) setConsistencyTokens(request.headers, known);
@@ -64,14 +76,25 @@ export function openConsistencyScope(
 				request.headers.set(WRITE_NUMBER, String(writes));
 				writes += 1;
 			}
+			// A POST may be a call that only reads, before the write. One that writes is refused.
+			if (isMatchDue && isWrite(request) && identity !== GATEWAY) {
+				request.headers.set(
+					MATCH_HEADER,
+					client.headers.get(MATCH_HEADER) ?? "",
+				);
+				isMatchDue = request.method === "POST";
+			}
 			const answer = await pipeline(request, identity).catch((error) => {
 				// A write that failed here may still have been committed: the next read has to be newer.
 				if (isWrite(request)) {
-					tokens = [...new Set([...tokens, FORCING_TOKEN])];
+					const told = error instanceof Refusal && error.headers[TOKEN_HEADER];
+					tokens = [...new Set([...tokens, told || FORCING_TOKEN])];
 					hasSeen = true;
 				}
 				throw error;
 			});
+			if (identity !== GATEWAY)
+				moments.push(momentIn(answer.headers.get("ETag")));
 			if (answer.headers.has(REPLAYED)) isReplayed = true;
 			const status = answer.headers.get("Cache-Status");
 			if (status !== null) statuses.push(status);
@@ -104,6 +127,17 @@ export function openConsistencyScope(
 			}
 		},
 	};
+}
+
+function earliestOf(
+	moments: readonly (Moment | undefined)[],
+): Moment | undefined {
+	if (moments.length === 0) return undefined;
+	return moments.reduce((one, other) =>
+		one?.feedEpoch !== other?.feedEpoch
+			? undefined
+			: one && other && (one.seq <= other.seq ? one : other),
+	);
 }
 
 function isWrite({ method }: Request): boolean {

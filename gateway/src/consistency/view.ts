@@ -17,6 +17,8 @@ export interface View {
 	readonly feedEpoch: string;
 	readonly seq: number;
 	readonly prunedBelow: number;
+	/** The database's cursor of some poll: the changes that it shows have numbers up to `seq`. */
+	readonly cursor: string;
 	/** By the isolate's clock, not later than the beginning of the view's poll. */
 	readonly asOf: number;
 	/** Stands for everything that was committed before that poll. */
@@ -53,6 +55,7 @@ interface Known {
 	/** The object's clock, at some moment after `call.sentAt`. */
 	readonly objectNow: number;
 	readonly seq: number;
+	readonly cursor: string;
 	/** All changes of the feed epoch. Later answers are added. */
 	readonly lastChanges: LastChanges;
 	readonly asOf: number;
@@ -97,7 +100,7 @@ export function createKnownFeed(now: () => number) {
 
 	/** Merges an answer. A later call's answer may have arrived before it. */
 	function merge(answer: Following, call: Call): View | undefined {
-		const { feedEpoch, objectRun, asOf, seq, changes } = answer;
+		const { feedEpoch, objectRun, asOf, seq, cursor, changes } = answer;
 		const isSameRun = known?.position.objectRun === objectRun;
 		const isAddition = known?.position.feedEpoch === feedEpoch;
 		if (known && isAddition && !isSameRun && answer.failure !== undefined) {
@@ -119,6 +122,7 @@ export function createKnownFeed(now: () => number) {
 			position: { feedEpoch, objectRun, asOf },
 			objectNow: answer.now,
 			seq,
+			cursor,
 			lastChanges,
 			// Subtract 1 ms: both clocks round down.
 			asOf: call.sentAt - (answer.now - asOf) - 1,
@@ -150,10 +154,11 @@ function isNewer(answer: Following, call: Call, known: Known): boolean {
 }
 
 function toView(known: Known): View {
-	const { position, seq, asOf, isSchemaLoaded, lastChanges } = known;
+	const { position, seq, cursor, asOf, isSchemaLoaded, lastChanges } = known;
 	return {
 		feedEpoch: position.feedEpoch,
 		seq,
+		cursor,
 		asOf,
 		consistencyToken: toConsistencyToken(position),
 		isSchemaLoaded,

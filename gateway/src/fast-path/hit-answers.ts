@@ -2,7 +2,7 @@
 // and Date, the tokens, Cache-Status, what https alone has and, where CORS_ORIGINS is a list, the allowed origin.
 import type { Entry } from "../cache/entry.ts";
 import { knownRightAt, tokensOf, ttlOf } from "../cache/entry-freshness.ts";
-import { matches, notModifiedHeaders } from "../cache/etag.ts";
+import { etagOf, matches, notModifiedHeaders } from "../cache/etag.ts";
 import { ageOf, memberOf, setAge, setDownstream } from "../cache/respond.ts";
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { View } from "../consistency/view.ts";
@@ -70,7 +70,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 		const headers = new Headers(
 			entry.headers.map(([name, value]) => [name, value]),
 		);
-		headers.set("ETag", entry.etag);
+		headers.set("ETag", etagOf(entry));
 		setDownstream(headers);
 		headers.set(...NO_SNIFFING);
 		headers.set(EXPOSE_HEADERS, cors.exposedHeaders);

@@ -142,7 +142,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			// The feed never gave this number: its storage was set back to an older state.
 			return answer(beginEpoch(current.cursor), known, asOf);
 		}
-		const { feedEpoch, seq } = current;
+		const { feedEpoch, seq, cursor } = current;
 		const isWhole = known?.feedEpoch !== feedEpoch;
 		const since = isWhole ? 0 : known.seq;
 		return {
@@ -154,6 +154,7 @@ export function createFeedState({ store, now, log, maxTags }: FeedStateDeps) {
 			objectRun,
 			asOf,
 			now: now(),
+			cursor,
 			// Most isolates that ask know everything.
 			changes: since === seq ? [] : changes.since(since),
 			isWhole,

@@ -36,6 +36,8 @@ export type SyncAnswer =
 			readonly asOf: number;
 			/** The object's clock. */
 			readonly now: number;
+			/** That of the last poll: the changes that it shows have numbers up to `seq`. */
+			readonly cursor: string;
 			/** The changes after `known.seq`, or all of the feed epoch. */
 			readonly changes: readonly Change[];
 			/** Whether `changes` has all changes of the feed epoch. */

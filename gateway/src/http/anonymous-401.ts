@@ -13,8 +13,8 @@ export function asksForToken({ status, headers }: Response): boolean {
 
 /** The origin, whose 403 for a missing privilege is a 401 where the caller is anonymous. */
 export function withAnonymous401(origin: Origin, anonRole: string): Origin {
-	return async (request, identity, claim) => {
-		const response = await origin(request, identity, claim);
+	return async (request, identity, told) => {
+		const response = await origin(request, identity, told);
 		if (identity.role !== anonRole || response.status !== 403) return response;
 		// As bytes, because a body that is not PostgREST's error passes unchanged.
 		const body = await response.arrayBuffer();

@@ -166,6 +166,15 @@ const REFUSALS = {
 		message:
 			"No Idempotency-Key can be used: PostgREST's db-pre-request does not call postern.pre_request()",
 	},
+	precondition_invalid: { status: 400, message: "If-Match is not valid" },
+	precondition_failed: {
+		status: 412,
+		message: "The row is not as If-Match says, so nothing was written",
+	},
+	precondition_unsupported: {
+		status: 400,
+		message: "If-Match cannot be checked, so nothing was written",
+	},
 	origin_not_ready: { status: 503, message: "The database is not ready" },
 	issuer_unreachable: {
 		status: 503,

@@ -1,5 +1,5 @@
 // Writes with an Idempotency-Key: done once, whatever is lost in between. The database decides, in the write's own transaction
-// (gateway/sql/code/idempotency). Here the request and its claim are sent, the answer is kept afterwards, and a repeat gets it.
+// (gateway/sql/code/pre_request). Here the request and its claim are sent, the answer is kept afterwards, and a repeat gets it.
 
 import { sha256 } from "../cache/entry.ts";
 import { Refusal } from "../http/refusals.ts";
@@ -7,8 +7,9 @@ import type { Identity } from "../identity/identity.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort, withinDeadline } from "../origin/deadline.ts";
 import { errorIn } from "../origin/error-code.ts";
+import type { PreRequestProbe } from "../origin/pre-request-probe.ts";
 import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
-import type { Origin, Pipeline } from "../pipeline.ts";
+import type { Origin, PreRequest } from "../pipeline.ts";
 import { createClaims, type KeptAnswer } from "./claims.ts";
 import { idempotencyKeyOf, REPLAYED, WRITE_NUMBER } from "./idempotency-key.ts";
 
@@ -45,6 +46,7 @@ const MINIMAL = /^(?:\s*(?:return=minimal|missing=default)\s*(?:,|$))*$/;
 const SHORT_NUMBER = /^-?[\d.e+]{1,32}$/i;
 
 interface ExactlyOnceDeps {
+	preRequest: PreRequestProbe;
 	/** The longest that a write takes once its body is there, in milliseconds. */
 	deadlineMs: number;
 	now: () => number;
@@ -55,14 +57,14 @@ interface ExactlyOnceDeps {
 /** The origin for writes. One without a key passes unchanged. */
 export function createExactlyOnce(
 	origin: Origin,
-	{ deadlineMs, now, waitUntil, log }: ExactlyOnceDeps,
-): Pipeline {
-	const claims = createClaims(origin, now);
+	{ preRequest, deadlineMs, now, waitUntil, log }: ExactlyOnceDeps,
+): Origin {
+	const claims = createClaims(origin, preRequest);
 	const budget = createMemoryBudget(MAX_READ_BYTES, READING_MS, now);
 
-	return async function exactlyOnce(request, identity) {
+	return async function exactlyOnce(request, identity, told) {
 		const key = idempotencyKeyOf(request);
-		if (key === undefined) return origin(request, identity);
+		if (key === undefined) return origin(request, identity, told);
 		const body = await bodyOf(request);
 		const { url, method } = request;
 		const headers = new Headers(request.headers);
@@ -74,8 +76,9 @@ export function createExactlyOnce(
 			body: body.length === 0 ? null : body,
 		});
 		const writing = withinDeadline(unsent, deadlineMs, async (request) => {
-			await claims.require();
-			return write(request, key, body, identity);
+			if (!(await preRequest.isCalled()))
+				throw new Refusal("idempotency_unsupported");
+			return write(request, key, body, identity, told);
 		});
 		waitUntil(writing.catch(() => {}));
 		return writing;
@@ -86,29 +89,26 @@ export function createExactlyOnce(
 		key: string,
 		body: Uint8Array<ArrayBuffer>,
 		identity: Identity,
+		told: PreRequest | undefined,
 	): Promise<Response> {
 		const { url, method, headers } = request;
 		const claim = crypto.randomUUID();
 		const number = headers.get(WRITE_NUMBER) ?? "0";
-		const answer = await origin(
-			request,
-			identity,
-			[
-				claim,
-				await hashOf([key, number]),
-				await hashOf([
-					method,
-					pathOf(url),
-					OF_REQUEST.map((name) => headers.get(name)),
-					await sha256(body),
-				]),
-			].join(" "),
+		const sent = [
+			claim,
+			await hashOf([key, number]),
+			await hashOf([
+				method,
+				pathOf(url),
+				OF_REQUEST.map((name) => headers.get(name)),
+				await sha256(body),
+			]),
+		].join(" ");
+		const { answer, done } = await toldBy(
+			await origin(request, identity, { ...told, claim: sent }),
 		);
-		const told = await toldBy(answer);
-		if (told.done !== undefined) return replay(told.done, request);
-		return mayHaveCommitted(told.answer)
-			? keep(claim, told.answer)
-			: told.answer;
+		if (done !== undefined) return replay(done, request);
+		return mayHaveCommitted(answer) ? keep(claim, answer) : answer;
 	}
 
 	/** The client's whole body: the hash of it is sent before it. */

@@ -5,7 +5,7 @@
 // No library: those for it let requests await another request's promise, which a Worker must not do.
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Origin } from "../pipeline.ts";
+import type { Origin, PreRequest } from "../pipeline.ts";
 import { absenceIn, absenceOf, NotAsked } from "./origin-absence.ts";
 
 /** One connection that breaks is no outage. */
@@ -29,7 +29,7 @@ export function createBreaker(origin: Origin, now: () => number): Breaker {
 	async function guarded(
 		request: Request,
 		identity: Identity,
-		claim?: string,
+		told?: PreRequest,
 	): Promise<Response> {
 		if (failures >= FAILURES) {
 			const waitMs = probeAt - now();
@@ -38,7 +38,7 @@ export function createBreaker(origin: Origin, now: () => number): Breaker {
 		}
 		try {
 			const { answer, absence } = await absenceIn(
-				await origin(request, identity, claim),
+				await origin(request, identity, told),
 			);
 			if (absence === undefined) close();
 			else failed();

@@ -38,12 +38,12 @@ export function createBulkhead(
 	const waitMs = Math.min(LONGEST_WAIT_MS, timeoutMs / 2);
 	const placesByPath = new Map<string, Set<Place>>();
 
-	return async function bulkhead(request, identity, claim) {
+	return async function bulkhead(request, identity, told) {
 		const sent = await withWholeBody(request);
-		if (sent === undefined) return origin(request, identity, claim);
+		if (sent === undefined) return origin(request, identity, told);
 		const leave = await enter(new URL(sent.url).pathname, sent.signal);
 		try {
-			return await origin(sent, identity, claim);
+			return await origin(sent, identity, told);
 		} finally {
 			leave();
 		}

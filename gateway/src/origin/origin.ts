@@ -22,10 +22,11 @@ export function createOrigin(
 	fetch: Fetch,
 	mount: string,
 ): Origin {
-	return async function origin(request, identity, claim) {
+	return async function origin(request, identity, preRequest = {}) {
 		const headers = toOriginHeaders(request.headers);
-		// The client's own was left out: postern.pre_request trusts it.
-		if (claim !== undefined) headers.set("postern-claim", claim);
+		// The client's own were left out: postern.pre_request trusts them.
+		for (const [name, value] of Object.entries(preRequest))
+			headers.set(`postern-${name}`, value);
 		headers.set("authorization", `Bearer ${await sign(identity)}`);
 		setPassage(headers, settings);
 		const trace = traceOfRequest();

@@ -16,16 +16,16 @@ export function withRetries(
 ): Origin {
 	let budget = MAX_IN_A_ROW;
 
-	return async function again(request, identity, claim) {
+	return async function again(request, identity, told) {
 		budget = Math.min(MAX_IN_A_ROW, budget + EARNED_BY_A_REQUEST);
 		try {
-			return await origin(request, identity, claim);
+			return await origin(request, identity, told);
 		} catch (error) {
 			if (!mayRepeat(request, error) || budget < 1) throw error;
 			budget--;
 			await sleep(PAUSE_MS * (1 + Math.random()));
 			if (request.signal.aborted) throw error;
-			return origin(request, identity, claim);
+			return origin(request, identity, told);
 		}
 	};
 }

@@ -24,6 +24,7 @@ import {
 } from "./plan.ts";
 import { resolveCall } from "./resolve-call.ts";
 import { resolveRead } from "./resolve-read.ts";
+import { type WrittenRow, writtenRow } from "./written-row.ts";
 
 /** What a read asks, without its caller. */
 export interface Question
@@ -50,6 +51,11 @@ export interface Planner {
 	): Plan;
 	/** Whether PostgREST may run the request in a transaction that can write. */
 	mayWrite(catalog: Catalog | undefined, request: Request): boolean;
+}
+
+export interface WritePlanner {
+	/** The row that a write is about, or why it is not known to be about one. */
+	writtenRow(catalog: Catalog, request: Request): WrittenRow | string;
 }
 
 /** Plans a read in two steps. The first is remembered as long as the catalog is the same. */
@@ -93,7 +99,7 @@ const REMEMBERED_BYTES = 2_097_152;
 
 export function createPlanner(
 	settings: PlannerSettings,
-): Planner & QuestionPlanner {
+): Planner & QuestionPlanner & WritePlanner {
 	let remembered = rememberedQuestions();
 	let plannedBy: Catalog | undefined;
 
@@ -115,6 +121,8 @@ export function createPlanner(
 				isReadOnlyCall(settings, catalog, request)
 			);
 		},
+		writtenRow: (catalog, request) =>
+			writtenRow(catalog, settings.schemas, request),
 	};
 
 	function questionOf(

@@ -22,23 +22,53 @@ const MAX_TEXT_BYTES = 200;
  * @returns undefined unless they fix each column of the key to one value
  */
 export function rowTags(
-	{ tag, rowKey, columns }: Relation,
+	relation: Relation,
 	filters: readonly Filter[],
 ): readonly string[] | undefined {
-	if (tag === null || rowKey === null || rowKey.length === 0) return undefined;
-	const values = rowKey.map((column) => {
-		const [value, ...others] = filters.filter(
+	return rowNamedBy(relation, relation.rowKey, filters)?.tags;
+}
+
+/** The row that the filters name. */
+export interface NamedRow {
+	/** The columns of the primary key, and a text for each. */
+	readonly columns: readonly string[];
+	readonly key: readonly string[];
+	/** Its tag, and that of any row. */
+	readonly tags: readonly string[];
+}
+
+/**
+ * @param keyColumns of the primary key
+ * @returns undefined unless the filters fix each of them to one value
+ */
+export function rowNamedBy(
+	{ tag, columns }: Relation,
+	keyColumns: readonly string[] | null,
+	filters: readonly Filter[],
+): NamedRow | undefined {
+	if (tag === null || keyColumns === null || keyColumns.length === 0)
+		return undefined;
+	const values: string[] = [];
+	const key: string[] = [];
+	for (const column of keyColumns) {
+		const [filter, ...others] = filters.filter(
 			({ field, operation }) =>
 				field.name === column &&
 				field.path === undefined &&
 				operation.isEquality,
 		);
-		const [literal] = value?.operation.literals ?? [];
+		const [literal] = filter?.operation.literals ?? [];
 		if (literal === undefined || others.length > 0) return undefined;
-		return keyValue(columns.get(column), literal);
-	});
-	if (!values.every((value) => value !== undefined)) return undefined;
-	return [rowTag(tag, values), anyRowTag(tag)];
+		const value = keyValue(columns.get(column), literal);
+		if (value === undefined) return undefined;
+		values.push(value);
+		key.push(literal);
+	}
+	return {
+		columns: keyColumns,
+		key,
+		tags: [rowTag(tag, values), anyRowTag(tag)],
+	};
 }
 
 /** A value as the row tag has it; undefined for text that the database would write differently. */

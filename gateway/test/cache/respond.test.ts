@@ -29,7 +29,7 @@ describe("an answer built from an entry", () => {
 				["content-profile", "api"],
 				["content-range", "0-0/*"],
 				["content-type", "application/json; charset=utf-8"],
-				["etag", '"tag"'],
+				["etag", '"tag.7.epoch1"'],
 			],
 			'[{"id":1}]',
 		]);
@@ -238,7 +238,7 @@ describe("If-None-Match", () => {
 		"Content-Range": "0-0/*",
 		"Content-Type": "application/json",
 		Date: new Date(NOW).toUTCString(),
-		ETag: '"tag"',
+		ETag: '"tag.7.epoch1"',
 		"Postern-Token": "a",
 		Vary: "Accept",
 	};
@@ -256,6 +256,10 @@ describe("If-None-Match", () => {
 	}
 
 	it.each([
+		'"tag.7.epoch1"',
+		// Equal content at another moment, or from before ETags had one.
+		'W/"tag.6.epoch1"',
+		'"tag.7.epoch0"',
 		'"tag"',
 		'W/"tag"',
 		'"other", "tag"',
@@ -269,6 +273,10 @@ describe("If-None-Match", () => {
 
 	it.each([
 		'"other"',
+		'"other.7.epoch1"',
+		'".7.epoch1"',
+		'"tags.7.epoch1"',
+		'""',
 		'"TAG"',
 		"tag",
 		'"tag',

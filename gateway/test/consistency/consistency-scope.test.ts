@@ -1,6 +1,7 @@
 // One client's request: its tokens go to each of the route's own requests, and theirs go back to the client.
 import { describe, expect, it } from "vitest";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
+import { GATEWAY, type Identity } from "../../src/identity/identity.ts";
 import type { Pipeline } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { ANYBODY } from "../support/cache.ts";
@@ -31,8 +32,9 @@ function startScope({
 	const scope = openConsistencyScope(client, pipeline, hasCookies);
 	return {
 		asked,
-		ask: (init: RequestInit = {}) =>
-			scope.pipeline(new Request(`${PIPELINE_URL}/notes`, init), ANYBODY),
+		ask: (init: RequestInit = {}, identity: Identity = ANYBODY) =>
+			scope.pipeline(new Request(`${PIPELINE_URL}/notes`, init), identity),
+		moment: () => scope.moment,
 		close(given: Record<string, string> = {}): Headers {
 			const told = new Headers(given);
 			scope.close(told);
@@ -106,6 +108,55 @@ describe("a consistency scope", () => {
 			expect(asked[0]?.headers.get(name)).toBe("no-cache");
 		},
 	);
+
+	it("sends the client's If-Match up to the first write of rows, which may come after calls that read", async () => {
+		const { ask, asked } = startScope({
+			method: "PUT",
+			headers: { "If-Match": '"a"' },
+		});
+		await ask({ method: "PATCH" }, GATEWAY);
+		for (const method of ["GET", "POST", "DELETE", "PATCH", "POST"])
+			await ask({ method });
+		expect(asked.map(({ headers }) => headers.get("if-match"))).toEqual([
+			null,
+			null,
+			'"a"',
+			'"a"',
+			null,
+			null,
+		]);
+	});
+
+	it("sends no If-Match of a read, whatever its route does", async () => {
+		const { ask, asked } = startScope({ headers: { "If-Match": '"a"' } });
+		await ask({ method: "PATCH" });
+		expect(asked[0]?.headers.has("if-match")).toBe(false);
+	});
+
+	it.each<[string, (string | undefined)[], object | undefined]>([
+		[
+			"the earliest of its reads",
+			["h.9.e", "h.7.e", "h.8.e"],
+			{ feedEpoch: "e", seq: 7 },
+		],
+		[
+			"none where one of them has none",
+			["h.9.e", undefined, "h.9.e"],
+			undefined,
+		],
+		["none where one of them is unknown", ["h.9.e", "another"], undefined],
+		["none of two epochs", ["h.9.e", "h.9.f"], undefined],
+		["none without a read", [], undefined],
+	])("is right at the moment of %s", async (_, etags, moment) => {
+		const answers = etags.map(
+			(etag): Record<string, string> =>
+				etag === undefined ? {} : { ETag: `"${etag}"` },
+		);
+		const { ask, moment: momentOf } = startScope({ answers });
+		for (const _ of etags) await ask();
+		await ask({ method: "POST" }, GATEWAY);
+		expect(momentOf()).toEqual(moment);
+	});
 
 	it("sends no other header of the client", async () => {
 		const headers = {

@@ -67,6 +67,7 @@ function startIsolate() {
 			objectRun: "l1",
 			asOf: now - ageMs,
 			now,
+			cursor: "cursor",
 			changes: [],
 			isWhole: true,
 			isSchemaLoaded: true,

@@ -65,6 +65,10 @@ function withKey(key: string): RequestOptions {
 	return { ...newNote, headers: { "Idempotency-Key": key } };
 }
 
+function withIfMatch(etags: string): RequestOptions {
+	return { ...newNote, method: "PATCH", headers: { "If-Match": etags } };
+}
+
 /** What a refusal's body has besides those of all. */
 const FIELDS: Partial<Record<string, object>> = {
 	weak_password: { weak_password: { reasons: ["length"] } },
@@ -373,6 +377,24 @@ const PROVOKED: Record<
 		path: "/rest/v1/notes",
 		request: withKey("k"),
 		answer: claimingOrigin({ isInstalled: false }).answer,
+	},
+	precondition_invalid: {
+		status: 400,
+		path: "/rest/v1/notes?id=eq.1",
+		request: withIfMatch("a"),
+	},
+	precondition_failed: {
+		status: 412,
+		path: "/rest/v1/notes?id=eq.1",
+		request: withIfMatch('"a"'),
+		answer: claimingOrigin({ write: () => raised(412, "precondition_failed") })
+			.answer,
+		feed: startFeed({ now: () => NOW }),
+	},
+	precondition_unsupported: {
+		status: 400,
+		path: "/rest/v1/notes?id=eq.1",
+		request: withIfMatch("*"),
 	},
 	origin_not_ready: {
 		status: 503,

@@ -1,4 +1,4 @@
-// A PostgREST whose pre-request function claims idempotency keys, in memory, as gateway/sql/code/idempotency does for one caller.
+// A PostgREST whose pre-request function claims idempotency keys, in memory, as gateway/sql/code/pre_request does for one caller.
 import type { Answer, Received } from "../support/origin.ts";
 
 interface ClaimingOptions {

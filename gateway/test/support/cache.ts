@@ -69,6 +69,7 @@ export function viewOf({
 		feedEpoch: FEED_EPOCH,
 		seq: 7,
 		prunedBelow: 0,
+		cursor: "cursor",
 		asOf: NOW,
 		isSchemaLoaded: true,
 		...given,

@@ -96,6 +96,7 @@ export function startFeed({
 				objectRun: objectRun(),
 				asOf,
 				now: now(),
+				cursor: `cursor ${seq}`,
 			},
 			...{ changes, isWhole, isSchemaLoaded: true },
 		};

@@ -25,7 +25,7 @@ export const ADDED: Readonly<Record<string, RegExp>> = {
 	age: /^\d+$/,
 	"cache-control": /^private, no-cache$/,
 	"cache-status": /^Postern; /,
-	etag: /^"[\w-]{27}"$/,
+	etag: /^"[\w-]{27}\.[\da-z]+\.[\da-f]{16}"$/,
 	"postern-token": /^[\w.-]+(, [\w.-]+)*$/,
 	"x-content-type-options": /^nosniff$/,
 };

@@ -124,7 +124,7 @@ products.openapi(
 		request: byId,
 		responses: {
 			200: answer("The product as it was", product),
-			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended", "precondition_failed"),
 		},
 	}),
 	async (context) => {

@@ -150,7 +150,13 @@ rescues.openapi(
 		request: { ...byId, ...body(rescueFields) },
 		responses: {
 			200: answer("The rescue as it is now", rescue),
-			...refusals(...OF_IDS, ...OF_BODIES, ...OF_CALLERS, "contended"),
+			...refusals(
+				...OF_IDS,
+				...OF_BODIES,
+				...OF_CALLERS,
+				"contended",
+				"precondition_failed",
+			),
 		},
 	}),
 	async (context) => {
@@ -177,7 +183,7 @@ rescues.openapi(
 		request: byId,
 		responses: {
 			204: { description: "Deleted" },
-			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended", "precondition_failed"),
 		},
 	}),
 	async (context) => {

@@ -235,6 +235,7 @@ users.openapi(
 				...OF_CALLERS,
 				"session_not_found",
 				"contended",
+				"precondition_failed",
 			),
 		},
 	}),
@@ -263,7 +264,7 @@ users.openapi(
 		request: byId,
 		responses: {
 			200: answer("Deleted", z.object({ message: z.string() })),
-			...refusals(...OF_IDS, ...OF_CALLERS, "contended"),
+			...refusals(...OF_IDS, ...OF_CALLERS, "contended", "precondition_failed"),
 		},
 	}),
 	async (context) => {

@@ -9,7 +9,8 @@ import { it as session } from "./session.ts";
 
 export const program = await sqlText();
 
-async function tracked(ownerUrl: string): Promise<string> {
+/** @returns the name of a template database */
+export async function trackedTemplate(ownerUrl: string): Promise<string> {
 	await makeTemplate(ownerUrl, TEMPLATE, ({ client }) =>
 		client.query(
 			`${program}; create schema api; grant usage on schema api to anon, authenticated`,
@@ -22,7 +23,7 @@ async function tracked(ownerUrl: string): Promise<string> {
 const TEMPLATE = `postern_tracked_${createHash("sha256").update(program).digest("hex").slice(0, 12)}`;
 
 export const it = base
-	.extend("template", ({ ownerUrl }) => tracked(ownerUrl))
+	.extend("template", ({ ownerUrl }) => trackedTemplate(ownerUrl))
 	.extend("connect", async ({ database }, { onCleanup }) => {
 		const clients: pg.Client[] = [];
 		onCleanup(async () => {
@@ -53,7 +54,10 @@ export const rolledBack = session
 		"fileOwner",
 		{ scope: "file" },
 		async ({ ownerUrl }, { onCleanup }) => {
-			const { client, drop } = await copyOf(await tracked(ownerUrl), ownerUrl);
+			const { client, drop } = await copyOf(
+				await trackedTemplate(ownerUrl),
+				ownerUrl,
+			);
 			onCleanup(drop);
 			return client;
 		},

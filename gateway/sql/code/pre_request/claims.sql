@@ -1,22 +1,5 @@
 -- Idempotency keys: PostgREST's db-pre-request claims the key of a write in the write's own transaction, before the write. So a key is
--- claimed if and only if its write committed. The header Postern-Claim is the gateway's: it removes a client's.
-
--- PostgREST calls it as the caller before every request. A read ends at the first condition, also one that calls a function by POST.
-create or replace function postern.pre_request()
-returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if current_setting('transaction_read_only') = 'off'
-    and strpos(current_setting('request.headers', true), '"postern-claim"') > 0
-  then
-    perform postern.claim_key();
-  end if;
-end
-$$;
-comment on function postern.pre_request() is
-'PostgREST''s db-pre-request, or called by the one that there is: claims the idempotency key of a write. It changes no answer of a read.';
+-- claimed if and only if its write committed.
 
 -- Security definer: callers may not read or write the claims. It takes no argument, so that a caller can only claim keys of their own.
 create or replace function postern.claim_key()
