@@ -14,6 +14,9 @@ export interface IssuerEntry {
 /** `iss` of the legacy keys `anon` and `service_role`: of hosted projects, and of local and self-hosted ones. */
 const ISSUERS_OF_LEGACY_KEYS = ["supabase", "supabase-demo"];
 const SERVICE_ROLE = "service_role";
+const AUTH_PATH = "/auth/v1";
+/** Where a project publishes its keys, below its URL. */
+export const KEY_SET_PATH = `${AUTH_PATH}/.well-known/jwks.json`;
 
 const hashes = z
 	.array(
@@ -50,9 +53,9 @@ export const supabaseEntry = z
 	)
 	.transform((fields): IssuerEntry => {
 		const { supabase, secret, roles, publishableKeys, secretKeys } = fields;
-		const auth = `${supabase.href.replace(/\/$/, "")}/auth/v1`;
+		const project = supabase.href.replace(/\/$/, "");
 		const users = {
-			issuer: fields.issuer ?? auth,
+			issuer: fields.issuer ?? project + AUTH_PATH,
 			audience: ["authenticated"],
 			role: { claim: ["role"] },
 			roles,
@@ -61,7 +64,7 @@ export const supabaseEntry = z
 			{
 				...users,
 				algorithms: ["ES256", "RS256"],
-				keys: { kind: "url", url: new URL(`${auth}/.well-known/jwks.json`) },
+				keys: { kind: "url", url: new URL(project + KEY_SET_PATH) },
 			},
 		];
 		if (secret !== undefined) {
