@@ -68,7 +68,7 @@ beforeAll(async () => {
 		await gateway.stop();
 		await database.stop();
 	};
-}, 120_000);
+}, 300_000);
 
 describe(`under random policies (ISOLATION_SEED=${seed})`, () => {
 	it("gives two callers the database's own answers, from the cache as well", async () => {
