@@ -69,6 +69,7 @@ it("lists what is not cacheable by reasons, and its statements mend them", async
 			reason: "api.drafts is not tracked",
 			relations: ["api.drafts", "api.drafts_and_notes"],
 			functions: [],
+			reads: expect.any(Number),
 			mend: { by: "sql", text: "select postern.track('api.drafts')" },
 		},
 		{
@@ -76,12 +77,14 @@ it("lists what is not cacheable by reasons, and its statements mend them", async
 				"what api.count_notes() reads is not known: it is in PL/pgSQL: run `postern analyze`, or run what select postern.declaration_of('api.count_notes()'::regprocedure) gives",
 			relations: [],
 			functions: ["api.count_notes()"],
+			reads: expect.any(Number),
 			mend: { by: "command", text: "npx postern analyze" },
 		},
 		{
 			reason: "random() is volatile",
 			relations: [],
 			functions: ["api.guess()"],
+			reads: expect.any(Number),
 			mend: undefined,
 		},
 		{
@@ -89,6 +92,7 @@ it("lists what is not cacheable by reasons, and its statements mend them", async
 				"what api.latest(text) reads is not known: it is in PL/pgSQL: run `postern analyze`, or run what select postern.declaration_of('api.latest(text)'::regprocedure) gives",
 			relations: [],
 			functions: ["api.latest(text)"],
+			reads: expect.any(Number),
 			mend: { by: "command", text: "npx postern analyze" },
 		},
 	]);

@@ -114,7 +114,7 @@ async function checkStack(
 		const { mends } = status;
 		await checkCatalog(
 			catalog,
-			{ mends, findText: isOther ? undefined : database?.findText },
+			{ mends, database: isOther ? undefined : database },
 			report,
 		);
 	}

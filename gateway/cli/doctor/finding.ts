@@ -32,6 +32,8 @@ export interface NotCacheable {
 	readonly reason: string;
 	readonly relations: readonly string[];
 	readonly functions: readonly string[];
+	/** How often they were read, by the database's statistics. Undefined where the database cannot be asked. */
+	readonly reads: number | undefined;
 	/** Undefined where nothing can be done but to do without. */
 	readonly mend: Mend | undefined;
 }

@@ -32,6 +32,7 @@ function ofReason({
 	reason,
 	relations,
 	functions,
+	reads,
 	mend,
 }: NotCacheable): string {
 	const names = [...relations, ...functions];
@@ -40,6 +41,7 @@ function ofReason({
 	return [
 		`not cacheable: ${reason}`,
 		`  concerns: ${list}${rest > 0 ? `, and ${rest} more` : ""}`,
+		...(reads === undefined ? [] : [`  reads: ${reads}`]),
 		...(mend === undefined ? [] : [ofMend(mend)]),
 	].join("\n");
 }
