@@ -345,7 +345,9 @@ it("starts an application without a db folder, and gives its Worker no password"
 	);
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
+	expect(given).toMatchObject({ EXPLAIN_ROLES: "*" });
 	expect(Object.keys(given as object).sort()).toEqual([
+		"EXPLAIN_ROLES",
 		"ORIGIN_SIGNING_KEY",
 		"ORIGIN_URL",
 		"TOKEN_JWKS",
@@ -363,8 +365,11 @@ it("starts an application without a db folder, and gives its Worker no password"
 	expect(code).toBe(0);
 }, 120_000);
 
-it("gives the Worker no key that the application's own settings replace", async () => {
-	await makeApplication({ UPSTREAM_URL: "https://project.supabase.co" });
+it("gives the Worker nothing that the application's own settings replace", async () => {
+	await makeApplication({
+		UPSTREAM_URL: "https://project.supabase.co",
+		EXPLAIN_ROLES: "auditor",
+	});
 	await writeFile(join(folder, ".dev.vars"), "ORIGIN_JWT_SECRET=secret\n");
 	await linkPackages();
 	await postern("env");
@@ -380,7 +385,9 @@ it("gives the Worker no key that the application's own settings replace", async 
 	);
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
+	expect(given).toMatchObject({ EXPLAIN_ROLES: "auditor" });
 	expect(Object.keys(given as object).sort()).toEqual([
+		"EXPLAIN_ROLES",
 		"ORIGIN_JWT_SECRET",
 		"ORIGIN_URL",
 		"TOKEN_JWKS",
