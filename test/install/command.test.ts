@@ -16,7 +16,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { Client } from "pg";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+	afterEach,
+	beforeEach,
+	describe,
+	expect,
+	it,
+	onTestFinished,
+} from "vitest";
 import { databaseUrl } from "../../gateway/cli/stack/addresses.ts";
 import { readCredentials } from "../../gateway/cli/stack/credentials.ts";
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
@@ -343,6 +350,7 @@ it("starts an application without a db folder, and gives its Worker no password"
 			stdio: ["ignore", "pipe", "inherit"],
 		},
 	);
+	onTestFinished(() => void child.kill("SIGTERM"));
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
 	expect(given).toMatchObject({ EXPLAIN_ROLES: "*" });
@@ -383,6 +391,7 @@ it("gives the Worker nothing that the application's own settings replace", async
 			stdio: ["ignore", "pipe", "inherit"],
 		},
 	);
+	onTestFinished(() => void child.kill("SIGTERM"));
 	await untilStarted(child);
 	const given = await (await fetch(`http://${LOOPBACK}:${port}/`)).json();
 	expect(given).toMatchObject({ EXPLAIN_ROLES: "auditor" });
