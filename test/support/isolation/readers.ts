@@ -51,7 +51,7 @@ const knows = ({ knows, shade }: Sites): fc.Arbitrary<string> =>
 		select known.* from ${P}members as known where not coalesce(${hidden.sql}, false);
 	grant select on ${SHADE}.@members to ${ROLES};
 	drop function if exists ${SHADE}.@knows(text);
-	${isHiding ? `create function ${SHADE}.@knows(who text) returns boolean language sql stable set search_path = '' as $body$ select who = ${other.sql} $body$;` : ""}
+	${isHiding ? `create function ${SHADE}.@knows(who text) returns boolean language sql stable set search_path = '' as $body$ select who = ${other.sql} $body$; grant execute on function ${SHADE}.@knows(text) to ${ROLES};` : ""}
 	create or replace function ${P}knows(who text) returns boolean language ${language} ${volatility} ${rights} ${searchPath ?? "set search_path = ''"} as $body$ ${body} $body$;`;
 		});
 
