@@ -5,7 +5,7 @@ import { PostgrestError } from "@supabase/postgrest-js";
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
-import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { GATEWAY, GATEWAY_FOR_CODES } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import type { FeedSettings } from "../settings/feed-settings.ts";
 import { catalogParts } from "./catalog-parts.ts";
@@ -44,9 +44,6 @@ export class Absent extends Error {
 
 /** The database tracks, and what its answers mean in this version of it or of PostgREST was not tested. */
 export class Untested extends Absent {}
-
-/** The gateway, but not `GATEWAY` itself: for that, openDatabase replaces a 403 of PostgREST, and with it the code of the reason. */
-const GATEWAY_FOR_CODES: Identity = Object.freeze({ ...GATEWAY });
 
 /** What a function returned, and the header `Server` of PostgREST's answer. */
 interface Called {

@@ -1,11 +1,8 @@
 // The answers of writes that were done with an idempotency key, as the database keeps them. Asked as the role `postern`.
 import { z } from "zod";
 import { openDatabase } from "../http/database.ts";
-import {
-	answerOf,
-	GATEWAY_FOR_CODES,
-	type PreRequestProbe,
-} from "../origin/pre-request-probe.ts";
+import { GATEWAY_FOR_CODES } from "../identity/identity.ts";
+import { answerOf, type PreRequestProbe } from "../origin/pre-request-probe.ts";
 import type { Origin } from "../pipeline.ts";
 
 /** An answer as the database keeps it. */

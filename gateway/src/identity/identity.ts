@@ -20,6 +20,9 @@ export function hasClaims(claims: Claims): boolean {
 /** The gateway itself, when it asks the functions in schema `postern`. No caller may have this role. */
 export const GATEWAY: Identity = Object.freeze({ role: "postern", claims: {} });
 
+/** The same for a caller that wants PostgREST's own codes: for `GATEWAY` itself, openDatabase replaces a 403, and with it the code of the reason. */
+export const GATEWAY_FOR_CODES: Identity = Object.freeze({ ...GATEWAY });
+
 /** What an API key stands for: a publishable one for no caller, a secret one for its role. */
 export type ApiKey =
 	| { kind: "publishable" }

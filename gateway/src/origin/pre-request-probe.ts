@@ -2,11 +2,8 @@
 import { PostgrestError } from "@supabase/postgrest-js";
 import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
-import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { GATEWAY_FOR_CODES } from "../identity/identity.ts";
 import type { Origin } from "../pipeline.ts";
-
-/** The gateway, but not `GATEWAY` itself: for that, openDatabase replaces a 403 of PostgREST. */
-export const GATEWAY_FOR_CODES: Identity = Object.freeze({ ...GATEWAY });
 
 /** How long PostgREST is taken to go on calling it. */
 const REMEMBERED_MS = 60_000;

@@ -1,11 +1,11 @@
 // postern.pre_request() before a write with If-Match: the row is locked as the caller, and the write is refused where the outbox holds a
 // change since the gateway's cursor, or where that cannot be told.
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { describe } from "vitest";
 import { copyOf } from "../support/databases.ts";
 import { it as session } from "../support/session.ts";
-import { trackedTemplate } from "../support/tracked.ts";
+import { connectorTo, trackedTemplate } from "../support/tracked.ts";
 
 const TABLES = `
 	create table api.notes (id bigint primary key, owner text, n integer not null default 0);
@@ -54,18 +54,9 @@ const it = session
 			return { url, client };
 		},
 	)
-	.extend("connect", async ({ database }, { onCleanup }) => {
-		const clients: pg.Client[] = [];
-		onCleanup(async () => {
-			for (const client of clients) await client.end();
-		});
-		return async () => {
-			const client = new pg.Client({ connectionString: database.url });
-			await client.connect();
-			clients.push(client);
-			return client;
-		};
-	})
+	.extend("connect", ({ database }, { onCleanup }) =>
+		connectorTo(database.url, onCleanup),
+	)
 	.extend("owner", async ({ database: { client } }) => {
 		await client.query(SEED);
 		return client;

@@ -19,23 +19,31 @@ export async function trackedTemplate(ownerUrl: string): Promise<string> {
 	return TEMPLATE;
 }
 
+/** @returns connects, and ends all connections when the test ends */
+export function connectorTo(
+	url: string,
+	onCleanup: (end: () => Promise<void>) => void,
+): () => Promise<pg.Client> {
+	const clients: pg.Client[] = [];
+	onCleanup(async () => {
+		for (const client of clients) await client.end();
+	});
+	return async () => {
+		const client = new pg.Client({ connectionString: url });
+		await client.connect();
+		clients.push(client);
+		return client;
+	};
+}
+
 /** Named by its content, since a server that POSTERN_TEST_DATABASE_URL names keeps it. */
 const TEMPLATE = `postern_tracked_${createHash("sha256").update(program).digest("hex").slice(0, 12)}`;
 
 export const it = base
 	.extend("template", ({ ownerUrl }) => trackedTemplate(ownerUrl))
-	.extend("connect", async ({ database }, { onCleanup }) => {
-		const clients: pg.Client[] = [];
-		onCleanup(async () => {
-			for (const client of clients) await client.end();
-		});
-		return async () => {
-			const client = new pg.Client({ connectionString: database.url });
-			await client.connect();
-			clients.push(client);
-			return client;
-		};
-	})
+	.extend("connect", ({ database }, { onCleanup }) =>
+		connectorTo(database.url, onCleanup),
+	)
 	/** The owner's connection, with a schema api and tracking. */
 	.extend("owner", async ({ database }) => database.client)
 	/** Has polled once, so it is told of every later change. */
