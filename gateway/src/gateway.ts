@@ -35,6 +35,7 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
+import { callerOfRequest } from "./limits/caller.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
 import {
 	addServerTiming,
@@ -116,6 +117,7 @@ export function createGateway(deps: Deps): Gateway {
 	const bulkhead = createBulkhead(guarded, {
 		limit: config.origin.requestsPerRelation,
 		timeoutMs: config.origin.timeoutMs,
+		callerOf: ({ role }) => callerOfRequest(anonRole) ?? role,
 		...{ now, sleep: deps.sleep },
 	});
 	const origin: Origin = (request, identity, told) =>

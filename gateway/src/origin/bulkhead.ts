@@ -1,11 +1,14 @@
 // The bulkhead of one isolate: requests to one relation or function have only so many of PostgREST's connections at once. A locked
-// table or a slow function leaves the others to other requests, and to the polls of the change feed.
+// table or a slow function leaves the others to other requests, and to the polls of the change feed. Those places are shared out fairly
+// among callers (fair-places.ts).
 //
 // A request waits by looking again after a pause: a Worker must not await another request's promise.
 import { growingPauses } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Origin } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
+import { createFairPlaces, type Wait } from "./fair-places.ts";
 import { NotAsked } from "./origin-absence.ts";
 import { wholeBody } from "./send.ts";
 
@@ -14,6 +17,8 @@ interface BulkheadDeps {
 	limit: number;
 	/** Longest wait for the head of an answer, in milliseconds. */
 	timeoutMs: number;
+	/** Who the request at hand is for. Places are shared out fairly among callers. */
+	callerOf: (identity: Identity) => string;
 	/** The clock, in milliseconds. */
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
@@ -25,23 +30,19 @@ const MAX_BODY_BYTES = 65_536;
 /** PostgREST's own limit for a free connection (`db-pool-acquisition-timeout`). */
 const LONGEST_WAIT_MS = 10_000;
 
-/** One request that is under way. The runtime may have cancelled it without a word, so it counts until then at most. */
-interface Place {
-	readonly until: number;
-}
-
 export function createBulkhead(
 	origin: Origin,
-	{ limit, timeoutMs, now, sleep }: BulkheadDeps,
+	{ limit, timeoutMs, callerOf, now, sleep }: BulkheadDeps,
 ): Origin {
 	// A place is worth waiting for while there is time left for an answer.
 	const waitMs = Math.min(LONGEST_WAIT_MS, timeoutMs / 2);
-	const placesByPath = new Map<string, Set<Place>>();
+	const places = createFairPlaces({ limit, timeoutMs, now });
 
 	return async function bulkhead(request, identity, told) {
 		const sent = await withWholeBody(request);
 		if (sent === undefined) return origin(request, identity, told);
-		const leave = await enter(new URL(sent.url).pathname, sent.signal);
+		const wait = places.wait(new URL(sent.url).pathname, callerOf(identity));
+		const leave = await enter(wait, sent.signal).finally(wait.end);
 		try {
 			return await origin(sent, identity, told);
 		} finally {
@@ -50,10 +51,14 @@ export function createBulkhead(
 	};
 
 	/** @returns gives the place back */
-	async function enter(path: string, signal: AbortSignal): Promise<() => void> {
+	async function enter(
+		{ take }: Wait,
+		signal: AbortSignal,
+	): Promise<() => void> {
 		const giveUpAt = now() + waitMs;
 		const pause = growingPauses(sleep);
-		while (countOf(path) >= limit) {
+		let leave = take();
+		while (leave === undefined) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
 			if (now() >= giveUpAt)
 				throw new Refusal("origin_busy", {
@@ -61,24 +66,10 @@ export function createBulkhead(
 					cause: new NotAsked("the bulkhead is full"),
 				});
 			await pause();
+			leave = take();
 		}
-		const place = { until: now() + timeoutMs };
-		const places = placesByPath.get(path) ?? new Set();
-		placesByPath.set(path, places.add(place));
-		const leave = () => {
-			places.delete(place);
-			if (places.size === 0 && placesByPath.get(path) === places)
-				placesByPath.delete(path);
-		};
 		signal.addEventListener("abort", leave);
 		return leave;
-	}
-
-	function countOf(path: string): number {
-		const places = placesByPath.get(path);
-		if (places === undefined) return 0;
-		for (const place of places) if (now() >= place.until) places.delete(place);
-		return places.size;
 	}
 }
 

@@ -109,6 +109,7 @@ describe("while the origin is away, a read", () => {
 	it("is marked as a hit if the bulkhead did not let it through in time", async () => {
 		const full = createBulkhead(() => new Promise(() => {}), {
 			...{ limit: 0, timeoutMs: 0 },
+			callerOf: () => "",
 			now: () => 0,
 			sleep: async () => {},
 		});

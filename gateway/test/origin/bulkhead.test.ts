@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createBulkhead } from "../../src/origin/bulkhead.ts";
+import { createFairPlaces } from "../../src/origin/fair-places.ts";
 import { ANYBODY, rows } from "../support/cache.ts";
 import { settle, stoppedTime } from "../support/change-feed.ts";
 
@@ -9,22 +10,25 @@ const LIMIT = 2;
 const TIMEOUT_MS = 4_000;
 
 /** An origin whose requests end when the test says so, behind a bulkhead. */
-function start() {
+function start(limit = LIMIT) {
 	const time = stoppedTime();
-	const underWay: { request: Request; end: () => void }[] = [];
+	const underWay: { request: Request; role: string; end: () => void }[] = [];
 	const bulkhead = createBulkhead(
-		async (request) => {
+		async (request, { role }) => {
 			const { promise, resolve } = Promise.withResolvers<void>();
-			underWay.push({ request, end: resolve });
+			underWay.push({ request, role, end: resolve });
 			await promise;
 			return rows();
 		},
-		{ limit: LIMIT, timeoutMs: TIMEOUT_MS, now: time.now, sleep: time.sleep },
+		{
+			...{ limit, timeoutMs: TIMEOUT_MS, now: time.now, sleep: time.sleep },
+			callerOf: ({ role }) => role,
+		},
 	);
-	const ask = async (path: string, init?: RequestInit) => {
+	const ask = async (path: string, init?: RequestInit, role = "anybody") => {
 		const answer = bulkhead(
 			new Request(`http://postgrest${path}`, init),
-			ANYBODY,
+			role === "anybody" ? ANYBODY : { role, claims: {} },
 		).then(
 			({ status }) => status,
 			({ code }: Refusal) => code,
@@ -136,12 +140,88 @@ describe("the bulkhead", () => {
 				asked++;
 				throw new Refusal("origin_unreachable");
 			},
-			{ limit: 1, timeoutMs: TIMEOUT_MS, now, sleep },
+			{ limit: 1, timeoutMs: TIMEOUT_MS, callerOf: () => "", now, sleep },
 		);
 		for (let count = 0; count < 3; count++)
 			await bulkhead(new Request("http://postgrest/notes"), ANYBODY).catch(
 				() => {},
 			);
 		expect(asked).toBe(3);
+	});
+});
+
+describe("callers of one relation", () => {
+	/** Ends the oldest request, and lets those that wait look. */
+	async function endOne({ time, underWay }: ReturnType<typeof start>) {
+		underWay.shift()?.end();
+		await time.pass(30);
+	}
+	const roles = ({ underWay }: ReturnType<typeof start>) =>
+		underWay.map(({ role }) => role);
+
+	it("may have all places while no other caller waits", async () => {
+		const started = start();
+		for (let count = 0; count < 2 * LIMIT; count++) await started.ask("/notes");
+		await endOne(started);
+		expect(roles(started)).toEqual(["anon", "anon"]);
+	});
+
+	it("get the next places before a caller who has more of them, however many requests of that one wait", async () => {
+		const started = start(3);
+		for (let count = 0; count < 50; count++)
+			await started.ask("/notes", {}, "greedy");
+		await started.ask("/notes", {}, "ada");
+		await started.ask("/notes", {}, "bob");
+		await endOne(started);
+		await endOne(started);
+		expect(roles(started).toSorted()).toEqual(["ada", "bob", "greedy"]);
+	});
+
+	it("take turns where there is one place", async () => {
+		const started = start(1);
+		for (let count = 0; count < 50; count++)
+			await started.ask("/notes", {}, "greedy");
+		for (let count = 0; count < 3; count++)
+			await started.ask("/notes", {}, "ada");
+		const order: (string | undefined)[] = [];
+		for (let count = 0; count < 6; count++) {
+			await endOne(started);
+			order.push(...roles(started));
+		}
+		expect(order).toEqual(["ada", "greedy", "ada", "greedy", "ada", "greedy"]);
+	});
+
+	it("do not wait for one that was cancelled without a word", async () => {
+		const time = stoppedTime();
+		const { wait } = createFairPlaces({ ...time, limit: 1, timeoutMs: 1_000 });
+		const leave = wait("/notes", "ada").take();
+		wait("/notes", "bob").take();
+		leave?.();
+		expect(wait("/notes", "ada").take()).toBeUndefined();
+		await time.pass(250);
+		expect(wait("/notes", "ada").take()).toBeDefined();
+	});
+});
+
+describe("a caller of many relations", () => {
+	const ask = async ({ ask }: ReturnType<typeof start>, count: number) => {
+		for (let path = 0; path < count; path++)
+			await ask(`/notes${path}`, {}, "greedy");
+	};
+
+	it("has the places of two at most while another caller is under way", async () => {
+		const started = start();
+		await started.ask("/others", {}, "ada");
+		await ask(started, 3 * LIMIT);
+		expect(started.underWay).toHaveLength(1 + 2 * LIMIT);
+		started.underWay[0]?.end();
+		await started.time.pass(30);
+		expect(started.underWay).toHaveLength(1 + 3 * LIMIT);
+	});
+
+	it("has as many as it asks for while it is alone", async () => {
+		const started = start();
+		await ask(started, 3 * LIMIT);
+		expect(started.underWay).toHaveLength(3 * LIMIT);
 	});
 });
