@@ -43,7 +43,6 @@ $$;
 \ir code/functions/search_paths.sql
 \ir code/functions/text_functions.sql
 \ir code/functions/analyze.sql
-\ir code/functions/declared.sql
 \ir code/ddl_events.sql
 \ir code/schema_marker.sql
 \ir code/digest.sql
@@ -51,6 +50,7 @@ $$;
 \ir code/expressions.sql
 \ir code/functions/claims.sql
 \ir code/dependencies.sql
+\ir code/functions/declared.sql
 \ir code/reasons.sql
 \ir code/catalog.sql
 \ir code/status.sql

@@ -50,10 +50,19 @@ as $$
   known (analyses) as materialized (
     select array(select one from postern.analyses as one)
   ),
+  found (expressions) as materialized (
+    select array(select row(one.*)::postern.expressions from known cross join postern.find_expressions(known.analyses) as one)
+  ),
+  claim_function (oids, sources) as materialized (
+    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
+    from known
+    cross join postern.claim_functions(known.analyses) as source
+  ),
   dependency as materialized (
     select dependencies.*
-    from known
-    cross join postern.dependencies(known.analyses)
+    from found
+    cross join claim_function
+    cross join postern.dependencies(found.expressions, claim_function.oids)
   ),
   -- The tag of each table and materialized view is that of its root.
   tagged (relation, root, tag) as materialized (
@@ -115,15 +124,12 @@ as $$
     select distinct kind, node from reach
   ),
   expression as materialized (
-    select expressions.kind, expressions.node, expressions.tree, expressions.is_parsed_in_calls, expressions.is_immutable
-    from known
-    cross join postern.expressions(known.analyses)
-    join reached on reached.kind = expressions.kind and reached.node = expressions.node
+    select alike.*
+    from found
+    cross join unnest(found.expressions) as alike
+    where exists (select from reached where reached.kind = alike.kind and reached.node = any (alike.nodes))
   ),
-  claim_function (oids, sources) as materialized (
-    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}') from known cross join postern.claim_functions(known.analyses) as source
-  ),
-  -- Many policies are alike, and this is what costs most.
+  -- This is what costs most.
   judged as materialized (
     select
       alike.*,
@@ -138,13 +144,7 @@ as $$
           and (alike.tree ~ ':relid [1-9]' or setting.claims || setting.headers || setting.cookies <> '{}')
           then 'is marked immutable, and reads tables or settings' end
       ], null) as reasons
-    from (
-      select
-        expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable,
-        array_agg(expression.node) as nodes
-      from expression
-      group by 1, 2, 3, 4
-    ) as alike
+    from expression as alike
     cross join claim_function
     -- Expressions that have the same tree differ in the names of columns only, so one of them is printed for all.
     cross join lateral (select postern.printed(alike.kind, alike.nodes[1]) as expression offset 0) as printed

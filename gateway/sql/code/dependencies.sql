@@ -1,34 +1,25 @@
 -- What views, policies and functions read and call, found in their parse trees. pg_depend would not do: it leaves out built-in functions.
 
-create or replace function postern.dependencies(analyses postern.analyses[])
+-- claim_functions: the functions that return all claims.
+create or replace function postern.dependencies(expressions postern.expressions[], claim_functions oid[])
 returns table (kind text, node oid, to_kind text, to_node oid)
 language sql stable
 begin atomic
   with unnamed as materialized (
     select type_functions.type, type_functions.function from postern.type_functions
   ),
-  expressions as materialized (
-    select expressions.kind, expressions.node, expressions.tree from postern.expressions(analyses)
-  ),
-  -- Many policies are alike.
-  alike as materialized (
-    select
-      row_number() over () as number,
-      expressions.tree,
-      array_agg(expressions.kind order by expressions.node) as kinds,
-      array_agg(expressions.node order by expressions.node) as nodes
-    from expressions
-    group by expressions.tree
+  expression as materialized (
+    select one.number, one.kind, one.nodes, one.tree from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
   ),
   named (number, to_kind, to_node) as materialized (
     select distinct
-      alike.number,
+      expression.number,
       case found.parts[1] when 'relid' then 'relation' else 'function' end,
       case when found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop') then operator.oprcode::oid else one.oid::oid end
-    from alike
+    from expression
     -- One pass over the tree: most of the time goes into reading it.
     cross join regexp_matches(
-      alike.tree,
+      expression.tree,
       ':(funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|opno|opnos|eqop|sortop|relid) (?:\(o )?([1-9][\d ]*)',
       'g'
     ) as found (parts)
@@ -37,15 +28,15 @@ begin atomic
     where found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop', 'relid')
       -- current_setting is judged by its argument: see setting_reads. So are functions that return all claims.
       or not (found.parts[1] = 'funcid' and one.oid in ('2077', '3294'))
-        and one.oid::oid not in (select claim_functions.function from postern.claim_functions(analyses))
+        and one.oid::oid <> all (claim_functions)
   ),
   edges (kind, node, to_kind, to_node) as (
-    select expression.kind, expression.node, named.to_kind, named.to_node
+    select expression.kind, one.node, named.to_kind, named.to_node
     from named
-    join alike on alike.number = named.number
-    cross join unnest(alike.kinds, alike.nodes) as expression (kind, node)
+    join expression on expression.number = named.number
+    cross join unnest(expression.nodes) as one (node)
     -- Up to PostgreSQL 15, the rule of a view names the view itself.
-    where (expression.kind, expression.node) is distinct from (named.to_kind, named.to_node)
+    where (expression.kind, one.node) is distinct from (named.to_kind, named.to_node)
     union
     select 'relation', policy.polrelid, 'policy', policy.oid
     from pg_catalog.pg_policy as policy
@@ -61,9 +52,10 @@ begin atomic
     from unnamed
     join pg_catalog.pg_proc as proc on unnamed.type = proc.prorettype or unnamed.type = any (proc.proallargtypes)
     union
-    select expressions.kind, expressions.node, 'function', unnamed.function
-    from expressions
-    cross join regexp_matches(expressions.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as found
+    select expression.kind, one.node, 'function', unnamed.function
+    from expression
+    cross join regexp_matches(expression.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as found
+    cross join unnest(expression.nodes) as one (node)
     join unnamed on unnamed.type = found[1]::oid
     -- Evaluated once. Most databases have no such function, and then this search is skipped.
     where exists (select from unnamed)
@@ -78,11 +70,12 @@ begin atomic
       and pg_cast.castfunc <> 0
     union
     -- PL/pgSQL casts what it assigns to a variable.
-    select expressions.kind, expressions.node, 'function', pg_cast.castfunc
-    from expressions
-    cross join regexp_matches(expressions.tree, ':paramtype ([1-9]\d*)', 'g') as found
+    select 'function', one.node, 'function', pg_cast.castfunc
+    from expression
+    cross join regexp_matches(expression.tree, ':paramtype ([1-9]\d*)', 'g') as found
+    cross join unnest(expression.nodes) as one (node)
     join pg_catalog.pg_cast on pg_cast.casttarget = found[1]::oid
-    where expressions.kind = 'function'
+    where expression.kind = 'function'
       and pg_cast.oid >= 16384
       and pg_cast.castcontext <> 'e'
       and pg_cast.castfunc <> 0
@@ -105,4 +98,4 @@ begin atomic
   select edges.kind, edges.node, edges.to_kind, edges.to_node
   from edges;
 end;
-comment on function postern.dependencies(postern.analyses[]) is 'What views, policies and functions read and call directly.';
+comment on function postern.dependencies(postern.expressions[], oid[]) is 'What views, policies and functions read and call directly.';

@@ -39,31 +39,42 @@ end
 $$;
 comment on function postern.printed(text, oid) is 'The SQL of a view, policy or function with a parse tree, with _ in place of each quoted name.';
 
-create or replace function postern.expressions(analyses postern.analyses[])
-returns table (kind text, node oid, tree text, is_parsed_in_calls boolean, is_immutable boolean)
+-- Many policies are alike, and what is found in a tree is the same for all of them.
+create or replace function postern.find_expressions(analyses postern.analyses[])
+returns table (kind text, nodes oid[], tree text, is_parsed_in_calls boolean, is_immutable boolean)
 language sql stable
 begin atomic
-  select 'relation', rule.ev_class, rule.ev_action::text, false, false
-  from pg_catalog.pg_rewrite as rule
-  join pg_catalog.pg_class as class on class.oid = rule.ev_class
-  where rule.ev_type = '1'
-    and class.relkind = 'v'
-    and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
-  union all
-  select 'policy', policy.oid, policy.polqual::text, false, false
-  from pg_catalog.pg_policy as policy
-  where policy.polcmd in ('r', '*')
-    and policy.polqual is not null
-  union all
-  select 'function', proc.oid, concat_ws(' ', body.tree, proc.proargdefaults::text), analysis.function is not null, proc.provolatile = 'i'
-  from pg_catalog.pg_proc as proc
-  left join unnest(analyses) as analysis on analysis.function = proc.oid and analysis.tree is not null
-  left join lateral (
-    select coalesce(proc.prosqlbody::text, analysis.tree)
-    -- The declaration replaces the body.
-    where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
-  ) as body (tree) on true
-  where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
-    and coalesce(body.tree, proc.proargdefaults::text) is not null;
+  select expression.kind, array_agg(expression.node order by expression.node), expression.tree, expression.is_parsed_in_calls, expression.is_immutable
+  from (
+    select 'relation', rule.ev_class, rule.ev_action::text, false, false
+    from pg_catalog.pg_rewrite as rule
+    join pg_catalog.pg_class as class on class.oid = rule.ev_class
+    where rule.ev_type = '1'
+      and class.relkind = 'v'
+      and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
+    union all
+    select 'policy', policy.oid, policy.polqual::text, false, false
+    from pg_catalog.pg_policy as policy
+    where policy.polcmd in ('r', '*')
+      and policy.polqual is not null
+    union all
+    select 'function', proc.oid, concat_ws(' ', body.tree, proc.proargdefaults::text), analysis.function is not null, proc.provolatile = 'i'
+    from pg_catalog.pg_proc as proc
+    left join unnest(analyses) as analysis on analysis.function = proc.oid and analysis.tree is not null
+    left join lateral (
+      select coalesce(proc.prosqlbody::text, analysis.tree)
+      -- The declaration replaces the body.
+      where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
+    ) as body (tree) on true
+    where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
+      and coalesce(body.tree, proc.proargdefaults::text) is not null
+  ) as expression (kind, node, tree, is_parsed_in_calls, is_immutable)
+  group by expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable;
 end;
-comment on function postern.expressions(postern.analyses[]) is 'The parse trees that postern.catalog looks into.';
+comment on function postern.find_expressions(postern.analyses[]) is 'The parse trees that postern.catalog looks into, each once for all that have it.';
+
+create or replace view postern.expressions as
+select found.kind, found.nodes, found.tree, found.is_parsed_in_calls, found.is_immutable
+from postern.find_expressions(array(select known from postern.analyses as known)) as found;
+comment on view postern.expressions is
+'What postern.find_expressions() returns, as a type: what needs it takes an array, because several functions of one call need it.';

@@ -123,7 +123,8 @@ from (
   cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
   join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
   join pg_catalog.pg_type as output on output.oid = attribute.atttypid
-  where index.indisprimary
+  where index.indrelid >= 16384
+    and index.indisprimary
     and index.indisvalid
     and key.position <= index.indnkeyatts
 ) as key_column

@@ -16,23 +16,29 @@ select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range;
 comment on view postern.type_parts is 'What domains, arrays, composites and ranges are made of.';
 
 create or replace view postern.timed_types as
-with recursive timed (type) as (
+with recursive part as materialized (
+  select type_parts.type, type_parts.part from postern.type_parts
+),
+timed (type) as (
   select unnest(array['pg_catalog.date', 'pg_catalog.time', 'pg_catalog.timestamp', 'pg_catalog.timestamptz', 'pg_catalog.timetz']::regtype[])::oid
   union
-  select type_parts.type
+  select part.type
   from timed
-  join postern.type_parts on type_parts.part = timed.type
+  join part on part.part = timed.type
 )
 select timed.type from timed;
 comment on view postern.timed_types is 'Types that contain a date or time, so that the text ''now'' reads the clock.';
 
 create or replace view postern.zoned_types as
-with recursive zoned (type) as (
+with recursive part as materialized (
+  select type_parts.type, type_parts.part from postern.type_parts
+),
+zoned (type) as (
   select 'pg_catalog.timetz'::regtype::oid
   union
-  select type_parts.type
+  select part.type
   from zoned
-  join postern.type_parts on type_parts.part = zoned.type
+  join part on part.part = zoned.type
 )
 select zoned.type from zoned where zoned.type >= 16384;
 comment on view postern.zoned_types is 'User-defined types that contain a time with time zone: a text is read with today''s offset of the zone.';

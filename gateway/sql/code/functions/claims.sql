@@ -185,30 +185,33 @@ create or replace function postern.claim_functions(analyses postern.analyses[])
 returns table (function oid, source text)
 language sql stable
 begin atomic
-  select
-    proc.oid as function,
-    format('%s\.%s', schema.nspname, proc.proname) as source
-  from pg_catalog.pg_proc as proc
-  join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-  left join unnest(analyses) as analysis on analysis.function = proc.oid
+  -- Few functions are left here, so that few bodies are looked into.
+  with candidate as materialized (
+    select proc.oid, proc.prosqlbody, schema.nspname, proc.proname
+    from pg_catalog.pg_proc as proc
+    join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
+    where proc.oid >= 16384
+      and proc.pronargs = 0
+      and not proc.proretset
+      and proc.prorettype in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype)
+      and schema.nspname not in ('pg_catalog', 'postern')
+      -- Names that are printed without quotes.
+      and schema.nspname ~ '^[a-z_][a-z0-9_]*$'
+      and proc.proname ~ '^[a-z_][a-z0-9_]*$'
+      and quote_ident(schema.nspname) = schema.nspname
+      and quote_ident(proc.proname) = proc.proname
+      -- A declaration replaces the body.
+      and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
+  )
+  select candidate.oid, format('%s\.%s', candidate.nspname, candidate.proname)
+  from candidate
+  left join unnest(analyses) as analysis on analysis.function = candidate.oid
   cross join lateral (
     select
-      coalesce(proc.prosqlbody::text, analysis.tree) as tree,
-      regexp_replace(coalesce(pg_get_function_sqlbody(proc.oid), analysis.expression), ' AS "\w+"', '') as expression
+      coalesce(candidate.prosqlbody::text, analysis.tree) as tree,
+      regexp_replace(coalesce(pg_get_function_sqlbody(candidate.oid), analysis.expression), ' AS "\w+"', '') as expression
   ) as body
-  where proc.oid >= 16384
-    and proc.pronargs = 0
-    and not proc.proretset
-    and proc.prorettype in ('pg_catalog.json'::regtype, 'pg_catalog.jsonb'::regtype)
-    and schema.nspname <> 'pg_catalog'
-    -- Names that are printed without quotes.
-    and schema.nspname ~ '^[a-z_][a-z0-9_]*$'
-    and proc.proname ~ '^[a-z_][a-z0-9_]*$'
-    and quote_ident(schema.nspname) = schema.nspname
-    and quote_ident(proc.proname) = proc.proname
-    -- A declaration replaces the body.
-    and not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
-    and postern.casts_by_users(body.tree) is false
+  where postern.casts_by_users(body.tree) is false
     and position('"' in body.expression) = 0
     and postern.settings_followed(body.expression, '{}')
       ~ '^(?:RETURN \u0001cJ\u0002|BEGIN ATOMIC\s+SELECT \u0001cJ\u0002(?: AS \w+)?;\s+END)$';

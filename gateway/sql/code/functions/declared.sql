@@ -22,7 +22,13 @@ declare
   -- Names are found whether they stand in quotes or not.
   body text := lower(replace(source, '"', ''));
   analyses postern.analyses[] := array(select known from postern.analyses as known);
+  expressions postern.expressions[] := array(select row(found.*)::postern.expressions from postern.find_expressions(analyses) as found);
+  claim_functions oid[];
+  claim_sources text[];
 begin
+  select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
+  into claim_functions, claim_sources
+  from postern.claim_functions(analyses) as source;
   with recursive called (function) as (
     select named_in_body.function
     union
@@ -39,17 +45,13 @@ begin
     union
     select dependencies.to_kind, dependencies.to_node
     from reach
-    join postern.dependencies(analyses) on dependencies.kind = reach.kind and dependencies.node = reach.node
+    join postern.dependencies(expressions, claim_functions) on dependencies.kind = reach.kind and dependencies.node = reach.node
   ),
   setting as (
     select read.claims
     from reach
-    join postern.expressions(analyses) as expression on expression.kind = reach.kind and expression.node = reach.node
-    cross join lateral postern.setting_reads(
-      expression.tree, postern.printed(expression.kind, expression.node),
-      array(select claim_functions.source from postern.claim_functions(analyses)),
-      array(select claim_functions.function from postern.claim_functions(analyses))
-    ) as read
+    join unnest(expressions) as expression on expression.kind = reach.kind and reach.node = any (expression.nodes)
+    cross join lateral postern.setting_reads(expression.tree, postern.printed(reach.kind, reach.node), claim_sources, claim_functions) as read
   )
   select
     array(

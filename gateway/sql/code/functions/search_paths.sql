@@ -96,12 +96,15 @@ cross join (
 ) as guessed (schema)
 where not exists (select from told)
 union
-select postern.parse_search_path(substr(setting, length('search_path=') + 1))
-from pg_catalog.pg_proc
-cross join unnest(proconfig) as setting
-where pg_proc.oid >= 16384
-  and pronamespace <> 'postern'::regnamespace
-  and setting like 'search\_path=%'
+select postern.parse_search_path(substr(alike.setting, length('search_path=') + 1))
+from (
+  select distinct setting
+  from pg_catalog.pg_proc
+  cross join unnest(proconfig) as setting
+  where pg_proc.oid >= 16384
+    and pronamespace <> 'postern'::regnamespace
+    and setting like 'search\_path=%'
+) as alike
 union
 select role_paths.path
 from postern.role_search_paths as role_paths
