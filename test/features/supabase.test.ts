@@ -15,6 +15,7 @@ import {
 	publishableKey,
 	secretKey,
 } from "../support/people.ts";
+import { tellStoryOfRows } from "../support/supabase/rows-story.ts";
 
 let appKey: string;
 beforeAll(async () => {
@@ -32,12 +33,14 @@ interface AppOptions {
 	key?: string;
 	storage?: SupportedStorage;
 	storageKey?: string;
+	/** Sends the client's requests. */
+	fetcher?: typeof fetch;
 }
 
 /** A client that a person uses. */
 function appOf(
 	{ address }: Pick<Person, "address">,
-	{ key = appKey, ...auth }: AppOptions = {},
+	{ key = appKey, fetcher = fetch, ...auth }: AppOptions = {},
 ): App {
 	let requests: string[] = [];
 	const client = createClient(stack.gatewayUrl, key, {
@@ -47,7 +50,7 @@ function appOf(
 				const request = new Request(input, init);
 				requests.push(`${request.method} ${new URL(request.url).pathname}`);
 				request.headers.set("cf-connecting-ip", address);
-				return fetch(request);
+				return fetcher(request);
 			},
 		},
 	});
@@ -399,140 +402,19 @@ describe("changing the account", () => {
 	});
 });
 
-describe("the user's own rows", () => {
-	it("are inserted, read, updated and deleted by their user only", async () => {
-		const ada = await signedUp();
-		const bob = await signedUp(newPerson("Bob"));
-		const made = await ada.client
-			.from("todos")
-			.insert(
-				[{ name: "Buy milk" }, { name: "Call Bob", is_completed: true }],
-				{
-					defaultToNull: false,
-				},
-			)
-			.select("id,name,is_completed,creator");
-		expect(made.error).toBeNull();
-		expect(made.data).toEqual([
-			{
-				id: expect.any(Number),
-				name: "Buy milk",
-				is_completed: false,
-				creator: ada.id,
-			},
-			{
-				id: expect.any(Number),
-				name: "Call Bob",
-				is_completed: true,
-				creator: ada.id,
-			},
-		]);
-		const id = made.data?.[0]?.id;
-
-		const ofBob = bob.client.from("todos");
-		expect((await ofBob.select()).data).toEqual([]);
-		expect(
-			(await ofBob.update({ name: "Mine" }).eq("id", id).select()).data,
-		).toEqual([]);
-		expect((await ofBob.delete().eq("id", id).select()).data).toEqual([]);
-		const missing = await ofBob.select().eq("id", id).single();
-		expect(missing.error?.code).toBe("PGRST116");
-
-		const ofAda = ada.client.from("todos");
-		const updated = await ofAda
-			.update({ is_completed: true })
-			.eq("id", id)
-			.select("name,is_completed")
-			.single();
-		expect(updated.data).toEqual({ name: "Buy milk", is_completed: true });
-		await ofAda.delete().eq("id", id);
-		const left = await ofAda.select("name", { count: "exact" });
-		expect(left).toMatchObject({ count: 1, data: [{ name: "Call Bob" }] });
-	});
-
-	it("cannot be given to another user or to none", async () => {
-		const ada = await signedUp();
-		const bob = await signedUp(newPerson("Bob"));
-		const given = await ada.client
-			.from("todos")
-			.insert({ name: "For you", creator: bob.id });
-		expect(given).toMatchObject({ status: 403, error: { code: "42501" } });
-		const anonymous = await appOf(newPerson()).client.from("todos").select();
-		expect(anonymous).toMatchObject({ status: 401, error: { code: "42501" } });
-	});
-
-	it("count in the number of followers", async () => {
-		const ada = await signedUp();
-		const bob = await signedUp(newPerson("Bob"));
-		const carol = await signedUp(newPerson("Carol"));
-		for (const { client } of [bob, carol]) {
-			const { error } = await client
-				.from("follows")
-				.insert({ followed: ada.id });
-			expect(error).toBeNull();
-		}
-		// Repeating it changes nothing.
-		const again = await bob.client
-			.from("follows")
-			.upsert(
-				{ followed: ada.id },
-				{ onConflict: "follower,followed", ignoreDuplicates: true },
-			);
-		expect(again.error).toBeNull();
-
-		const famous = await carol.client
-			.from("users")
-			.select()
-			.gte("followers", 2);
-		expect(famous.data).toContainEqual({
-			id: ada.id,
-			fullname: "Ada",
-			followers: 2,
-		});
-		expect(famous.data?.every(({ followers }) => followers >= 2)).toBe(true);
-
-		// Only the follower can take a follow back.
-		await ada.client.from("follows").delete().eq("followed", ada.id);
-		await bob.client.from("follows").delete().eq("followed", ada.id);
-		const { data } = await ada.client
-			.from("users")
-			.select("followers")
-			.eq("id", ada.id)
-			.single();
-		expect(data).toEqual({ followers: 1 });
-	});
-
-	it("are joined by upsert and functions on the rows that all users share", async () => {
-		const { client, person } = await signedUp();
-		const serial_number = person.email.slice(0, 40);
-		const products = client.from("products");
-		try {
-			for (const title of ["Anvil", "Better anvil"]) {
-				const { error } = await products.upsert(
-					{ serial_number, title, weight_lbs: 100 },
-					{ onConflict: "serial_number" },
-				);
-				expect(error).toBeNull();
-			}
-			const { data } = await products
-				.select("id,title,quantity")
-				.eq("serial_number", serial_number)
-				.single();
-			expect(data).toMatchObject({ title: "Better anvil", quantity: 0 });
-			const added = await client
-				.rpc("add_quantity", { product_id: data?.id, quantity: 5 })
-				.select("quantity")
-				.single();
-			expect(added.data).toEqual({ quantity: 5 });
-			const anonymous = await appOf(newPerson()).client.rpc("add_quantity", {
-				product_id: data?.id,
-				quantity: 5,
-			});
-			expect(anonymous.status).toBe(401);
-		} finally {
-			await products.delete().eq("serial_number", serial_number);
-		}
-	});
+tellStoryOfRows({
+	async user(fullname, fetcher) {
+		const person = newPerson(fullname);
+		return signedUp(person, fetcher && { fetcher });
+	},
+	anonymous: () => appOf(newPerson()),
+	service: async () => appOf(newPerson(), { key: await secretKey() }),
+	schema: "api",
+	todosOfNobody: { status: 401, error: { code: "42501" } },
+	changesOfNobody: [401, 401, 401].map((status) => ({
+		status,
+		error: { code: "42501" },
+	})),
 });
 
 describe("signing out", () => {
@@ -642,29 +524,6 @@ describe("a day of a client", () => {
 });
 
 describe("a secret key of the role service", () => {
-	it("reads and changes the rows of all users", async () => {
-		const ada = await signedUp();
-		const bob = await signedUp(newPerson("Bob"));
-		for (const { client } of [ada, bob]) {
-			await client.from("todos").insert({ name: "Buy milk" });
-		}
-		const service = appOf(newPerson(), { key: await secretKey() }).client;
-		const creators = [ada.id, bob.id];
-		const all = service.from("todos").select("creator").in("creator", creators);
-		expect((await all).data).toHaveLength(2);
-		const done = await service
-			.from("todos")
-			.update({ is_completed: true })
-			.in("creator", creators)
-			.select("id");
-		expect(done.data).toHaveLength(2);
-		const given = await service
-			.from("todos")
-			.insert({ name: "From above", creator: bob.id });
-		expect(given.error).toBeNull();
-		expect((await bob.client.from("todos").select()).data).toHaveLength(2);
-	});
-
 	it("has no user", async () => {
 		const { client } = appOf(newPerson(), { key: await secretKey() });
 		expect((await client.auth.getUser()).error).toMatchObject(NO_SESSION);
