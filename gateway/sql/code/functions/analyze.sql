@@ -37,7 +37,28 @@ as $$
   where pg_proc.oid = as_parsed_function.function
 $$;
 comment on function postern.as_parsed_function(oid, text, text) is
-'The statement that makes a function of the same name and arguments in schema postern, with this body of one statement. A second one would be run.';
+'The statement that makes a function of the same name and arguments in schema postern, with this body. One that may close itself is not to be run.';
+
+-- A body stands between BEGIN ATOMIC and END. An END that closes it too early is the first word of a statement: between it and a
+-- semicolon, or the beginning, are white space and comments. The pattern fits more than that, since a semicolon may be one of a text:
+-- nothing here depends on where texts begin and end.
+create or replace function postern.may_close_body(body text)
+returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return body ~* '(?:^|;)(?:\s|--[^\n\r]*[\n\r]|/\*.*\*/)*end\M';
+comment on function postern.may_close_body(text) is 'Whether a statement of a body may begin with END, behind which more would be run.';
+
+-- An analysis is made again when an object changes whose name is a word of the body. In a text that is cast to regclass or the like, a
+-- name may be written otherwise: E'fi\x6cms', E'fi\lms', U&'fi\006cms', or 'fi' and 'lms' on two lines.
+create or replace function postern.may_hide_names(body text)
+returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return body ~* '(?<![\w$])e''' and body ~ '(?<!\\)(?:\\\\)*\\[AC-Zac-eg-mo-qsuw-z0-9_$]'
+  or body ~* 'u&["'']' and body ~* '\\(?:00[0-7]|\+0000[0-7])|uescape'
+  or body ~ '''[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:\s|--[^\n\r]*[\n\r])*''';
+comment on function postern.may_hide_names(text) is 'Whether a body may name an object by a text in which the name is not written as it is.';
 
 -- What was made is undone by the exception; variables keep what was found. The search path is that of a call while one statement runs,
 -- which names nothing else: no other name is ever looked up in it.
@@ -53,6 +74,11 @@ as $$
 declare
   statement text := postern.as_parsed_function(function, body, variables);
 begin
+  if postern.may_close_body(body) then
+    state := 'PT001';
+    failure := 'a statement in it may begin with END';
+    return;
+  end if;
   perform set_config('search_path', concat_ws(', ', nullif(path, ''), 'pg_temp'), true);
   execute statement;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -107,7 +133,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   proc pg_catalog.pg_proc := (select pg_proc from pg_catalog.pg_proc where pg_proc.oid = function);
-  body text := regexp_replace(proc.prosrc, '[\s;]+$', '');
   is_plpgsql boolean := proc.prolang = (select pg_language.oid from pg_catalog.pg_language where lanname = 'plpgsql');
   translation postern.plpgsql_translations;
   statements text[];
@@ -138,8 +163,9 @@ begin
       from pg_catalog.pg_cast
       where pg_cast.oid >= 16384 and castcontext <> 'e' and castfunc <> 0 and casttarget in ('boolean'::regtype, 'integer'::regtype, 'text'::regtype)
     ) then 'PL/pgSQL may use a user-defined cast to boolean, integer or text'
-    when not is_plpgsql and position(';' in body) > 0 then 'its body has several statements, or a semicolon in a text or comment'
-    when not is_plpgsql and (position('\' in body) > 0 or body ~* 'u&["'']') then 'its body has a backslash or a Unicode escape'
+    when postern.may_hide_names(proc.prosrc) then 'a text in it may spell a name with escapes, or on several lines'
+    when position('\' in proc.prosrc) > 0 and not postern.has_standard_strings()
+      then 'it has a backslash, and standard_conforming_strings may be off'
     when exists (select from unnest(required) as one where postern.parse_search_path(one) @> '{$user}') then 'its search_path has $user'
     when exists (select from unnest(required) as one where cardinality(postern.parse_search_path(one)) > 4) then 'its search_path is long: qualify its names'
     when exists (
@@ -154,7 +180,7 @@ begin
     return;
   end if;
   -- The empty statement fails where a type of a variable is not known.
-  statements := case when is_plpgsql then array['select'] || translation.statements else array[body] end;
+  statements := case when is_plpgsql then array['select'] || translation.statements else array[proc.prosrc] end;
   trees := array_fill(null::text, array[cardinality(statements)]);
   expressions := trees;
   paths := array(select distinct postern.subpaths(one) from unnest(required) as one);

@@ -1,5 +1,27 @@
 -- Functions in SQL and PL/pgSQL with a body that is text, and what the meaning of the body depends on: the objects of its names.
 
+-- The catalog and the analysis have a setting of their own; this asks what a call is run with.
+create or replace function postern.has_standard_strings()
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select not exists (
+    select from pg_catalog.pg_settings where name = 'standard_conforming_strings' and reset_val <> 'on'
+    union all
+    select
+    from (
+      select setconfig from pg_catalog.pg_db_role_setting
+      union all
+      select proconfig from pg_catalog.pg_proc where pg_proc.oid >= 16384 and pronamespace <> 'postern'::regnamespace
+    ) as configured (settings)
+    cross join unnest(settings) as setting
+    where setting ~* '^standard_conforming_strings=(?!on$)'
+  );
+end;
+comment on function postern.has_standard_strings() is
+'Whether a backslash in a text stands for itself wherever a function is called (standard_conforming_strings).';
+
 create or replace view postern.text_functions as
 with own_path as materialized (
   select alike.proconfig, postern.parse_search_path(substr(alike.setting, length('search_path=') + 1)) as path
@@ -15,6 +37,7 @@ text_function as materialized (
     proc.oid as function,
     own_path.path as own_path,
     proc.definition,
+    position('\' in proc.prosrc) > 0 as has_backslash,
     case
       when analysis.definition = proc.definition then analysis.words
       -- A name with other characters counts as one that every body contains: the empty word.
@@ -85,6 +108,8 @@ named (word, schema, part, type_of_rows) as materialized (
 unnamed as materialized (
   select concat_ws(
     ' ',
+    -- Of the analysis: with another one, all functions are analysed again.
+    'version 2',
     (
       select md5(string_agg(concat_ws(' ', oid, oprname, oprnamespace, oprleft, oprright, oprresult, oprcode), ',' order by oid))
       from pg_catalog.pg_operator where oid >= 16384
@@ -133,7 +158,9 @@ select
   text_function.own_path,
   text_function.definition,
   text_function.words,
-  md5(concat_ws(' ', met.parts, unnamed.version)) as environment,
+  md5(concat_ws(
+    ' ', met.parts, unnamed.version, case when text_function.has_backslash then (select postern.has_standard_strings()) end
+  )) as environment,
   reachable.schemas,
   case
     when text_function.own_path is not null then array[postern.restricted_path(text_function.own_path, reachable.schemas)]
