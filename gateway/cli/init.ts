@@ -83,8 +83,14 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 		// PostgREST's address.
 		"ORIGIN_URL": ${JSON.stringify(origin)},
 		// PostgREST's db-schemas without postern, in the same order.
-		"DB_SCHEMAS": ${JSON.stringify(schemas)}${supabase ? varsOf(supabase) : ""}
+		"DB_SCHEMAS": ${JSON.stringify(schemas)},
+		// For each caller, and for each address.
+		"RATE_LIMITS": "requests=6000/1m, misses=600/1m, misses@address=3000/1m, writes=300/1m, writes@address=1500/1m"${supabase ? varsOf(supabase) : ""}
 	},
+	// Cloudflare counts requests for all isolates of a location, by the limit "requests".
+	"ratelimits": [
+		{ "name": "REQUEST_LIMIT", "namespace_id": "1001", "simple": { "limit": 6000, "period": 60 } }
+	],
 	// Stored answers, for all isolates.
 	"kv_namespaces": [{ "binding": "CACHE" }],
 	// One object follows the database's changes.

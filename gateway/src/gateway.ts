@@ -2,7 +2,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { every } from "hono/combine";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import type { JWK } from "jose";
 import { createAccounts } from "./accounts/accounts.ts";
 import { auth, issuingOff } from "./accounts/auth-routes.ts";
 import {
@@ -36,6 +35,9 @@ import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
 import { callerOfRequest } from "./limits/caller.ts";
+import type { CallerCounts } from "./limits/caller-counts.ts";
+import { createRequestLimits } from "./limits/limit-requests.ts";
+import { createLimiter, type LocationLimit } from "./limits/limiter.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
 import {
 	addServerTiming,
@@ -43,7 +45,11 @@ import {
 	observe,
 	timed,
 } from "./observe/observation.ts";
-import { lineOf, lineOfHit, type RequestLine } from "./observe/request-line.ts";
+import {
+	lineOf,
+	type RequestLine,
+	withHitLines,
+} from "./observe/request-line.ts";
 import { createBreaker } from "./origin/breaker.ts";
 import { createBulkhead } from "./origin/bulkhead.ts";
 import { createOrigin } from "./origin/origin.ts";
@@ -52,6 +58,7 @@ import { withRetries } from "./origin/retries.ts";
 import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
 import type { Origin, Pipeline } from "./pipeline.ts";
+import { secretOf } from "./settings/keys.ts";
 import type { Config } from "./settings/settings.ts";
 import { passToUpstream } from "./upstream/upstream.ts";
 
@@ -74,6 +81,10 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	dataset: Dataset | undefined;
 	/** What the application adds. */
 	application: Application;
+	/** Counts exactly for one caller. Without it each isolate counts for itself. */
+	countsOf: ((name: string) => CallerCounts) | undefined;
+	/** Counts requests for a whole location of Cloudflare's. */
+	locationLimit: LocationLimit | undefined;
 	/** Tells what changed. Without it every read goes to the origin. */
 	feed: Feed | undefined;
 	sleep: (ms: number) => Promise<void>;
@@ -97,15 +108,20 @@ export function createGateway(deps: Deps): Gateway {
 	const { application, config, now, fetch, assets, log, logRequest } = deps;
 	const { anonRole, tokens } = config;
 	const logsAll = config.requestLog === "all";
+	const secret = secretOf(config.origin.signingKey);
 	const kv = deps.kv && {
 		namespace: deps.kv,
-		secret: secretOf(config.origin.signingKey),
+		secret,
 		previousSecret:
 			config.origin.previousSigningKey &&
 			secretOf(config.origin.previousSigningKey),
 		log,
 	};
 	const sign = createSign(config.origin, now, anonRole);
+	const limits = createRequestLimits(
+		createLimiter({ ...deps, limits: config.rateLimits, secret }),
+		anonRole,
+	);
 	const asked = withAnonymous401(
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
@@ -123,15 +139,17 @@ export function createGateway(deps: Deps): Gateway {
 	const origin: Origin = (request, identity, told) =>
 		timed("origin", () => bulkhead(request, identity, told));
 	const preRequest = createPreRequestProbe(origin, now);
-	const writes = createExactlyOnce(origin, {
-		...deps,
-		preRequest,
-		deadlineMs: config.origin.timeoutMs,
-	});
+	const writes = limits.countWrites(
+		createExactlyOnce(origin, {
+			...deps,
+			preRequest,
+			deadlineMs: config.origin.timeoutMs,
+		}),
+	);
 	const { feed } = deps;
 	const cache =
 		feed &&
-		createReadCache(origin, {
+		createReadCache(limits.countMisses(origin), {
 			...deps,
 			...{ writes, preRequest, kv, feed, onOriginBack },
 		});
@@ -142,7 +160,10 @@ export function createGateway(deps: Deps): Gateway {
 	const { identify, recall, kindOf } = createIdentify({
 		tokens: createVerify(config.issuers, verifyDeps),
 		assertions: config.access && createVerify([config.access], verifyDeps),
-		apiKeys: createApiKeys(origin, config.configuredKeys, deps),
+		apiKeys: createApiKeys(origin, config.configuredKeys, {
+			...deps,
+			onUnknownKey: limits.onUnknownKey,
+		}),
 		anonRole,
 	});
 	const { signingKey } = tokens;
@@ -197,9 +218,12 @@ export function createGateway(deps: Deps): Gateway {
 		context.header("X-Supabase-Api-Version", "2024-01-01");
 		context.header("Cache-Control", "no-store");
 	});
+	app.use(limits.onArrival);
 	app.use(async (context, next) => {
 		const { raw } = context.req;
-		context.set("identity", await timed("identity", () => identify(raw)));
+		const identity = await timed("identity", () => identify(raw));
+		context.set("identity", identity);
+		await limits.onceIdentified(raw, identity);
 		const scope = openConsistencyScope(raw, pipeline, config.causalCookie);
 		context.set("pipeline", scope.pipeline);
 		await next();
@@ -224,6 +248,7 @@ export function createGateway(deps: Deps): Gateway {
 						issuer: tokens.issuer,
 						identity,
 						address: addressOf(headers, identity, anonRole),
+						onSignIn: limits.onSignIn,
 					})
 				: NO_ACCOUNTS,
 	);
@@ -246,20 +271,11 @@ export function createGateway(deps: Deps): Gateway {
 					mount: REST,
 					profileAliases: config.profileAliases,
 					cors: corsHeadersOf(config.corsOrigins),
-					...{ recall, now, log },
+					...{ recall, admits: limits.admitsHit, now, log },
 				});
-	/** The fast path, with a line of each request that it answers. */
-	const loggedFastPath: FastPath = (request) => {
-		const startedAt = performance.now();
-		const answer = fastPath(request);
-		if (answer !== undefined) {
-			const route = `${REST}/*`;
-			const known = { route, identity: kindOf(request), startedAt };
-			logRequest(lineOfHit(request, answer, known));
-		}
-		return answer;
-	};
-	const first = logsAll ? loggedFastPath : fastPath;
+	const first = logsAll
+		? withHitLines(fastPath, { route: `${REST}/*`, kindOf, logRequest })
+		: fastPath;
 	return {
 		fetch(request) {
 			const answer = first(request);
@@ -269,13 +285,6 @@ export function createGateway(deps: Deps): Gateway {
 		},
 		...{ fastPath, fullPath },
 	};
-}
-
-/** What no one but the gateway and PostgREST may know of the key that signs origin tokens. */
-function secretOf({ d, k }: JWK): string {
-	const secret = d ?? k;
-	if (secret === undefined) throw new Error("The origin's key is not private");
-	return secret;
 }
 
 function refuseMethod(_: unknown, methods: string[]): Response {

@@ -17,6 +17,7 @@ import type { PosternEnv } from "./settings/environment.ts";
 import { parseConfig } from "./settings/settings.ts";
 
 export { ChangeFeed } from "./feed/change-feed.ts";
+export { CallerLimits } from "./limits/caller-limits.ts";
 export type { OpenApiOptions, PosternEnv, RefusalTable, Routes };
 
 export interface PosternOptions<Own extends RefusalTable = RefusalTable> {
@@ -56,7 +57,7 @@ export function createPostern<const Own extends RefusalTable = {}>({
 }
 
 function build(env: PosternEnv, application: Application): Gateway {
-	const { ANALYTICS, ASSETS, CACHE, CHANGE_FEED, ORIGIN } = env;
+	const { ANALYTICS, ASSETS, CACHE, CALLER_LIMITS, CHANGE_FEED, ORIGIN } = env;
 	try {
 		const config = parseConfig(env);
 		const app = createGateway({
@@ -69,6 +70,8 @@ function build(env: PosternEnv, application: Application): Gateway {
 			fetchUpstream: (request) => globalThis.fetch(request),
 			kv: CACHE,
 			dataset: ANALYTICS,
+			countsOf: CALLER_LIMITS && ((name) => CALLER_LIMITS.getByName(name)),
+			locationLimit: env.REQUEST_LIMIT,
 			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
 			sleep: (ms) => scheduler.wait(ms),
 			waitUntil,

@@ -270,7 +270,7 @@ describe("a browser's page", () => {
 	it("may read PostgREST's headers, GoTrue's and the cache's", async () => {
 		const { headers } = await corsFor(PAGE);
 		expect(headers.get("access-control-expose-headers")).toBe(
-			"Age,Cache-Status,Content-Encoding,Content-Location,Content-Profile,Content-Range,Date,ETag,Idempotent-Replayed,Location,Postern-Explain,Postern-Token,Preference-Applied,Proxy-Status,Range-Unit,Retry-After,Server-Timing,WWW-Authenticate,X-Supabase-Api-Version",
+			"Age,Cache-Status,Content-Encoding,Content-Location,Content-Profile,Content-Range,Date,ETag,Idempotent-Replayed,Location,Postern-Explain,Postern-Token,Preference-Applied,Proxy-Status,Range-Unit,RateLimit,RateLimit-Policy,Retry-After,Server-Timing,WWW-Authenticate,X-Supabase-Api-Version",
 		);
 	});
 

@@ -5,7 +5,7 @@ import { products } from "./routes/products.ts";
 import { rescues, sharedData } from "./routes/rescues.ts";
 import { users } from "./routes/users.ts";
 
-export { ChangeFeed } from "postern";
+export { CallerLimits, ChangeFeed } from "postern";
 
 export default createPostern({
 	routes: {

@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { Refusal } from "../http/refusals.ts";
 import { hasClaims, type Identity } from "../identity/identity.ts";
+import { ADDRESS_HEADER, UNKNOWN_ADDRESS } from "../limits/caller.ts";
 import type {
 	Accounts,
 	Credentials,
@@ -42,6 +43,8 @@ interface CallerAccountsOptions {
 	identity: Identity;
 	/** The caller's network address. */
 	address: string;
+	/** Limits sign-ins. @throws {Refusal} */
+	onSignIn: (account: string, address: string) => Promise<void>;
 }
 
 const sessionClaims = z.looseObject({ sub: z.guid(), session_id: z.guid() });
@@ -52,11 +55,14 @@ export function openAccounts({
 	issuer,
 	identity,
 	address,
+	onSignIn,
 }: CallerAccountsOptions): CallerAccounts {
 	return {
 		signUp: async (newUser) => begin(await accounts.signUp(newUser, address)),
-		signIn: async (credentials) =>
-			begin(await accounts.signIn(credentials, address)),
+		async signIn(credentials) {
+			await onSignIn(credentials.email, address);
+			return begin(await accounts.signIn(credentials, address));
+		},
 		refresh: async (refreshToken) =>
 			begin(await accounts.refresh(refreshToken, address)),
 		getUser: async () => accounts.getUser(session()),
@@ -99,8 +105,7 @@ export function addressOf(
 	const [first = ""] = (headers.get(FORWARDED_FOR) ?? "").split(",");
 	const forwarded = networkAddress.safeParse(first.trim());
 	if (isProgram && forwarded.success) return forwarded.data;
-	// Cloudflare sets this header and replaces what the client sent.
-	return headers.get("cf-connecting-ip") ?? "unknown";
+	return headers.get(ADDRESS_HEADER) ?? UNKNOWN_ADDRESS;
 }
 
 /** The accounts of a gateway that signs no tokens. */

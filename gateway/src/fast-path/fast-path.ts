@@ -22,6 +22,8 @@ interface FastPathDeps extends CacheParts {
 	profileAliases: ReadonlyMap<string, string>;
 	cors: CorsHeaders;
 	recall: (request: Request) => Identity | undefined;
+	/** Counts the hit. False where a rate limit does not allow it. */
+	admits: (request: Request, identity: Identity) => boolean;
 	now: () => number;
 	log: (error: unknown) => void;
 }
@@ -81,7 +83,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 			isGoodFor(entry, { plan, view, maxAgeMs }, now()) &&
 			// An entry that no poll covers yet is for its first reader alone.
 			isCovered(entry, view);
-		if (!isForCaller) return undefined;
+		if (!isForCaller || !deps.admits(request, identity)) return undefined;
 		const known = { entry, view, maxAgeMs };
 		return answerWith(known, headers, asked.isOverHttps, now());
 	}

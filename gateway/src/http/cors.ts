@@ -19,6 +19,8 @@ const EXPOSED_HEADERS = [
 	"Preference-Applied",
 	"Proxy-Status",
 	"Range-Unit",
+	"RateLimit",
+	"RateLimit-Policy",
 	"Retry-After",
 	"Server-Timing",
 	"WWW-Authenticate",

@@ -12,6 +12,7 @@ import { every } from "hono/combine";
 import { getPathNoStrict } from "hono/utils/url";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import type { Identity } from "../identity/identity.ts";
+import type { Counted } from "../limits/rate-limit-fields.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { parseExactJson } from "./exact-json.ts";
 import { Refusal } from "./refusals.ts";
@@ -38,7 +39,11 @@ export type Router = Hono<any>;
 
 /** What the gateway's own routes find as well. */
 export interface GatewayEnv {
-	Variables: RouteEnv["Variables"] & { pipeline: Pipeline };
+	Variables: RouteEnv["Variables"] & {
+		pipeline: Pipeline;
+		/** What was counted of the request for its caller's limits. */
+		counted?: readonly Counted[];
+	};
 }
 
 /** The largest body that a resource route reads, in bytes. */

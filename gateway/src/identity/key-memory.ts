@@ -8,6 +8,8 @@ import type { ApiKey } from "./identity.ts";
 export interface KeyMemoryDeps {
 	/** Asks the database for the key with this hash. @returns undefined for a key that is unknown or revoked */
 	lookUp: (hash: string) => Promise<ApiKey | undefined>;
+	/** Is asked before a look-up of a key that was never found. @throws {Refusal} @returns takes it back, for a key that is found */
+	onUnknownKey: () => Promise<() => void>;
 	/** The clock, in milliseconds since the epoch. */
 	now: () => number;
 	sleep: (ms: number) => Promise<void>;
@@ -47,7 +49,7 @@ export interface KeyMemory {
 }
 
 export function createKeyMemory(deps: KeyMemoryDeps): KeyMemory {
-	const { lookUp, now, sleep, waitUntil, log } = deps;
+	const { lookUp, onUnknownKey, now, sleep, waitUntil, log } = deps;
 	const found = new BoundedMap<{ key: ApiKey; asOf: number }>(MAX_REMEMBERED);
 	/** Keys that were unknown, or could not be looked up. */
 	const notFound = new BoundedMap<{ outcome: Outcome; until: number }>(
@@ -112,12 +114,19 @@ export function createKeyMemory(deps: KeyMemoryDeps): KeyMemory {
 			hash,
 			() => recall(hash),
 			async () => {
-				if (found.get(hash) === undefined && !budget.take())
+				const isNew = found.get(hash) === undefined;
+				const takeBack = isNew ? await onUnknownKey() : undefined;
+				if (isNew && !budget.take()) {
+					takeBack?.();
 					throw new Refusal("over_request_rate_limit", {
 						headers: { "Retry-After": "1" },
 					});
+				}
 				// Other requests wait for it, so it goes on when its own client goes away.
-				const asking = askDatabase(hash);
+				const asking = askDatabase(hash).then((outcome) => {
+					if (!("key" in outcome && outcome.key === undefined)) takeBack?.();
+					return outcome;
+				});
 				waitUntil(asking);
 				return asking;
 			},

@@ -1,23 +1,31 @@
 // Who a request counts for, where turns are shared out and rates are counted: a user, a program, or an address. The name may hold
 // personal data: it is never logged and never stored as it is.
 import { tryGetContext } from "hono/context-storage";
-import type { GatewayEnv } from "../http/router.ts";
 import { hasClaims, type Identity } from "../identity/identity.ts";
 
+/** What is known of the request at hand. */
+interface CallerEnv {
+	Variables: { identity?: Identity };
+}
+
 /** Cloudflare sets this header and replaces what the client sent. Every other header with an address can be forged. */
-const ADDRESS_HEADER = "cf-connecting-ip";
+export const ADDRESS_HEADER = "cf-connecting-ip";
+
+/** Stands for an address where the header is missing. */
+export const UNKNOWN_ADDRESS = "unknown";
 
 /** An IPv6 subscriber has at least a /64, and can use another address of it for each request: four groups of the eight. */
 const NETWORK_GROUPS = 4;
 
 /** The network that a request comes from: an IPv4 address, or the /64 of an IPv6 one. Undefined where nothing tells. */
 export function addressIn(headers: Headers): string | undefined {
-	const address = headers.get(ADDRESS_HEADER);
-	if (!address) return undefined;
-	return address.includes(":") ? networkOf(address) : address;
+	return networkOf(headers.get(ADDRESS_HEADER) ?? UNKNOWN_ADDRESS);
 }
 
-function networkOf(address: string): string {
+/** @param address UNKNOWN_ADDRESS is of no network */
+export function networkOf(address: string): string | undefined {
+	if (address === UNKNOWN_ADDRESS) return undefined;
+	if (!address.includes(":")) return address;
 	const [head = "", tail] = address.split("::");
 	const groups = head === "" ? [] : head.split(":");
 	const after = tail ? tail.split(":") : [];
@@ -51,7 +59,7 @@ export function callerOf(
 
 /** The caller of the request at hand; before it is identified, its address. Undefined outside of a request. */
 export function callerOfRequest(anonRole: string): string | undefined {
-	const context = tryGetContext<GatewayEnv>();
+	const context = tryGetContext<CallerEnv>();
 	if (context === undefined) return undefined;
 	const { identity } = context.var;
 	const { headers } = context.req.raw;

@@ -62,30 +62,33 @@ export function lineOf(
 	};
 }
 
-/** The line of a request that the fast path has answered. */
-export function lineOfHit(
-	request: Request,
-	{ status }: Response,
-	{
-		startedAt,
-		...known
-	}: {
+/** The fast path, with a line of each request that it answers. */
+export function withHitLines(
+	fastPath: (request: Request) => Response | undefined,
+	known: {
 		route: string;
-		identity: CredentialKind;
-		startedAt: number;
+		kindOf: (request: Request) => CredentialKind;
+		logRequest: (line: RequestLine) => void;
 	},
-): RequestLine {
-	return {
-		...headOf(request),
-		...known,
-		status,
-		ms: round(performance.now() - startedAt),
-		cache: "memory",
-		reason: undefined,
-		phases: {},
-		refusal: undefined,
-		cause: undefined,
-		traceId: undefined,
+): typeof fastPath {
+	return (request) => {
+		const startedAt = performance.now();
+		const answer = fastPath(request);
+		if (answer !== undefined)
+			known.logRequest({
+				...headOf(request),
+				route: known.route,
+				identity: known.kindOf(request),
+				status: answer.status,
+				ms: round(performance.now() - startedAt),
+				cache: "memory",
+				reason: undefined,
+				phases: {},
+				refusal: undefined,
+				cause: undefined,
+				traceId: undefined,
+			});
+		return answer;
 	};
 }
 

@@ -61,3 +61,10 @@ export const keySet = z.object(
 	{ keys: z.array(publicKey, "has no keys").min(1, "has no key") },
 	"is not a key set",
 );
+
+/** What no one but the gateway and PostgREST may know of the key that signs origin tokens. */
+export function secretOf({ d, k }: JWK): string {
+	const secret = d ?? k;
+	if (secret === undefined) throw new Error("The origin's key is not private");
+	return secret;
+}

@@ -22,6 +22,11 @@ import {
 	parseVariables,
 } from "./parse-variables.ts";
 import {
+	DEFAULT_RATE_LIMITS,
+	type RateLimits,
+	rateLimits,
+} from "./rate-limits.ts";
+import {
 	callersRole,
 	headerSecret,
 	hostUrl,
@@ -92,6 +97,7 @@ export const environment = feedVariables.extend({
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
+	RATE_LIMITS: rateLimits.prefault(DEFAULT_RATE_LIMITS),
 	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words
 		.pipe(z.array(z.union([z.literal("*"), callersRole])))
@@ -143,6 +149,8 @@ export interface Config extends FeedSettings {
 	outageStalenessMs: number;
 	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
 	feedLocation: (typeof LOCATIONS)[number] | undefined;
+	/** How often a caller, or an address, may do what. */
+	rateLimits: RateLimits;
 	/** Whether browsers get the token of what they have seen as a cookie. */
 	causalCookie: boolean;
 	/** Roles that are told how an answer came about, when they ask. */
@@ -200,6 +208,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		maxStalenessMs: data.MAX_STALENESS_SECONDS * 1_000,
 		outageStalenessMs: data.OUTAGE_STALENESS_SECONDS * 1_000,
 		feedLocation: data.FEED_LOCATION,
+		rateLimits: data.RATE_LIMITS,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,
 		requestLog: data.REQUEST_LOG,

@@ -259,6 +259,13 @@ const PROVOKED: Record<
 		env: ISSUING,
 		answer: answering({ sign_in: { outcome: "throttled", retryAfter: 17 } }),
 	},
+	rate_limited: {
+		status: 429,
+		path: "/rest/v1/notes",
+		request: newNote,
+		isSecond: true,
+		env: { RATE_LIMITS: "writes=1/17s" },
+	},
 	issuing_off: { status: 404, path: "/me" },
 	issuer_unreachable: {
 		status: 503,

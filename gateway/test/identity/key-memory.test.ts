@@ -43,6 +43,7 @@ function start() {
 		},
 	};
 	const { find } = createKeyMemory({
+		onUnknownKey: async () => () => {},
 		async lookUp(name) {
 			asked.push(name);
 			await database.before();
@@ -193,6 +194,8 @@ describe("requests that arrive together", () => {
 		const database = start();
 		database.before = SILENT;
 		const cancelled = database.ask("secret");
+		// It asks the database before the other one does.
+		await scheduler.wait(0);
 		database.before = async () => {};
 		const waiting = database.ask("secret");
 		database.time += 5 * SECOND;

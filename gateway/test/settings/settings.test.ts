@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseFeedSettings } from "../../src/settings/feed-settings.ts";
 import { ConfigError } from "../../src/settings/parse-variables.ts";
+import { rateLimits } from "../../src/settings/rate-limits.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
 import { ENV } from "../support/gateway.ts";
 import { ISSUER_KEY, ORIGIN_KEY } from "../support/tokens.ts";
@@ -69,6 +70,7 @@ describe("the smallest environment", () => {
 			outageStalenessMs: 3_600_000,
 			feedLocation: undefined,
 			cachesUntestedVersions: false,
+			rateLimits: rateLimits.parse(""),
 			causalCookie: false,
 			explainRoles: ["service"],
 			requestLog: "failures",

@@ -4,6 +4,8 @@ import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
+import type { CallerCounts } from "../../src/limits/caller-counts.ts";
+import type { LocationLimit } from "../../src/limits/limiter.ts";
 import type { Dataset } from "../../src/observe/counters.ts";
 import type { RequestLine } from "../../src/observe/request-line.ts";
 import type { Fetch } from "../../src/origin/send.ts";
@@ -49,6 +51,10 @@ export interface GatewayOptions {
 	feed?: Feed;
 	/** Analytics Engine. */
 	dataset?: Dataset;
+	/** The exact counts of one caller. */
+	countsOf?: (name: string) => CallerCounts;
+	/** Cloudflare's rate limit. */
+	locationLimit?: LocationLimit;
 	/** Takes work that goes on after an answer. */
 	waitUntil?: (promise: Promise<unknown>) => void;
 }
@@ -66,6 +72,8 @@ export function startGateway({
 	kv,
 	feed,
 	dataset,
+	countsOf,
+	locationLimit,
 	waitUntil = () => {},
 }: GatewayOptions = {}) {
 	const origin = recordingOrigin(answer);
@@ -81,7 +89,7 @@ export function startGateway({
 		fetchUpstream,
 		kv,
 		feed,
-		dataset,
+		...{ dataset, countsOf, locationLimit },
 		// A pause here takes a tenth of its time.
 		sleep: (ms) => scheduler.wait(Math.ceil(ms / 10)),
 		waitUntil,

@@ -1,0 +1,124 @@
+// Where a request is counted: when it arrives, when a read has to reach the origin, before a write. What the gateway asks for itself
+// counts for nobody.
+import type { MiddlewareHandler } from "hono";
+import { tryGetContext } from "hono/context-storage";
+import type { GatewayEnv } from "../http/router.ts";
+import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { absenceOf } from "../origin/origin-absence.ts";
+import type { Origin } from "../pipeline.ts";
+import type { LimitedKind } from "../settings/rate-limits.ts";
+import { addressIn, callerOf, callerOfRequest, networkOf } from "./caller.ts";
+import type { Limiter, Subjects } from "./limiter.ts";
+import { rateLimitFields } from "./rate-limit-fields.ts";
+
+const SAFE_METHODS = ["GET", "HEAD"];
+
+interface RequestLimits {
+	/** Counts the request for its address before its caller is known, and tells in the answer what was counted. */
+	readonly onArrival: MiddlewareHandler<GatewayEnv>;
+	/** Counts it for its caller. @throws {Refusal} */
+	onceIdentified(request: Request, identity: Identity): Promise<void>;
+	/** Counts a request that the fast path would answer. @returns false where the full path has to refuse it */
+	admitsHit(request: Request, identity: Identity): boolean;
+	/** The origin, where each request that may not write is a miss. */
+	countMisses(origin: Origin): Origin;
+	/** The pipeline of what may write, where each request that does is a write. */
+	countWrites(writes: Origin): Origin;
+	/** The limits of sign-ins at an account, by its name. @throws {Refusal} */
+	onSignIn(account: string, address: string): Promise<void>;
+	/** The limit of look-ups of keys that turn out to be unknown. @throws {Refusal} @returns takes it back */
+	onUnknownKey(): Promise<() => void>;
+}
+
+export function createRequestLimits(
+	limiter: Limiter,
+	anonRole: string,
+): RequestLimits {
+	const limitsRequests = limiter.isLimited("requests");
+
+	return {
+		async onArrival(context, next) {
+			if (limitsRequests)
+				await take("requests", {
+					caller: undefined,
+					address: addressIn(context.req.raw.headers),
+				});
+			await next();
+			const counted = context.get("counted");
+			if (counted === undefined) return;
+			for (const [name, value] of Object.entries(rateLimitFields(counted)))
+				context.res.headers.set(name, value);
+		},
+		async onceIdentified({ headers }, identity) {
+			if (!limitsRequests) return;
+			const caller = callerOf(identity, headers, anonRole);
+			await take("requests", { caller, address: undefined });
+		},
+		admitsHit({ headers }, identity) {
+			if (!limitsRequests) return true;
+			const counted = limiter.takeNow("requests", {
+				caller: callerOf(identity, headers, anonRole),
+				address: addressIn(headers),
+			});
+			return counted.every(({ isAllowed }) => isAllowed);
+		},
+		countMisses: (origin) => counting(origin, () => "misses"),
+		countWrites: (writes) =>
+			counting(writes, ({ method }) =>
+				SAFE_METHODS.includes(method) ? "misses" : "writes",
+			),
+		onSignIn(account, from) {
+			const address = networkOf(from);
+			const caller = JSON.stringify([account.trim().toLowerCase(), address]);
+			return take("signIns", { caller, address });
+		},
+		async onUnknownKey() {
+			const subjects = subjectsOfRequest();
+			await take("unknownKeys", subjects);
+			return () => limiter.giveBack("unknownKeys", subjects);
+		},
+	};
+
+	function counting(
+		origin: Origin,
+		kindOf: (request: Request) => LimitedKind,
+	): Origin {
+		return async (request, identity, told) => {
+			const kind = kindOf(request);
+			if (
+				!limiter.isLimited(kind) ||
+				request.method === "OPTIONS" ||
+				identity.role === GATEWAY.role
+			)
+				return origin(request, identity, told);
+			const subjects = subjectsOfRequest();
+			await take(kind, subjects);
+			return origin(request, identity, told).catch((error) => {
+				// While the origin is away, reads are answered from the cache without a limit.
+				if (absenceOf(error)?.wasAsked === false)
+					limiter.giveBack(kind, subjects);
+				throw error;
+			});
+		};
+	}
+
+	async function take(kind: LimitedKind, subjects: Subjects): Promise<void> {
+		const counted = await limiter.take(kind, subjects);
+		const context = tryGetContext<GatewayEnv>();
+		if (counted.length === 0 || context === undefined) return;
+		const before = context.var.counted ?? [];
+		const again = counted.map(({ limit }) => limit.name);
+		context.set("counted", [
+			...before.filter(({ limit }) => !again.includes(limit.name)),
+			...counted,
+		]);
+	}
+
+	function subjectsOfRequest(): Subjects {
+		const headers = tryGetContext<GatewayEnv>()?.req.raw.headers;
+		return {
+			caller: callerOfRequest(anonRole),
+			address: headers && addressIn(headers),
+		};
+	}
+}

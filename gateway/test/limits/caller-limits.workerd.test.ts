@@ -1,0 +1,62 @@
+// The object that counts for one caller, in a real Durable Object's storage.
+import {
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { CallerLimits } from "../../src/limits/caller-limits.ts";
+
+const QUOTA = { quota: 20, windowMs: 60_000 };
+
+let objects = 0;
+const newObject = () => env.CALLER_LIMITS.getByName(`caller ${objects++}`);
+
+describe("the object of a caller", () => {
+	it("counts exactly what arrives at once", async () => {
+		const object = newObject();
+		const standings = await Promise.all(
+			Array.from({ length: 100 }, () => object.take("misses", QUOTA)),
+		);
+		expect(standings.filter(({ isAllowed }) => isAllowed)).toHaveLength(20);
+	});
+
+	it("counts each limit for itself, and takes back", async () => {
+		const object = newObject();
+		await object.take("misses", QUOTA);
+		await object.take("writes", QUOTA);
+		await object.giveBack("misses");
+		expect((await object.take("misses", QUOTA)).remaining).toBe(19);
+		expect((await object.take("writes", QUOTA)).remaining).toBe(18);
+	});
+
+	it("goes on counting after it was evicted", async () => {
+		const object = newObject();
+		await object.take("misses", QUOTA);
+		await evictDurableObject(object);
+		expect((await object.take("misses", QUOTA)).remaining).toBe(18);
+	});
+
+	it("keeps a window until it has ended, and nothing afterwards", async () => {
+		const object = newObject();
+		const stored = () =>
+			runInDurableObject(
+				object,
+				(_: CallerLimits, { storage }: DurableObjectState) =>
+					[...storage.kv.list()].length,
+			);
+		await object.take("misses", QUOTA);
+		await object.take("writes", { quota: 1, windowMs: 1 });
+		expect(await runDurableObjectAlarm(object)).toBe(true);
+		expect(await stored()).toBe(2);
+		await runInDurableObject(
+			object,
+			(_: CallerLimits, { storage }: DurableObjectState) => {
+				storage.kv.put("misses", { used: 1, until: Date.now() - 1 });
+			},
+		);
+		expect(await runDurableObjectAlarm(object)).toBe(true);
+		expect(await stored()).toBe(0);
+	});
+});
