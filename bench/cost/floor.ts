@@ -46,6 +46,7 @@ function sourceOf(answers: readonly Answered[], originUrl: string): string {
 		import { Hono } from "hono";
 		// wrangler.jsonc names it.
 		export class ChangeFeed extends DurableObject {}
+		export class CallerLimits extends DurableObject {}
 		const app = new Hono();
 		app.get("/health", (context) => context.text("ok"));
 		for (const [index, { status, headers, body }] of ${JSON.stringify(constants)}.entries()) {

@@ -89,7 +89,11 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 	},
 	// Cloudflare counts requests for all isolates of a location, by the limit "requests".
 	"ratelimits": [
-		{ "name": "REQUEST_LIMIT", "namespace_id": "1001", "simple": { "limit": 6000, "period": 60 } }
+		{
+			"name": "REQUEST_LIMIT",
+			"namespace_id": "1001",
+			"simple": { "limit": 6000, "period": 60 }
+		}
 	],
 	// Stored answers, for all isolates.
 	"kv_namespaces": [{ "binding": "CACHE" }],

@@ -13,6 +13,7 @@ select postern.begin_program('accounts', '0.2.0', newest => 4);
 \ir migrations/0002_throttles.sql
 \ir migrations/0003_sessions.sql
 \ir migrations/0004_generations.sql
+\ir migrations/0005_account_at_address.sql
 
 \ir code/users.sql
 \ir code/passwords.sql

@@ -39,5 +39,8 @@ export class ChangeFeed extends DurableObject {
 	}
 }
 
+// Each process limits its callers by itself: no history sets a limit that asks it.
+export class CallerLimits extends DurableObject {}
+
 export default {};
 `;

@@ -9,6 +9,7 @@ as $$
 declare
   account text := auth.account_subject(email);
   network text := auth.address_subject(address);
+  here text := auth.account_at_address_subject(email, address);
   wait integer;
   known auth.users;
   hash text;
@@ -16,6 +17,8 @@ begin
   wait := coalesce(
     -- An address that has no attempts left counts nothing for the account, and waits for no one.
     auth.seconds_to_wait('sign_in', 'address', network),
+    -- An address that has none left at this account counts nothing for the account at other addresses.
+    auth.count_attempt('sign_in', 'account_at_address', here),
     auth.count_attempt('sign_in', 'account', account),
     auth.count_attempt('sign_in', 'address', network)
   );
@@ -44,6 +47,7 @@ begin
   if not found then
     return auth.refusal('invalid_credentials');
   end if;
+  perform auth.forgive('sign_in', 'account_at_address', here);
   perform auth.forgive('sign_in', 'account', account);
   perform auth.uncount_attempt('sign_in', 'address', network);
   perform auth.prune();

@@ -40,6 +40,15 @@ end
 $$;
 comment on function auth.address_subject(text) is 'The subject under which attempts from an address are counted: IPv4 whole, IPv6 by /64; null when it is not an address.';
 
+create or replace function auth.account_at_address_subject(email text, address text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select encode(auth.sha256(auth.account_subject(email) || coalesce(auth.address_subject(address), '')), 'hex')
+$$;
+comment on function auth.account_at_address_subject(text, text) is 'The subject under which attempts for an e-mail address from one address are counted.';
+
 create or replace function auth.count_attempt(action text, scope text, subject text)
 returns integer
 language sql volatile
@@ -117,6 +126,7 @@ revoke all on function
   auth.sha256(text),
   auth.account_subject(text),
   auth.address_subject(text),
+  auth.account_at_address_subject(text, text),
   auth.count_attempt(text, text, text),
   auth.seconds_to_wait(text, text, text),
   auth.uncount_attempt(text, text, text),

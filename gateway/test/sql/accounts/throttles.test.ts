@@ -141,6 +141,47 @@ describe("wrong passwords for an account", () => {
 	});
 });
 
+describe("wrong passwords for an account from an address", () => {
+	const here = { address: "192.0.2.1" };
+	const there = { address: "192.0.2.2" };
+
+	it("are refused beyond the limit there, and nowhere else", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "account_at_address");
+		await signUp(db);
+		await exhaust(() => signIn(db, { ...wrong, ...here }));
+		expect(await signIn(db, here)).toEqual(throttled);
+		expect(await signIn(db, there)).toMatchObject(ok);
+	});
+
+	it("are counted for the account no more when they are refused: 200 guesses leave its owner 40", async ({
+		db,
+		expect,
+	}) => {
+		await signUp(db);
+		for (let guess = 0; guess < 200; guess++)
+			await signIn(db, { ...wrong, ...here });
+		const elsewhere = { ...wrong, ...there };
+		expect(await signIn(db, elsewhere)).toEqual(invalid);
+		expect(await signIn(db, there)).toMatchObject(ok);
+	});
+
+	it("are forgotten after the right one from there alone", async ({
+		db,
+		limit,
+		expect,
+	}) => {
+		await limit("sign_in", "account_at_address");
+		await signUp(db);
+		await exhaust(() => signIn(db, { ...wrong, ...here }));
+		await signIn(db, there);
+		expect(await signIn(db, here)).toEqual(throttled);
+	});
+});
+
 describe("wrong passwords from an address", () => {
 	it("are refused beyond the limit, over all accounts", async ({
 		db,
@@ -381,6 +422,7 @@ describe("limits", () => {
 			{ action: "refresh", scope: "account" },
 			{ action: "refresh", scope: "address" },
 			{ action: "sign_in", scope: "account" },
+			{ action: "sign_in", scope: "account_at_address" },
 			{ action: "sign_in", scope: "address" },
 			{ action: "sign_up", scope: "account" },
 			{ action: "sign_up", scope: "address" },
@@ -398,6 +440,7 @@ describe("limits", () => {
 	it("keep no e-mail address", async ({ db, expect }) => {
 		await signIn(db, { email: "my password, typed into the wrong field" });
 		expect(await db.query("select subject from auth.throttles")).toEqual([
+			{ subject: expect.stringMatching(/^[0-9a-f]{64}$/) },
 			{ subject: expect.stringMatching(/^[0-9a-f]{64}$/) },
 		]);
 	});
