@@ -127,7 +127,9 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 			const catalog = view && (await freshness.catalog(view));
 			const { absence, reason } = freshness;
 			const isOfContract = absence !== undefined && isContractReason(absence);
-			const why = absence ?? reason ?? (catalog ? undefined : "no view");
+			// It runs before every answer.
+			const ofAll = catalog ? catalog.preRequest?.reasons[0] : "no view";
+			const why = absence ?? reason ?? ofAll;
 			return {
 				feed: reason === "feed-unreachable" ? "unreachable" : "ok",
 				...(view && {

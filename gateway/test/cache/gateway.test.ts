@@ -6,6 +6,7 @@ import type { Feed } from "../../src/feed/feed.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
 import { rows, statusOf, tokensOf } from "../support/cache.ts";
+import { catalogOf, dependenceOf } from "../support/catalog.ts";
 import {
 	ADA_TOKEN,
 	type GatewayOptions,
@@ -72,6 +73,37 @@ describe("/ready", () => {
 			{ feed: "ok", contract: CONTRACT, nothingIsCached: CONTRACT },
 		],
 		[
+			"that a version was not tested",
+			{
+				feed: telling(async () => ({
+					state: "absent",
+					reason: "PostgREST 17 was not tested",
+				})),
+			},
+			{
+				...{ feed: "ok", contract: "unknown" },
+				nothingIsCached: "PostgREST 17 was not tested",
+			},
+		],
+		[
+			"that PostgREST's pre-request function is not understood",
+			{
+				feed: startFeed({
+					now: () => NOW,
+					catalog: {
+						...catalogOf({}),
+						preRequest: dependenceOf({
+							reasons: ["api.check() is volatile"],
+						}),
+					},
+				}),
+			},
+			{
+				...{ feed: "ok", contract: "ok" },
+				nothingIsCached: "the pre-request function: api.check() is volatile",
+			},
+		],
+		[
 			"that the feed is away",
 			{ feed: telling(() => Promise.reject(new Error("overloaded"))) },
 			{
@@ -86,13 +118,14 @@ describe("/ready", () => {
 			const response = await request("/ready");
 			const { feedLagSeconds, ...others } = (await response.json()) as {
 				feedLagSeconds?: number;
+				contract: string;
 			};
 			expect([response.status, others]).toEqual([
 				200,
 				{ status: "ok", origin: "ok", ...told },
 			]);
 			// There is a view where the catalog is known.
-			expect(feedLagSeconds !== undefined).toBe(!("nothingIsCached" in told));
+			expect(feedLagSeconds !== undefined).toBe(others.contract === "ok");
 		},
 	);
 
