@@ -60,6 +60,7 @@ export async function analyzeIn(
 		schemas,
 		extraSearchPath,
 	]);
+	await client.query("select postern.add_declarations()");
 	const unknown = await client.query(
 		"select function::regprocedure::text as name, reason from postern.known_analyses() where reason is not null order by 1",
 	);

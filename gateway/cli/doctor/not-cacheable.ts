@@ -120,7 +120,9 @@ async function mendOf(
 	const named = /run `postern (\w+)`/.exec(reason)?.[1];
 	if (named !== undefined) return command(`npx postern ${named}`);
 	const [, statement, isQuestion] =
-		/(select postern\.\w+\(.*\))( gives)?$/s.exec(reason) ?? [];
+		/((?:alter function .* stable; )?select postern\.\w+\(.*\))( gives)?$/s.exec(
+			reason,
+		) ?? [];
 	if (statement !== undefined && isQuestion !== undefined)
 		return sql((await database?.findText(statement)) ?? statement);
 	if (statement !== undefined) return sql(statement);

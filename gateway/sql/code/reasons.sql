@@ -171,7 +171,10 @@ begin atomic
       when text_function.reason is not null then format(
         'what %s reads is not known: %s%s',
         proc.oid::regprocedure, text_function.reason,
-        case when language.lanname = 'plpgsql' then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure) end
+        case
+          when language.lanname = 'plpgsql' and position('postern.declare_cacheable(' in text_function.reason) = 0
+            then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure)
+        end
       )
       when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
       -- A user may have created functions in pg_catalog, too: their oids are not below 16384.

@@ -99,10 +99,49 @@ returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format('select postern.declare_cacheable(%L, reads => %L, claims => %L)', function::regprocedure, named.reads, named.claims)
+  select concat(
+    case when proc.provolatile = 'v' then format('alter function %s stable; ', function::regprocedure) end,
+    format('select postern.declare_cacheable(%L, reads => %L, claims => %L)', function::regprocedure, named.reads, named.claims)
+  )
   from postern.named_in_body(function) as named
+  cross join pg_catalog.pg_proc as proc
+  where proc.oid = function
 $$;
-comment on function postern.declaration_of(oid) is 'The declaration of what the body of a function names.';
+comment on function postern.declaration_of(oid) is
+'The declaration of what the body of a function names. Only what is not volatile can be declared.';
+
+-- Takes a tenth of a second a function, so it is done by `postern analyze`, and not by event triggers: after a command that has a function
+-- analysed again, the reason names the query that gives the declaration.
+create or replace function postern.add_declarations()
+returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+  with declared (function, suffix) as materialized (
+    select analysis.function, ', or, if it reads nothing else, run: ' || postern.declaration_of(analysis.function)
+    from postern.function_analyses as analysis
+    join pg_catalog.pg_proc as proc on proc.oid = analysis.function
+    join pg_catalog.pg_language as language on language.oid = proc.prolang and language.lanname = 'plpgsql'
+    where analysis.reason is not null
+      and position('postern.declare_cacheable(' in analysis.reason) = 0
+  ),
+  short (function, suffix) as materialized (
+    -- The reason is one header of an answer.
+    select declared.function, declared.suffix from declared where length(declared.suffix) <= 1000
+  ),
+  translated as (
+    update postern.plpgsql_translations as known
+    set reason = known.reason || short.suffix
+    from short
+    where known.function = short.function and known.reason is not null
+  )
+  update postern.function_analyses as analysis
+  set reason = analysis.reason || short.suffix
+  from short
+  where analysis.function = short.function;
+end;
+comment on function postern.add_declarations() is
+'Adds to the reason of each function in PL/pgSQL that is not understood the statement that declares it.';
 
 -- Nothing has a default: a declaration that names nothing says that the function reads nothing but its arguments.
 create or replace function postern.declare_cacheable(function regprocedure, reads regclass[], claims text[])

@@ -235,6 +235,46 @@ describe("a function in PL/pgSQL is not cacheable", () => {
 		]);
 	});
 
+	it("with the statement that declares it, once the command has run", async ({
+		owner,
+		made,
+		analyzed,
+		entry,
+		expect,
+	}) => {
+		await analyzed(
+			`create function api.mine() returns bigint language sql as 'select count(*) from api.members where member = auth.uid()';
+			${f("begin execute 'select 1'; return (select body from api.docs where org = api.mine()); end", "returns text")}`,
+		);
+		const { reasons } = await entry();
+		const statement =
+			"alter function api.f() stable; select postern.declare_cacheable('api.f()', reads => '{api.docs,api.members}', claims => '{sub}')";
+		expect(reasons).toEqual([
+			`what api.f() reads is not known: it runs a statement that it computes (EXECUTE), or, if it reads nothing else, run: ${statement}`,
+		]);
+		await analyzeIn(owner);
+		expect((await entry()).reasons).toEqual(reasons);
+		// Another analysis, by an event trigger, keeps it.
+		await owner.query("create table public.docs (body text)");
+		expect((await entry()).reasons).toEqual(reasons);
+		await owner.query(statement);
+		expect((await entry()).reasons).toEqual([]);
+	});
+
+	it("without a statement that is long", async ({ analyzed, expect }) => {
+		const tables = Array.from(
+			{ length: 30 },
+			(_, n) => `${"t".repeat(30)}${n}`,
+		);
+		const { reasons } = await analyzed(
+			`${tables.map((name) => `create table api.${name} ();`).join("")}
+			${f(`begin execute 'select 1'; ${tables.map((name) => `perform from api.${name};`).join("")} end`)}`,
+		);
+		expect(reasons).toEqual([
+			"what api.f() reads is not known: it runs a statement that it computes (EXECUTE), or run what select postern.declaration_of('api.f()'::regprocedure) gives",
+		]);
+	});
+
 	it("where a statement fails under one search path and its neighbour means something else there", async ({
 		analyzed,
 		expect,
