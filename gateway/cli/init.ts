@@ -1,8 +1,9 @@
 // `postern init`: the Worker's files in a folder, as docs/adoption.md has them, and what is to be done then. Replaces no file unless
-// it is told to.
+// it is told to, and secrets never.
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { type ProjectSecrets, secretsOf } from "./init-secrets.ts";
 
 /** What is asked for, with the default. */
 export const QUESTIONS = {
@@ -27,6 +28,8 @@ interface InitOptions {
 	folder: string;
 	answers: InitAnswers;
 	supabase?: SupabaseProject | undefined;
+	/** What is known of the project's. */
+	secrets: ProjectSecrets;
 	/** Without a Worker of one's own, the package's is deployed. */
 	withWorker: boolean;
 	force: boolean;
@@ -34,6 +37,8 @@ interface InitOptions {
 
 const CONFIG = "wrangler.jsonc";
 const WORKER = "src/index.ts";
+const SECRETS = ".dev.vars";
+const PREPARATION = "prepare-database.sql";
 const READY_MADE = "node_modules/postern/dist/worker.js";
 
 /**
@@ -41,10 +46,11 @@ const READY_MADE = "node_modules/postern/dist/worker.js";
  * @throws {Error} naming a file that is there already; none is written then
  */
 export async function init(options: InitOptions): Promise<string> {
-	const { folder, withWorker, force } = options;
+	const { folder, supabase, secrets, withWorker, force } = options;
 	const files: Readonly<Record<string, string>> = {
 		[CONFIG]: configOf(options),
 		...(withWorker ? { [WORKER]: WORKER_CODE } : {}),
+		[PREPARATION]: preparationOf(options),
 	};
 	const names = Object.keys(files);
 	const present = names.filter((name) => existsSync(join(folder, name)));
@@ -57,7 +63,57 @@ export async function init(options: InitOptions): Promise<string> {
 		await mkdir(dirname(file), { recursive: true });
 		await writeFile(file, text);
 	}
-	return `Written: ${names.join(", ")}\n\n${nextSteps(options)}`;
+	const kept: string[] = [];
+	if (supabase?.isOrigin) {
+		const isThere = existsSync(join(folder, SECRETS));
+		(isThere ? kept : names).push(SECRETS);
+		if (!isThere)
+			await writeFile(join(folder, SECRETS), secretsOf(supabase.url, secrets), {
+				mode: 0o600,
+			});
+	}
+	const ignored = await ignore(folder, supabase?.isOrigin ? SECRETS : ".env");
+	const done = [
+		`Written: ${names.join(", ")}`,
+		...kept.map((name) => `Kept as it is: ${name}`),
+		...ignored.map((name) => `Kept out of git by .gitignore: ${name}`),
+	];
+	return `${done.join("\n")}\n\n${nextSteps(options)}`;
+}
+
+/** @returns the name, unless it is in .gitignore already */
+async function ignore(folder: string, name: string): Promise<string[]> {
+	const file = join(folder, ".gitignore");
+	const before = existsSync(file) ? await readFile(file, "utf8") : "";
+	if (before.split("\n").some((line) => line.trim() === name)) return [];
+	const lineEnd = before === "" || before.endsWith("\n") ? "" : "\n";
+	await appendFile(file, `${lineEnd}${name}\n`);
+	return [name];
+}
+
+function namesOf({ schemas }: InitAnswers): string[] {
+	return schemas.split(",").map((name) => name.trim());
+}
+
+/** May be run again. */
+function preparationOf({ answers, supabase }: InitOptions): string {
+	const exposed = [...namesOf(answers), "postern"].join(", ");
+	const settings = `
+-- The schemas that PostgREST exposes.
+alter role authenticator set pgrst.db_schemas = '${exposed}';
+notify pgrst, 'reload config';
+`;
+	return `-- Run it as the owner of your tables: psql "$DATABASE_URL" -f ${PREPARATION}
+do $$
+begin
+  if to_regrole('postern') is null then
+    create role postern nologin noinherit;
+  end if;
+end
+$$;
+-- authenticator is the user of PostgREST's db-uri: if yours has another name, write that.
+grant postern to authenticator;
+${supabase?.isOrigin ? settings : ""}`;
 }
 
 const WORKER_CODE = `import { createPostern } from "postern";
@@ -123,28 +179,26 @@ function varsOf({ url, isOrigin }: SupabaseProject): string {
 }
 
 function nextSteps({ answers, supabase }: InitOptions): string {
-	const { origin, schemas } = answers;
-	const names = schemas.split(",").map((name) => name.trim());
+	const { origin } = answers;
+	const names = namesOf(answers);
 	if (supabase?.isOrigin)
 		return `1. Prepare the database, as the owner of its tables, and let PostgREST expose the schema postern:
-     psql "$DATABASE_URL" -c 'create role postern nologin noinherit' -c 'grant postern to authenticator' \\
-       -c "alter role authenticator set pgrst.db_schemas = '${[...names, "postern"].join(", ")}'" -c "notify pgrst, 'reload config'"
+     psql "$DATABASE_URL" -f ${PREPARATION}
      npx postern migrate
      npx postern track --schema public
-2. Put the secrets into .dev.vars, and keep it out of git:
-     ORIGIN_JWT_SECRET='the JWT secret of the project'
-     ORIGIN_API_KEY='its key anon, or sb_publishable_…'
-     ISSUERS='[{"supabase":"${supabase.url}","secret":"the JWT secret of the project"}]'
+2. See that .dev.vars has the project's JWT secret, and its key anon or sb_publishable_…
 3. Find out whether anything is wrong, and try it:
      npx postern doctor
      npx postern dev --origin ${origin}
-4. Deploy:
-     npx wrangler secret bulk .dev.vars
+4. Deploy. Paste the values of .dev.vars, or send them all by npx wrangler secret bulk .dev.vars:
+     npx wrangler secret put ORIGIN_JWT_SECRET
+     npx wrangler secret put ORIGIN_API_KEY
+     npx wrangler secret put ISSUERS
      npx wrangler deploy`;
-	return `1. Make the keys of the Worker and PostgREST in .env, and keep it out of git:
+	return `1. Make the keys of the Worker and PostgREST in .env:
      npx postern env
-2. Prepare the database, as the owner of its tables. Instead of authenticator, name the user of PostgREST's db-uri:
-     psql "$DATABASE_URL" -c 'create role postern nologin noinherit' -c 'grant postern to authenticator'
+2. Prepare the database, as the owner of its tables:
+     psql "$DATABASE_URL" -f ${PREPARATION}
      npx postern migrate
      npx postern track --schema ${names.join(" ")}
 3. Let PostgREST accept only the Worker. Set in its configuration, and remove db-anon-role:

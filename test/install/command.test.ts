@@ -1,5 +1,6 @@
 // The command `postern` in an application's folder outside of this repository: help, exit codes, one-line errors.
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
 	chmod,
@@ -254,7 +255,9 @@ it("makes the Worker's files once, from options, and says what to do next", asyn
 		...["--origin", "https://rest.example.com", "--supabase", project],
 	);
 	expect(code).toBe(0);
-	expect(output).toMatch(/^Written: wrangler\.jsonc\n/);
+	expect(output).toMatch(
+		/^Written: wrangler\.jsonc, prepare-database\.sql\nKept out of git by \.gitignore: \.env\n/,
+	);
 	expect(output).toContain("npx postern track --schema public api\n");
 	expect(output).toContain('db-schemas = "public, api, postern"\n');
 	await linkPackages();
@@ -271,25 +274,34 @@ it("makes the Worker's files once, from options, and says what to do next", asyn
 	const before = await readFile(config, "utf8");
 	await fails(
 		"init --worker",
-		`${folder} has wrangler.jsonc already: --force replaces what is there.`,
+		`${folder} has wrangler.jsonc and prepare-database.sql already: --force replaces what is there.`,
 	);
 	expect(await readFile(config, "utf8")).toBe(before);
 	expect((await postern("init", "--worker", "--force")).output).toMatch(
-		/^Written: wrangler\.jsonc, src\/index\.ts\n/,
+		/^Written: wrangler\.jsonc, src\/index\.ts, prepare-database\.sql\n\n/,
 	);
 	expect(await readFile(config, "utf8")).not.toBe(before);
 });
 
-it("makes the Worker's file for a Supabase project's own PostgREST, and says what to do next", async () => {
+it("makes the Worker's files for a Supabase project's own PostgREST, and says what to do next", async () => {
+	await writeFile(join(folder, ".gitignore"), "node_modules/");
 	const { output } = await postern(
 		"init",
 		"--supabase",
 		"http://localhost:8000",
 	);
-	expect(output).toContain(
+	expect(output).toMatch(
+		/^Written: wrangler\.jsonc, prepare-database\.sql, \.dev\.vars\nKept out of git by \.gitignore: \.dev\.vars\n/,
+	);
+	expect(output).toContain("npx wrangler secret put ORIGIN_JWT_SECRET\n");
+	const read = (name: string) => readFile(join(folder, name), "utf8");
+	expect(await read("prepare-database.sql")).toContain(
 		"set pgrst.db_schemas = 'public, graphql_public, postern'",
 	);
-	expect(output).toContain("npx wrangler secret bulk .dev.vars\n");
+	expect(await read(".gitignore")).toBe("node_modules/\n.dev.vars\n");
+	expect(await read(".dev.vars")).toContain(
+		"ORIGIN_API_KEY='its key anon, or sb_publishable_'\n",
+	);
 	await linkPackages();
 	const { unstable_readConfig } = await import("wrangler");
 	const config = join(folder, "wrangler.jsonc");
@@ -300,6 +312,37 @@ it("makes the Worker's file for a Supabase project's own PostgREST, and says wha
 		ORIGIN_CLAIMS: "caller",
 		UPSTREAM_URL: "http://localhost:8000",
 	});
+});
+
+it("writes a Supabase project's secrets that its environment has, for their owner alone, and never over others", async () => {
+	const init = (secrets: Record<string, string>, ...options: string[]) =>
+		run(
+			folder,
+			["init", "--supabase", "http://localhost:8000", ...options],
+			secrets,
+		);
+	const key = "sb_publishable_abc";
+	const unfit = await init({ JWT_SECRET: "it's" });
+	expect(unfit.error).toContain("JWT_SECRET has an apostrophe");
+	await init({ JWT_SECRET: "secret", PUBLISHABLE_KEY: key, ANON_KEY: "eyJ" });
+	const file = join(folder, ".dev.vars");
+	expect((await stat(file)).mode & 0o777).toBe(0o600);
+	const written = await readFile(file, "utf8");
+	const hash = createHash("sha256").update(key).digest("hex");
+	expect(parseEnv(written)).toEqual({
+		ORIGIN_JWT_SECRET: "secret",
+		ORIGIN_API_KEY: key,
+		ISSUERS: JSON.stringify([
+			{
+				supabase: "http://localhost:8000",
+				secret: "secret",
+				publishableKeys: [hash],
+			},
+		]),
+	});
+	const { output } = await init({ JWT_SECRET: "other" }, "--force");
+	expect(output).toContain("Kept as it is: .dev.vars\n");
+	expect(await readFile(file, "utf8")).toBe(written);
 });
 
 it("asks at a terminal for what no option says, and again after a wrong answer", async () => {
@@ -485,6 +528,11 @@ function atTerminal(call: string, input: string): Promise<Outcome> {
 	return runProgram("script", ["-qec", command, "/dev/null"], place, input);
 }
 
-function run(cwd: string, args: readonly string[]): Promise<Outcome> {
-	return runScript(COMMAND, args, { cwd, env: ownEnvironment() });
+function run(
+	cwd: string,
+	args: readonly string[],
+	environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+	const env = { ...ownEnvironment(), ...environment };
+	return runScript(COMMAND, args, { cwd, env });
 }

@@ -214,6 +214,7 @@ describe("the commands of docs/adoption.md, in an empty folder", {
 						),
 						before,
 					]);
+				expect(await story.check()).toMatch(/^Nothing is wrong/m);
 			} finally {
 				await story.end();
 			}

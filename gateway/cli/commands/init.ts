@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { feedVariables } from "../../src/settings/feed-settings.ts";
 import { encryptedUrl } from "../../src/settings/variables.ts";
 import { type InitAnswers, init, QUESTIONS } from "../init.ts";
+import { secretsIn } from "../init-secrets.ts";
 import { by } from "../options.ts";
 
 interface Options extends Partial<InitAnswers> {
@@ -28,7 +29,7 @@ export function addInit(postern: Command): void {
 	postern
 		.command("init")
 		.description(
-			"write the Worker's files into this folder, and print what to do next; asks at a terminal for what no option says",
+			"write the Worker's files into this folder, and print what to do next; asks at a terminal for what no option says; takes a Supabase project's secrets from JWT_SECRET and PUBLISHABLE_KEY or ANON_KEY",
 		)
 		.option("--name <name>", "name of the Worker", RULES.name)
 		.option("--origin <url>", "PostgREST's address", RULES.origin)
@@ -60,6 +61,7 @@ export function addInit(postern: Command): void {
 					folder: process.cwd(),
 					answers,
 					supabase,
+					secrets: secretsIn(process.env),
 					withWorker: worker ?? false,
 					force: force ?? false,
 				}),

@@ -23,6 +23,8 @@ export interface Story {
 	readonly length: number;
 	/** Where the package is installed now. */
 	readonly folder: string;
+	/** Runs the commands that say whether anything is wrong. */
+	check(): Promise<string>;
 	/** Runs the last command again: head and body of the answer. */
 	ask(): Promise<[head: string, body: string]>;
 	end(): Promise<void>;
@@ -33,7 +35,7 @@ export interface Story {
 /** @throws {Error} where the document sets other variables, or a command fails */
 export async function beginStory(options: StoryOptions): Promise<Story> {
 	const { page, heading, variables, installed } = options;
-	const [settings = "", block = ""] = shellBlocks(page, heading, 2);
+	const [settings = "", block = "", check = ""] = shellBlocks(page, heading, 3);
 	const [documented, given] = [variablesOf(settings), Object.keys(variables)];
 	if (documented.sort().join() !== given.sort().join())
 		throw new Error(`${heading} sets ${documented}, the test ${given}`);
@@ -63,6 +65,11 @@ export async function beginStory(options: StoryOptions): Promise<Story> {
 			const { output } = await open(commands.at(-1) ?? "");
 			const [head = "", body = ""] = output().split("\r\n\r\n");
 			return [head, body];
+		},
+		async check() {
+			const checking = await open(check);
+			await checking.close();
+			return checking.output();
 		},
 		end: terminal.close,
 		async run(text) {

@@ -7,11 +7,13 @@ import { PROJECT } from "../project.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
-/** As psql does, each `-c` in a transaction of its own. psql is in no npm package. */
+/** As psql does, each `-c` in a transaction of its own, and files. psql is in no npm package. */
 const PSQL = `#!${process.execPath}
 const { Client } = require(${JSON.stringify(resolve("pg"))});
+const { readFileSync } = require("node:fs");
 const [connectionString, ...options] = process.argv.slice(2);
-const statements = options.filter((_, index) => options[index - 1] === "-c");
+const READ = { "-c": (text) => text, "-f": (file) => readFileSync(file, "utf8") };
+const statements = options.flatMap((option, index) => READ[options[index - 1]]?.(option) ?? []);
 const client = new Client({ connectionString });
 (async () => {
 	await client.connect();
