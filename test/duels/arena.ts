@@ -109,6 +109,8 @@ async function startIsolates(
 		variables: {
 			...workerVariables(database.postgrestUrl, database.credentials),
 			MAX_STALENESS_SECONDS: String(MAX_STALENESS_MS / 1_000),
+			// Every answer, so that each duel meets KV.
+			KV_FROM_ASK: "1",
 			TOKEN_ROLES: "authenticated,duel_staff",
 			// As an operator has to whose PostgREST prepares no statements.
 			PRE_REQUEST: "hooks.check",

@@ -31,6 +31,7 @@ import {
 	mutable,
 	setDownstream,
 } from "./respond.ts";
+import type { SecondAsks } from "./second-asks.ts";
 
 /** Bodies that are being read at once. Beyond this, answers are streamed and not stored. */
 const MAX_FILLING_BYTES = 16_777_216;
@@ -53,6 +54,8 @@ export interface CacheDeps {
 	memory: MemoryStore<Entry>;
 	/** Beyond the isolate, if there is one. Never rejects, and never takes long. */
 	store: Store | undefined;
+	/** Puts answers into the store. */
+	secondAsks: SecondAsks;
 	/** One request at a time asks the origin for an answer that others can use. */
 	flights: SingleFlight;
 	/** For answers whose relations do not set a maximum staleness themselves. */
@@ -76,7 +79,7 @@ interface NamedRead extends CacheableRead {
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
 
 export function createCache(deps: CacheDeps): Pipeline {
-	const { origin, freshness, memory, store, flights, now } = deps;
+	const { origin, freshness, memory, secondAsks, flights, now } = deps;
 	const { mayWrite, planRead } = createPlanRead(deps);
 	const fromStore = createFromStore(deps);
 	const readOrAgain = createOutageAnswers(deps);
@@ -157,6 +160,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		if (hit !== undefined) {
 			const status = { isHit: true, detail };
 			const answer = await fromStore.answer(cacheable, hit, status);
+			secondAsks.given(key, hit);
 			if (answer !== undefined) return answer;
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
@@ -214,6 +218,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			if (entry === undefined) continue;
 			const status = { forwarded, isCollapsed: true };
 			const shared = await fromStore.answer(read, entry, status);
+			secondAsks.given(plan.key, entry);
 			if (shared !== undefined) return shared;
 			refused = entry;
 		}
@@ -266,8 +271,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const isStored = !isAlreadyStored(filled.entry, read);
 		if (isStored) {
 			memory.put(plan.key, filled.entry);
-			if (store !== undefined && !plan.readsClock)
-				deps.waitUntil(store.put(name, filled.entry));
+			secondAsks.filled(name, filled.entry);
 		}
 		const ttlMs = ttlOf(view.asOf, read.maxAgeMs, now());
 		const status = { forwarded, isStored, ttlMs };

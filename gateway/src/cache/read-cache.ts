@@ -17,6 +17,7 @@ import { createPlanner, type QuestionPlanner } from "../planner/planner.ts";
 import type { Config } from "../settings/settings.ts";
 import { createCache } from "./cache.ts";
 import { type Entry, sizeOf } from "./entry.ts";
+import { createSecondAsks, type SecondAsks } from "./second-asks.ts";
 
 /** An isolate has 128 MB in all. */
 const MEMORY_BYTES = 33_554_432;
@@ -57,6 +58,7 @@ export interface CacheParts {
 	readonly planner: QuestionPlanner;
 	readonly freshness: Freshness;
 	readonly memory: MemoryStore<Entry>;
+	readonly secondAsks: Pick<SecondAsks, "isWaiting">;
 }
 
 interface ReadCache {
@@ -85,6 +87,10 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		audienceOf: (identity) => tokenClaimsOf(identity).aud,
 	});
 	const memory = new MemoryStore(MEMORY_BYTES, sizeOf);
+	const store =
+		kv && createFailOpenStore({ store: new KvStore(kv), now, sleep, log });
+	const { storedFromAsk } = config;
+	const secondAsks = createSecondAsks({ store, storedFromAsk, waitUntil });
 	const pipeline = createCache({
 		origin,
 		writes: createConditionalWrites(deps.writes, {
@@ -94,14 +100,8 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		planner,
 		freshness,
 		memory,
-		store:
-			kv &&
-			createFailOpenStore({
-				store: new KvStore(kv),
-				now,
-				sleep,
-				log,
-			}),
+		store,
+		secondAsks,
 		flights: createSingleFlight({
 			now,
 			sleep,
@@ -117,7 +117,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		log,
 	});
 	return {
-		parts: { planner, freshness, memory },
+		parts: { planner, freshness, memory, secondAsks },
 		pipeline,
 		async readiness() {
 			const view = await freshness.view({

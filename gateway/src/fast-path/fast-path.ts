@@ -43,7 +43,7 @@ const QUESTION_BYTES = 1_024;
 export type FastPath = (request: Request) => Response | undefined;
 
 export function createFastPath(deps: FastPathDeps): FastPath {
-	const { planner, freshness, memory, recall, now, log } = deps;
+	const { planner, freshness, memory, secondAsks, recall, now, log } = deps;
 	let remembered = rememberedTexts();
 	let plannedBy: Catalog | undefined;
 	const { answerWith } = createHitAnswers(deps.cors);
@@ -80,6 +80,8 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const isForCaller =
 			entry !== undefined &&
 			entry.echoed.length === 0 &&
+			// The full path puts it into the store.
+			!secondAsks.isWaiting(entry) &&
 			isGoodFor(entry, { plan, view, maxAgeMs }, now()) &&
 			// An entry that no poll covers yet is for its first reader alone.
 			isCovered(entry, view);

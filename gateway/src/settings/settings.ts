@@ -94,6 +94,7 @@ export const environment = feedVariables.extend({
 		.default(new Map()),
 	MAX_STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
 	OUTAGE_STALENESS_SECONDS: wholeNumber(0, 86_400).default(3_600),
+	KV_FROM_ASK: wholeNumber(1, 2).default(2),
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
@@ -147,6 +148,8 @@ export interface Config extends FeedSettings {
 	maxStalenessMs: number;
 	/** The oldest that an answer may be while the origin is away, in milliseconds. 0: then there is none. */
 	outageStalenessMs: number;
+	/** From which time that it is asked for an answer goes into KV: 1 or 2. */
+	storedFromAsk: number;
 	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
 	feedLocation: (typeof LOCATIONS)[number] | undefined;
 	/** How often a caller, or an address, may do what. */
@@ -207,6 +210,7 @@ export function parseConfig(env: object): Readonly<Config> {
 		profileAliases: data.PROFILE_ALIASES,
 		maxStalenessMs: data.MAX_STALENESS_SECONDS * 1_000,
 		outageStalenessMs: data.OUTAGE_STALENESS_SECONDS * 1_000,
+		storedFromAsk: data.KV_FROM_ASK,
 		feedLocation: data.FEED_LOCATION,
 		rateLimits: data.RATE_LIMITS,
 		causalCookie: data.CAUSAL_COOKIE === "on",

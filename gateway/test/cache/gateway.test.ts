@@ -1,7 +1,7 @@
 // The cache in the gateway: which routes answer from it, and which tokens clients carry from one request to the next.
 
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Feed } from "../../src/feed/feed.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import { answeringKeys, knownKeys, SECRET_KEY } from "../support/api-keys.ts";
@@ -23,6 +23,12 @@ const NEW_NOTE = {
 	consistencyToken: ADA_TOKEN,
 	json: { title: "Milk", stars: 5 },
 };
+
+function countingKv() {
+	const put = vi.fn(env.CACHE.put.bind(env.CACHE));
+	const get = env.CACHE.get.bind(env.CACHE);
+	return { put, kv: { get, put } as unknown as typeof env.CACHE };
+}
 
 /** A gateway with a cache, over a database without other writers. */
 function startCachingGateway({
@@ -148,16 +154,53 @@ describe("/rest/v1", () => {
 		expect([origin.received.length, statusOf(answer).hit]).toEqual([1, true]);
 	});
 
-	it("is answered from KV if another isolate has asked", async () => {
-		const first = startCachingGateway({ kv: env.CACHE });
-		await first.request("/rest/v1/notes");
-		await first.settle();
-		const { request, origin } = startCachingGateway({ kv: env.CACHE });
-		const answer = await request("/rest/v1/notes");
-		expect([origin.received.length, statusOf(answer).detail]).toEqual([
-			0,
-			"kv",
-		]);
+	// Each path is asked in one test, since KV outlives them.
+	it.each([
+		["twice", 2, undefined, [0, "kv"]],
+		["three times", 3, undefined, [0, "kv"]],
+		["once, with KV_FROM_ASK=1", 1, "1", [0, "kv"]],
+		["once", 1, undefined, [1, undefined]],
+	] as const)(
+		"is asked of KV where another isolate was asked %s",
+		async (_, times, from, expected) => {
+			const path = `/rest/v1/notes?stars=eq.${times}${from ?? 0}`;
+			const options = {
+				kv: env.CACHE,
+				env: from === undefined ? {} : { KV_FROM_ASK: from },
+			};
+			const first = startCachingGateway(options);
+			for (let ask = 0; ask < times; ask++) await first.request(path);
+			await first.settle();
+			const { request, origin } = startCachingGateway(options);
+			const answer = await request(path);
+			expect([origin.received.length, statusOf(answer).detail]).toEqual(
+				expected,
+			);
+		},
+	);
+
+	it("is put into KV once, when it is asked for again", async () => {
+		const { kv, put } = countingKv();
+		const { request, settle } = startCachingGateway({ kv });
+		const puts: number[] = [];
+		for (let ask = 0; ask < 5; ask++) {
+			await request("/rest/v1/notes?stars=eq.1");
+			await settle();
+			puts.push(put.mock.calls.length);
+		}
+		expect(puts).toEqual([0, 1, 1, 1, 1]);
+	});
+
+	it("is put into KV at once, if it was asked for before a change", async () => {
+		const { kv, put } = countingKv();
+		const { request, settle, feed } = startCachingGateway({ kv });
+		const path = "/rest/v1/notes?stars=eq.2";
+		await request(path);
+		feed.commit("api.notes");
+		await request("/rest/v1/notes", { method: "POST", json: {} });
+		await request(path);
+		await settle();
+		expect(put).toHaveBeenCalledOnce();
 	});
 
 	it("is answered by the origin after a write", async () => {

@@ -33,7 +33,7 @@ function startIsolates(kv: MapNamespace) {
 					const { role } = JSON.parse(atob(token.split(".")[1] ?? ""));
 					return rows(BODIES[role] ?? null);
 				},
-				env,
+				env: { KV_FROM_ASK: "1", ...env },
 				now,
 				kv,
 				feed,
@@ -198,7 +198,7 @@ describe("an issuer's keys in KV", () => {
 			for (const name of [KEYS_URL, await nameOf(KEYS_URL)])
 				kv.values.set(prefix + name, planted);
 			const { request } = startGateway({
-				env: { ISSUERS },
+				env: { KV_FROM_ASK: "1", ISSUERS },
 				kv,
 				fetchKeys: async () => Response.json({ keys: [own.publicJwk] }),
 			});

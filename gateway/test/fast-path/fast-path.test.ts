@@ -296,6 +296,36 @@ it.each<[fields: Fields, of: string]>([
 	await ask({ prefer, ...fields });
 });
 
+it("is left to the full path where that puts the answer into KV, and then given", async () => {
+	let ms = NOW;
+	const feed = startFeed({
+		now: () => ms,
+		pause: () => scheduler.wait(0),
+		catalog: CINEMA,
+	});
+	let puts = 0;
+	const { fastPath, request } = startGateway({
+		now: () => ms,
+		feed,
+		kv: { get: async () => null, put: async () => void (puts += 1) },
+		answer: () => rows("[]"),
+	});
+	const films = "/rest/v1/films";
+	const ofFastPath = () =>
+		fastPath(new Request(`https://gateway.example${films}`));
+	await request("/rest/v1/notes");
+	// Plans the question, and keeps nothing.
+	for (let times = 0; times < 3; times++)
+		await request(films, { headers: { "Cache-Control": "no-store" } });
+	await request(films);
+	ms += 6_000;
+	// Brings a view that covers the answer.
+	await request(`${films}?limit=1`);
+	expect([ofFastPath(), puts]).toEqual([undefined, 0]);
+	await request(films);
+	expect([ofFastPath()?.status, puts]).toEqual([200, 1]);
+});
+
 describe("a planner that remembers plans as one that does not", () => {
 	const settings = {
 		schemas: ["api", "other"],

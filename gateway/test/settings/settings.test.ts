@@ -68,6 +68,7 @@ describe("the smallest environment", () => {
 			schemas: ["api"],
 			maxStalenessMs: 5_000,
 			outageStalenessMs: 3_600_000,
+			storedFromAsk: 2,
 			feedLocation: undefined,
 			cachesUntestedVersions: false,
 			rateLimits: rateLimits.parse(""),
@@ -174,6 +175,11 @@ describe("the parser of settings", () => {
 			expect(parseConfig(env).outageStalenessMs).toBe(expected);
 		},
 	);
+
+	it("takes KV_FROM_ASK", () => {
+		const { storedFromAsk } = parseConfig({ ...ENV, KV_FROM_ASK: "1" });
+		expect(storedFromAsk).toBe(1);
+	});
 
 	it.each([
 		...["wnam", "enam", "sam", "weur", "eeur", "apac"],
@@ -434,6 +440,8 @@ describe("a wrong variable", () => {
 		["MAX_STALENESS_SECONDS", "3601", "is above 3600"],
 		["OUTAGE_STALENESS_SECONDS", "-1", "is below 0"],
 		["OUTAGE_STALENESS_SECONDS", "86401", "is above 86400"],
+		["KV_FROM_ASK", "0", "is below 1"],
+		["KV_FROM_ASK", "3", "is above 2"],
 		["MAX_STALENESS_SECONDS", "2.5", "is not a whole number"],
 		["MAX_STALENESS_SECONDS", "5s", "is not a number"],
 		["FEED_LOCATION", "", NO_LOCATION],

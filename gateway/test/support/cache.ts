@@ -2,6 +2,7 @@
 // its requests.
 import { type CacheDeps, createCache } from "../../src/cache/cache.ts";
 import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
+import { createSecondAsks } from "../../src/cache/second-asks.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type { Freshness } from "../../src/consistency/freshness.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
@@ -132,6 +133,7 @@ export function startCache({
 	const asked: Request[] = [];
 	const logged: unknown[] = [];
 	const background: Promise<unknown>[] = [];
+	const waitUntil = (promise: Promise<unknown>) => background.push(promise);
 	const memory = new MemoryStore(1_000_000, sizeOf);
 	const clock = { ms: NOW };
 	const now = () => clock.ms;
@@ -151,6 +153,11 @@ export function startCache({
 		freshness: feed.freshness,
 		memory,
 		store: undefined,
+		secondAsks: createSecondAsks({
+			store: deps.store,
+			storedFromAsk: 1,
+			waitUntil,
+		}),
 		flights: createSingleFlight({
 			now,
 			async sleep(ms) {
@@ -165,7 +172,7 @@ export function startCache({
 		deadlineMs: 30_000,
 		explainRoles: [OPERATOR.role],
 		now,
-		waitUntil: (promise) => background.push(promise),
+		waitUntil,
 		log: (error) => logged.push(error),
 		...deps,
 	});

@@ -3,6 +3,7 @@
 import { causal } from "../../client/causal.ts";
 import { createCache } from "../../src/cache/cache.ts";
 import { sizeOf } from "../../src/cache/entry.ts";
+import { createSecondAsks } from "../../src/cache/second-asks.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import {
 	createFreshness,
@@ -155,6 +156,12 @@ export async function live(
 			limitMs: 1_000,
 			maxFlights: 100,
 		});
+		const store = createFailOpenStore({
+			store: new KvStore(kvOf(namespace)),
+			now,
+			sleep: time.sleep,
+			log() {},
+		});
 		return createCache({
 			origin,
 			writes: origin,
@@ -162,11 +169,11 @@ export async function live(
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Has space for a few entries, so that it forgets some.
 			memory: new MemoryStore(9_000, sizeOf),
-			store: createFailOpenStore({
-				store: new KvStore(kvOf(namespace)),
-				now,
-				sleep: time.sleep,
-				log() {},
+			store,
+			secondAsks: createSecondAsks({
+				store,
+				storedFromAsk: 1 + (options.seed % 2),
+				waitUntil: background,
 			}),
 			flights,
 			maxStalenessMs,

@@ -123,7 +123,11 @@ async function start(
 				...common,
 				bundle: withClock(bundle, clocks),
 				port,
-				variables: variables(originLink),
+				variables: {
+					...variables(originLink),
+					// Both kinds beside each other.
+					KV_FROM_ASK: String(2 - (number % 2)),
+				},
 				companions: [
 					{
 						name: "relay",
