@@ -20,7 +20,7 @@ supabase-js uses below \`/auth/v1\`: they are not described here.
 Every error has the shape of PostgREST's: \`code\`, \`message\`, \`details\`, \`hint\`.
 `.trim();
 
-/** Serves, at `path`, the description of all routes that `app` has by the time it is asked. */
+/** Serves, at `path`, the description of all routes that `app` has by the time it is first asked. */
 export function describe(
 	app: OpenAPIHono<GatewayEnv>,
 	path: string,
@@ -29,7 +29,7 @@ export function describe(
 	for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
 		app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
 	}
-	app.doc31(path, {
+	const options: Document = {
 		openapi: "3.1.0",
 		info: {
 			title: "Postern",
@@ -40,5 +40,11 @@ export function describe(
 		// Relative to this document, so it works on every host.
 		servers: [{ url: "/" }],
 		...(tags && { tags }),
+	};
+	/** Made once: it takes milliseconds of CPU, and anybody may ask for it. */
+	let text: string | undefined;
+	app.get(path, (context) => {
+		text ??= JSON.stringify(app.getOpenAPI31Document(options));
+		return context.body(text, 200, { "Content-Type": "application/json" });
 	});
 }
