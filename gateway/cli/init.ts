@@ -134,6 +134,8 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 		"enable_request_signal",
 		"request_signal_passthrough"
 	],
+	// Without it, the bundler has each function that a request makes given its name, which costs CPU.
+	"keep_names": false,
 	// docs/settings.md has all of them. Secrets are not written here: \`npx wrangler secret put NAME\`.
 	"vars": {
 		// PostgREST's address.
