@@ -197,7 +197,9 @@ const story = fc.record({
 	steps: fc.array(step, { minLength: 40, maxLength: 80 }),
 });
 
-it("is the full path's answer, for random requests", async () => {
+it("is the full path's answer, for random requests", {
+	timeout: 120_000,
+}, async () => {
 	const count = { asked: 0, fast: 0 };
 	await fc.assert(
 		fc.asyncProperty(story, async ({ corsOrigins, steps }) => {
@@ -307,7 +309,12 @@ it("is left to the full path where that puts the answer into KV, and then given"
 	const { fastPath, request } = startGateway({
 		now: () => ms,
 		feed,
-		kv: { get: async () => null, put: async () => void (puts += 1) },
+		kv: {
+			get: async () => null,
+			async put() {
+				puts += 1;
+			},
+		},
 		answer: () => rows("[]"),
 	});
 	const films = "/rest/v1/films";
