@@ -128,7 +128,14 @@ describe("keeps from PostgREST", () => {
 		"x-forwarded-for",
 		"x-forwarded-host",
 		"x-forwarded-proto",
+		"x-client-ip",
+		"x-http-method",
+		"x-http-method-override",
+		"x-method-override",
+		"x-original-host",
+		"x-original-url",
 		"x-real-ip",
+		"x-rewrite-url",
 	])("the header %s", async (name) => {
 		const headers = await headersSeen({ [name]: "forged", "x-other": "kept" });
 		expect(JSON.stringify(headers)).not.toContain("forged");

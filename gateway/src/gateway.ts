@@ -1,5 +1,6 @@
 // Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { every } from "hono/combine";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -184,11 +185,11 @@ export function createGateway(deps: Deps): Gateway {
 			if (isFailure || logsAll) logRequest(line);
 		}),
 	);
-	// Before the upstream, whose own it is without the token.
-	if (config.metricsToken !== undefined)
-		app.route("/", metrics(config.metricsToken, counters));
 	const { upstream } = config;
 	const ownAnswers = every(protectOwnAnswers, crossOrigin(config.corsOrigins));
+	// Before the upstream, whose own it is without the token.
+	if (config.metricsToken !== undefined)
+		app.route("/", metrics(config.metricsToken, counters, ownAnswers));
 	// From here on it takes every request but those to PostgREST, /health and /ready.
 	if (upstream !== undefined)
 		app.use(
@@ -287,8 +288,13 @@ export function createGateway(deps: Deps): Gateway {
 	};
 }
 
-function refuseMethod(_: unknown, methods: string[]): Response {
-	const headers = { Allow: methods.join(", ") };
+/** Says which methods a route has: to OPTIONS as the answer (RFC 9110, section 9.3.7), else with the refusal. */
+function refuseMethod({ req }: Context, methods: string[]): Response {
+	const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
+	if (req.method === "OPTIONS") {
+		noteRefusal(undefined);
+		return new Response(null, { status: 204, headers });
+	}
 	return refuse(new Refusal("method_not_allowed", { headers }));
 }
 

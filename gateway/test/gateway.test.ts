@@ -118,19 +118,17 @@ describe("a route that does not exist", () => {
 
 describe("a method that a route does not have", () => {
 	it.each([
-		["POST", "/health", "GET, HEAD"],
-		["OPTIONS", "/health", "GET, HEAD"],
-		["DELETE", "/ready", "GET, HEAD"],
-		["POST", "/openapi.json", "GET, HEAD"],
-		["DELETE", "/notes", "POST, GET, HEAD"],
-		["OPTIONS", "/notes", "POST, GET, HEAD"],
-		["PUT", "/notes/1", "GET, HEAD"],
-		["QUERY", "/notes/1", "GET, HEAD"],
-		["GET", "/notes/1/add-stars", "PATCH"],
-		["HEAD", "/notes/1/add-stars", "PATCH"],
-		["POST", "/notes/1/add-stars", "PATCH"],
-		["POST", "/me", "GET, HEAD"],
-		["POST", "/.well-known/jwks.json", "GET, HEAD"],
+		["POST", "/health", "GET, HEAD, OPTIONS"],
+		["DELETE", "/ready", "GET, HEAD, OPTIONS"],
+		["POST", "/openapi.json", "GET, HEAD, OPTIONS"],
+		["DELETE", "/notes", "POST, GET, HEAD, OPTIONS"],
+		["PUT", "/notes/1", "GET, HEAD, OPTIONS"],
+		["QUERY", "/notes/1", "GET, HEAD, OPTIONS"],
+		["GET", "/notes/1/add-stars", "PATCH, OPTIONS"],
+		["HEAD", "/notes/1/add-stars", "PATCH, OPTIONS"],
+		["POST", "/notes/1/add-stars", "PATCH, OPTIONS"],
+		["POST", "/me", "GET, HEAD, OPTIONS"],
+		["POST", "/.well-known/jwks.json", "GET, HEAD, OPTIONS"],
 	])(
 		"is refused, and Allow names the others: %s %s",
 		async (method, path, allow) => {
@@ -144,6 +142,40 @@ describe("a method that a route does not have", () => {
 		},
 	);
 
+	it.each([
+		["/health", "GET, HEAD, OPTIONS"],
+		["/notes", "POST, GET, HEAD, OPTIONS"],
+		["/notes/1/add-stars", "PATCH, OPTIONS"],
+	])("is told by OPTIONS: %s", async (path, allow) => {
+		const { request, lines } = startGateway({ env: { REQUEST_LOG: "all" } });
+		const response = await request(path, { method: "OPTIONS" });
+		expect([
+			response.status,
+			response.headers.get("allow"),
+			lines.map(({ refusal }) => refusal),
+		]).toEqual([204, allow, [undefined]]);
+	});
+
+	it("is named by Allow where PostgREST refuses it without", async () => {
+		const { request } = startGateway({
+			answer: () =>
+				Response.json({ code: "PGRST117", message: "no" }, { status: 405 }),
+		});
+		const allowed = async (method: string, path: string) =>
+			(await request(`/rest/v1${path}`, { method })).headers.get("allow");
+		expect([
+			await allowed("PROPFIND", "/notes"),
+			await allowed("PUT", "/rpc/echo"),
+			await allowed("GET", "/rpc/write"),
+			await allowed("POST", "/"),
+		]).toEqual([
+			"OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE",
+			"OPTIONS, GET, HEAD, POST",
+			"OPTIONS, POST",
+			"OPTIONS, GET, HEAD",
+		]);
+	});
+
 	it("has the code method_not_allowed", async () => {
 		const response = await startGateway().request("/notes/1/add-stars");
 		expect(await refusal(response)).toEqual({
@@ -156,7 +188,7 @@ describe("a method that a route does not have", () => {
 		const response = await startGateway().request("/notes/1/add-stars/");
 		expect([response.status, response.headers.get("allow")]).toEqual([
 			405,
-			"PATCH",
+			"PATCH, OPTIONS",
 		]);
 	});
 
@@ -391,6 +423,32 @@ describe("a browser's page", () => {
 			});
 			expect(allowOrigin).toBeNull();
 		});
+	});
+
+	it.each([
+		["OPTIONS", "/rest/v1/notes"],
+		["OPTIONS", "/health"],
+		["OPTIONS", "/nowhere"],
+		["GET", "/metrics"],
+		["POST", "/metrics"],
+		["POST", "/health"],
+	])("may read every answer: %s %s", async (method, path) => {
+		const { request } = startGateway({
+			env: { METRICS_TOKEN: "m".repeat(32), CORS_ORIGINS: PAGE },
+		});
+		const { headers } = await request(path, {
+			method,
+			headers: { Origin: PAGE },
+		});
+		expect([
+			headers.get("access-control-allow-origin"),
+			headers.get("access-control-expose-headers"),
+			headers.get("vary"),
+		]).toEqual([
+			PAGE,
+			expect.stringContaining("Postern-Token"),
+			expect.stringContaining("Origin"),
+		]);
 	});
 
 	it("has an OPTIONS that is no preflight answered by PostgREST", async () => {

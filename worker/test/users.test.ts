@@ -604,10 +604,10 @@ describe("where no tokens are issued", () => {
 
 describe("a method that a route of users does not know", () => {
 	it.each([
-		["GET", "/users/create", "POST"],
-		["GET", "/users/token", "POST"],
-		["DELETE", "/users/todos", "POST, GET, HEAD"],
-		["PATCH", "/users/todos/7", "GET, HEAD, PUT, DELETE"],
+		["GET", "/users/create", "POST, OPTIONS"],
+		["GET", "/users/token", "POST, OPTIONS"],
+		["DELETE", "/users/todos", "POST, GET, HEAD, OPTIONS"],
+		["PATCH", "/users/todos/7", "GET, HEAD, PUT, DELETE, OPTIONS"],
 	])("is refused, with those it knows: %s %s", async (method, path, allow) => {
 		const { response, origin } = await call(path, { method });
 		expect([

@@ -21,7 +21,9 @@ export function withAnonymous401(origin: Origin, anonRole: string): Origin {
 		let code = codeInHead(response.headers) ?? errorIn(body)?.code;
 		// PostgREST 12 names the code in the body only, which the answer to HEAD does not have.
 		if (code === undefined && request.method === "HEAD") {
-			const asked = new Request(request, { method: "GET" });
+			// Without its body, which a HEAD may have.
+			const { url, headers, signal } = request;
+			const asked = new Request(url, { headers, signal });
 			code = await codeOf(await origin(asked, identity));
 		}
 		return code === "42501"

@@ -50,17 +50,24 @@ export function corsHeadersOf(origins: readonly string[]): CorsHeaders {
 
 /** @param origins that browsers may call from; `*` is any */
 export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
-	const answerCors = cors({
+	const answerPreflight = cors({
 		origin: origins.includes("*") ? "*" : [...origins],
 		exposeHeaders: EXPOSED_HEADERS,
 		maxAge: 86_400,
 	});
-	return (context, next) => {
-		// An OPTIONS that is no preflight is a question to PostgREST.
+	const { allowedOrigin, exposedHeaders, isByOrigin } = corsHeadersOf(origins);
+	return async (context, next) => {
+		const { req } = context;
+		// An OPTIONS that is no preflight is a question to PostgREST, or to a route.
 		const isPreflight =
-			context.req.header("access-control-request-method") !== undefined;
-		return context.req.method === "OPTIONS" && !isPreflight
-			? next()
-			: answerCors(context, next);
+			req.method === "OPTIONS" &&
+			req.header("access-control-request-method") !== undefined;
+		if (isPreflight) return answerPreflight(context, next);
+		const allowed = allowedOrigin(req.header("origin") ?? null);
+		if (allowed !== undefined)
+			context.res.headers.set("Access-Control-Allow-Origin", allowed);
+		context.res.headers.set("Access-Control-Expose-Headers", exposedHeaders);
+		await next();
+		if (isByOrigin) context.header("Vary", "Origin", { append: true });
 	};
 }

@@ -56,8 +56,8 @@ function observed(): Observed | undefined {
 	return tryGetContext<ObservedEnv>()?.var.observation;
 }
 
-/** Notes what the request at hand is refused with. */
-export function noteRefusal(refusal: Refusal): void {
+/** Notes what the request at hand is refused with, or that it is not. */
+export function noteRefusal(refusal: Refusal | undefined): void {
 	const observation = observed();
 	if (observation !== undefined) observation.refusal = refusal;
 }

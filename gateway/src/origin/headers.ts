@@ -15,21 +15,30 @@ const HOP_BY_HOP = [
 ];
 
 /**
- * Fields with which a client could pose as the gateway, as Cloudflare or as a proxy. A function in the database reads
- * `request.headers` and has to trust these. Between the Worker and PostgREST, Cloudflare adds its own (docs/transparency.md).
+ * Fields with which a client could pose as the gateway, as Cloudflare or as a proxy, or name another URL than the one that the gateway
+ * has planned. A function in the database reads `request.headers` and has to trust these. Between the Worker and PostgREST, Cloudflare adds its own (docs/transparency.md).
  */
 const POSING = [
 	"host",
 	"forwarded",
 	"via",
+	"x-client-ip",
 	"x-real-ip",
+	"x-rewrite-url",
 	"true-client-ip",
 	"cdn-loop",
 ];
-const POSING_PREFIXES = ["cf-", "x-forwarded-", "postern-"];
+const POSING_PREFIXES = ["cf-", "x-forwarded-", "x-original-", "postern-"];
 
 /** The client's credentials, which PostgREST does not get: the gateway has read them. */
 const CREDENTIALS = ["authorization", "apikey"];
+
+/** A server before PostgREST that takes one of these for the method would write where the gateway has planned a read. */
+const METHODS = [
+	"x-http-method",
+	"x-http-method-override",
+	"x-method-override",
+];
 
 /** The runtime or the tunnel may write these, or the origin gets them without the client's value. */
 const SET_ON_THE_WAY = new Set([
@@ -119,7 +128,7 @@ function isPosing(name: string): boolean {
 }
 
 function isNotForOrigin(name: string): boolean {
-	return CREDENTIALS.includes(name) || isPosing(name);
+	return CREDENTIALS.includes(name) || METHODS.includes(name) || isPosing(name);
 }
 
 /** Whether the origin gets this header as the client sent it. */

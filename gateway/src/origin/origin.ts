@@ -9,6 +9,7 @@ import {
 } from "../observe/trace-context.ts";
 import type { Origin } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
+import { allowedMethods } from "./allowed-methods.ts";
 import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
@@ -45,6 +46,7 @@ export function createOrigin(
 		const told = fromOrigin(
 			await withoutOriginFaults(answer, method, identity.role),
 			mount,
+			request,
 		);
 		restoreTraceContext(told.headers, headers, request.headers);
 		return told;
@@ -74,7 +76,11 @@ function originUrl(requestUrl: string, base: URL): URL {
 }
 
 /** The origin's answer as the client may see it. Keeps the reason phrase, which clients read as `statusText`. */
-function fromOrigin(response: Response, mount: string): Response {
+function fromOrigin(
+	response: Response,
+	mount: string,
+	{ url, method }: Request,
+): Response {
 	const headers = toClientHeaders(response.headers);
 	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). The database may set any other address.
 	for (const name of ["location", "content-location"]) {
@@ -83,5 +89,7 @@ function fromOrigin(response: Response, mount: string): Response {
 			headers.set(name, mount + path);
 	}
 	const { status, statusText } = response;
+	if (status === 405 && !headers.has("allow"))
+		headers.set("Allow", allowedMethods(new URL(url).pathname, method));
 	return new Response(response.body, { status, statusText, headers });
 }

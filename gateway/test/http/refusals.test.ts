@@ -583,7 +583,7 @@ describe("a refusal", () => {
 		async (_, provocation) => {
 			const { response } = await provoke(provocation);
 			expect(response.headers.get("allow")).toBe(
-				provocation.status === 405 ? "PATCH" : null,
+				provocation.status === 405 ? "PATCH, OPTIONS" : null,
 			);
 		},
 	);

@@ -22,6 +22,8 @@ const MAY_DIFFER: Readonly<Record<string, string>> = {
 
 /** The headers that the gateway adds to an answer. A function in the database may set headers of these names. */
 export const ADDED: Readonly<Record<string, RegExp>> = {
+	// PostgREST's own has no blanks.
+	allow: /^OPTIONS, /,
 	age: /^\d+$/,
 	"cache-control": /^private, no-cache$/,
 	"cache-status": /^Postern; /,
