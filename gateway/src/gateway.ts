@@ -1,6 +1,5 @@
 // Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { every } from "hono/combine";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -23,9 +22,9 @@ import { docs } from "./http/docs.ts";
 import { health } from "./http/health.ts";
 import { metrics } from "./http/metrics.ts";
 import { describe } from "./http/openapi.ts";
-import { protectOwnAnswers } from "./http/own-answers.ts";
+import { protectOwnAnswers, refuse, refuseMethod } from "./http/own-answers.ts";
 import { createToRefusal } from "./http/postgrest-errors.ts";
-import { Refusal, refusalResponse } from "./http/refusals.ts";
+import { Refusal } from "./http/refusals.ts";
 import { rest } from "./http/rest.ts";
 import { createRouteEtags } from "./http/route-etag.ts";
 import { type GatewayEnv, pathOf } from "./http/router.ts";
@@ -40,12 +39,7 @@ import type { CallerCounts } from "./limits/caller-counts.ts";
 import { createRequestLimits } from "./limits/limit-requests.ts";
 import { createLimiter, type LocationLimit } from "./limits/limiter.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
-import {
-	addServerTiming,
-	noteRefusal,
-	observe,
-	timed,
-} from "./observe/observation.ts";
+import { addServerTiming, observe, timed } from "./observe/observation.ts";
 import {
 	lineOf,
 	type RequestLine,
@@ -286,19 +280,4 @@ export function createGateway(deps: Deps): Gateway {
 		},
 		...{ fastPath, fullPath },
 	};
-}
-
-/** Says which methods a route has: to OPTIONS as the answer (RFC 9110, section 9.3.7), else with the refusal. */
-function refuseMethod({ req }: Context, methods: string[]): Response {
-	const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
-	if (req.method === "OPTIONS") {
-		noteRefusal(undefined);
-		return new Response(null, { status: 204, headers });
-	}
-	return refuse(new Refusal("method_not_allowed", { headers }));
-}
-
-function refuse(refusal: Refusal): Response {
-	noteRefusal(refusal);
-	return refusalResponse(refusal);
 }

@@ -30,12 +30,21 @@ export interface FaultProxy {
 	stop(): Promise<void>;
 }
 
-export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
+/** Sees the bytes of requests, by the number of their connection. */
+export type Tap = (connection: number, chunk: Buffer) => void;
+
+export async function startFaultProxy(
+	targetUrl: string,
+	tap?: Tap,
+): Promise<FaultProxy> {
 	const target = new URL(targetUrl);
 	const sockets = new Set<Socket>();
 	let fault: Fault = { kind: "none" };
 
+	let connections = 0;
 	const server = createServer((client) => {
+		const connection = ++connections;
+		if (tap) client.on("data", (chunk) => tap(connection, chunk));
 		track(client);
 		if (fault.kind === "reset") return client.resetAndDestroy();
 		if (fault.kind === "silence") return client.resume();
@@ -44,9 +53,11 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
 		client.on("data", (chunk) => toOrigin(chunk, client, upstream));
 		upstream.on("data", (chunk) => toClient(chunk, client));
 		client.on("close", () => upstream.destroy());
-		upstream.on("close", () => {
-			if (fault.kind !== "silence") client.end();
-		});
+		// At once: PostgREST ends a connection after a HEAD, and the Worker would send the next request to nobody.
+		for (const ending of ["end", "close"])
+			upstream.on(ending, () => {
+				if (fault.kind !== "silence") client.end();
+			});
 	});
 	server.listen(0, LOOPBACK);
 	await once(server, "listening");

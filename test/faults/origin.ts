@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { asAuthenticator } from "../../gateway/cli/stack/addresses.ts";
-import { makeCredentials } from "../../gateway/cli/stack/credentials.ts";
+import {
+	type Credentials,
+	makeCredentials,
+} from "../../gateway/cli/stack/credentials.ts";
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
@@ -17,7 +20,7 @@ import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { query } from "../../gateway/test/sql/support/query.ts";
 import { startKv } from "../support/workerd/kv.ts";
 import { startWorkerd } from "../support/workerd/workerd.ts";
-import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
+import { type FaultProxy, startFaultProxy, type Tap } from "./fault-proxy.ts";
 
 /** A part of the stack that can be killed and started again. */
 export interface Restartable {
@@ -27,6 +30,11 @@ export interface Restartable {
 
 export interface FaultyStack {
 	readonly gatewayUrl: string;
+	/** PostgREST, past the faulty network. */
+	readonly postgrestUrl: string;
+	/** The database, as its owner. */
+	readonly databaseUrl: string;
+	readonly credentials: Credentials;
 	readonly network: FaultProxy;
 	readonly postgres: Restartable;
 	readonly postgrest: Restartable;
@@ -45,10 +53,13 @@ export async function startFaultyStack({
 	bundle,
 	variables = {},
 	log = silent,
+	tap,
 }: {
 	bundle: string;
 	variables?: Readonly<Record<string, string>>;
 	log?: (line: string) => void;
+	/** Sees what is sent to PostgREST. */
+	tap?: Tap;
 }): Promise<FaultyStack> {
 	const cleanup: (() => Promise<unknown>)[] = [];
 	const stop = async () => {
@@ -84,7 +95,7 @@ export async function startFaultyStack({
 			}),
 		);
 		cleanup.push(postgrest.kill);
-		const network = await startFaultProxy(postgrest.running.url);
+		const network = await startFaultProxy(postgrest.running.url, tap);
 		cleanup.push(network.stop);
 		const workerPort = await freePort();
 		const kv = await startKv();
@@ -105,6 +116,9 @@ export async function startFaultyStack({
 		cleanup.push(isolate.kill);
 		return {
 			gatewayUrl: isolate.running.url,
+			postgrestUrl: postgrest.running.url,
+			databaseUrl: url,
+			credentials,
 			...{ network, postgres, postgrest, isolate, stop },
 			token: (sub, claims) =>
 				issueCallerToken(credentials.tokenSigningKey, {

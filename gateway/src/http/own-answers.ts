@@ -1,6 +1,8 @@
 // What every answer of the gateway's own says to a browser, and what none says: which programs made it. An upstream's answers are
 // not the gateway's own.
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import { noteRefusal } from "../observe/observation.ts";
+import { Refusal, refusalResponse } from "./refusals.ts";
 
 /** A browser takes an answer for nothing but what its Content-Type says. */
 export const NO_SNIFFING = ["X-Content-Type-Options", "nosniff"] as const;
@@ -28,3 +30,18 @@ export const protectOwnAnswers: MiddlewareHandler = async (context, next) => {
 	for (const name of [...headers.keys()])
 		if (NAMES_PROGRAM.test(name)) headers.delete(name);
 };
+
+/** Says which methods a route has: to OPTIONS as the answer (RFC 9110, section 9.3.7), else with the refusal. */
+export function refuseMethod({ req }: Context, methods: string[]): Response {
+	const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
+	if (req.method === "OPTIONS") {
+		noteRefusal(undefined);
+		return new Response(null, { status: 204, headers });
+	}
+	return refuse(new Refusal("method_not_allowed", { headers }));
+}
+
+export function refuse(refusal: Refusal): Response {
+	noteRefusal(refusal);
+	return refusalResponse(refusal);
+}
