@@ -64,13 +64,15 @@ const maySee = ({ maySee: paths }: Sites): fc.Arbitrary<string> =>
 			writing,
 			kind: seldom(
 				fc.constant("computed" as const),
-				fc.constantFrom("parsed", "text", "plpgsql", "declared"),
+				fc.constantFrom(
+					...["parsed", "text", "statements", "plpgsql", "declared"],
+				),
 				8,
 			),
 		})
 		.map(({ one, other, writing, kind }) => {
 			const { rights, volatility, searchPath } = writing;
-			const isText = kind === "text" || kind === "plpgsql";
+			const isText = ["text", "statements", "plpgsql"].includes(kind);
 			const before = isText && searchPath !== undefined ? "@" : P;
 			const among = `from ${before}members as known where known.member = wanted`;
 			const isOf = `(known.org = who or ${before}knows(known.org))`;
@@ -82,6 +84,8 @@ const maySee = ({ maySee: paths }: Sites): fc.Arbitrary<string> =>
 					return `${head("sql")} return (${query});`;
 				case "text":
 					return `${head("sql")} as $body$ ${query} $body$;`;
+				case "statements":
+					return `${head("sql")} as $body$ select ';\\' /* ; */ ; ${query}; -- ; $body$;`;
 				case "plpgsql":
 					return `${head("plpgsql")} as $body$
 						declare seen boolean := false;
