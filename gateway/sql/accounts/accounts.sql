@@ -7,7 +7,7 @@
 -- Locks are taken in one order: throttles, users, sessions, refresh tokens. Pruning comes last, and skips what is locked.
 
 \ir ../begin.sql
-select postern.begin_program('accounts', '0.2.0', newest => 4);
+select postern.begin_program('accounts', '0.2.0', newest => 5);
 
 \ir migrations/0001_users.sql
 \ir migrations/0002_throttles.sql

@@ -2,7 +2,9 @@
 
 do $migration$
 begin
-  if not postern.begin_migration('accounts', 5, 'account_at_address') then
+  if not postern.begin_migration('accounts', 5, 'account_at_address') or exists (
+    select from pg_constraint where conrelid = 'auth.limits'::regclass and conname = 'scope_is_known'
+  ) then
     return;
   end if;
 

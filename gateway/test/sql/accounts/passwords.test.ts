@@ -88,7 +88,8 @@ describe("a failed sign-in", () => {
 				),
 			];
 			expect(other).toEqual(one);
-			expect(one.counted).toHaveLength(2);
+			// For the account, the address, and both together.
+			expect(one.counted).toHaveLength(3);
 		});
 	}
 
