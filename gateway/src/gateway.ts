@@ -36,8 +36,10 @@ import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
 import { callerOfRequest } from "./limits/caller.ts";
 import type { CallerCounts } from "./limits/caller-counts.ts";
+import { limitForms } from "./limits/limit-forms.ts";
 import { createRequestLimits } from "./limits/limit-requests.ts";
-import { createLimiter, type LocationLimit } from "./limits/limiter.ts";
+import { limitSizes } from "./limits/limit-sizes.ts";
+import type { LocationLimit } from "./limits/limiter.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
 import { addServerTiming, observe, timed } from "./observe/observation.ts";
 import {
@@ -113,10 +115,7 @@ export function createGateway(deps: Deps): Gateway {
 		log,
 	};
 	const sign = createSign(config.origin, now, anonRole);
-	const limits = createRequestLimits(
-		createLimiter({ ...deps, limits: config.rateLimits, secret }),
-		anonRole,
-	);
+	const limits = createRequestLimits({ ...deps, ...config, secret });
 	const asked = withAnonymous401(
 		createOrigin(config.origin, sign, fetch, REST),
 		anonRole,
@@ -148,7 +147,8 @@ export function createGateway(deps: Deps): Gateway {
 			...deps,
 			...{ writes, preRequest, kv, feed, onOriginBack },
 		});
-	const pipeline = cache?.pipeline ?? withoutConditions(writes);
+	const unlimited = cache?.pipeline ?? withoutConditions(writes);
+	const pipeline = limitForms(unlimited, config);
 	const accounts = (pipeline: Pipeline) =>
 		createAccounts(pipeline, config.bcryptCost);
 	const verifyDeps = { ...deps, keyStore: kv && createKeyStore(kv) };
@@ -199,6 +199,7 @@ export function createGateway(deps: Deps): Gateway {
 		if (URL.canParse(req.url)) return next();
 		throw new Refusal("parameter_invalid", { details: "Host is not a host" });
 	});
+	app.use(limitSizes(config.sizeLimits));
 	app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
 
 	const anonymous = { role: anonRole, claims: {} };

@@ -91,12 +91,12 @@ export async function fill(given: Filling): Promise<Filled> {
 	const kept = keptHeaders(response, request);
 	if (typeof kept === "string") return { response, reason: kept };
 	const share = given.budget.open();
-	const read = await readUpTo(response, MAX_BODY_BYTES, share)
-		.catch((cause) => {
+	const read = await readUpTo(response, MAX_BODY_BYTES, share).catch(
+		(cause) => {
 			if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
 			throw new Refusal("origin_unreachable", { cause });
-		})
-		.finally(share.close);
+		},
+	);
 	if (read instanceof Response)
 		return { response: read, reason: "the body is too large" };
 	if (request.method !== "HEAD" && !isWhole(response, read))

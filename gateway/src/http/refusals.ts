@@ -49,6 +49,15 @@ const REFUSALS = {
 	// PostgREST's status for a schema that it does not expose.
 	schema_refused: { status: 406, message: "This schema is not for callers" },
 	body_too_large: { status: 413, message: "The request body is too large" },
+	url_too_long: { status: 414, message: "The URL is too long" },
+	headers_too_large: {
+		status: 431,
+		message: "The request's header fields are too large",
+	},
+	embed_too_deep: {
+		status: 400,
+		message: "The select parameter embeds too deep",
+	},
 	body_malformed: { status: 400, message: "The request body is malformed" },
 	body_invalid: { status: 400, message: "The request body is not valid" },
 	parameter_invalid: { status: 400, message: "The URL is not valid" },

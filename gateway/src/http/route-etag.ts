@@ -28,8 +28,7 @@ export function createRouteEtags(now: () => number) {
 			type.startsWith("application/json") &&
 			!headers.has("ETag");
 		if (!mayHaveEtag) return answer;
-		const share = budget.open();
-		const body = await readUpTo(answer, MAX_BYTES, share).finally(share.close);
+		const body = await readUpTo(answer, MAX_BYTES, budget.open());
 		if (body instanceof Response) return body;
 		const again = withBody(body, answer);
 		const kept = [["content-type", type]] as const;

@@ -113,20 +113,15 @@ export function createExactlyOnce(
 
 	/** The client's whole body: the hash of it is sent before it. */
 	async function bodyOf({ body, headers, signal }: Request) {
-		const share = budget.open();
 		const read = await readUpTo(
 			new Response(body, { headers }),
 			MAX_BODY_BYTES,
-			share,
-		)
-			.catch((cause) => {
-				if (signal.aborted) throw refusalOfAbort(signal, cause);
-				throw new Refusal("body_malformed", {
-					cause,
-					details: "it breaks off",
-				});
-			})
-			.finally(share.close);
+			budget.open(),
+		).catch((cause) => {
+			if (signal.aborted) throw refusalOfAbort(signal, cause);
+			if (cause instanceof Refusal) throw cause;
+			throw new Refusal("body_malformed", { cause, details: "it breaks off" });
+		});
 		if (!(read instanceof Response)) return read;
 		await read.body?.cancel();
 		throw new Refusal("body_too_large", {
@@ -136,12 +131,11 @@ export function createExactlyOnce(
 
 	/** Keeps the answer before it is given. Where that fails, the write is done all the same. */
 	async function keep(claim: string, answer: Response): Promise<Response> {
-		const share = budget.open();
-		const read = await readUpTo(answer, MAX_KEPT_BYTES, share)
-			.catch((cause) => {
+		const read = await readUpTo(answer, MAX_KEPT_BYTES, budget.open()).catch(
+			(cause) => {
 				throw new Refusal("origin_unreachable", { cause });
-			})
-			.finally(share.close);
+			},
+		);
 		if (read instanceof Response) return read;
 		const again = answer.body === null ? answer : withBody(read, answer);
 		const kept = keptOf(answer, read);

@@ -8,7 +8,7 @@ import { absenceOf } from "../origin/origin-absence.ts";
 import type { Origin } from "../pipeline.ts";
 import type { LimitedKind } from "../settings/rate-limits.ts";
 import { addressIn, callerOf, callerOfRequest, networkOf } from "./caller.ts";
-import type { Limiter, Subjects } from "./limiter.ts";
+import { createLimiter, type LimiterDeps, type Subjects } from "./limiter.ts";
 import { rateLimitFields } from "./rate-limit-fields.ts";
 
 const SAFE_METHODS = ["GET", "HEAD"];
@@ -30,10 +30,11 @@ interface RequestLimits {
 	onUnknownKey(): Promise<() => void>;
 }
 
-export function createRequestLimits(
-	limiter: Limiter,
-	anonRole: string,
-): RequestLimits {
+export function createRequestLimits({
+	anonRole,
+	...deps
+}: LimiterDeps & { anonRole: string }): RequestLimits {
+	const limiter = createLimiter(deps);
 	const limitsRequests = limiter.isLimited("requests");
 
 	return {

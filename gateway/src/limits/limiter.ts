@@ -22,8 +22,8 @@ export interface LocationLimit {
 	limit(request: { key: string }): Promise<{ success: boolean }>;
 }
 
-interface LimiterDeps {
-	limits: RateLimits;
+export interface LimiterDeps {
+	rateLimits: RateLimits;
 	/** The exact counts of one caller or address. Undefined where no object is bound. */
 	countsOf: ((name: string) => CallerCounts) | undefined;
 	locationLimit: LocationLimit | undefined;
@@ -62,7 +62,15 @@ const CODES = {
 } as const;
 
 export function createLimiter(deps: LimiterDeps): Limiter {
-	const { limits, countsOf, locationLimit, now, sleep, waitUntil, log } = deps;
+	const {
+		rateLimits: limits,
+		countsOf,
+		locationLimit,
+		now,
+		sleep,
+		waitUntil,
+		log,
+	} = deps;
 	const counts = createWindowCounts(MAX_COUNTS, now);
 	const short = createShortHash();
 	const secretName = createSecretName(deps.secret);

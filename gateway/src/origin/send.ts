@@ -57,6 +57,8 @@ export async function send(
 	} catch (cause) {
 		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
 		if (deadline.signal.aborted) throw new Refusal("origin_timeout", { cause });
+		// It is too large.
+		if (broken.signal.reason instanceof Refusal) throw broken.signal.reason;
 		if (broken.signal.aborted)
 			throw new Refusal("body_malformed", { cause, details: "it breaks off" });
 		throw new Refusal(unreachable, { cause });
@@ -114,6 +116,7 @@ export async function wholeBody(request: Request): Promise<ArrayBuffer> {
 		return await request.arrayBuffer();
 	} catch (cause) {
 		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
+		if (cause instanceof Refusal) throw cause;
 		throw new Refusal("body_malformed", { cause, details: "it breaks off" });
 	}
 }

@@ -1,26 +1,40 @@
 // The whole body of an answer, read up to a limit, and the proof that it is whole.
 import type { MemoryShare } from "../memory/memory-budget.ts";
 
-/** Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest. */
+/**
+ * Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest.
+ * @param share is closed when what was read is handed on: until then a slow client holds it in memory
+ */
 export async function readUpTo(
 	response: Response,
 	limit: number,
 	share: MemoryShare,
 ): Promise<Uint8Array<ArrayBuffer> | Response> {
-	if (response.body === null) return new Uint8Array();
-	if (Number(response.headers.get("content-length")) > limit) return response;
+	if (
+		response.body === null ||
+		Number(response.headers.get("content-length")) > limit
+	) {
+		share.close();
+		return response.body === null ? new Uint8Array() : response;
+	}
 	const reader: ReadableStreamDefaultReader<Uint8Array> =
 		response.body.getReader();
 	const chunks: Uint8Array[] = [];
 	let length = 0;
 	for (let isAllowed = true; isAllowed; ) {
-		const { done, value } = await reader.read();
-		if (done) return joined(chunks, length);
+		const { done, value } = await reader.read().catch((error) => {
+			share.close();
+			throw error;
+		});
+		if (done) {
+			share.close();
+			return joined(chunks, length);
+		}
 		chunks.push(value);
 		length += value.length;
 		isAllowed = share.take(value.length) && length <= limit;
 	}
-	return resumed(response, chunks, reader);
+	return resumed(response, chunks, reader, share);
 }
 
 /** The response from its beginning, after a part of its body was read. */
@@ -28,6 +42,7 @@ function resumed(
 	response: Response,
 	chunks: readonly Uint8Array[],
 	reader: ReadableStreamDefaultReader<Uint8Array>,
+	share: MemoryShare,
 ): Response {
 	const body = new ReadableStream<Uint8Array>({
 		start(controller) {
@@ -35,11 +50,15 @@ function resumed(
 		},
 		// Called only when all chunks of start() have been taken.
 		async pull(controller) {
+			share.close();
 			const { done, value } = await reader.read();
 			if (done) controller.close();
 			else controller.enqueue(value);
 		},
-		cancel: (reason) => reader.cancel(reason),
+		cancel(reason) {
+			share.close();
+			return reader.cancel(reason);
+		},
 	});
 	return withBody(body, response);
 }

@@ -12,6 +12,7 @@ import {
 	originUrlOf,
 	toFeedSettings,
 } from "./feed-settings.ts";
+import { type FormRoles, formVariables, toFormRoles } from "./forms.ts";
 import { issuerList } from "./issuers.ts";
 import { keySet, privateKey } from "./keys.ts";
 import { faultsOfOwnTokens } from "./own-tokens.ts";
@@ -26,6 +27,11 @@ import {
 	type RateLimits,
 	rateLimits,
 } from "./rate-limits.ts";
+import {
+	DEFAULT_SIZE_LIMITS,
+	type SizeLimits,
+	sizeLimits,
+} from "./size-limits.ts";
 import {
 	callersRole,
 	headerSecret,
@@ -98,6 +104,8 @@ export const environment = feedVariables.extend({
 	FEED_LOCATION: z
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
+	...formVariables,
+	SIZE_LIMITS: sizeLimits.prefault(DEFAULT_SIZE_LIMITS),
 	RATE_LIMITS: rateLimits.prefault(DEFAULT_RATE_LIMITS),
 	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words
@@ -152,6 +160,10 @@ export interface Config extends FeedSettings {
 	storedFromAsk: number;
 	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
 	feedLocation: (typeof LOCATIONS)[number] | undefined;
+	/** Which roles may ask what is expensive. */
+	formRoles: FormRoles;
+	/** How large a request may be. */
+	sizeLimits: SizeLimits;
 	/** How often a caller, or an address, may do what. */
 	rateLimits: RateLimits;
 	/** Whether browsers get the token of what they have seen as a cookie. */
@@ -212,6 +224,8 @@ export function parseConfig(env: object): Readonly<Config> {
 		outageStalenessMs: data.OUTAGE_STALENESS_SECONDS * 1_000,
 		storedFromAsk: data.KV_FROM_ASK,
 		feedLocation: data.FEED_LOCATION,
+		formRoles: toFormRoles(data),
+		sizeLimits: data.SIZE_LIMITS,
 		rateLimits: data.RATE_LIMITS,
 		causalCookie: data.CAUSAL_COOKIE === "on",
 		explainRoles: data.EXPLAIN_ROLES,

@@ -313,6 +313,22 @@ const PROVOKED: Record<
 		path: "/notes",
 		request: { method: "POST", json: "x".repeat(65_536) },
 	},
+	url_too_long: {
+		status: 414,
+		path: "/rest/v1/notes?id=eq.1234567890",
+		env: { SIZE_LIMITS: "url=50" },
+	},
+	headers_too_large: {
+		status: 431,
+		path: "/rest/v1/notes",
+		request: { headers: { "X-Large": "x".repeat(100) } },
+		env: { SIZE_LIMITS: "headers=100" },
+	},
+	embed_too_deep: {
+		status: 400,
+		path: "/rest/v1/notes?select=a(b(id))",
+		env: { SIZE_LIMITS: "embedDepth=1" },
+	},
 	body_malformed: {
 		status: 400,
 		path: "/notes",

@@ -3,6 +3,7 @@ import { parseFeedSettings } from "../../src/settings/feed-settings.ts";
 import { ConfigError } from "../../src/settings/parse-variables.ts";
 import { rateLimits } from "../../src/settings/rate-limits.ts";
 import { parseConfig } from "../../src/settings/settings.ts";
+import { sizeLimits } from "../../src/settings/size-limits.ts";
 import { ENV } from "../support/gateway.ts";
 import { ISSUER_KEY, ORIGIN_KEY } from "../support/tokens.ts";
 
@@ -72,6 +73,11 @@ describe("the smallest environment", () => {
 			feedLocation: undefined,
 			cachesUntestedVersions: false,
 			rateLimits: rateLimits.parse(""),
+			sizeLimits: sizeLimits.parse(""),
+			formRoles: {
+				...{ exactCount: ["*"], queryPlan: ["*"] },
+				...{ openapi: ["*"], noCache: ["*"] },
+			},
 			causalCookie: false,
 			explainRoles: ["service"],
 			requestLog: "failures",

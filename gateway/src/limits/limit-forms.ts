@@ -1,0 +1,79 @@
+// What a request to PostgREST may ask by its caller's role: exact counts, query plans, the OpenAPI document, answers that are newer
+// than the cache's; and how deep it may embed. Stands before the cache, for clients' requests and for those of resource routes.
+import { Refusal } from "../http/refusals.ts";
+import { GATEWAY, type Identity } from "../identity/identity.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Config } from "../settings/settings.ts";
+
+const EXACT_COUNT = /(?:^|,)\s*count=exact\s*(?:,|$)/;
+const QUERY_PLAN = /application\/vnd\.pgrst\.plan/i;
+
+/** Directives that ask for no newer answer than the cache has. */
+const HONOURED = /^(?:only-if-cached|max-stale|stale-if-error)\b/i;
+
+export function limitForms(
+	pipeline: Pipeline,
+	{ formRoles: roles, sizeLimits }: Pick<Config, "formRoles" | "sizeLimits">,
+): Pipeline {
+	const maxEmbedDepth = sizeLimits.embedDepth;
+	return async (request, identity) => {
+		if (identity.role === GATEWAY.role) return pipeline(request, identity);
+		const { headers, method } = request;
+		const { pathname, searchParams } = new URL(request.url);
+		if (EXACT_COUNT.test(headers.get("prefer") ?? ""))
+			requireRole(identity, roles.exactCount, "EXACT_COUNT_ROLES");
+		if (QUERY_PLAN.test(headers.get("accept") ?? ""))
+			requireRole(identity, roles.queryPlan, "QUERY_PLAN_ROLES");
+		if (pathname === "/" && (method === "GET" || method === "HEAD"))
+			requireRole(identity, roles.openapi, "OPENAPI_ROLES");
+		for (const select of searchParams.getAll("select"))
+			if (depthOf(select) > maxEmbedDepth)
+				throw new Refusal("embed_too_deep", {
+					details: `the limit is ${maxEmbedDepth}`,
+				});
+		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(headers);
+		return pipeline(request, identity);
+	};
+}
+
+function isAmong({ role }: Identity, roles: readonly string[]): boolean {
+	return roles.includes("*") || roles.includes(role);
+}
+
+function requireRole(
+	identity: Identity,
+	roles: readonly string[],
+	setting: string,
+): void {
+	if (!isAmong(identity, roles))
+		throw new Refusal("denied", {
+			details: `that is for the roles that ${setting} names`,
+		});
+}
+
+/** Leaves out what asks for a newer answer. Such an answer is still no older than the maximum staleness, and covers the request's consistency tokens. */
+function takeAnswersOfCache(headers: Headers): void {
+	headers.delete("pragma");
+	const directives = headers.get("cache-control");
+	if (directives === null) return;
+	const honoured = directives
+		.split(",")
+		.map((directive) => directive.trim())
+		.filter((directive) => HONOURED.test(directive));
+	if (honoured.length === 0) headers.delete("cache-control");
+	else headers.set("cache-control", honoured.join(", "));
+}
+
+/** How deep the parentheses are nested, but for those in a quoted name. */
+function depthOf(select: string): number {
+	let depth = 0;
+	let deepest = 0;
+	let isQuoted = false;
+	for (const character of select) {
+		if (character === '"') isQuoted = !isQuoted;
+		else if (isQuoted) continue;
+		else if (character === "(") deepest = Math.max(deepest, ++depth);
+		else if (character === ")") depth--;
+	}
+	return deepest;
+}

@@ -1,0 +1,36 @@
+// Which roles may ask what is expensive: settings of lists of roles, where `*` is every role.
+import { z } from "zod";
+import { callersRole, words } from "./variables.ts";
+
+const roles = words
+	.pipe(z.array(z.union([z.literal("*"), callersRole])))
+	.default(["*"]);
+
+export const formVariables = {
+	EXACT_COUNT_ROLES: roles,
+	QUERY_PLAN_ROLES: roles,
+	OPENAPI_ROLES: roles,
+	NO_CACHE_ROLES: roles,
+};
+
+export interface FormRoles {
+	/** May ask for `Prefer: count=exact`. */
+	readonly exactCount: readonly string[];
+	/** May ask for `application/vnd.pgrst.plan`. */
+	readonly queryPlan: readonly string[];
+	/** May read PostgREST's OpenAPI document. */
+	readonly openapi: readonly string[];
+	/** Are answered from the origin where they ask for it. */
+	readonly noCache: readonly string[];
+}
+
+export function toFormRoles(
+	variables: Readonly<Record<keyof typeof formVariables, readonly string[]>>,
+): FormRoles {
+	return {
+		exactCount: variables.EXACT_COUNT_ROLES,
+		queryPlan: variables.QUERY_PLAN_ROLES,
+		openapi: variables.OPENAPI_ROLES,
+		noCache: variables.NO_CACHE_ROLES,
+	};
+}

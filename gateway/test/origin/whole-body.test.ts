@@ -1,0 +1,71 @@
+// Bodies that are read to be stored: together they hold a bounded number of bytes, also while clients take them slowly.
+import { describe, expect, it } from "vitest";
+import { createMemoryBudget } from "../../src/memory/memory-budget.ts";
+import { readUpTo } from "../../src/origin/whole-body.ts";
+
+const CHUNK = 100;
+const LIMIT = 1_000;
+const BUDGET = 2_500;
+
+/** Bodies of this many chunks, which tell how many were taken from them. */
+function start() {
+	const budget = createMemoryBudget(BUDGET, 30_000, () => 0);
+	let taken = 0;
+	const read = (chunks: number) => {
+		let left = chunks;
+		const body = new ReadableStream(
+			{
+				pull(controller) {
+					if (left-- === 0) return controller.close();
+					taken += CHUNK;
+					controller.enqueue(new Uint8Array(CHUNK));
+				},
+			},
+			{ highWaterMark: 0 },
+		);
+		return readUpTo(new Response(body), LIMIT, budget.open());
+	};
+	return { read, held: () => taken };
+}
+
+const lengthOf = async (read: Uint8Array | Response) =>
+	read instanceof Response ? (await read.bytes()).length : read.length;
+
+describe("bodies beyond the limit", () => {
+	it("hold no more than the budget and a chunk each, while no client takes them", async () => {
+		const { read, held } = start();
+		const bodies = await Promise.all(
+			Array.from({ length: 100 }, () => read(50)),
+		);
+		expect(bodies.every((body) => body instanceof Response)).toBe(true);
+		expect(held()).toBeLessThanOrEqual(BUDGET + 100 * 2 * CHUNK);
+	});
+
+	it("one after the other hold no more, either", async () => {
+		const { read, held } = start();
+		for (let count = 0; count < 100; count++) await read(50);
+		expect(held()).toBeLessThanOrEqual(BUDGET + 100 * 2 * CHUNK);
+	});
+
+	it("give their share back when they are taken, and are whole", async () => {
+		const { read } = start();
+		for (let count = 0; count < 20; count++)
+			expect(await lengthOf(await read(50))).toBe(50 * CHUNK);
+		expect(await read(5)).toBeInstanceOf(Uint8Array);
+	});
+
+	it("give their share back when their client goes away", async () => {
+		const { read } = start();
+		for (let count = 0; count < 20; count++) {
+			const body = await read(50);
+			if (body instanceof Response) await body.body?.cancel();
+		}
+		expect(await read(5)).toBeInstanceOf(Uint8Array);
+	});
+});
+
+it("bodies within the limit are read whole, and give their share back", async () => {
+	const { read } = start();
+	for (let count = 0; count < 20; count++)
+		expect(await lengthOf(await read(9))).toBe(900);
+});
