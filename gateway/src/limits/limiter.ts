@@ -1,6 +1,7 @@
 // Counts what callers do, and refuses what is over a limit: first in the isolate, without a wait; then exactly, in the caller's own
 // object, where one is bound. A count that cannot be reached stops nobody: the isolate's own count goes on.
 import { base64url } from "jose";
+import { BoundedMap } from "../cache/bounded-map.ts";
 import { Refusal } from "../http/refusals.ts";
 import type {
 	LimitedKind,
@@ -48,6 +49,10 @@ export interface Limiter {
 
 /** About 100 bytes each. */
 const MAX_COUNTS = 50_000;
+
+/** Names beyond the isolate are remembered: this many, of subjects of at most this length. */
+const MAX_NAMES = 1_000;
+const MAX_KEPT_CHARACTERS = 512;
 
 /** The caller's object is asked for no longer than this. */
 const COUNT_MS = 1_000;
@@ -204,8 +209,12 @@ function createShortHash() {
 /** Names for storage beyond the isolate, which tell nobody whose they are (HMAC, RFC 2104). */
 function createSecretName(secret: string) {
 	let key: CryptoKey | undefined;
+	// A caller who asks once asks again.
+	const known = new BoundedMap<string>(MAX_NAMES);
 	const bytesOf = (text: string) => new TextEncoder().encode(text);
 	return async (text: string): Promise<string> => {
+		const before = known.get(text);
+		if (before !== undefined) return before;
 		key ??= await crypto.subtle.importKey(
 			"raw",
 			bytesOf(`postern limits ${secret}`),
@@ -214,6 +223,8 @@ function createSecretName(secret: string) {
 			["sign"],
 		);
 		const mac = await crypto.subtle.sign("HMAC", key, bytesOf(text));
-		return base64url.encode(new Uint8Array(mac));
+		const name = base64url.encode(new Uint8Array(mac));
+		if (text.length <= MAX_KEPT_CHARACTERS) known.set(text, name);
+		return name;
 	};
 }
