@@ -52,11 +52,11 @@ export function createBulkhead(
 
 	/** @returns gives the place back */
 	async function enter(
-		{ take }: Wait,
+		{ take, leastPauseMs }: Wait,
 		signal: AbortSignal,
 	): Promise<() => void> {
 		const giveUpAt = now() + waitMs;
-		const pause = growingPauses(sleep);
+		const pause = growingPauses((ms) => sleep(Math.max(ms, leastPauseMs())));
 		let leave = take();
 		while (leave === undefined) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);

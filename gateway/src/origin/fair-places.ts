@@ -41,6 +41,8 @@ interface Line {
 export interface Wait {
 	/** Takes a place if it is the caller's turn. @returns gives the place back; undefined: look again */
 	take(): (() => void) | undefined;
+	/** The least pause before the next look, in milliseconds: all of one caller's together look about once in each. */
+	leastPauseMs(): number;
 	/** Has to be called when the wait is over, with a place or without. */
 	end(): void;
 }
@@ -68,6 +70,7 @@ export function createFairPlaces({ limit, timeoutMs, now }: FairPlacesDeps): {
 						? enter(path, caller, line, turn)
 						: undefined;
 				},
+				leastPauseMs: () => turn.waiting,
 				end() {
 					turn.waiting--;
 					tidy(path, caller, line, turn);

@@ -191,6 +191,25 @@ describe("callers of one relation", () => {
 		expect(order).toEqual(["ada", "greedy", "ada", "greedy", "ada", "greedy"]);
 	});
 
+	it("look about once a millisecond together, however many requests of one wait", async () => {
+		const time = stoppedTime();
+		let looks = 0;
+		const bulkhead = createBulkhead(() => new Promise(() => {}), {
+			...{ limit: 1, timeoutMs: TIMEOUT_MS, callerOf: () => "greedy" },
+			now: time.now,
+			sleep(ms) {
+				looks++;
+				return time.sleep(ms);
+			},
+		});
+		for (let count = 0; count <= 200; count++)
+			void bulkhead(new Request("http://postgrest/notes"), ANYBODY).catch(
+				() => {},
+			);
+		await time.pass(1_000);
+		expect(looks).toBeLessThan(1_600);
+	});
+
 	it("do not wait for one that was cancelled without a word", async () => {
 		const time = stoppedTime();
 		const { wait } = createFairPlaces({ ...time, limit: 1, timeoutMs: 1_000 });
