@@ -34,7 +34,7 @@ export interface RateLimit {
 export type RateLimits = readonly RateLimit[];
 
 /** Generous for people, and too slow for guessing. What PostgREST answers is not limited until a setting says so. */
-export const DEFAULT_RATE_LIMITS =
+const DEFAULT_RATE_LIMITS =
 	"signIns=10/1m, signIns@address=100/1m, unknownKeys@address=30/1m";
 
 const ENTRY =
@@ -54,7 +54,8 @@ export const rateLimits = z
 		))
 			limits.set(name, limit);
 		return [...limits.values()].filter((limit) => limit !== undefined);
-	});
+	})
+	.prefault(DEFAULT_RATE_LIMITS);
 
 function entriesOf(text: string, report: (fault: string) => void) {
 	const limits = new Map<string, RateLimit | undefined>();

@@ -22,16 +22,8 @@ import {
 	faultsOfPair,
 	parseVariables,
 } from "./parse-variables.ts";
-import {
-	DEFAULT_RATE_LIMITS,
-	type RateLimits,
-	rateLimits,
-} from "./rate-limits.ts";
-import {
-	DEFAULT_SIZE_LIMITS,
-	type SizeLimits,
-	sizeLimits,
-} from "./size-limits.ts";
+import { type RateLimits, rateLimits } from "./rate-limits.ts";
+import { type SizeLimits, sizeLimits } from "./size-limits.ts";
 import {
 	callersRole,
 	headerSecret,
@@ -105,8 +97,8 @@ export const environment = feedVariables.extend({
 		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
 		.optional(),
 	...formVariables,
-	SIZE_LIMITS: sizeLimits.prefault(DEFAULT_SIZE_LIMITS),
-	RATE_LIMITS: rateLimits.prefault(DEFAULT_RATE_LIMITS),
+	SIZE_LIMITS: sizeLimits,
+	RATE_LIMITS: rateLimits,
 	CAUSAL_COOKIE: onOrOff.default("off"),
 	EXPLAIN_ROLES: words
 		.pipe(z.array(z.union([z.literal("*"), callersRole])))

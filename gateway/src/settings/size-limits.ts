@@ -13,7 +13,7 @@ export interface SizeLimits {
 }
 
 /** As much as Cloudflare lets through by any plan's URL, and more than PostgREST takes of headers. */
-export const DEFAULT_SIZE_LIMITS =
+const DEFAULT_SIZE_LIMITS =
 	"url=16KiB, headers=64KiB, body=100MiB, embedDepth=32";
 
 const ENTRY = /^(?<name>\w+) *= *(?:off|(?<amount>\d{1,12})(?<unit>KiB|MiB)?)$/;
@@ -35,7 +35,8 @@ export const sizeLimits = z
 			...limits,
 			...entriesOf(text, (fault) => context.addIssue(fault)),
 		};
-	});
+	})
+	.prefault(DEFAULT_SIZE_LIMITS);
 
 function entriesOf(
 	text: string,
