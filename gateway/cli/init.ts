@@ -143,7 +143,7 @@ function configOf({ answers, supabase, withWorker }: InitOptions): string {
 		// PostgREST's db-schemas without postern, in the same order.
 		"DB_SCHEMAS": ${JSON.stringify(schemas)},
 		// For each caller, and for each address.
-		"RATE_LIMITS": "requests=6000/1m, misses=600/1m, misses@address=3000/1m, writes=300/1m, writes@address=1500/1m"${supabase ? varsOf(supabase) : ""}
+		"RATE_LIMITS": "requests=6000/1m, misses=100/10s, misses@address=500/10s, writes=50/10s, writes@address=250/10s"${supabase ? varsOf(supabase) : ""}
 	},
 	// Cloudflare counts requests for all isolates of a location, by the limit "requests".
 	"ratelimits": [

@@ -19,7 +19,7 @@ const rate = Number(values.rate);
 
 /** As `postern init` writes it. */
 const RATE_LIMITS =
-	"requests=6000/1m, misses=600/1m, misses@address=3000/1m, writes=300/1m, writes@address=1500/1m";
+	"requests=6000/1m, misses=100/10s, misses@address=500/10s, writes=50/10s, writes@address=250/10s";
 
 const ATTACKER = { "CF-Connecting-IP": "198.51.100.1" };
 const HONEST = 6;
