@@ -13,6 +13,22 @@ it.each(["HEAD", "GET"])(
 	},
 );
 
+it.each(["POST", "PUT"])(
+	"refuses a %s whose Content-Type is not ASCII, which would break PostgREST's connection off",
+	async (method) => {
+		const { status, body } = await sendRaw(stack.gatewayUrl, {
+			method,
+			path: "/rest/v1/rescues?id=eq.1",
+			headers: { "content-type": "appl\u00ddcation/json" },
+			body: "{}",
+		});
+		expect([status, JSON.parse(body.toString()).code]).toEqual([
+			400,
+			"body_malformed",
+		]);
+	},
+);
+
 it.each(["/rest/v1/products", "/health", "/nowhere"])(
 	"lets a page read the answer to OPTIONS %s",
 	async (path) => {

@@ -78,7 +78,9 @@ function mixedUp(
 		const isEcho =
 			isOfRuntime(answer) || isUnreached(answer) || text === `"${own}"`;
 		if (own !== undefined && !isEcho)
-			faults.push(`answer ${at} is not that of its request: ${answer.start}`);
+			faults.push(
+				`answer ${at} is not that of its request: ${answer.start} ${text.slice(0, 200)}`,
+			);
 		if (isFramed && own === undefined && found !== undefined)
 			faults.push(`answer ${at} is that of an echo`);
 	});

@@ -25,6 +25,7 @@ export function createOrigin(
 ): Origin {
 	return async function origin(request, identity, preRequest = {}) {
 		const headers = toOriginHeaders(request.headers);
+		checkContentType(headers);
 		// The client's own were left out: postern.pre_request trusts them.
 		for (const [name, value] of Object.entries(preRequest))
 			headers.set(`postern-${name}`, value);
@@ -51,6 +52,17 @@ export function createOrigin(
 		restoreTraceContext(told.headers, headers, request.headers);
 		return told;
 	};
+}
+
+/**
+ * PostgREST breaks the connection off where a Content-Type is no ASCII: a caller could make the origin look as if it were away, and the
+ * breaker would refuse everybody.
+ */
+function checkContentType(headers: Headers): void {
+	if (/[^\t -~]/.test(headers.get("content-type") ?? ""))
+		throw new Refusal("body_malformed", {
+			details: "its Content-Type has a character that is not ASCII",
+		});
 }
 
 /**
