@@ -1,11 +1,15 @@
 // The bulkhead of one isolate: requests to one relation or function have only so many of PostgREST's connections at once. A locked
 // table or a slow function leaves the others to other requests, and to the polls of the change feed. Those places are shared out fairly
-// among callers (fair-places.ts).
+// among callers (fair-places.ts). Equal reads that wait for one share an answer (memory/shared-answers.ts).
 //
 // A request waits by looking again after a pause: a Worker must not await another request's promise.
 import { growingPauses } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
+import {
+	createSharedAnswers,
+	type SharedRead,
+} from "../memory/shared-answers.ts";
 import type { Origin } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
 import { createFairPlaces, type Wait } from "./fair-places.ts";
@@ -38,35 +42,46 @@ export function createBulkhead(
 	const waitMs = Math.min(LONGEST_WAIT_MS, timeoutMs / 2);
 	const places = createFairPlaces({ limit, timeoutMs, now });
 
+	const answers = createSharedAnswers({ timeoutMs, now });
+
 	return async function bulkhead(request, identity, told) {
 		const sent = await withWholeBody(request);
 		if (sent === undefined) return origin(request, identity, told);
+		const shared = answers.open(sent, identity);
 		const wait = places.wait(new URL(sent.url).pathname, callerOf(identity));
-		const leave = await enter(wait, sent.signal).finally(wait.end);
 		try {
-			return await origin(sent, identity, told);
+			const turn = await enter(wait, shared, sent.signal).finally(wait.end);
+			if (turn instanceof Response) return turn;
+			try {
+				return await shared.ask(() => origin(sent, identity, told));
+			} finally {
+				turn();
+			}
 		} finally {
-			leave();
+			shared.end();
 		}
 	};
 
-	/** @returns gives the place back */
+	/** @returns gives the place back; or the answer to an equal read that was sent meanwhile */
 	async function enter(
 		{ take, leastPauseMs }: Wait,
+		shared: SharedRead,
 		signal: AbortSignal,
-	): Promise<() => void> {
+	): Promise<(() => void) | Response> {
 		const giveUpAt = now() + waitMs;
 		const pause = growingPauses((ms) => sleep(Math.max(ms, leastPauseMs())));
 		let leave = take();
 		while (leave === undefined) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
-			if (now() >= giveUpAt)
+			const found = shared.look();
+			if (found instanceof Response) return found;
+			if (found === "asks" && now() >= giveUpAt)
 				throw new Refusal("origin_busy", {
 					headers: { "Retry-After": "1" },
 					cause: new NotAsked("the bulkhead is full"),
 				});
 			await pause();
-			leave = take();
+			if (shared.look() === "asks") leave = take();
 		}
 		signal.addEventListener("abort", leave);
 		return leave;

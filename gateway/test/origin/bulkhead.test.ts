@@ -25,9 +25,13 @@ function start(limit = LIMIT) {
 			callerOf: ({ role }) => role,
 		},
 	);
+	let asked = 0;
 	const ask = async (path: string, init?: RequestInit, role = "anybody") => {
+		// Equal reads would share an answer.
+		const url = new URL(path, "http://postgrest");
+		url.searchParams.set("number", String(++asked));
 		const answer = bulkhead(
-			new Request(`http://postgrest${path}`, init),
+			new Request(url, init),
 			role === "anybody" ? ANYBODY : { role, claims: {} },
 		).then(
 			({ status }) => status,
