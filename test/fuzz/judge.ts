@@ -76,7 +76,10 @@ function mixedUp(
 			faults.push(`the answer to another request: ${found}`);
 		const own = isFramed ? echoes[at] : undefined;
 		const isEcho =
-			isOfRuntime(answer) || isUnreached(answer) || text === `"${own}"`;
+			answer.status === 429 ||
+			isOfRuntime(answer) ||
+			isUnreached(answer) ||
+			text === `"${own}"`;
 		if (own !== undefined && !isEcho)
 			faults.push(
 				`answer ${at} is not that of its request: ${answer.start} ${text.slice(0, 200)}`,
