@@ -49,7 +49,7 @@ const LONGEST = [
 	"gateway/test/sql/tracking.test.ts",
 	"test/transparent.test.ts",
 	"test/install/tarball.test.ts",
-	"test/features/issuers.test.ts",
+	"test/identity/issuers.test.ts",
 	"test/features/docs.browser.test.ts",
 ];
 

@@ -1,11 +1,11 @@
 // The package's public API: builds a Worker from its options and the environment. Decides nothing else.
 import { waitUntil } from "cloudflare:workers";
 import { Hono } from "hono";
+import type { Application, Routes } from "./application/application.ts";
+import type { OpenApiOptions } from "./application/openapi.ts";
 import type { Feed } from "./feed/feed.ts";
 import { createGateway } from "./gateway.ts";
-import type { Application, Routes } from "./http/application.ts";
 import { crossOrigin } from "./http/cors.ts";
-import type { OpenApiOptions } from "./http/openapi.ts";
 import { protectOwnAnswers } from "./http/own-answers.ts";
 import {
 	Refusal,

@@ -4,14 +4,10 @@ export type {
 	CallerAccounts,
 	UserSession,
 } from "./accounts/caller-accounts.ts";
-export { defineRefusals, type Refusals } from "./http/define-refusals.ts";
-export { emailAddress, fields, number, rowId, text } from "./http/fields.ts";
 export {
-	Refusal,
-	type RefusalCode,
-	type RefusalOptions,
-	type RefusalTable,
-} from "./http/refusals.ts";
+	defineRefusals,
+	type Refusals,
+} from "./application/define-refusals.ts";
 export {
 	answer,
 	body,
@@ -21,10 +17,17 @@ export {
 	OF_CALLERS,
 	OF_IDS,
 	refusals,
-} from "./http/route-parts.ts";
+} from "./application/route-parts.ts";
 export {
 	createRoute,
 	createRouter,
 	type RouteEnv,
-} from "./http/router.ts";
+} from "./application/router.ts";
+export { emailAddress, fields, number, rowId, text } from "./http/fields.ts";
+export {
+	Refusal,
+	type RefusalCode,
+	type RefusalOptions,
+	type RefusalTable,
+} from "./http/refusals.ts";
 export type { Identity } from "./identity/identity.ts";

@@ -1,9 +1,9 @@
 // The part of GoTrue's API that supabase-js uses for passwords and sessions, below /auth/v1, with GoTrue's names and codes.
 import { z } from "@hono/zod-openapi";
 import type { JWK } from "jose";
+import { createRouter, jsonBody, parse } from "../application/router.ts";
 import { emailAddress, fields, jsonObject, text } from "../http/fields.ts";
 import { Refusal } from "../http/refusals.ts";
-import { createRouter, jsonBody, parse } from "../http/router.ts";
 import type { User } from "./accounts.ts";
 import type { UserSession } from "./caller-accounts.ts";
 import {

@@ -1,7 +1,7 @@
 // The parts of GoTrue's API that Postern does not have. Each refuses with the code that supabase-js and its users know.
 import { z } from "@hono/zod-openapi";
+import { createRouter, jsonBody, parse } from "../application/router.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
-import { createRouter, jsonBody, parse } from "../http/router.ts";
 
 const UNSUPPORTED: Record<string, RefusalCode> = {
 	"/otp": "otp_disabled",

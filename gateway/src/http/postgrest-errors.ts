@@ -1,6 +1,6 @@
 // Translates PostgREST's errors into refusals, for an application's routes. `/rest/v1` passes its errors on unchanged.
 import { PostgrestError } from "@supabase/postgrest-js";
-import { defineRefusals } from "./define-refusals.ts";
+import { defineRefusals } from "../application/define-refusals.ts";
 import { Refusal, type RefusalCode, type RefusalTable } from "./refusals.ts";
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */

@@ -1,9 +1,9 @@
 // PostgREST itself below a mount: a client's request goes into the pipeline as PostgREST's clients send it.
 import type { Handler } from "hono";
+import type { GatewayEnv } from "../application/router.ts";
 import { removeHopByHop } from "../origin/headers.ts";
 import { PIPELINE_URL } from "../pipeline.ts";
 import { renameProfile } from "./profile-aliases.ts";
-import type { GatewayEnv } from "./router.ts";
 
 /**
  * @param mount the path that stands for PostgREST's root

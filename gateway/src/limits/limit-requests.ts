@@ -2,7 +2,7 @@
 // counts for nobody.
 import type { MiddlewareHandler } from "hono";
 import { tryGetContext } from "hono/context-storage";
-import type { GatewayEnv } from "../http/router.ts";
+import type { GatewayEnv } from "../application/router.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { absenceOf } from "../origin/origin-absence.ts";
 import type { Origin } from "../pipeline.ts";

@@ -1,5 +1,5 @@
 // The application whose routes the gateway's tests ask: notes that callers give stars to, and the caller's user.
-import type { Application } from "../../src/http/application.ts";
+import type { Application } from "../../src/application/application.ts";
 import {
 	answer,
 	body,

@@ -1,8 +1,8 @@
 // A gateway over a recording origin, and how a test asks it something.
 
+import type { Application } from "../../src/application/application.ts";
 import type { Feed } from "../../src/feed/feed.ts";
 import { createGateway } from "../../src/gateway.ts";
-import type { Application } from "../../src/http/application.ts";
 import type { Namespace } from "../../src/kv/sealed-values.ts";
 import type { CallerCounts } from "../../src/limits/caller-counts.ts";
 import type { LocationLimit } from "../../src/limits/limiter.ts";

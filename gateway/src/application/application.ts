@@ -1,9 +1,9 @@
 // What an application adds to the gateway, and how its routers are mounted.
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
-import { openDatabase } from "./database.ts";
+import { openDatabase } from "../http/database.ts";
+import type { RefusalTable } from "../http/refusals.ts";
 import type { OpenApiOptions } from "./openapi.ts";
-import type { RefusalTable } from "./refusals.ts";
 import type { GatewayEnv, Router } from "./router.ts";
 
 /** What an application adds to the gateway. */

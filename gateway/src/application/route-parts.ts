@@ -1,6 +1,6 @@
 // The words in which a route describes itself for OpenAPI: who may call it, what it takes and answers. Checks nothing itself.
 import { z } from "@hono/zod-openapi";
-import { Refusal, type RefusalCode } from "./refusals.ts";
+import { Refusal, type RefusalCode } from "../http/refusals.ts";
 
 /** Credentials, and the header that each is sent in. */
 export const SECURITY_SCHEMES = {

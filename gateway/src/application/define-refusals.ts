@@ -5,7 +5,7 @@ import {
 	type RefusalCode,
 	type RefusalOptions,
 	type RefusalTable,
-} from "./refusals.ts";
+} from "../http/refusals.ts";
 import { refusalAnswers } from "./route-parts.ts";
 
 /** What `defineRefusals` gives. */

@@ -11,11 +11,11 @@ import { bodyLimit } from "hono/body-limit";
 import { every } from "hono/combine";
 import { getPathNoStrict } from "hono/utils/url";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
+import { parseExactJson } from "../http/exact-json.ts";
+import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Counted } from "../limits/rate-limit-fields.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { parseExactJson } from "./exact-json.ts";
-import { Refusal } from "./refusals.ts";
 
 /**
  * What an application's route finds in `context.var`.

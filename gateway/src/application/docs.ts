@@ -2,8 +2,8 @@
 // the page loads nothing from another host.
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
+import { Refusal } from "../http/refusals.ts";
 import type { Fetch } from "../origin/send.ts";
-import { Refusal } from "./refusals.ts";
 
 /** The page runs its own files only, requests this gateway only, and may not be framed. */
 const forPages = secureHeaders({
