@@ -13,6 +13,20 @@ it.each(["HEAD", "GET"])(
 	},
 );
 
+it.each(["HEAD", "GET"])(
+	"answers a %s with a body in chunks",
+	async (method) => {
+		const { status } = await sendRaw(stack.gatewayUrl, {
+			method,
+			path: "/rest/v1/products",
+			headers: { "content-type": "application/json" },
+			body: "{}",
+			isChunked: true,
+		});
+		expect(status).toBe(200);
+	},
+);
+
 it.each(["POST", "PUT"])(
 	"refuses a %s whose Content-Type is not ASCII, which would break PostgREST's connection off",
 	async (method) => {

@@ -2,6 +2,7 @@
 import { onTestFinished, test } from "vitest";
 import { startFaultyStack } from "../faults/origin.ts";
 import { requestsIn } from "../fuzz/wire.ts";
+import { NO_LIMITS } from "../fuzz/world.ts";
 import { stack } from "../support/client.ts";
 
 const READS = 200;
@@ -14,6 +15,7 @@ test("equal reads that wait at a slow origin share an answer, and other callers'
 	const chunks = new Map<number, Buffer[]>();
 	const faulty = await startFaultyStack({
 		bundle: stack.bundle,
+		variables: { RATE_LIMITS: NO_LIMITS },
 		tap(connection, chunk) {
 			const before = chunks.get(connection) ?? [];
 			chunks.set(connection, [...before, chunk]);

@@ -10,6 +10,9 @@ import { type Message, requestsIn } from "./wire.ts";
 export const CALLER = "5eed0000-0000-4000-8000-000000000001";
 export const CANARY = "canary-4f1b9c";
 export const DEADLINE_MS = 5_000;
+/** The example's limits would refuse most of the fuzz. */
+export const NO_LIMITS =
+	"requests=off, misses=off, misses@address=off, writes=off, writes@address=off";
 
 /** The schemas whose rows are watched. */
 const WATCHED = ["api", "auth", "hidden", "postern", "private"];
@@ -60,6 +63,7 @@ export async function startWorld(
 		variables: {
 			ORIGIN_TIMEOUT_MS: String(DEADLINE_MS),
 			BCRYPT_COST: "4",
+			RATE_LIMITS: NO_LIMITS,
 		},
 		...(log === undefined ? {} : { log }),
 		tap(connection, chunk) {

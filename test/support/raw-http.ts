@@ -9,6 +9,8 @@ export interface RawRequest {
 	/** A list is sent as several fields of the same name. */
 	headers?: OutgoingHttpHeaders;
 	body?: string | Uint8Array;
+	/** Whether the length of the body is not told. */
+	isChunked?: boolean;
 }
 
 export interface RawAnswer {
@@ -24,7 +26,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
 export function sendRaw(
 	baseUrl: string,
-	{ method, path, headers = {}, body }: RawRequest,
+	{ method, path, headers = {}, body, isChunked }: RawRequest,
 ): Promise<RawAnswer> {
 	const { hostname, port } = new URL(baseUrl);
 	return new Promise((resolve, reject) => {
@@ -38,7 +40,8 @@ export function sendRaw(
 			// node:http sends a path as Latin-1: this makes the bytes on the wire those of UTF-8.
 			path: Buffer.from(path).toString("latin1"),
 			headers: {
-				...(body === undefined
+				...(isChunked ? { "transfer-encoding": "chunked" } : {}),
+				...(body === undefined || isChunked
 					? {}
 					: { "content-length": Buffer.byteLength(body) }),
 				...headers,

@@ -21,7 +21,9 @@ export function limitSizes(limits: SizeLimits): MiddlewareHandler {
 			});
 		const length = raw.headers.get("content-length");
 		if (Number(length) > limits.body) throw bodyTooLarge(limits.body);
-		if (raw.body !== null && length === null)
+		// The body of a read has no meaning, and is not read: no Request can be made of one.
+		const isRead = raw.method === "GET" || raw.method === "HEAD";
+		if (!isRead && raw.body !== null && length === null)
 			context.req.raw = new Request(raw, {
 				body: counted(raw.body, limits.body),
 			});
