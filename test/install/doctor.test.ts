@@ -55,6 +55,39 @@ it("exits with 0 where nothing is wrong, and with 1 where something is", async (
 	expect(code).toBe(0);
 });
 
+it("notes which roles of callers have no statement_timeout, and prints what sets one", async () => {
+	const { owner } = world;
+	const noted = async () => {
+		const { findings } = await world.diagnose();
+		return findings.map(({ problem, mend }) => [problem, mend.text]);
+	};
+	await owner.query(`
+		alter role authenticator reset statement_timeout;
+		alter role anon set statement_timeout = '0s';
+		alter role authenticated set statement_timeout = '5s';
+	`);
+	const found = await noted();
+	expect(found).toContainEqual([
+		"A statement of the role anon may take for ever: it has no statement_timeout",
+		`alter role "anon" set statement_timeout = '10s'`,
+	]);
+	expect(found.flat().join()).not.toContain("role authenticated");
+	const { code, output } = await world.postern("doctor");
+	expect([code, output]).toEqual([
+		0,
+		expect.stringMatching(
+			/^note: statement timeouts: [\s\S]*^Nothing is wrong/m,
+		),
+	]);
+	for (const [, statement = ""] of found) await owner.query(statement);
+	expect(await noted()).toEqual([]);
+	await owner.query(`
+		alter role anon reset statement_timeout;
+		alter role authenticator set statement_timeout = '8s';
+	`);
+	expect(await noted()).toEqual([]);
+});
+
 it("lists what is not cacheable by reasons, and its statements mend them", async () => {
 	await world.owner.query(`
 		create table api.drafts (id bigint primary key);

@@ -90,6 +90,41 @@ const PUBLISHED = `
 		'isIdentified', (select relreplident = 'f' from pg_catalog.pg_class where oid = to_regclass('postern.outbox'))
 	)`;
 
+/** Roles with no statement_timeout: of their own, which PostgREST sets for each request, or of the session that it logs in with. */
+const WITHOUT_TIMEOUT = `
+	select coalesce(json_agg(role order by role), '[]')
+	from unnest($1::text[]) as role
+	where exists (select from pg_catalog.pg_roles where rolname = role)
+		and not exists (
+			select
+			from pg_catalog.pg_db_role_setting
+			cross join unnest(setconfig) as setting
+			where setting ~ '^statement_timeout=(?!0\\D*$)'
+				and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+				and (setrole = 0 or setrole::regrole::text in (quote_ident(role), quote_ident($2)))
+		)
+		and not exists (
+			select from pg_catalog.pg_settings where name = 'statement_timeout' and source = 'configuration file' and setting <> '0'
+		)`;
+
+/** PostgREST ends no statement by itself, and one that takes for ever keeps a connection of its pool. */
+export async function checkTimeouts(
+	{ findJson, login }: Database,
+	roles: ReadonlySet<string>,
+	report: Report,
+): Promise<void> {
+	const untimed = (await findJson(WITHOUT_TIMEOUT, [
+		[...roles],
+		login,
+	])) as string[];
+	for (const role of untimed)
+		report.addNote(
+			"statement timeouts",
+			`A statement of the role ${role} may take for ever: it has no statement_timeout`,
+			sql(`alter role "${role}" set statement_timeout = '10s'`),
+		);
+}
+
 export async function checkDatabase(
 	database: Database,
 	report: Report,

@@ -1,11 +1,17 @@
 // The order of the checks of `postern doctor`: settings, database, PostgREST, what the gateway's schema says, issuers.
 import { createRequire } from "node:module";
-import { checkDatabase, type Database, openDatabase } from "./database.ts";
+import {
+	checkDatabase,
+	checkTimeouts,
+	type Database,
+	openDatabase,
+} from "./database.ts";
 import type { FaultContext } from "./faults.ts";
 import { operator, Report } from "./finding.ts";
 import { checkIssuers, checkToken } from "./issuers.ts";
 import { checkCatalog } from "./not-cacheable.ts";
 import {
+	callersRoles,
 	checkOrigin,
 	checkRoles,
 	checkSchemas,
@@ -41,6 +47,8 @@ export async function diagnose({
 	try {
 		if (database !== undefined) await checkDatabase(database, report);
 		await checkStack(settings, database, report);
+		if (database !== undefined && settings.config !== undefined)
+			await checkTimeouts(database, callersRoles(settings.config), report);
 	} finally {
 		await database?.end();
 	}

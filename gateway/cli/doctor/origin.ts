@@ -50,7 +50,17 @@ export async function checkRoles(
 	context: FaultContext,
 	report: Report,
 ): Promise<void> {
-	const roles = new Set([
+	for (const role of callersRoles(config)) {
+		// No caller may use the schema postern. PostgREST takes the role first.
+		const { error } = await ask("/rpc/contract", { role });
+		if (error !== undefined && !isRefusedByPostern(error.message))
+			await reportFault(error, role, context, report);
+	}
+}
+
+/** The roles that callers may have. */
+export function callersRoles(config: Config): ReadonlySet<string> {
+	return new Set([
 		config.anonRole,
 		...config.issuers.flatMap(({ roles }) => roles),
 		...[...config.configuredKeys.values()].flatMap((key) =>
@@ -58,12 +68,6 @@ export async function checkRoles(
 		),
 		...(config.access?.roles ?? []),
 	]);
-	for (const role of roles) {
-		// No caller may use the schema postern. PostgREST takes the role first.
-		const { error } = await ask("/rpc/contract", { role });
-		if (error !== undefined && !isRefusedByPostern(error.message))
-			await reportFault(error, role, context, report);
-	}
 }
 
 function isRefusedByPostern(message: string): boolean {
