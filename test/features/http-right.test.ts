@@ -27,19 +27,21 @@ it.each(["HEAD", "GET"])(
 	},
 );
 
-it.each(["POST", "PUT"])(
-	"refuses a %s whose Content-Type is not ASCII, which would break PostgREST's connection off",
-	async (method) => {
-		const { status, body } = await sendRaw(stack.gatewayUrl, {
+it.each([
+	["GET", "accept"],
+	["HEAD", "accept"],
+	["POST", "content-type"],
+	["PUT", "content-type"],
+])(
+	"refuses a %s whose %s is not ASCII, which would break PostgREST's connection off",
+	async (method, name) => {
+		const { status } = await sendRaw(stack.gatewayUrl, {
 			method,
 			path: "/rest/v1/rescues?id=eq.1",
-			headers: { "content-type": "appl\u00ddcation/json" },
-			body: "{}",
+			headers: { [name]: "appl\u00ddcation/json" },
+			...(name === "accept" ? {} : { body: "{}" }),
 		});
-		expect([status, JSON.parse(body.toString()).code]).toEqual([
-			400,
-			"body_malformed",
-		]);
+		expect(status).toBe(400);
 	},
 );
 

@@ -23,6 +23,9 @@ export function isOfRuntime(answer: Answer, method?: string): boolean {
 	);
 }
 
+/** What PostgREST's HTTP server says. The gateway passes it on only from there. */
+const OF_POSTGREST = "Something went wrong";
+
 /** Server errors of the gateway's that say what the client asked for: RFC 9111, section 5.2.1.7, and an unsupported header. */
 const ASKED_FOR = ["not_cached", "idempotency_unsupported"];
 
@@ -132,6 +135,7 @@ function isAskedFor(
 		/only-if-cached/.test(value),
 	);
 	if (body.length === 0) return status === 504 && isOnlyIfCached;
+	if (body.toString() === OF_POSTGREST) return true;
 	return ASKED_FOR.includes(codeIn(body) ?? "");
 }
 

@@ -2,7 +2,7 @@
 // other line of workerd is printed.
 
 const EXPECTED = [
-	/^A header value for "(content-location|Prefer)" contains non-ASCII characters/,
+	/^A header value for "(Accept|content-location|Prefer)" contains non-ASCII characters/,
 	// The answer of the Durable Object to the test whose database is down.
 	/^uncaught exception; source = Uncaught \(in promise\); stack = Refusal: The database could not be reached/,
 ];

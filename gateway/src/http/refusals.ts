@@ -46,6 +46,10 @@ const REFUSALS = {
 		status: 415,
 		message: "The Content-Type has to be application/json",
 	},
+	header_malformed: {
+		status: 400,
+		message: "A header of the request is not valid",
+	},
 	// PostgREST's status for a schema that it does not expose.
 	schema_refused: { status: 406, message: "This schema is not for callers" },
 	body_too_large: { status: 413, message: "The request body is too large" },

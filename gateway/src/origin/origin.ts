@@ -25,7 +25,7 @@ export function createOrigin(
 ): Origin {
 	return async function origin(request, identity, preRequest = {}) {
 		const headers = toOriginHeaders(request.headers);
-		checkContentType(headers);
+		checkMediaTypes(headers);
 		// The client's own were left out: postern.pre_request trusts them.
 		for (const [name, value] of Object.entries(preRequest))
 			headers.set(`postern-${name}`, value);
@@ -54,15 +54,15 @@ export function createOrigin(
 	};
 }
 
-/**
- * PostgREST breaks the connection off where a Content-Type is no ASCII: a caller could make the origin look as if it were away, and the
- * breaker would refuse everybody.
- */
-function checkContentType(headers: Headers): void {
-	if (/[^\t -~]/.test(headers.get("content-type") ?? ""))
-		throw new Refusal("body_malformed", {
-			details: "its Content-Type has a character that is not ASCII",
-		});
+/** PostgREST breaks the connection off where one of these is not ASCII, and the breaker would take an origin for away that is there. */
+const MEDIA_TYPES = ["accept", "content-type"];
+
+function checkMediaTypes(headers: Headers): void {
+	for (const name of MEDIA_TYPES)
+		if (/[^\t -~]/.test(headers.get(name) ?? ""))
+			throw new Refusal("header_malformed", {
+				details: `${name} has a character that is not ASCII`,
+			});
 }
 
 /**

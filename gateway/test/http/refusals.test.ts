@@ -78,6 +78,11 @@ const PROVOKED: Record<
 	Exclude<RefusalCode, "gateway_misconfigured"> | keyof typeof ownRefusals,
 	Provocation
 > = {
+	header_malformed: {
+		status: 400,
+		path: "/rest/v1/notes",
+		request: { headers: { Accept: "\u00ff" } },
+	},
 	schema_refused: {
 		status: 406,
 		path: "/rest/v1/notes",
