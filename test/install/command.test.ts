@@ -310,6 +310,7 @@ it("makes the Worker's files for a Supabase project's own PostgREST, and says wh
 		DB_SCHEMAS: "public,graphql_public",
 		ORIGIN_AUDIENCE: "",
 		ORIGIN_CLAIMS: "caller",
+		RATE_LIMITS: expect.stringMatching(/^requests=.*misses=.*writes=/),
 		UPSTREAM_URL: "http://localhost:8000",
 	});
 });
