@@ -328,22 +328,33 @@ describe("a credential that supabase-js would not send", () => {
 });
 
 describe("too many attempts", () => {
-	it("to guess the password of one account are refused, even with the right one", async () => {
+	it("to guess the password of one account at one address are refused there, even with the right one", async () => {
 		const user = await newUser();
-		const neighbour = { ...(await newUser()), address: user.address };
+		const address = newAddress();
+		const neighbour = { ...(await newUser()), address };
 		const wrong = await statusesOf(10, () =>
-			trySignIn({ ...user, password: "wrong one", address: newAddress() }),
+			trySignIn({ ...user, password: "wrong one", address }),
 		);
 		expect(wrong).toEqual({ 400: 10 });
-		await expectThrottled(trySignIn({ ...user, address: newAddress() }));
+		await expectThrottled(trySignIn({ ...user, address }));
 		await expectThrottled(
-			authenticate({ address: newAddress() }, "/users/token", {
+			authenticate({ address }, "/users/token", {
 				email: user.email.toUpperCase(),
 				password: user.password,
 			}),
 		);
 		expect((await trySignIn(neighbour)).status).toBe(200);
-		expect(await attemptsOf("sign_in", "account", user.email)).toBe(12);
+		expect((await trySignIn(user)).status).toBe(200);
+	});
+
+	it("to guess the password of one account at many addresses are refused at each, even with the right one", async () => {
+		const user = await newUser();
+		const wrong = await statusesOf(50, () =>
+			trySignIn({ ...user, password: "wrong one", address: newAddress() }),
+		);
+		expect(wrong).toEqual({ 400: 50 });
+		await expectThrottled(trySignIn({ ...user, address: newAddress() }));
+		expect(await attemptsOf("sign_in", "account", user.email)).toBe(51);
 	});
 
 	it("are counted for an account that does not exist as well", async () => {
