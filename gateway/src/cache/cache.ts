@@ -3,7 +3,7 @@
 import type { Freshness } from "../consistency/freshness.ts";
 import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
-import type { Identity } from "../identity/identity.ts";
+import { type Identity, isAmong } from "../identity/identity.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
 import type { MemoryStore } from "../memory/memory-store.ts";
 import { withinDeadline } from "../origin/deadline.ts";
@@ -97,8 +97,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 		return answer;
 	};
 
-	function mayExplain({ role }: Identity): boolean {
-		return [role, "*"].some((one) => deps.explainRoles.includes(one));
+	function mayExplain(identity: Identity): boolean {
+		return isAmong(identity, deps.explainRoles);
 	}
 
 	async function write(

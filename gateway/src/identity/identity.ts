@@ -30,3 +30,8 @@ export type ApiKey =
 			kind: "secret";
 			role: string;
 	  };
+
+/** Whether a list of roles names the caller's, or `*` for every role. */
+export function isAmong({ role }: Identity, roles: readonly string[]): boolean {
+	return roles.includes("*") || roles.includes(role);
+}

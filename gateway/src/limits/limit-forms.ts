@@ -1,7 +1,7 @@
 // What a request to PostgREST may ask by its caller's role: exact counts, query plans, the OpenAPI document, answers that are newer
 // than the cache's; and how deep it may embed. Stands before the cache, for clients' requests and for those of resource routes.
 import { Refusal } from "../http/refusals.ts";
-import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { GATEWAY, type Identity, isAmong } from "../identity/identity.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Config } from "../settings/settings.ts";
 
@@ -34,10 +34,6 @@ export function limitForms(
 		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(headers);
 		return pipeline(request, identity);
 	};
-}
-
-function isAmong({ role }: Identity, roles: readonly string[]): boolean {
-	return roles.includes("*") || roles.includes(role);
 }
 
 function requireRole(

@@ -76,6 +76,8 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		waitUntil,
 		log,
 	} = deps;
+	/** Found once, because hits are counted as well. */
+	const limitsByKind = Map.groupBy(limits, kindOf);
 	const counts = createWindowCounts(MAX_COUNTS, now);
 	const short = createShortHash();
 	const secretName = createSecretName(deps.secret);
@@ -83,11 +85,17 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 	return { isLimited, takeNow, take, giveBack };
 
 	function isLimited(kind: LimitedKind): boolean {
-		return limits.some((limit) => kindOf(limit) === kind);
+		return limitsByKind.has(kind);
 	}
 
 	function takeNow(kind: LimitedKind, subjects: Subjects): Counted[] {
-		const due = dueOf(kind, subjects);
+		return takeDue(kind, dueOf(kind, subjects));
+	}
+
+	function takeDue(
+		kind: LimitedKind,
+		due: ReturnType<typeof dueOf>,
+	): Counted[] {
 		const standings = due.map(({ name, limit }) => ({
 			limit,
 			...counts.look(name, limit),
@@ -103,11 +111,12 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		kind: LimitedKind,
 		subjects: Subjects,
 	): Promise<readonly Counted[]> {
-		const counted = takeNow(kind, subjects);
+		const due = dueOf(kind, subjects);
+		const counted = takeDue(kind, due);
 		refuseIfOver(kind, counted);
 		if (countsOf === undefined || kind === "requests") return counted;
 		const exact = await Promise.all(
-			dueOf(kind, subjects).map(async ({ name, subject, limit }, index) => {
+			due.map(async ({ name, subject, limit }, index) => {
 				const standing = await exactly(subject, limit);
 				if (standing === undefined) return counted[index];
 				if (!standing.isAllowed) counts.close(name, limit, standing.resetMs);
@@ -133,9 +142,10 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 
 	/** The limits of this kind whose subject is known. */
 	function dueOf(kind: LimitedKind, { caller, address }: Subjects) {
-		return limits.flatMap((limit) => {
+		const ofKind = limitsByKind.get(kind) ?? [];
+		return ofKind.flatMap((limit) => {
 			const subject = limit.name.endsWith("@address") ? address : caller;
-			return kindOf(limit) !== kind || subject === undefined
+			return subject === undefined
 				? []
 				: [{ limit, subject, name: `${limit.name} ${short(subject)}` }];
 		});
