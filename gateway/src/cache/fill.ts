@@ -1,9 +1,7 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
 import { NAMES_PROGRAM } from "../http/own-answers.ts";
-import { Refusal } from "../http/refusals.ts";
 import type { MemoryBudget } from "../memory/memory-budget.ts";
-import { refusalOfAbort } from "../origin/deadline.ts";
-import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
+import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
 import type { Entry } from "./entry.ts";
 import { entityTag, etagOf } from "./etag.ts";
 
@@ -91,12 +89,8 @@ export async function fill(given: Filling): Promise<Filled> {
 	const kept = keptHeaders(response, request);
 	if (typeof kept === "string") return { response, reason: kept };
 	const share = given.budget.open();
-	const read = await readUpTo(response, MAX_BODY_BYTES, share).catch(
-		(cause) => {
-			if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
-			throw new Refusal("origin_unreachable", { cause });
-		},
-	);
+	const { signal } = request;
+	const read = await readAnswer(response, MAX_BODY_BYTES, share, signal);
 	if (read instanceof Response)
 		return { response: read, reason: "the body is too large" };
 	if (request.method !== "HEAD" && !isWhole(response, read))

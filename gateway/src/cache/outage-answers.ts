@@ -15,6 +15,7 @@ import {
 	absenceOf,
 	type OriginAbsence,
 } from "../origin/origin-absence.ts";
+import { wholeBodyOf } from "../origin/whole-body.ts";
 import type { CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
 import { type ArrivedRead, isStreaming } from "./arrived-read.ts";
@@ -213,11 +214,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 async function wholeOf(response: Response): Promise<Response> {
 	const length = Number(response.headers.get("content-length"));
 	if (response.body === null || length > MAX_BODY_BYTES) return response;
-	try {
-		return new Response(await response.arrayBuffer(), response);
-	} catch (cause) {
-		throw new Refusal("origin_unreachable", { cause });
-	}
+	return new Response(await wholeBodyOf(response), response);
 }
 
 /** The error that the read ended in, with what the request asks for that no entry satisfies. */

@@ -9,6 +9,7 @@ import { CATALOG_TAG } from "../feed/tag.ts";
 import { Refusal } from "../http/refusals.ts";
 import { errorIn } from "../origin/error-code.ts";
 import type { PreRequestProbe } from "../origin/pre-request-probe.ts";
+import { wholeBodyOf } from "../origin/whole-body.ts";
 import type { Origin, Pipeline } from "../pipeline.ts";
 import type { WritePlanner } from "../planner/planner.ts";
 import { type Condition, conditionOf } from "./if-match.ts";
@@ -120,9 +121,7 @@ interface Told {
 async function toldBy(answer: Response): Promise<Told> {
 	const { status } = answer;
 	if (status !== 400 && status !== 412) return { answer };
-	const body = await answer.arrayBuffer().catch((cause) => {
-		throw new Refusal("origin_unreachable", { cause });
-	});
+	const body = await wholeBodyOf(answer);
 	const { code, message, details } = errorIn(body) ?? {};
 	const raised = RAISED.find((one) => one === message);
 	if (raised === undefined || code !== `PT${status}`)

@@ -1,6 +1,7 @@
 // PostgREST answers 401 to its anonymous role where it answers 403 to others (SQLSTATE 42501). The origin has no anonymous role,
 // because it takes signed tokens only, so the gateway makes that distinction, here and nowhere else.
 import { codeInHead, errorIn } from "../origin/error-code.ts";
+import { wholeBodyOf } from "../origin/whole-body.ts";
 import type { Origin } from "../pipeline.ts";
 
 /** What a 401 of this kind has as `WWW-Authenticate`. That of PostgREST for a token that it does not accept says more. */
@@ -17,7 +18,7 @@ export function withAnonymous401(origin: Origin, anonRole: string): Origin {
 		const response = await origin(request, identity, told);
 		if (identity.role !== anonRole || response.status !== 403) return response;
 		// As bytes, because a body that is not PostgREST's error passes unchanged.
-		const body = await response.arrayBuffer();
+		const body = await wholeBodyOf(response);
 		let code = codeInHead(response.headers) ?? errorIn(body)?.code;
 		// PostgREST 12 names the code in the body only, which the answer to HEAD does not have.
 		if (code === undefined && request.method === "HEAD") {
@@ -35,7 +36,7 @@ export function withAnonymous401(origin: Origin, anonRole: string): Origin {
 /** The code of an error. The body of any other answer is not read. */
 async function codeOf(response: Response): Promise<string | undefined> {
 	if (response.status === 403)
-		return errorIn(await response.arrayBuffer())?.code;
+		return errorIn(await wholeBodyOf(response))?.code;
 	await response.body?.cancel();
 	return undefined;
 }

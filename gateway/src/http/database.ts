@@ -1,6 +1,7 @@
 // A postgrest-js client whose fetch is the pipeline: how routes ask the database.
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { wholeBodyOf } from "../origin/whole-body.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 import { asksForToken } from "./anonymous-401.ts";
 import { Refusal } from "./refusals.ts";
@@ -44,5 +45,8 @@ export async function askDatabase(
 		throw new Refusal("origin_refused", {
 			cause: new Error(`For the role postern: ${await response.text()}`),
 		});
-	return response;
+	// Whole, since postgrest-js would throw what a body that breaks off throws.
+	return response.body === null
+		? response
+		: new Response(await wholeBodyOf(response), response);
 }

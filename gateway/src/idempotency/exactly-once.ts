@@ -8,7 +8,13 @@ import { createMemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort, withinDeadline } from "../origin/deadline.ts";
 import { errorIn } from "../origin/error-code.ts";
 import type { PreRequestProbe } from "../origin/pre-request-probe.ts";
-import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
+import {
+	isWhole,
+	readAnswer,
+	readUpTo,
+	wholeBodyOf,
+	withBody,
+} from "../origin/whole-body.ts";
 import type { Origin, PreRequest } from "../pipeline.ts";
 import { createClaims, type KeptAnswer } from "./claims.ts";
 import { idempotencyKeyOf, REPLAYED, WRITE_NUMBER } from "./idempotency-key.ts";
@@ -108,7 +114,7 @@ export function createExactlyOnce(
 			await origin(request, identity, { ...told, claim: sent }),
 		);
 		if (done !== undefined) return replay(done, request);
-		return mayHaveCommitted(answer) ? keep(claim, answer) : answer;
+		return mayHaveCommitted(answer) ? keep(claim, answer, request) : answer;
 	}
 
 	/** The client's whole body: the hash of it is sent before it. */
@@ -130,12 +136,13 @@ export function createExactlyOnce(
 	}
 
 	/** Keeps the answer before it is given. Where that fails, the write is done all the same. */
-	async function keep(claim: string, answer: Response): Promise<Response> {
-		const read = await readUpTo(answer, MAX_KEPT_BYTES, budget.open()).catch(
-			(cause) => {
-				throw new Refusal("origin_unreachable", { cause });
-			},
-		);
+	async function keep(
+		claim: string,
+		answer: Response,
+		{ signal }: Request,
+	): Promise<Response> {
+		const share = budget.open();
+		const read = await readAnswer(answer, MAX_KEPT_BYTES, share, signal);
 		if (read instanceof Response) return read;
 		const again = answer.body === null ? answer : withBody(read, answer);
 		const kept = keptOf(answer, read);
@@ -161,9 +168,7 @@ async function toldBy(
 	// The result of a function has Content-Range, with any status.
 	if ((status !== 409 && status !== 422) || headers.has("content-range"))
 		return { answer };
-	const body = await answer.arrayBuffer().catch((cause) => {
-		throw new Refusal("origin_unreachable", { cause });
-	});
+	const body = await wholeBodyOf(answer);
 	const { code, message = "", details } = errorIn(body) ?? {};
 	if (code === "PT409" && message === DONE && details)
 		return { answer, done: details };

@@ -5,7 +5,7 @@
 // give each of its callers another answer, so that calls are not shared.
 import type { Identity } from "../identity/identity.ts";
 import { toOriginHeaders } from "../origin/headers.ts";
-import { isWhole, readUpTo, withBody } from "../origin/whole-body.ts";
+import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
 import { createMemoryBudget, type MemoryShare } from "./memory-budget.ts";
 
 /** A larger answer is not shared: it streams. */
@@ -106,7 +106,7 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 	async function ask(
 		name: string,
 		group: Group,
-		{ method, signal }: Request,
+		request: Request,
 		send: () => Promise<Response>,
 	): Promise<Response> {
 		if (groups.get(name) === group) groups.delete(name);
@@ -115,11 +115,12 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 		const goAgain = () => {
 			group.sentUntil = undefined;
 		};
+		const { signal } = request;
 		signal.addEventListener("abort", goAgain);
 		try {
 			const response = await send();
 			return group.size > 1 && isForOthers(response)
-				? await share(group, method, response)
+				? await share(group, request, response)
 				: response;
 		} finally {
 			if (!signal.aborted && group.outcome === "waits") group.outcome = "alone";
@@ -128,10 +129,15 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 
 	async function share(
 		group: Group,
-		method: string,
+		{ method, signal }: Request,
 		response: Response,
 	): Promise<Response> {
-		const body = await readUpTo(response, MAX_BODY_BYTES, group.share);
+		const body = await readAnswer(
+			response,
+			MAX_BODY_BYTES,
+			group.share,
+			signal,
+		);
 		if (body instanceof Response) return body;
 		const own = response.body === null ? response : withBody(body, response);
 		const { status, statusText } = own;

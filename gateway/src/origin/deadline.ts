@@ -12,17 +12,15 @@ export async function withinDeadline(
 	work: (request: Request) => Promise<Response>,
 ): Promise<Response> {
 	const deadline = new AbortController();
-	let timer: number | null = null;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(
-			() => {
-				const refusal = new Refusal("origin_timeout");
-				reject(refusal);
-				deadline.abort(refusal);
-			},
-			Math.max(0, limitMs),
-		);
-	});
+	const { promise: late, reject } = Promise.withResolvers<never>();
+	const timer = setTimeout(
+		() => {
+			const refusal = new Refusal("origin_timeout");
+			reject(refusal);
+			deadline.abort(refusal);
+		},
+		Math.max(0, limitMs),
+	);
 	const signal = AbortSignal.any([request.signal, deadline.signal]);
 	try {
 		return await Promise.race([work(new Request(request, { signal })), late]);

@@ -2,6 +2,7 @@
 // does not reach its database. An answer in which PostgREST or the database refuses the request is never one of these.
 import { Refusal } from "../http/refusals.ts";
 import { codeInHead, errorIn } from "./error-code.ts";
+import { wholeBodyOf } from "./whole-body.ts";
 
 export interface OriginAbsence {
 	readonly reason: "origin-unreachable" | "origin-timeout";
@@ -42,7 +43,7 @@ export async function absenceIn(
 	// The result of a function has Content-Range, with any status.
 	if (![500, 503, 504].includes(status) || headers.has("content-range"))
 		return { answer: response };
-	const body = await response.arrayBuffer();
+	const body = await wholeBodyOf(response);
 	const answer = new Response(body.byteLength === 0 ? null : body, response);
 	const reason = reasonBy(codeInHead(headers) ?? errorIn(body)?.code);
 	return reason

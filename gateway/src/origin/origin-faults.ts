@@ -2,6 +2,7 @@
 // it, or does not reach the database. An error that a function raises passes unchanged with any status.
 import { Refusal } from "../http/refusals.ts";
 import { codeInHead, errorIn } from "./error-code.ts";
+import { wholeBodyOf } from "./whole-body.ts";
 
 /** PostgREST's codes for a token that it does not accept, and for having no key to verify one. */
 const TOKEN_REFUSED = /^PGRST30[0-3]$/;
@@ -36,7 +37,7 @@ export async function withoutOriginFaults(
 		if (refusesTokenInHead(response)) throw refused(response, "");
 		return response;
 	}
-	const body = await bodyOf(response);
+	const body = await wholeBodyOf(response);
 	const error = errorIn(body);
 	if (TOKEN_REFUSED.test(error?.code ?? ""))
 		throw refused(response, `${error?.code}, ${error?.message}`);
@@ -69,12 +70,4 @@ function refused({ status, headers }: Response, error: string): Refusal {
 			`PostgREST refuses the gateway's token: ${status} ${error || challenge}. Its JWT settings do not fit ORIGIN_SIGNING_KEY, or the clocks differ`,
 		),
 	});
-}
-
-async function bodyOf(response: Response): Promise<ArrayBuffer> {
-	try {
-		return await response.arrayBuffer();
-	} catch (cause) {
-		throw new Refusal("origin_unreachable", { cause });
-	}
 }

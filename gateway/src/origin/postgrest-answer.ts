@@ -8,6 +8,7 @@
 // - An error is a JSON object with `code` and `message`. From PostgREST 13 on, Proxy-Status names PostgREST. 12 has one error that is `{}`.
 // - What PostgREST's HTTP server cannot parse, it refuses in plain text.
 import { Refusal } from "../http/refusals.ts";
+import { wholeBodyOf } from "./whole-body.ts";
 
 /** One of these is on every answer of PostgREST but those that `isBare` and `isError` know. */
 const MARKS: readonly [header: string, value: RegExp][] = [
@@ -53,7 +54,7 @@ export async function requirePostgrest(
 	if (isMarked(headers) || isBare(response, method)) return response;
 	const type = headers.get("content-type") ?? "";
 	if (status >= 300 && /[/+]json\b/.test(type)) {
-		const body = await bodyOf(response);
+		const body = await wholeBodyOf(response);
 		const text = new TextDecoder().decode(body);
 		if (isError(status, text)) return new Response(body, response);
 		throw unreachable(response, text);
@@ -113,14 +114,6 @@ function meaningOf(status: number, headers: Headers, page: string): string {
 	if (status === 401 && NO_API_KEY.test(page))
 		return "an API gateway before PostgREST does not take ORIGIN_API_KEY, or there is none";
 	return MEANINGS[status] ?? "this is not PostgREST";
-}
-
-async function bodyOf(response: Response): Promise<ArrayBuffer> {
-	try {
-		return await response.arrayBuffer();
-	} catch (cause) {
-		throw new Refusal("origin_unreachable", { cause });
-	}
 }
 
 /** Reads the first bytes of a body and cancels the rest. */

@@ -1,5 +1,38 @@
 // The whole body of an answer, read up to a limit, and the proof that it is whole.
+import { Refusal } from "../http/refusals.ts";
 import type { MemoryShare } from "../memory/memory-budget.ts";
+import { refusalOfAbort } from "./deadline.ts";
+
+/**
+ * The whole body of an answer of the origin's.
+ * @throws {Refusal} `origin_unreachable` where it breaks off
+ */
+export async function wholeBodyOf(response: Response): Promise<ArrayBuffer> {
+	try {
+		return await response.arrayBuffer();
+	} catch (cause) {
+		throw new Refusal("origin_unreachable", { cause });
+	}
+}
+
+/**
+ * `readUpTo` of an answer of the origin's.
+ * @param signal of the request that it answers
+ * @throws {Refusal} `origin_unreachable` where it breaks off, or why the request was aborted
+ */
+export async function readAnswer(
+	response: Response,
+	limit: number,
+	share: MemoryShare,
+	signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer> | Response> {
+	try {
+		return await readUpTo(response, limit, share);
+	} catch (cause) {
+		if (signal.aborted) throw refusalOfAbort(signal, cause);
+		throw new Refusal("origin_unreachable", { cause });
+	}
+}
 
 /**
  * Reads the whole body. One beyond the limit becomes a response that streams what was read, and the rest.
@@ -100,7 +133,10 @@ function isWholeJson(body: Uint8Array): boolean {
 }
 
 /** A response with a body that was read. */
-export function withBody(body: BodyInit, response: Response): Response {
+export function withBody(
+	body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+	response: Response,
+): Response {
 	const again = new Response(body, response);
 	// Both describe the body as received, which may have been compressed.
 	again.headers.delete("Content-Encoding");

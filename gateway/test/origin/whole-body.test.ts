@@ -1,6 +1,13 @@
 // Bodies that are read to be stored: together they hold a bounded number of bytes, also while clients take them slowly.
 import { describe, expect, it } from "vitest";
+import { withAnonymous401 } from "../../src/http/anonymous-401.ts";
+import { askDatabase } from "../../src/http/database.ts";
+import type { Identity } from "../../src/identity/identity.ts";
 import { createMemoryBudget } from "../../src/memory/memory-budget.ts";
+import { createSharedAnswers } from "../../src/memory/shared-answers.ts";
+import { absenceIn } from "../../src/origin/origin-absence.ts";
+import { withoutOriginFaults } from "../../src/origin/origin-faults.ts";
+import { requirePostgrest } from "../../src/origin/postgrest-answer.ts";
 import { readUpTo } from "../../src/origin/whole-body.ts";
 
 const CHUNK = 100;
@@ -68,4 +75,68 @@ it("bodies within the limit are read whole, and give their share back", async ()
 	const { read } = start();
 	for (let count = 0; count < 20; count++)
 		expect(await lengthOf(await read(9))).toBe(900);
+});
+
+/** An answer of PostgREST's, the connection of which is lost in its body. */
+const brokenOff = (status = 200, headers: Record<string, string> = {}) =>
+	new Response(
+		new ReadableStream({
+			start(controller) {
+				controller.enqueue(new Uint8Array(9));
+			},
+			pull(controller) {
+				controller.error(new Error("Network connection lost."));
+			},
+		}),
+		{ status, headers: { "Content-Type": "application/json", ...headers } },
+	);
+
+const ANON: Identity = { role: "anon", claims: {} };
+const RESULT = { "Content-Range": "0-0/*" };
+const request = (method = "GET") =>
+	new Request("http://pipeline/a", { method });
+
+describe("an answer that breaks off makes the origin unreachable", () => {
+	it.each<[who: string, read: () => Promise<unknown>]>([
+		["the check for PostgREST", () => requirePostgrest(brokenOff(404), "GET")],
+		[
+			"the search for its faults",
+			() => withoutOriginFaults(brokenOff(403), "GET", "anon"),
+		],
+		["the breaker", () => absenceIn(brokenOff(503))],
+		[
+			"the 401 of an anonymous caller",
+			() =>
+				withAnonymous401(async () => brokenOff(403, RESULT), "anon")(
+					request(),
+					ANON,
+				),
+		],
+		[
+			"the 401 of an anonymous caller's HEAD",
+			() =>
+				withAnonymous401(
+					async ({ method }) =>
+						method === "HEAD"
+							? new Response(null, { status: 403 })
+							: brokenOff(403),
+					"anon",
+				)(request("HEAD"), ANON),
+		],
+		[
+			"a route's database",
+			() => askDatabase(async () => brokenOff(), ANON, request()),
+		],
+		[
+			"a read that others share",
+			async () => {
+				const { open } = createSharedAnswers({ timeoutMs: 9, now: () => 0 });
+				const reads = [open(request(), ANON), open(request(), ANON)];
+				for (const read of reads) read.look();
+				return reads[0]?.ask(async () => brokenOff());
+			},
+		],
+	])("for %s", async (_, read) => {
+		await expect(read()).rejects.toMatchObject({ code: "origin_unreachable" });
+	});
 });

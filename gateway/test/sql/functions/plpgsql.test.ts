@@ -237,7 +237,6 @@ describe("a function in PL/pgSQL is not cacheable", () => {
 
 	it("with the statement that declares it, once the command has run", async ({
 		owner,
-		made,
 		analyzed,
 		entry,
 		expect,

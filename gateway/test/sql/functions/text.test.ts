@@ -196,7 +196,7 @@ describe("a function with a body of text is not cacheable", () => {
 			String.raw`select E'do\cs'::regclass::text`,
 			String.raw`select e'\\\cs'::text`,
 			String.raw`select U&'d\006fcs'::regclass::text`,
-			String.raw`select body from U&"d!006fcs" uescape '!'`,
+			`select body from U&"d!006fcs" uescape '!'`,
 			"select 'do'\n 'cs'::regclass::text",
 			"select 'do' -- x\n --\n 'cs'::regclass::text",
 		].map(
