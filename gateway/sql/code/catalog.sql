@@ -1,5 +1,12 @@
 -- The catalog that the Worker plans with: what an answer from each exposed relation and function depends on.
 
+-- Text is put together here, because each jsonb would be taken apart again by the one around it.
+create or replace function postern.joined(one json, other json)
+returns json
+language sql immutable
+return (left(one::text, -1) || ',' || substr(other::text, 2))::json;
+comment on function postern.joined(json, json) is 'An object with the members of both, neither of which is empty.';
+
 -- pre_request: PostgREST's db-pre-request, where its configuration alone says so.
 -- request_path: the search path of the call itself. PostgREST sets the schema of the request and then db-extra-search-path.
 create or replace function postern.catalog(
@@ -11,8 +18,9 @@ set search_path = pg_catalog, pg_temp
 -- JIT takes seconds to compile what runs in a fraction of one, and planning takes as long as running does.
 set jit = off
 set plan_cache_mode = force_generic_plan
--- Each recursive query zeroes a hash table of the size that PostgreSQL expects, which is far more than it needs.
-set work_mem = '1MB'
+-- With less, the parse trees of a large schema go through temporary files. With more, each recursive query zeroes a larger hash table than
+-- it needs, because PostgreSQL expects far more rows.
+set work_mem = '4MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$
@@ -91,7 +99,7 @@ as $$
       and proc.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
   ),
   computed (type, functions) as (
-    select exposed_function.proargtypes[0], jsonb_object_agg(exposed_function.proname, exposed_function.oid::regprocedure)
+    select exposed_function.proargtypes[0], json_object_agg(exposed_function.proname, exposed_function.oid::regprocedure)
     from exposed_function
     where exposed_function.pronargs = 1
     group by exposed_function.proargtypes[0]
@@ -132,7 +140,8 @@ as $$
   -- This is what costs most.
   judged as materialized (
     select
-      alike.*,
+      alike.kind,
+      alike.nodes,
       setting.claims,
       setting.headers,
       setting.cookies,
@@ -188,20 +197,32 @@ as $$
     from judged
     cross join unnest(judged.nodes) as one (node)
   ),
+  foreign_key (from_relation, to_relation, name, from_attnums, from_columns, to_columns) as (
+    select
+      key.conrelid, key.confrelid, key.conname, key.conkey,
+      json_agg(from_column.attname order by part.position), json_agg(to_column.attname order by part.position)
+    from pg_catalog.pg_constraint as key
+    cross join unnest(key.conkey, key.confkey) with ordinality as part (from_attnum, to_attnum, position)
+    join pg_catalog.pg_attribute as from_column on from_column.attrelid = key.conrelid and from_column.attnum = part.from_attnum
+    join pg_catalog.pg_attribute as to_column on to_column.attrelid = key.confrelid and to_column.attnum = part.to_attnum
+    where key.contype = 'f' and key.conparentid = 0
+    group by key.oid, key.conrelid, key.confrelid, key.conname, key.conkey
+  ),
   dependence as (
     select
       reach.root_kind,
       reach.root,
-      jsonb_build_object(
-        'reads', coalesce(jsonb_agg(distinct fact.tag) filter (where fact.tag is not null), '[]'),
+      json_build_object(
+        'reads', coalesce(json_agg(distinct fact.tag) filter (where fact.tag is not null), '[]'),
         -- paths of claims: see claims.sql
-        'claims', coalesce(jsonb_agg(distinct claim.claim) filter (where claim.claim is not null), '[]'),
-        'headers', coalesce(jsonb_agg(distinct header.header) filter (where header.header is not null), '[]'),
-        'cookies', coalesce(jsonb_agg(distinct cookie.cookie) filter (where cookie.cookie is not null), '[]'),
+        'claims', coalesce(json_agg(distinct claim.claim) filter (where claim.claim is not null), '[]'),
+        'headers', coalesce(json_agg(distinct header.header) filter (where header.header is not null), '[]'),
+        'cookies', coalesce(json_agg(distinct cookie.cookie) filter (where cookie.cookie is not null), '[]'),
         'readsClock', coalesce(bool_or(fact.reads_clock), false),
-        'reasons', coalesce(jsonb_agg(distinct reason.reason) filter (where reason.reason is not null), '[]'),
+        'reasons', coalesce(json_agg(distinct reason.reason) filter (where reason.reason is not null), '[]'),
         'maxStalenessSeconds', extract(epoch from min(fact.max_staleness))
       ) as dependence,
+      count(reason.reason) = 0 as is_cacheable,
       -- the tags of what is read besides the root itself
       array_agg(distinct fact.tag) filter (where not reach.is_root) as others
     from reach
@@ -212,24 +233,24 @@ as $$
     left join lateral unnest(fact.reasons) as reason (reason) on true
     group by reach.root_kind, reach.root
   )
-  select jsonb_build_object(
+  select json_build_object(
     'contract', postern.contract(),
     -- what every answer depends on, because every request calls it
     'preRequest', case
-      when exists (select from pre_request_function where oid is null) then jsonb_build_object(
-        'reads', '[]'::jsonb,
-        'claims', '[]'::jsonb,
-        'headers', '[]'::jsonb,
-        'cookies', '[]'::jsonb,
+      when exists (select from pre_request_function where oid is null) then json_build_object(
+        'reads', '[]'::json,
+        'claims', '[]'::json,
+        'headers', '[]'::json,
+        'cookies', '[]'::json,
         'readsClock', false,
-        'reasons', (select jsonb_agg(format('the pre-request function %s does not exist', name)) from pre_request_function where oid is null),
+        'reasons', (select json_agg(format('the pre-request function %s does not exist', name)) from pre_request_function where oid is null),
         'maxStalenessSeconds', null
       )
       else (select dependence.dependence from dependence where dependence.root_kind = 'pre-request')
     end,
     -- PostgREST answers with what a function or an aggregate returns where a domain has the name of a media type.
     'mediaTypes', (
-      select coalesce(jsonb_agg(distinct lower(type.typname::text) collate "C"), '[]')
+      select coalesce(json_agg(distinct lower(type.typname::text) collate "C"), '[]')
       from pg_catalog.pg_type as type
       where type.typtype = 'd' and type.typname like '%/%'
     ),
@@ -247,8 +268,8 @@ as $$
         and (proname = 'count' or pronargs = 0 or proargtypes[0] < 16384)
     ),
     'relations', (
-      select coalesce(jsonb_agg(
-        jsonb_build_object(
+      select coalesce(json_agg(
+        postern.joined(json_build_object(
           'schema', relation.nspname,
           'name', relation.relname,
           'kind', case relation.relkind
@@ -261,11 +282,11 @@ as $$
               and not coalesce(relation.tag = any (dependence.others), false)
               -- A function that reading calls may read other rows of the table.
               and relation.oid not in (select with_calls.relation from with_calls)
-              then to_jsonb(keys.columns)
+              then to_json(keys.columns)
           end,
           'columns', (
-            select coalesce(jsonb_agg(
-              jsonb_build_object(
+            select coalesce(json_agg(
+              json_build_object(
                 'name', attribute.attname,
                 'type', format_type(attribute.atttypid, null)
               )
@@ -275,7 +296,7 @@ as $$
             where attribute.attrelid = relation.oid and attribute.attnum > 0 and not attribute.attisdropped
           ),
           'primaryKey', (
-            select coalesce(jsonb_agg(attribute.attname order by key.position), '[]')
+            select coalesce(json_agg(attribute.attname order by key.position), '[]')
             from pg_catalog.pg_index as index
             cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
             join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
@@ -284,7 +305,7 @@ as $$
               and key.position <= index.indnkeyatts
           ),
           'computed', coalesce(computed.functions, '{}')
-        ) || dependence.dependence
+        ), dependence.dependence)
         order by relation.nspname, relation.relname
       ), '[]')
       from exposed_relation as relation
@@ -293,14 +314,14 @@ as $$
       left join computed on computed.type = relation.reltype and relation.reltype <> 0
     ),
     'functions', (
-      select coalesce(jsonb_agg(
-        jsonb_build_object(
+      select coalesce(json_agg(
+        postern.joined(json_build_object(
           'schema', function.nspname,
           'name', function.proname,
           'signature', function.oid::regprocedure,
           'arguments', (
-            select coalesce(jsonb_agg(
-              jsonb_build_object(
+            select coalesce(json_agg(
+              json_build_object(
                 'name', coalesce(function.proargnames[argument.place], ''),
                 'type', format_type(argument.type, null),
                 'hasDefault', argument.position > function.pronargs - function.pronargdefaults
@@ -327,48 +348,39 @@ as $$
           -- Marked volatile may mean that nothing was said. No function that is declared is volatile.
           'volatility', case
             when function.provolatile = 'i' then 'immutable'
-            when function.provolatile = 's' or dependence.dependence -> 'reasons' = '[]' then 'stable'
+            when function.provolatile = 's' or dependence.is_cacheable then 'stable'
             else 'volatile'
           end
-        ) || dependence.dependence
+        ), dependence.dependence)
         order by function.nspname, function.proname, function.oid::regprocedure::text
       ), '[]')
       from exposed_function as function
       join dependence on dependence.root_kind = 'function' and dependence.root = function.oid
     ),
     'foreignKeys', (
-      select coalesce(jsonb_agg(
-        jsonb_build_object(
-          'name', key.conname,
-          'from', jsonb_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', from_tag.tag, 'columns', (
-            select jsonb_agg(attribute.attname order by part.position)
-            from unnest(key.conkey) with ordinality as part (attnum, position)
-            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.conrelid and attribute.attnum = part.attnum
-          )),
-          'to', jsonb_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', to_tag.tag, 'columns', (
-            select jsonb_agg(attribute.attname order by part.position)
-            from unnest(key.confkey) with ordinality as part (attnum, position)
-            join pg_catalog.pg_attribute as attribute on attribute.attrelid = key.confrelid and attribute.attnum = part.attnum
-          )),
+      select coalesce(json_agg(
+        json_build_object(
+          'name', key.name,
+          'from', json_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', from_tag.tag, 'columns', key.from_columns),
+          'to', json_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', to_tag.tag, 'columns', key.to_columns),
           'isOneToOne', exists (
             select
             from pg_catalog.pg_index as index
-            where index.indrelid = key.conrelid
+            where index.indrelid = key.from_relation
               and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
-              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.conkey
+              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.from_attnums
           )
         )
-        order by from_schema.nspname, from_class.relname, key.conname
+        order by from_schema.nspname, from_class.relname, key.name
       ), '[]')
-      from pg_catalog.pg_constraint as key
-      join pg_catalog.pg_class as from_class on from_class.oid = key.conrelid
+      from foreign_key as key
+      join pg_catalog.pg_class as from_class on from_class.oid = key.from_relation
       join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
-      join pg_catalog.pg_class as to_class on to_class.oid = key.confrelid
+      join pg_catalog.pg_class as to_class on to_class.oid = key.to_relation
       join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
-      join tagged as from_tag on from_tag.relation = key.conrelid
-      join tagged as to_tag on to_tag.relation = key.confrelid
-      where key.contype = 'f' and key.conparentid = 0
+      join tagged as from_tag on from_tag.relation = key.from_relation
+      join tagged as to_tag on to_tag.relation = key.to_relation
     )
-  )
+  )::jsonb
 $$;
 comment on function postern.catalog(text[], text, text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

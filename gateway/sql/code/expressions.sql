@@ -67,6 +67,7 @@ begin atomic
       where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
     ) as body (tree) on true
     where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
+      and proc.pronamespace <> 'postern'::regnamespace
       and coalesce(body.tree, proc.proargdefaults::text) is not null
   ) as expression (kind, node, tree, is_parsed_in_calls, is_immutable)
   group by expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable;

@@ -156,6 +156,8 @@ begin atomic
       when proc.oid = any (clock.functions) then null
       -- It does nothing before a read.
       when proc.oid = 'postern.pre_request()'::regprocedure then null
+      -- find_expressions leaves them out.
+      when proc.pronamespace = 'postern'::regnamespace then format('%s belongs to postern', proc.oid::regprocedure)
       when exists (
         select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
       ) then format('%s is declared to read a relation that was dropped', proc.oid::regprocedure)

@@ -314,6 +314,10 @@ describe("a relation is not cacheable", () => {
 			make: `create domain private.opening as timetz; create table api.seen (id bigint primary key, opens private.opening); select postern.track('api.seen')`,
 			reason: "today's offset of the time zone",
 		},
+		"that calls a function of Postern's": {
+			make: view("postern.may_hide_names(body)"),
+			reason: "postern.may_hide_names(text) belongs to postern",
+		},
 		"that calls a function of a session": {
 			make: `create function pg_temp.told() returns boolean language sql immutable return true;
 				${view("pg_temp.told()")}`,
