@@ -1,6 +1,6 @@
 // Options that several commands share. Each of them may also be set by an environment variable.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { z } from "zod";
+import type { z } from "zod/mini";
 import { databaseUrl } from "./stack/addresses.ts";
 import { readCredentials } from "./stack/credentials.ts";
 
@@ -55,7 +55,7 @@ export function wholeNumber(text: string): number {
 }
 
 /** By a rule of the Worker's settings. */
-export function by(rule: z.ZodType): (text: string) => string {
+export function by(rule: z.ZodMiniType): (text: string) => string {
 	return (text) => {
 		const { error } = rule.safeParse(text, { jitless: true });
 		if (error === undefined) return text;

@@ -1,6 +1,6 @@
 // Stores the change feed beyond a run of the object: the position in the database, and the changes as a log that is rewritten
 // when it has grown. What was stored is durable before a client learns of it, because the runtime holds answers back.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Change } from "./feed.ts";
 
 /** An older version may have stored another form. That is not loaded, and a new feed epoch begins. */
@@ -12,7 +12,7 @@ const stored = z.object({
 	storedAt: z.number(),
 	loadedSchemaSeq: z.int(),
 });
-const storedChanges = z.array(z.tuple([z.string(), z.int()]).readonly());
+const storedChanges = z.array(z.readonly(z.tuple([z.string(), z.int()])));
 
 /** The feed without its changes. */
 export interface StoredFeed {

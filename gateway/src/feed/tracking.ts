@@ -2,7 +2,7 @@
 // PostgREST, what it has loaded of that schema.
 // It checks the contract and the shape of each answer. An answer of another shape is an error, and never means that nothing changed.
 import { PostgrestError } from "@supabase/postgrest-js";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { openDatabase } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, GATEWAY_FOR_CODES } from "../identity/identity.ts";
@@ -64,16 +64,16 @@ const ABSENCE_REASONS: Readonly<Record<string, string>> = {
 };
 
 const poll = z.object({
-	cursor: z.string().min(1),
+	cursor: z.string().check(z.minLength(1)),
 	reset: z.boolean(),
-	tags: z.array(z.string().min(1)),
+	tags: z.array(z.string().check(z.minLength(1))),
 	/** PostgreSQL's major. */
-	postgres: z.int().optional(),
+	postgres: z.optional(z.int()),
 	/** The session's application_name. */
-	application: z.string().optional(),
+	application: z.optional(z.string()),
 });
 const pruned = z.object({ isDone: z.boolean() });
-const marked = z.object({ marker: z.string().regex(/^\w+$/) });
+const marked = z.object({ marker: z.string().check(z.regex(/^\w+$/)) });
 
 export function createTracking(
 	pipeline: Pipeline,

@@ -1,5 +1,5 @@
 // The answers of writes that were done with an idempotency key, as the database keeps them. Asked as the role `postern`.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { openDatabase } from "../http/database.ts";
 import { GATEWAY_FOR_CODES } from "../identity/identity.ts";
 import { answerOf, type PreRequestProbe } from "../origin/pre-request-probe.ts";
@@ -7,10 +7,10 @@ import type { Origin } from "../pipeline.ts";
 
 /** An answer as the database keeps it. */
 const keptAnswer = z.object({
-	status: z.int().min(200).max(599),
+	status: z.int().check(z.minimum(200), z.maximum(599)),
 	headers: z.array(z.tuple([z.string(), z.string()])),
 	/** Null where the status allows none. */
-	body: z.string().nullable(),
+	body: z.nullable(z.string()),
 });
 
 export type KeptAnswer = z.infer<typeof keptAnswer>;

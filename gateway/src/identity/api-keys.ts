@@ -1,5 +1,5 @@
 // The look-up of API keys: opaque texts, of which the database, or for Supabase's the settings, know only the SHA-256. How long a result stands: key-memory.ts.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { BoundedMap } from "../cache/bounded-map.ts";
 import { openDatabase } from "../http/database.ts";
 import type { Pipeline } from "../pipeline.ts";

@@ -1,6 +1,6 @@
 // Entries in Workers KV, shared by all isolates. KV may be a minute behind, and may miss what is there. An entry says itself
 // how new it is, so both are harmless.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Entry, Store } from "../cache/entry.ts";
 import {
 	createSealedValues,
@@ -11,8 +11,8 @@ import {
 const HEAD_LENGTH_BYTES = 4;
 
 /** RFC 9110, section 5: what is none of these would make the answer throw. */
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
-const headerValue = z.string().regex(/^[^\0\r\n]*$/);
+const headerName = z.string().check(z.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/));
+const headerValue = z.string().check(z.regex(/^[^\0\r\n]*$/));
 
 const head = z.object({
 	feedEpoch: z.string(),
@@ -23,7 +23,7 @@ const head = z.object({
 	askedAt: z.number(),
 	filledAt: z.number(),
 	status: z.literal([200, 206]),
-	statusText: z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/),
+	statusText: z.string().check(z.regex(/^[\t\x20-\x7e\x80-\xff]*$/)),
 	headers: z.array(z.tuple([headerName, headerValue])),
 	echoed: z.array(headerName),
 	etag: headerValue,

@@ -1,6 +1,6 @@
 // What the change feed's object needs of the environment: how the origin is reached, and which schemas callers may see. Reads
 // nothing else, so that a wrong issuer does not stop the feed.
-import type { z } from "zod";
+import * as z from "zod/mini";
 import {
 	faultsOfOriginKey,
 	type OriginToken,
@@ -24,39 +24,45 @@ import {
 } from "./variables.ts";
 
 // Over a Workers VPC binding the URL's host and scheme only name the service: cloudflared is at the other end.
-const boundOriginUrl = httpUrl
-	.refine(
+const boundOriginUrl = httpUrl.check(
+	z.refine(
 		(url) => url.search === "" && url.hash === "",
 		"has a query or a fragment",
-	)
-	.refine(
+	),
+	z.refine(
 		(url) => url.username === "" && url.password === "",
 		"has credentials in it",
-	);
-const originUrl = boundOriginUrl.refine(
-	isEncryptedOrLocal,
-	"is plain http to another machine; use https or the ORIGIN binding",
+	),
+);
+const originUrl = boundOriginUrl.check(
+	z.refine(
+		isEncryptedOrLocal,
+		"is plain http to another machine; use https or the ORIGIN binding",
+	),
 );
 
-export const feedVariables = originTokenVariables.extend({
+export const feedVariables = z.extend(originTokenVariables, {
 	ORIGIN_URL: originUrl,
-	ORIGIN_API_KEY: headerSecret.optional(),
-	ORIGIN_ACCESS_CLIENT_ID: headerSecret.optional(),
-	ORIGIN_ACCESS_CLIENT_SECRET: headerSecret.optional(),
-	ORIGIN_TIMEOUT_MS: wholeNumber(1, 600_000).default(30_000),
-	ORIGIN_REQUESTS_PER_RELATION: wholeNumber(1, 1_000).default(4),
-	DB_SCHEMAS: words
-		.refine(
-			(list) => !list.includes("postern"),
-			"names postern, which is not for callers",
-		)
-		.refine(
-			(list) => new Set(list).size === list.length,
-			"names a schema twice",
-		)
-		.default(["api"]),
-	PRE_REQUEST: word.optional(),
-	CACHE_UNTESTED_VERSIONS: onOrOff.default("off"),
+	ORIGIN_API_KEY: z.optional(headerSecret),
+	ORIGIN_ACCESS_CLIENT_ID: z.optional(headerSecret),
+	ORIGIN_ACCESS_CLIENT_SECRET: z.optional(headerSecret),
+	ORIGIN_TIMEOUT_MS: z._default(wholeNumber(1, 600_000), 30_000),
+	ORIGIN_REQUESTS_PER_RELATION: z._default(wholeNumber(1, 1_000), 4),
+	DB_SCHEMAS: z._default(
+		words.check(
+			z.refine(
+				(list) => !list.includes("postern"),
+				"names postern, which is not for callers",
+			),
+			z.refine(
+				(list) => new Set(list).size === list.length,
+				"names a schema twice",
+			),
+		),
+		["api"],
+	),
+	PRE_REQUEST: z.optional(word),
+	CACHE_UNTESTED_VERSIONS: z._default(onOrOff, "off"),
 });
 
 /** Both of them, or neither. */
@@ -101,7 +107,7 @@ export function originUrlOf(env: object) {
 /** @throws {ConfigError} naming every bad variable */
 export function parseFeedSettings(env: object): FeedSettings {
 	const { data, faults } = parseVariables(
-		feedVariables.extend(originUrlOf(env)),
+		z.extend(feedVariables, originUrlOf(env)),
 		env,
 	);
 	Object.assign(faults, faultsOfFeed(env));

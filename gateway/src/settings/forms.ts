@@ -1,10 +1,14 @@
 // Which roles may ask what is expensive: settings of lists of roles, where `*` is every role.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { callersRole, words } from "./variables.ts";
 
-const roles = words
-	.pipe(z.array(z.union([z.literal("*"), callersRole])))
-	.default(["*"]);
+/** A list of roles, or of `*` among them. */
+export const rolesOrAll = z.pipe(
+	words,
+	z.array(z.union([z.literal("*"), callersRole])),
+);
+
+const roles = z._default(rolesOrAll, ["*"]);
 
 export const formVariables = {
 	EXACT_COUNT_ROLES: roles,

@@ -1,10 +1,11 @@
 // Keys as JWKs (RFC 7517; RFC 7518, section 6): what a variable that holds one may look like.
 import type { JWK } from "jose";
-import { z } from "zod";
+import * as z from "zod/mini";
+import { fault } from "./variables.ts";
 
 /** 32 bytes in base64url. */
 const number256 = (error: string) =>
-	z.string(error).regex(/^[\w-]{43}$/, error);
+	z.string(error).check(z.regex(/^[\w-]{43}$/, error));
 
 const publicKey = z
 	.looseObject(
@@ -17,7 +18,12 @@ const publicKey = z
 		},
 		"has a key that is not an object",
 	)
-	.refine((key) => !("d" in key), "holds a private key; give the public one");
+	.check(
+		z.refine(
+			(key) => !("d" in key),
+			"holds a private key; give the public one",
+		),
+	);
 /** With `d`, to sign with. */
 export const privateKey = z.looseObject(
 	{
@@ -39,26 +45,29 @@ const rsaKey = z.looseObject({
 			name,
 			z
 				.string(`has no valid ${name}`)
-				.regex(/^[\w-]+$/, `has no valid ${name}`),
+				.check(z.regex(/^[\w-]+$/, `has no valid ${name}`)),
 		]),
 	),
 });
 
 /** What origin tokens may be signed with: ES256, or RS256. */
-export const originKey = z
-	.looseObject({}, "is not a key")
-	.transform((key, context): JWK => {
+export const originKey = z.pipe(
+	z.looseObject({}, "is not a key"),
+	z.transform((key: Record<string, unknown>, { issues }): JWK => {
 		const schema = key.kty === "RSA" ? rsaKey : privateKey;
 		const { data, error } = schema.safeParse(key, { jitless: true });
 		if (data !== undefined) return data;
 		for (const { message, path } of error.issues)
-			context.addIssue({ code: "custom", message, path: [...path] });
+			issues.push(fault(message, key, path));
 		return z.NEVER;
-	});
+	}),
+);
 
 /** Public keys only. */
 export const keySet = z.object(
-	{ keys: z.array(publicKey, "has no keys").min(1, "has no key") },
+	{
+		keys: z.array(publicKey, "has no keys").check(z.minLength(1, "has no key")),
+	},
 	"is not a key set",
 );
 

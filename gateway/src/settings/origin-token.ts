@@ -1,18 +1,19 @@
 // The variables that say what an origin token is: the key that signs it, its audience, and whose `aud`, `iat` and `exp` it has.
 import { base64url, type JWK } from "jose";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { originKey } from "./keys.ts";
 import type { Faults } from "./parse-variables.ts";
 import { json, sharedSecret } from "./variables.ts";
 
 export const originTokenVariables = z.object({
-	ORIGIN_SIGNING_KEY: json(originKey).optional(),
-	PREVIOUS_ORIGIN_SIGNING_KEY: json(originKey).optional(),
-	ORIGIN_JWT_SECRET: sharedSecret.optional(),
-	ORIGIN_AUDIENCE: z.string("is not text").default("postgrest"),
-	ORIGIN_CLAIMS: z
-		.enum(["gateway", "caller"], "is neither gateway nor caller")
-		.default("gateway"),
+	ORIGIN_SIGNING_KEY: z.optional(json(originKey)),
+	PREVIOUS_ORIGIN_SIGNING_KEY: z.optional(json(originKey)),
+	ORIGIN_JWT_SECRET: z.optional(sharedSecret),
+	ORIGIN_AUDIENCE: z._default(z.string("is not text"), "postgrest"),
+	ORIGIN_CLAIMS: z._default(
+		z.enum(["gateway", "caller"], "is neither gateway nor caller"),
+		"gateway",
+	),
 });
 
 export interface OriginToken {

@@ -1,5 +1,5 @@
 // Reads variables by their schemas, and names every bad one in one error.
-import type { z } from "zod";
+import type * as z from "zod/mini";
 
 /** What is wrong with each bad variable, by its name; never a value. */
 export type Faults = Record<string, string>;
@@ -19,7 +19,7 @@ export class ConfigError extends Error {
 }
 
 /** Parses what `env` holds. What is wrong is returned, because more may be found wrong by the caller. */
-export function parseVariables<Schema extends z.ZodObject>(
+export function parseVariables<Schema extends z.ZodMiniObject>(
 	schema: Schema,
 	env: object,
 ): { data: z.infer<Schema> | undefined; faults: Faults } {

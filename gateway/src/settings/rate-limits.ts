@@ -1,5 +1,6 @@
 // The setting RATE_LIMITS: how often a caller, or an address, may do what, such as `misses=50/30s, misses@address=500/30s`.
-import { z } from "zod";
+import * as z from "zod/mini";
+import { fault } from "./variables.ts";
 
 /** What is counted. */
 export type LimitedKind =
@@ -45,17 +46,20 @@ const MAX_QUOTA = 1_000_000;
 const MAX_SECONDS = 86_400;
 
 /** The defaults hold for what the text does not name; `off` is no limit. */
-export const rateLimits = z
-	.string("is not text")
-	.transform((text, context): RateLimits => {
-		const limits = entriesOf(DEFAULT_RATE_LIMITS, () => {});
-		for (const [name, limit] of entriesOf(text, (fault) =>
-			context.addIssue(fault),
-		))
-			limits.set(name, limit);
-		return [...limits.values()].filter((limit) => limit !== undefined);
-	})
-	.prefault(DEFAULT_RATE_LIMITS);
+export const rateLimits = z.prefault(
+	z.pipe(
+		z.string("is not text"),
+		z.transform((text: string, { issues }): RateLimits => {
+			const limits = entriesOf(DEFAULT_RATE_LIMITS, () => {});
+			for (const [name, limit] of entriesOf(text, (message) =>
+				issues.push(fault(message, text)),
+			))
+				limits.set(name, limit);
+			return [...limits.values()].filter((limit) => limit !== undefined);
+		}),
+	),
+	DEFAULT_RATE_LIMITS,
+);
 
 function entriesOf(text: string, report: (fault: string) => void) {
 	const limits = new Map<string, RateLimit | undefined>();

@@ -1,7 +1,7 @@
 // The environment of the Worker as one frozen Config, or one error that names every bad variable. Never reads a variable anywhere
 // else but for the feed's own (feed-settings.ts).
 import type { JWK } from "jose";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { USER_ROLE } from "../accounts/issue-token.ts";
 import type { ApiKey } from "../identity/identity.ts";
 import type { Issuer } from "../identity/verify-token.ts";
@@ -12,7 +12,12 @@ import {
 	originUrlOf,
 	toFeedSettings,
 } from "./feed-settings.ts";
-import { type FormRoles, formVariables, toFormRoles } from "./forms.ts";
+import {
+	type FormRoles,
+	formVariables,
+	rolesOrAll,
+	toFormRoles,
+} from "./forms.ts";
 import { issuerList } from "./issuers.ts";
 import { keySet, privateKey } from "./keys.ts";
 import { faultsOfOwnTokens } from "./own-tokens.ts";
@@ -43,6 +48,18 @@ function toPair(text: string): [string, string] {
 	return [name, schema];
 }
 
+const profileAliases = z.pipe(
+	z.pipe(
+		words,
+		z.array(
+			z
+				.string()
+				.check(z.regex(ALIAS, "has an entry that is not like public=api")),
+		),
+	),
+	z.transform((pairs: string[]) => new Map(pairs.map(toPair))),
+);
+
 /** As browsers send it in `Origin`: no path, not even a slash. */
 const ORIGIN = /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/]+)$/;
 
@@ -65,57 +82,53 @@ const LOCATIONS = [
 ] as const;
 
 /** Every variable of the Worker. */
-export const environment = feedVariables.extend({
-	UPSTREAM_URL: hostUrl.optional(),
-	TOKEN_JWKS: json(keySet).optional(),
-	TOKEN_ISSUER: word.default("postern"),
-	TOKEN_AUDIENCE: word.default("authenticated"),
-	TOKEN_ROLES: words
-		.pipe(z.array(callersRole))
-		.default(["anon", "authenticated"]),
-	TOKEN_SIGNING_KEY: json(privateKey).optional(),
-	TOKEN_LIFETIME_SECONDS: wholeNumber(60, 86_400).default(600),
+export const environment = z.extend(feedVariables, {
+	UPSTREAM_URL: z.optional(hostUrl),
+	TOKEN_JWKS: z.optional(json(keySet)),
+	TOKEN_ISSUER: z._default(word, "postern"),
+	TOKEN_AUDIENCE: z._default(word, "authenticated"),
+	TOKEN_ROLES: z._default(z.pipe(words, z.array(callersRole)), [
+		"anon",
+		"authenticated",
+	]),
+	TOKEN_SIGNING_KEY: z.optional(json(privateKey)),
+	TOKEN_LIFETIME_SECONDS: z._default(wholeNumber(60, 86_400), 600),
 	// bcrypt's own bounds are 4 and 31; beyond 15 a sign-in takes seconds.
-	BCRYPT_COST: wholeNumber(4, 15).default(10),
-	ISSUERS: json(issuerList).default([]),
-	ACCESS_TEAM_URL: hostUrl.optional(),
-	ACCESS_AUDIENCE: word.optional(),
-	ACCESS_ROLE: callersRole.default("authenticated"),
-	ANON_ROLE: callersRole.default("anon"),
-	PROFILE_ALIASES: words
-		.pipe(
-			z.array(
-				z.string().regex(ALIAS, "has an entry that is not like public=api"),
-			),
-		)
-		.transform((pairs) => new Map(pairs.map(toPair)))
-		.default(new Map()),
-	MAX_STALENESS_SECONDS: wholeNumber(1, 3_600).default(5),
-	OUTAGE_STALENESS_SECONDS: wholeNumber(0, 86_400).default(3_600),
-	KV_FROM_ASK: wholeNumber(1, 2).default(2),
-	FEED_LOCATION: z
-		.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`)
-		.optional(),
+	BCRYPT_COST: z._default(wholeNumber(4, 15), 10),
+	ISSUERS: z._default(json(issuerList), []),
+	ACCESS_TEAM_URL: z.optional(hostUrl),
+	ACCESS_AUDIENCE: z.optional(word),
+	ACCESS_ROLE: z._default(callersRole, "authenticated"),
+	ANON_ROLE: z._default(callersRole, "anon"),
+	PROFILE_ALIASES: z._default(profileAliases, new Map()),
+	MAX_STALENESS_SECONDS: z._default(wholeNumber(1, 3_600), 5),
+	OUTAGE_STALENESS_SECONDS: z._default(wholeNumber(0, 86_400), 3_600),
+	KV_FROM_ASK: z._default(wholeNumber(1, 2), 2),
+	FEED_LOCATION: z.optional(
+		z.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`),
+	),
 	...formVariables,
 	SIZE_LIMITS: sizeLimits,
 	RATE_LIMITS: rateLimits,
-	CAUSAL_COOKIE: onOrOff.default("off"),
-	EXPLAIN_ROLES: words
-		.pipe(z.array(z.union([z.literal("*"), callersRole])))
-		.default(["service"]),
-	REQUEST_LOG: z
-		.enum(["failures", "all"], "is neither failures nor all")
-		.default("failures"),
-	METRICS_TOKEN: headerSecret
-		.min(32, "is shorter than 32 characters")
-		.optional(),
-	SERVER_TIMING_ROLES: words.pipe(z.array(callersRole)).default([]),
-	CORS_ORIGINS: words
-		.refine(
-			(list) => list.every((origin) => ORIGIN.test(origin)),
-			"has an entry that is not an origin like https://app.example.com",
-		)
-		.default(["*"]),
+	CAUSAL_COOKIE: z._default(onOrOff, "off"),
+	EXPLAIN_ROLES: z._default(rolesOrAll, ["service"]),
+	REQUEST_LOG: z._default(
+		z.enum(["failures", "all"], "is neither failures nor all"),
+		"failures",
+	),
+	METRICS_TOKEN: z.optional(
+		headerSecret.check(z.minLength(32, "is shorter than 32 characters")),
+	),
+	SERVER_TIMING_ROLES: z._default(z.pipe(words, z.array(callersRole)), []),
+	CORS_ORIGINS: z._default(
+		words.check(
+			z.refine(
+				(list) => list.every((origin) => ORIGIN.test(origin)),
+				"has an entry that is not an origin like https://app.example.com",
+			),
+		),
+		["*"],
+	),
 });
 export interface Config extends FeedSettings {
 	/** The server that answers what is not PostgREST's. */
@@ -179,7 +192,7 @@ export interface Config extends FeedSettings {
  */
 export function parseConfig(env: object): Readonly<Config> {
 	const { data, faults } = parseVariables(
-		environment.extend(originUrlOf(env)),
+		z.extend(environment, originUrlOf(env)),
 		env,
 	);
 	Object.assign(

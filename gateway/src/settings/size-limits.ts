@@ -1,5 +1,6 @@
 // The setting SIZE_LIMITS: how large a request may be, such as `url=8KiB, body=10MiB`.
-import { z } from "zod";
+import * as z from "zod/mini";
+import { fault } from "./variables.ts";
 
 export interface SizeLimits {
 	/** Bytes of the URL. */
@@ -27,16 +28,19 @@ const OFF: SizeLimits = {
 };
 
 /** The defaults hold for what the text does not name; `off` is no limit. */
-export const sizeLimits = z
-	.string("is not text")
-	.transform((text, context): SizeLimits => {
-		const limits = { ...OFF, ...entriesOf(DEFAULT_SIZE_LIMITS, () => {}) };
-		return {
-			...limits,
-			...entriesOf(text, (fault) => context.addIssue(fault)),
-		};
-	})
-	.prefault(DEFAULT_SIZE_LIMITS);
+export const sizeLimits = z.prefault(
+	z.pipe(
+		z.string("is not text"),
+		z.transform((text: string, { issues }): SizeLimits => {
+			const limits = { ...OFF, ...entriesOf(DEFAULT_SIZE_LIMITS, () => {}) };
+			return {
+				...limits,
+				...entriesOf(text, (message) => issues.push(fault(message, text))),
+			};
+		}),
+	),
+	DEFAULT_SIZE_LIMITS,
+);
 
 function entriesOf(
 	text: string,

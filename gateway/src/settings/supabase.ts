@@ -1,5 +1,5 @@
 // An entry of ISSUERS for a Supabase project, hosted, self-hosted or local: the issuers of its tokens, and its API keys by hash.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ApiKey } from "../identity/identity.ts";
 import type { Issuer } from "../identity/verify-token.ts";
 import { callersRole, encryptedUrl, sharedSecret, word } from "./variables.ts";
@@ -18,40 +18,50 @@ const AUTH_PATH = "/auth/v1";
 /** Where a project publishes its keys, below its URL. */
 export const KEY_SET_PATH = `${AUTH_PATH}/.well-known/jwks.json`;
 
-const hashes = z
-	.array(
+const hashes = z._default(
+	z.array(
 		z
 			.string("is not text")
-			.regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex"),
+			.check(z.regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")),
 		"is not a list",
-	)
-	.default([]);
+	),
+	[],
+);
 
-export const supabaseEntry = z
+const supabaseFields = z
 	.strictObject(
 		{
 			/** The project's URL. */
-			supabase: encryptedUrl.refine(
-				({ search, hash }) => search === "" && hash === "",
-				"has a query or a fragment",
+			supabase: encryptedUrl.check(
+				z.refine(
+					({ search, hash }) => search === "" && hash === "",
+					"has a query or a fragment",
+				),
 			),
-			issuer: word.optional(),
-			secret: sharedSecret.optional(),
-			roles: z
-				.array(callersRole, "is not a list")
-				.min(1, "is an empty list")
-				.default(["anon", "authenticated"]),
+			issuer: z.optional(word),
+			secret: z.optional(sharedSecret),
+			roles: z._default(
+				z
+					.array(callersRole, "is not a list")
+					.check(z.minLength(1, "is an empty list")),
+				["anon", "authenticated"],
+			),
 			publishableKeys: hashes,
 			secretKeys: hashes,
 		},
 		"is not an object of known fields",
 	)
-	.refine(
-		({ publishableKeys, secretKeys }) =>
-			!publishableKeys.some((hash) => secretKeys.includes(hash)),
-		"has one key as publishable and as secret",
-	)
-	.transform((fields): IssuerEntry => {
+	.check(
+		z.refine(
+			({ publishableKeys, secretKeys }) =>
+				!publishableKeys.some((hash) => secretKeys.includes(hash)),
+			"has one key as publishable and as secret",
+		),
+	);
+
+export const supabaseEntry = z.pipe(
+	supabaseFields,
+	z.transform((fields: z.infer<typeof supabaseFields>): IssuerEntry => {
 		const { supabase, secret, roles, publishableKeys, secretKeys } = fields;
 		const project = supabase.href.replace(/\/$/, "");
 		const users = {
@@ -97,4 +107,5 @@ export const supabaseEntry = z
 				]),
 			],
 		};
-	});
+	}),
+);

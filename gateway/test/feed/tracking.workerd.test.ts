@@ -104,7 +104,7 @@ describe("a poll", () => {
 	])("fails where the answer is %j", async (body) => {
 		const { tracking } = answering(body);
 		await expect(tracking.poll("1@1:1:")).rejects.toMatchObject({
-			name: "ZodError",
+			name: "$ZodError",
 		});
 	});
 });
@@ -185,7 +185,7 @@ describe("a database of another contract", () => {
 		async (contract) => {
 			const { tracking } = answering({ ...ANSWER, contract });
 			await expect(tracking.poll("1@1:1:")).rejects.toMatchObject({
-				name: "ZodError",
+				name: "$ZodError",
 			});
 		},
 	);
@@ -338,7 +338,7 @@ describe("a marker of the schema", () => {
 	it("with a name that is no name of a table is an error", async () => {
 		const { tracking } = answering({ marker: "a?b" });
 		await expect(tracking.markSchema()).rejects.toMatchObject({
-			name: "ZodError",
+			name: "$ZodError",
 		});
 	});
 
@@ -389,7 +389,7 @@ describe("the catalog", () => {
 	it("is none where it is null", async () => {
 		const { tracking } = answering(null);
 		await expect(tracking.loadCatalog()).rejects.toMatchObject({
-			name: "ZodError",
+			name: "$ZodError",
 		});
 	});
 
