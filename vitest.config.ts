@@ -121,6 +121,10 @@ const SOURCES = [
 		replacement: `${import.meta.dirname}/gateway/src/index.ts`,
 	},
 	{
+		find: /^postern\/zod$/,
+		replacement: `${import.meta.dirname}/gateway/src/application/zod.ts`,
+	},
+	{
 		find: /^postern\/routes$/,
 		replacement: `${import.meta.dirname}/gateway/src/routes.ts`,
 	},

@@ -8,6 +8,7 @@ export default defineConfig([
 			index: "src/index.ts",
 			worker: "src/worker.ts",
 			routes: "src/routes.ts",
+			zod: "src/application/zod.ts",
 			"client/index": "client/index.ts",
 		},
 		platform: "neutral",

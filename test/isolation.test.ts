@@ -45,6 +45,7 @@ import { SPELLINGS } from "./support/isolation/spellings.ts";
 import { seldom } from "./support/isolation/values.ts";
 import { type World, worlds } from "./support/isolation/world.ts";
 import { sendRaw } from "./support/raw-http.ts";
+import { bundleWorker } from "./support/workerd/bundle.ts";
 import { startWorkerd } from "./support/workerd/workerd.ts";
 
 /** Everything random follows from the seed: ISOLATION_SEED=… repeats a run. */
@@ -420,6 +421,12 @@ describe("when policies, grants, views and functions change", () => {
 
 describe("these tests catch a gateway", () => {
 	const asAda = (changed: Partial<Caller>): Caller => ({ ...ada, ...changed });
+	/** With the names of the sources. */
+	let bundle: string;
+
+	beforeAll(async () => {
+		bundle = await bundleWorker("--minify=false");
+	});
 
 	it.each<[string, RegExp, string, Caller, Read]>([
 		[
@@ -444,11 +451,8 @@ describe("these tests catch a gateway", () => {
 			get("boxes?select=*,isolation_letters(*)"),
 		],
 	])("%s", async (_, source, mutant, caller, read) => {
-		expect(stack.bundle.match(source)).toHaveLength(1);
-		const gateway = await startGateway(
-			{},
-			stack.bundle.replace(source, mutant),
-		);
+		expect(bundle.match(source)).toHaveLength(1);
+		const gateway = await startGateway({}, bundle.replace(source, mutant));
 		onTestFinished(gateway.stop);
 		const other = { ...sides, gatewayUrl: gateway.url };
 		await untilCached(other);

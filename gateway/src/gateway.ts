@@ -1,5 +1,5 @@
 // Handles a request from its arrival to its answer: the routes, and what applies to all of them. Reads as the list of features.
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { Hono } from "hono";
 import { every } from "hono/combine";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -167,7 +167,7 @@ export function createGateway(deps: Deps): Gateway {
 
 	const counters = createCounters(deps);
 	const withEtag = createRouteEtags(now);
-	const app = new OpenAPIHono<GatewayEnv>({ getPath: pathOf });
+	const app = new Hono<GatewayEnv>({ getPath: pathOf });
 	app.use(
 		observe((context, observation) => {
 			if (config.serverTimingRoles.includes(context.get("identity")?.role))
@@ -204,7 +204,7 @@ export function createGateway(deps: Deps): Gateway {
 
 	const anonymous = { role: anonRole, claims: {} };
 	app.route("/", health(asked, anonymous, cache?.readiness));
-	describe(app, "/openapi.json", application.openapi);
+	describe(app, "/openapi.json", application.routes, application.openapi);
 	if (assets !== undefined) app.route("/docs", docs(assets));
 	app.get(KEYS, (context) => context.json(tokens.jwks));
 

@@ -1,8 +1,11 @@
 // The package's public API: builds a Worker from its options and the environment. Decides nothing else.
 import { waitUntil } from "cloudflare:workers";
 import { Hono } from "hono";
-import type { Application, Routes } from "./application/application.ts";
+import { config } from "zod/mini";
+import en from "zod/v4/locales/en.js";
+import type { Application } from "./application/application.ts";
 import type { OpenApiOptions } from "./application/openapi.ts";
+import type { Routes } from "./application/router.ts";
 import type { Feed } from "./feed/feed.ts";
 import { createGateway } from "./gateway.ts";
 import { crossOrigin } from "./http/cors.ts";
@@ -30,6 +33,9 @@ export interface PosternOptions<Own extends RefusalTable = RefusalTable> {
 	/** The head of the document at /openapi.json. */
 	openapi?: OpenApiOptions;
 }
+
+// zod/mini has no words of its own: the log has them where an answer is not understood.
+config(en());
 
 type Gateway = (request: Request) => Response | Promise<Response>;
 

@@ -1,5 +1,5 @@
 // `postern/routes`: what an application needs to write a route of its own.
-export { z } from "@hono/zod-openapi";
+export { z } from "zod";
 export type {
 	CallerAccounts,
 	UserSession,
@@ -8,6 +8,18 @@ export {
 	defineRefusals,
 	type Refusals,
 } from "./application/define-refusals.ts";
+export {
+	createRoute,
+	createRouter,
+	type OpenApiRouter,
+} from "./application/openapi-router.ts";
+export {
+	emailAddress,
+	fields,
+	number,
+	rowId,
+	text,
+} from "./application/route-fields.ts";
 export {
 	answer,
 	body,
@@ -18,12 +30,8 @@ export {
 	OF_IDS,
 	refusals,
 } from "./application/route-parts.ts";
-export {
-	createRoute,
-	createRouter,
-	type RouteEnv,
-} from "./application/router.ts";
-export { emailAddress, fields, number, rowId, text } from "./http/fields.ts";
+export type { RouteEnv } from "./application/router.ts";
+
 export {
 	Refusal,
 	type RefusalCode,

@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import {
@@ -26,6 +27,7 @@ import {
 } from "../support/adoption/project.ts";
 import { beginStory } from "../support/adoption/story.ts";
 import { stack } from "../support/client.ts";
+import { MAX_BYTES } from "../support/workerd/bundle.ts";
 
 const execute = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -81,6 +83,8 @@ describe("the tarball", () => {
 				"dist/routes.js",
 				"dist/worker.d.ts",
 				"dist/worker.js",
+				"dist/zod.d.ts",
+				"dist/zod.js",
 				"package.json",
 				...cli.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`),
 				...sql,
@@ -109,6 +113,15 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 			config.replace('"main": "src/index.ts"', `"main": "${main}"`),
 		);
 		expect(await askThrough("no-code.jsonc")).toEqual([200, "0-0/*"]);
+	});
+
+	it("makes of it a small Worker", async () => {
+		await node("wrangler", [
+			...["deploy", "--dry-run"],
+			...["--config", "no-code.jsonc", "--outdir", "bundled"],
+		]);
+		const bundle = await readFile(join(folder, "bundled", "worker.js"));
+		expect(gzipSync(bundle).length).toBeLessThan(MAX_BYTES.withoutRoutes);
 	});
 
 	it("has the command", async () => {

@@ -1,7 +1,7 @@
 // Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which only the gateway
 // may call. Passwords and refresh tokens pass through here and are kept nowhere.
 import { PostgrestError } from "@supabase/postgrest-js";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { askDatabase } from "../http/database.ts";
 import { parseExactJson } from "../http/exact-json.ts";
 import { jsonObject } from "../http/fields.ts";
@@ -21,7 +21,7 @@ const user = z.object({
 	user_metadata: jsonObject(),
 	created_at: z.string(),
 	updated_at: z.string(),
-	last_sign_in_at: z.string().nullable(),
+	last_sign_in_at: z.nullable(z.string()),
 });
 
 export type User = z.infer<typeof user>;
@@ -37,7 +37,7 @@ export type SignedIn = z.infer<typeof signedIn>;
 const outcomeAnswer = z.looseObject({
 	outcome: z.string(),
 	/** Seconds. */
-	retryAfter: z.number().optional(),
+	retryAfter: z.optional(z.number()),
 });
 
 /** The refusal of each outcome that the database names. */
@@ -189,7 +189,7 @@ export function createAccounts(
 	};
 
 	/** @throws {Refusal} for any outcome but `ok` */
-	async function ask<Schema extends z.ZodType>(
+	async function ask<Schema extends z.ZodMiniType>(
 		schema: Schema,
 		name: string,
 		parameters: Record<string, unknown>,

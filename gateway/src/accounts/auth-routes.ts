@@ -1,7 +1,9 @@
 // The part of GoTrue's API that supabase-js uses for passwords and sessions, below /auth/v1, with GoTrue's names and codes.
-import { z } from "@hono/zod-openapi";
+
 import type { JWK } from "jose";
-import { createRouter, jsonBody, parse } from "../application/router.ts";
+import * as z from "zod/mini";
+import { jsonBody, parse } from "../application/json-body.ts";
+import { createPlainRouter } from "../application/router.ts";
 import { emailAddress, fields, jsonObject, text } from "../http/fields.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { User } from "./accounts.ts";
@@ -24,10 +26,12 @@ const MAX_METADATA_BYTES = 4_096;
 /** An exponent beyond this writes a number longer than the metadata may be. */
 const LARGE_EXPONENT = /[\d.]e[+-]?0*[1-9]\d{4,}\b/i;
 
-const metadata = jsonObject().superRefine((object, context) => {
-	const fault = faultOf(object);
-	if (fault !== undefined) context.addIssue(fault);
-});
+const metadata = jsonObject().check(
+	z.superRefine((object, context) => {
+		const fault = faultOf(object);
+		if (fault !== undefined) context.addIssue(fault);
+	}),
+);
 
 function faultOf(object: object): string | undefined {
 	let json: string;
@@ -50,28 +54,31 @@ function faultOf(object: object): string | undefined {
 const signUpBody = atLeast({
 	email: emailAddress(),
 	password: text(300),
-	data: metadata.nullish(),
+	data: z.nullish(metadata),
 });
 const passwordGrant = atLeast({ email: text(300), password: text(300) });
 const refreshGrant = atLeast({ refresh_token: text(300) });
 /** What names a user in GoTrue's API. */
 const identifiers = atLeast({
-	email: z.unknown().optional(),
-	phone: z.unknown().optional(),
-	password: z.unknown().optional(),
+	email: z.optional(z.unknown()),
+	phone: z.optional(z.unknown()),
+	password: z.optional(z.unknown()),
 });
 const userBody = fields({
-	email: emailAddress().optional(),
-	password: text(300).optional(),
-	current_password: text(300).optional(),
-	data: metadata.optional(),
-	phone: z.unknown().optional(),
-	nonce: z.unknown().optional(),
+	email: z.optional(emailAddress()),
+	password: z.optional(text(300)),
+	current_password: z.optional(text(300)),
+	data: z.optional(metadata),
+	phone: z.optional(z.unknown()),
+	nonce: z.optional(z.unknown()),
 	// supabase-js sends these to be told of a confirmed e-mail address, which needs no confirmation here.
-	code_challenge: z.unknown().optional(),
-	code_challenge_method: z.unknown().optional(),
+	code_challenge: z.optional(z.unknown()),
+	code_challenge_method: z.optional(z.unknown()),
 });
-const signOutScope = z.enum(["local", "global", "others"]).default("global");
+const signOutScope = z._default(
+	z.enum(["local", "global", "others"]),
+	"global",
+);
 
 /** The public name of a user who gave none. It shows nothing of the e-mail address, because every caller may read it. */
 const NAMELESS = "New user";
@@ -81,7 +88,7 @@ const NAMELESS = "New user";
  * @param jwks public keys of the tokens that are signed here (RFC 7517)
  */
 export function auth(jwks: { keys: JWK[] }) {
-	const app = createRouter();
+	const app = createPlainRouter();
 
 	app.post("/signup", jsonBody, async (context) => {
 		const given = await parse(identifiers, context);
@@ -167,7 +174,7 @@ export function auth(jwks: { keys: JWK[] }) {
 
 /** In place of `auth` where the gateway signs no tokens. */
 export function issuingOff() {
-	const router = createRouter();
+	const router = createPlainRouter();
 	router.all("/*", () => {
 		throw new Refusal("issuing_off");
 	});

@@ -1,5 +1,5 @@
 // Postern's users for one request: the caller's address, session and token are those of the request.
-import { z } from "@hono/zod-openapi";
+import * as z from "zod/mini";
 import { Refusal } from "../http/refusals.ts";
 import { hasClaims, type Identity } from "../identity/identity.ts";
 import { ADDRESS_HEADER, UNKNOWN_ADDRESS } from "../limits/caller.ts";

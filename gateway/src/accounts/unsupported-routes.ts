@@ -1,6 +1,7 @@
 // The parts of GoTrue's API that Postern does not have. Each refuses with the code that supabase-js and its users know.
-import { z } from "@hono/zod-openapi";
-import { createRouter, jsonBody, parse } from "../application/router.ts";
+import * as z from "zod/mini";
+import { jsonBody, parse } from "../application/json-body.ts";
+import { createPlainRouter } from "../application/router.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 
 const UNSUPPORTED: Record<string, RefusalCode> = {
@@ -41,7 +42,7 @@ const factorBody = z.looseObject(
 
 /** Mounted besides the routes of `auth`. */
 export function unsupportedRoutes() {
-	const app = createRouter();
+	const app = createPlainRouter();
 	app.post("/factors", jsonBody, async (context) => {
 		const { factor_type } = await parse(factorBody, context);
 		throw new Refusal(`mfa_${factor_type}_enroll_not_enabled`);

@@ -1,10 +1,10 @@
 // What an application adds to the gateway, and how its routers are mounted.
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Hono } from "hono";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import { openDatabase } from "../http/database.ts";
 import type { RefusalTable } from "../http/refusals.ts";
 import type { OpenApiOptions } from "./openapi.ts";
-import type { GatewayEnv, Router } from "./router.ts";
+import type { GatewayEnv, Routes } from "./router.ts";
 
 /** What an application adds to the gateway. */
 export interface Application {
@@ -18,11 +18,9 @@ export interface Application {
 	openapi: OpenApiOptions;
 }
 
-export type Routes = Readonly<Record<string, Router>>;
-
 /** Mounts each router at its path, and gives its routes what they find in `context.var`. */
 export function mountRoutes(
-	app: OpenAPIHono<GatewayEnv>,
+	app: Hono<GatewayEnv>,
 	routes: Routes,
 	accountsOf: (
 		request: Request,

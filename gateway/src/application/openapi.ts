@@ -1,16 +1,21 @@
 // The document at /openapi.json: the application's routes as they describe themselves.
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { SECURITY_SCHEMES } from "./route-parts.ts";
-import type { GatewayEnv } from "./router.ts";
+import type { Hono } from "hono";
+import { mergePath } from "hono/utils/url";
+import type { GatewayEnv, Routes } from "./router.ts";
+import { SECURITY_SCHEMES } from "./security-schemes.ts";
 
-type Document = Parameters<OpenAPIHono["getOpenAPI31Document"]>[0];
+type Head = Parameters<OpenAPIHono["getOpenAPI31Document"]>[0];
+
+/** A router that describes its routes. */
+export type Described = Pick<OpenAPIHono, "getOpenAPI31Document">;
 
 /** An application's words for the document's head. */
 export interface OpenApiOptions {
 	/** Replaces Postern's title, version and description, field by field. */
-	info?: Partial<Document["info"]>;
+	info?: Partial<Head["info"]>;
 	/** Groups of routes, in the order in which they are shown. */
-	tags?: NonNullable<Document["tags"]>;
+	tags?: NonNullable<Head["tags"]>;
 }
 
 const DESCRIPTION = `
@@ -20,16 +25,14 @@ supabase-js uses below \`/auth/v1\`: they are not described here.
 Every error has the shape of PostgREST's: \`code\`, \`message\`, \`details\`, \`hint\`.
 `.trim();
 
-/** Serves, at `path`, the description of all routes that `app` has by the time it is first asked. */
+/** Serves, at `path`, the description of these routes. */
 export function describe(
-	app: OpenAPIHono<GatewayEnv>,
+	app: Hono<GatewayEnv>,
 	path: string,
+	routes: Routes,
 	{ info, tags }: OpenApiOptions,
 ) {
-	for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
-		app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-	}
-	const options: Document = {
+	const head: Head = {
 		openapi: "3.1.0",
 		info: {
 			title: "Postern",
@@ -44,7 +47,33 @@ export function describe(
 	/** Made once: it takes milliseconds of CPU, and anybody may ask for it. */
 	let text: string | undefined;
 	app.get(path, (context) => {
-		text ??= JSON.stringify(app.getOpenAPI31Document(options));
+		text ??= JSON.stringify(documentOf(routes, head));
 		return context.body(text, 200, { "Content-Type": "application/json" });
 	});
+}
+
+/** One document of those of all routers. */
+function documentOf(routes: Routes, head: Head) {
+	const paths: Record<string, unknown> = {};
+	const components: Record<string, Record<string, unknown>> = {
+		securitySchemes: { ...SECURITY_SCHEMES },
+	};
+	for (const [mount, router] of Object.entries(routes)) {
+		if (!isDescribed(router)) continue;
+		const described = router.getOpenAPI31Document(head);
+		for (const [path, item] of Object.entries(described.paths ?? {}))
+			paths[mergePath(toTemplate(mount), path)] = item;
+		for (const [kind, named] of Object.entries(described.components ?? {}))
+			components[kind] = { ...components[kind], ...named };
+	}
+	return { ...head, components, paths };
+}
+
+function isDescribed(router: object): router is Described {
+	return "getOpenAPI31Document" in router;
+}
+
+/** A path of Hono's, `/notes/:id`, as OpenAPI writes it: `/notes/{id}`. */
+export function toTemplate(path: string): string {
+	return path.replaceAll(/:([^/]+)/g, "{$1}");
 }

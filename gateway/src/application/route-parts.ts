@@ -1,23 +1,8 @@
 // The words in which a route describes itself for OpenAPI: who may call it, what it takes and answers. Checks nothing itself.
-import { z } from "@hono/zod-openapi";
+import "./zod.ts";
+import * as z from "zod";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
-
-/** Credentials, and the header that each is sent in. */
-export const SECURITY_SCHEMES = {
-	bearer: {
-		type: "http",
-		scheme: "bearer",
-		bearerFormat: "JWT",
-		description: "A token of Postern or of another issuer that it accepts.",
-	},
-	apiKey: {
-		type: "apiKey",
-		in: "header",
-		name: "apikey",
-		description:
-			"A secret API key gives its role. A publishable key gives none, and may come with a bearer token.",
-	},
-} as const;
+import type { SECURITY_SCHEMES } from "./security-schemes.ts";
 
 type Security = Partial<Record<keyof typeof SECURITY_SCHEMES, string[]>>[];
 

@@ -1,67 +1,69 @@
-// Schemas of what a route takes, with messages that follow a field's name: "title is missing".
-import { z } from "@hono/zod-openapi";
+// Schemas of what a request's body holds, with messages that follow a field's name: "title is missing".
+import * as z from "zod/mini";
 import { isJsonObject } from "./exact-json.ts";
 
-/** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
-export function text(max: number) {
-	return z
-		.string({
-			error: (issue) =>
-				issue.input === undefined ? "is missing" : "has to be a string",
-		})
-		.min(1, "is empty")
-		.refine(
+/** E-mail addresses of the HTML standard: `z.regexes.html5Email`, without the other expressions. */
+const EMAIL =
+	/^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
+
+export const EMAIL_PARAMETERS = {
+	pattern: EMAIL,
+	error: "is not an e-mail address",
+};
+
+/** The most characters of an e-mail address that the database takes. */
+export const MAX_EMAIL_CHARACTERS = 300;
+
+/** The message where a field is missing, or of another type. */
+export function missingOr(message: string) {
+	return {
+		error: ({ input }: { input?: unknown }) =>
+			input === undefined ? "is missing" : message,
+	};
+}
+
+export const TEXT_PARAMETERS = missingOr("has to be a string");
+
+/** Checks that a text has 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
+export function textChecks(max: number) {
+	return [
+		z.minLength(1, "is empty"),
+		z.refine<string>(
 			// Postgres counts code points, not UTF-16 units.
 			(value) => [...value].length <= max,
 			`has more than ${max} characters`,
-		)
-		.refine((value) => value.trim() !== "", "is blank")
-		.refine((value) => !value.includes("\0"), "has a null character")
-		.refine((value) => value.isWellFormed(), "is not well-formed Unicode")
-		.openapi({ maxLength: max });
+		),
+		z.refine<string>((value) => value.trim() !== "", "is blank"),
+		z.refine<string>((value) => !value.includes("\0"), "has a null character"),
+		z.refine<string>(
+			(value) => value.isWellFormed(),
+			"is not well-formed Unicode",
+		),
+	] as const;
 }
 
-/**
- * A valid e-mail address of the HTML standard, as browsers check it, of at most as many characters as the database takes.
- * The database has the same rule: `auth.is_email`.
- */
+export function text(max: number) {
+	return z.string(TEXT_PARAMETERS).check(...textChecks(max));
+}
+
 export function emailAddress() {
-	return text(300)
-		.pipe(
-			z.email({
-				pattern: z.regexes.html5Email,
-				error: "is not an e-mail address",
-			}),
-		)
-		.openapi({ format: "email" });
+	return z.pipe(text(MAX_EMAIL_CHARACTERS), z.email(EMAIL_PARAMETERS));
 }
 
-/** The id of a row in a path. Ids start at 1; Number.MAX_SAFE_INTEGER has 16 digits. */
-export function rowId() {
-	return z
-		.string()
-		.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number");
-}
+/** What is said of a value that is no object, or has a field that it must not have. */
+export const OBJECT_PARAMETERS = {
+	error: (issue: z.core.$ZodRawIssue) =>
+		issue.code === "unrecognized_keys"
+			? `has unknown fields: ${issue.keys.join(", ")}`
+			: "has to be an object",
+};
 
 /** A JSON object of these fields and no others. */
 export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-	return z.strictObject(shape, {
-		error: (issue) =>
-			issue.code === "unrecognized_keys"
-				? `has unknown fields: ${issue.keys.join(", ")}`
-				: "has to be an object",
-	});
+	return z.strictObject(shape, OBJECT_PARAMETERS);
 }
 
 /** Any JSON object, kept as it is. `z.record` would leave out a field named "__proto__". */
 export function jsonObject() {
 	return z.custom<Record<string, unknown>>(isJsonObject, "has to be an object");
-}
-
-/** A JSON number, checked by `check` for its range. */
-export function number() {
-	return z.number({
-		error: (issue) =>
-			issue.input === undefined ? "is missing" : "has to be a number",
-	});
 }

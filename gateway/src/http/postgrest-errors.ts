@@ -1,6 +1,5 @@
 // Translates PostgREST's errors into refusals, for an application's routes. `/rest/v1` passes its errors on unchanged.
 import { PostgrestError } from "@supabase/postgrest-js";
-import { defineRefusals } from "../application/define-refusals.ts";
 import { Refusal, type RefusalCode, type RefusalTable } from "./refusals.ts";
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */
@@ -36,8 +35,6 @@ export interface ErrorOptions {
 
 /** Builds the function that turns an error, thrown while a request was served, into the refusal that the client gets. */
 export function createToRefusal({ refusals, constraints }: ErrorOptions) {
-	const { Refusal: OwnRefusal } = defineRefusals(refusals);
-
 	return function toRefusal(error: unknown): Refusal {
 		if (error instanceof Refusal) return error;
 		if (!(error instanceof PostgrestError))
@@ -50,10 +47,9 @@ export function createToRefusal({ refusals, constraints }: ErrorOptions) {
 			BY_CODE[sqlState] ??
 			BY_CLASS[sqlState.slice(0, 2)] ??
 			"internal_error";
-		return new OwnRefusal(code, {
-			...describe(code, constraint, error),
-			cause: error,
-		});
+		const options = { ...describe(code, constraint, error), cause: error };
+		// Without an entry of the application's, the code is Postern's.
+		return new Refusal(code as RefusalCode, options, refusals[code]);
 	};
 }
 

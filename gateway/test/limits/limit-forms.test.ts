@@ -1,7 +1,7 @@
 // Expensive forms by role: each is let through for the roles that a setting names, and refused to others, on both paths and for
 // resource routes.
 import { describe, expect, it } from "vitest";
-import { createRouter } from "../../src/application/router.ts";
+import { createRouter } from "../../src/routes.ts";
 import { rows } from "../support/cache.ts";
 import { CINEMA } from "../support/catalog.ts";
 import { type GatewayOptions, startGateway } from "../support/gateway.ts";

@@ -62,6 +62,7 @@ export async function bundleMutated(
 		alias: {
 			postern: join(SOURCES, "index.ts"),
 			"postern/routes": join(SOURCES, "routes.ts"),
+			"postern/zod": join(SOURCES, "application", "zod.ts"),
 		},
 		plugins: [
 			{

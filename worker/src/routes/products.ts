@@ -13,8 +13,8 @@ import {
 	OF_IDS,
 	rowId,
 	text,
-	z,
 } from "postern/routes";
+import * as z from "postern/zod";
 import { refusals } from "../refusals.ts";
 
 const product = z

@@ -14,8 +14,8 @@ import {
 	refusals,
 	rowId,
 	text,
-	z,
 } from "postern/routes";
+import * as z from "postern/zod";
 
 const rescue = z
 	.object({

@@ -14,8 +14,8 @@ import {
 	refusals,
 	rowId,
 	text,
-	z,
 } from "postern/routes";
+import * as z from "postern/zod";
 
 const user = z
 	.object({ id: z.guid(), email: z.string(), fullname: z.string() })
