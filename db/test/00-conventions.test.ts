@@ -384,9 +384,9 @@ const conventions: readonly Convention[] = [
 		rule: "every answer from api may be cached",
 		question: `
 			select (relation ->> 'name') || ': ' || reason as object
-			from jsonb_array_elements(postern.catalog('{api}') -> 'relations') as relation
+			from json_array_elements(postern.catalog('{api}') -> 'relations') as relation
 			cross join lateral (
-				select reason from jsonb_array_elements_text(relation -> 'reasons') as reason
+				select reason from json_array_elements_text(relation -> 'reasons') as reason
 			) as found`,
 		violations: {
 			"rescue_counts: api.rescues is not tracked":

@@ -3,8 +3,14 @@
 -- claim_functions: the functions that return all claims.
 create or replace function postern.dependencies(expressions postern.expressions[], claim_functions oid[])
 returns table (kind text, node oid, to_kind text, to_node oid)
-language sql stable
-begin atomic
+-- plpgsql, because it keeps the plan; and because of the query alone PostgreSQL would expect a thousand times as many rows, and make
+-- hash tables for them.
+language plpgsql stable
+rows 5000
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
   with unnamed as materialized (
     select type_functions.type, type_functions.function from postern.type_functions
   ),
@@ -54,9 +60,9 @@ begin atomic
     union
     select expression.kind, one.node, 'function', unnamed.function
     from expression
-    cross join regexp_matches(expression.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as found
+    cross join regexp_matches(expression.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as typed (parts)
     cross join unnest(expression.nodes) as one (node)
-    join unnamed on unnamed.type = found[1]::oid
+    join unnamed on unnamed.type = typed.parts[1]::oid
     -- Evaluated once. Most databases have no such function, and then this search is skipped.
     where exists (select from unnamed)
     union
@@ -72,9 +78,9 @@ begin atomic
     -- PL/pgSQL casts what it assigns to a variable.
     select 'function', one.node, 'function', pg_cast.castfunc
     from expression
-    cross join regexp_matches(expression.tree, ':paramtype ([1-9]\d*)', 'g') as found
+    cross join regexp_matches(expression.tree, ':paramtype ([1-9]\d*)', 'g') as parameter (parts)
     cross join unnest(expression.nodes) as one (node)
-    join pg_catalog.pg_cast on pg_cast.casttarget = found[1]::oid
+    join pg_catalog.pg_cast on pg_cast.casttarget = parameter.parts[1]::oid
     where expression.kind = 'function'
       and pg_cast.oid >= 16384
       and pg_cast.castcontext <> 'e'
@@ -99,5 +105,6 @@ begin atomic
   )
   select edges.kind, edges.node, edges.to_kind, edges.to_node
   from edges;
-end;
+end
+$$;
 comment on function postern.dependencies(postern.expressions[], oid[]) is 'What views, policies and functions read and call directly.';

@@ -121,7 +121,13 @@ from (
     end as value
   from pg_catalog.pg_index as index
   cross join unnest(index.indkey::int2[]) with ordinality as key (attnum, position)
-  join pg_catalog.pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = key.attnum
+  -- offset 0: each by the index. A join would read all columns of the database.
+  cross join lateral (
+    select column_of.attname, column_of.atttypid, column_of.attcollation
+    from pg_catalog.pg_attribute as column_of
+    where column_of.attrelid = index.indrelid and column_of.attnum = key.attnum
+    offset 0
+  ) as attribute
   join pg_catalog.pg_type as output on output.oid = attribute.atttypid
   where index.indrelid >= 16384
     and index.indisprimary
