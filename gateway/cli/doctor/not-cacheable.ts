@@ -129,10 +129,9 @@ async function mendOf(
 	const untracked = /^(.+) is not tracked$/.exec(reason)?.[1];
 	if (untracked !== undefined) return trackMend(untracked);
 	// Only functions of PostgreSQL itself have no schema here.
-	const mistaken =
-		/^([^(]+\..+\)) is (?:volatile|marked immutable, and reads .*)$/.exec(
-			reason,
-		)?.[1];
+	const mistaken = /^([^(]+\..+\)) is marked immutable, and reads .*$/.exec(
+		reason,
+	)?.[1];
 	if (mistaken !== undefined)
 		return operator(`if it only reads: alter function ${mistaken} stable`);
 	return / there are no event triggers$/.test(reason) ? MIGRATE : undefined;

@@ -178,7 +178,7 @@ begin atomic
             then format(', or run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure)
         end
       )
-      when proc.provolatile = 'v' and language.lanname <> 'sql' then format('%s is volatile', proc.oid::regprocedure)
+      when proc.provolatile = 'v' and language.lanname <> 'sql' and proc.oid < 16384 then format('%s is volatile', proc.oid::regprocedure)
       -- A user may have created functions in pg_catalog, too: their oids are not below 16384.
       when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384
         and (proc.provolatile = 'i' or postern.is_harmless(proc.proname::text))
@@ -186,7 +186,14 @@ begin atomic
       when proc.pronamespace = 'pg_catalog'::regnamespace and proc.oid < 16384 then format('%s may read the clock or the session', proc.oid::regprocedure)
       -- Functions in C that an extension declares immutable are trusted. An aggregate is judged by its parts.
       when language.lanname in ('internal', 'c') and proc.provolatile = 'i' then null
-      else format('what %s reads is not known: run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure, proc.oid::regprocedure)
+      else concat(
+        case when proc.provolatile = 'v' then format('%s is volatile', proc.oid::regprocedure) else format('what %s reads is not known', proc.oid::regprocedure) end,
+        case
+          when language.lanname in ('internal', 'c')
+            then ': if it only reads, run, with the names of all tables and claims that it reads in place of *: ' || postern.declaration(proc.oid, '{*}', '{*}')
+          else format(': if it only reads, run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure)
+        end
+      )
     end as reason
   from pg_catalog.pg_proc as proc
   join pg_catalog.pg_language as language on language.oid = proc.prolang

@@ -318,6 +318,16 @@ describe("a relation is not cacheable", () => {
 			make: view("postern.may_hide_names(body)"),
 			reason: "postern.may_hide_names(text) belongs to postern",
 		},
+		"that calls a function in C, of which nothing is known": {
+			make: `create extension pg_trgm schema private; ${view("private.show_limit()")}`,
+			reason:
+				"what private.show_limit() reads is not known: if it only reads, run, with the names of all tables and claims that it reads in place of *: select postern.declare_cacheable('private.show_limit()', reads => '{*}', claims => '{*}')",
+		},
+		"that calls a function in C, which is volatile where nothing was said": {
+			make: `create extension pgcrypto schema private; ${view("private.gen_salt('md5') as salt")}`,
+			reason:
+				"private.gen_salt(text) is volatile: if it only reads, run, with the names of all tables and claims that it reads in place of *: alter function private.gen_salt(text) stable; select postern.declare_cacheable('private.gen_salt(text)', reads => '{*}', claims => '{*}')",
+		},
 		"that calls a function of a session": {
 			make: `create function pg_temp.told() returns boolean language sql immutable return true;
 				${view("pg_temp.told()")}`,
@@ -823,6 +833,28 @@ describe("a declaration refuses", () => {
 			await expect(
 				owner.query(`select postern.declare_cacheable(${call})`),
 			).rejects.toMatchObject({ code });
+			await owner.query("rollback to savepoint called");
+		}
+	});
+
+	it("what has to be filled in for a function in C", async ({
+		relation,
+		owner,
+		expect,
+	}) => {
+		await relation("create extension pg_trgm schema private", "notes");
+		const { rows } = await owner.query(
+			"select postern.declaration_of('private.show_limit()'::regprocedure) as statement",
+		);
+		expect(rows[0].statement).toBe(
+			"select postern.declare_cacheable('private.show_limit()', reads => '{*}', claims => '{*}')",
+		);
+		for (const filled of ["reads => '{}'", "claims => '{}'"]) {
+			const [name] = filled.split(" ");
+			await owner.query("savepoint called");
+			await expect(
+				owner.query(rows[0].statement.replace(`${name} => '{*}'`, filled)),
+			).rejects.toThrow(/\*|invalid name syntax/);
 			await owner.query("rollback to savepoint called");
 		}
 	});

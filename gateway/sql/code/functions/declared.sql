@@ -94,21 +94,35 @@ end
 $$;
 comment on function postern.named_in_body(oid) is 'The tables, claims and other settings that a body names, or a function that it calls.';
 
-create or replace function postern.declaration_of(function oid)
+create or replace function postern.declaration(function oid, reads text[], claims text[])
 returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select concat(
-    case when proc.provolatile = 'v' then format('alter function %s stable; ', function::regprocedure) end,
-    format('select postern.declare_cacheable(%L, reads => %L, claims => %L)', function::regprocedure, named.reads, named.claims)
+    case when provolatile = 'v' then format('alter function %s stable; ', function::regprocedure) end,
+    format('select postern.declare_cacheable(%L, reads => %L, claims => %L)', function::regprocedure, reads, claims)
   )
-  from postern.named_in_body(function) as named
-  cross join pg_catalog.pg_proc as proc
+  from pg_catalog.pg_proc
+  where pg_proc.oid = function
+$$;
+comment on function postern.declaration(oid, text[], text[]) is 'The declaration that a function reads these. Only what is not volatile can be declared.';
+
+create or replace function postern.declaration_of(function oid)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    -- Nothing is known of compiled code. declare_cacheable refuses *, which stands for the names that have to be filled in.
+    when language.lanname in ('internal', 'c') then postern.declaration(function, '{*}', '{*}')
+    else (select postern.declaration(function, named.reads, named.claims) from postern.named_in_body(function) as named)
+  end
+  from pg_catalog.pg_proc as proc
+  join pg_catalog.pg_language as language on language.oid = proc.prolang
   where proc.oid = function
 $$;
-comment on function postern.declaration_of(oid) is
-'The declaration of what the body of a function names. Only what is not volatile can be declared.';
+comment on function postern.declaration_of(oid) is 'The declaration of what the body of a function names.';
 
 -- Takes a tenth of a second a function, so it is done by `postern analyze`, and not by event triggers: after a command that has a function
 -- analysed again, the reason names the query that gives the declaration.
