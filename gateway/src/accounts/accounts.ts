@@ -13,32 +13,38 @@ import {
 import { GATEWAY } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 
-const user = z.object({
-	// Any uuid of PostgreSQL's, also one that is not of a version that RFC 9562 knows: users can come from another system.
-	id: z.guid(),
-	email: z.string(),
-	fullname: z.string(),
-	user_metadata: jsonObject(),
-	created_at: z.string(),
-	updated_at: z.string(),
-	last_sign_in_at: z.nullable(z.string()),
-});
+const user = z.lazy(() =>
+	z.object({
+		// Any uuid of PostgreSQL's, also one that is not of a version that RFC 9562 knows: users can come from another system.
+		id: z.guid(),
+		email: z.string(),
+		fullname: z.string(),
+		user_metadata: jsonObject(),
+		created_at: z.string(),
+		updated_at: z.string(),
+		last_sign_in_at: z.nullable(z.string()),
+	}),
+);
 
 export type User = z.infer<typeof user>;
 
-const signedIn = z.object({
-	user,
-	session: z.object({ id: z.guid(), refresh_token: z.string() }),
-});
+const signedIn = z.lazy(() =>
+	z.object({
+		user,
+		session: z.object({ id: z.guid(), refresh_token: z.string() }),
+	}),
+);
 
 /** A user with a session that has just begun or been refreshed. */
 export type SignedIn = z.infer<typeof signedIn>;
 
-const outcomeAnswer = z.looseObject({
-	outcome: z.string(),
-	/** Seconds. */
-	retryAfter: z.optional(z.number()),
-});
+const outcomeAnswer = z.lazy(() =>
+	z.looseObject({
+		outcome: z.string(),
+		/** Seconds. */
+		retryAfter: z.optional(z.number()),
+	}),
+);
 
 /** The refusal of each outcome that the database names. */
 const OUTCOMES: Record<string, RefusalCode> = {

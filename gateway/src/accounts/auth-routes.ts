@@ -51,33 +51,40 @@ function faultOf(object: object): string | undefined {
 	return undefined;
 }
 
-const signUpBody = atLeast({
-	email: emailAddress(),
-	password: text(300),
-	data: z.nullish(metadata),
-});
-const passwordGrant = atLeast({ email: text(300), password: text(300) });
-const refreshGrant = atLeast({ refresh_token: text(300) });
+const signUpBody = z.lazy(() =>
+	atLeast({
+		email: emailAddress(),
+		password: text(300),
+		data: z.nullish(metadata),
+	}),
+);
+const passwordGrant = z.lazy(() =>
+	atLeast({ email: text(300), password: text(300) }),
+);
+const refreshGrant = z.lazy(() => atLeast({ refresh_token: text(300) }));
 /** What names a user in GoTrue's API. */
-const identifiers = atLeast({
-	email: z.optional(z.unknown()),
-	phone: z.optional(z.unknown()),
-	password: z.optional(z.unknown()),
-});
-const userBody = fields({
-	email: z.optional(emailAddress()),
-	password: z.optional(text(300)),
-	current_password: z.optional(text(300)),
-	data: z.optional(metadata),
-	phone: z.optional(z.unknown()),
-	nonce: z.optional(z.unknown()),
-	// supabase-js sends these to be told of a confirmed e-mail address, which needs no confirmation here.
-	code_challenge: z.optional(z.unknown()),
-	code_challenge_method: z.optional(z.unknown()),
-});
-const signOutScope = z._default(
-	z.enum(["local", "global", "others"]),
-	"global",
+const identifiers = z.lazy(() =>
+	atLeast({
+		email: z.optional(z.unknown()),
+		phone: z.optional(z.unknown()),
+		password: z.optional(z.unknown()),
+	}),
+);
+const userBody = z.lazy(() =>
+	fields({
+		email: z.optional(emailAddress()),
+		password: z.optional(text(300)),
+		current_password: z.optional(text(300)),
+		data: z.optional(metadata),
+		phone: z.optional(z.unknown()),
+		nonce: z.optional(z.unknown()),
+		// supabase-js sends these to be told of a confirmed e-mail address, which needs no confirmation here.
+		code_challenge: z.optional(z.unknown()),
+		code_challenge_method: z.optional(z.unknown()),
+	}),
+);
+const signOutScope = z.lazy(() =>
+	z._default(z.enum(["local", "global", "others"]), "global"),
 );
 
 /** The public name of a user who gave none. It shows nothing of the e-mail address, because every caller may read it. */

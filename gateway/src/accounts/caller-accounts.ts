@@ -47,7 +47,9 @@ interface CallerAccountsOptions {
 	onSignIn: (account: string, address: string) => Promise<void>;
 }
 
-const sessionClaims = z.looseObject({ sub: z.guid(), session_id: z.guid() });
+const sessionClaims = z.lazy(() =>
+	z.looseObject({ sub: z.guid(), session_id: z.guid() }),
+);
 
 export function openAccounts({
 	accounts,
@@ -92,7 +94,7 @@ export function openAccounts({
 /** The header in which Supabase takes the address of the user on whose behalf a program asks. */
 const FORWARDED_FOR = "sb-forwarded-for";
 
-const networkAddress = z.union([z.ipv4(), z.ipv6()]);
+const networkAddress = z.lazy(() => z.union([z.ipv4(), z.ipv6()]));
 
 /** The address that attempts are counted for: the connection's, or the one that a program with a secret API key hands on. */
 export function addressOf(

@@ -30,14 +30,16 @@ const GRANTS: Record<string, RefusalCode> = {
 	web3: "web3_provider_disabled",
 };
 
-const factorBody = z.looseObject(
-	{
-		factor_type: z.enum(
-			["totp", "phone", "webauthn"],
-			"has to be totp, phone or webauthn",
-		),
-	},
-	"has to be an object",
+const factorBody = z.lazy(() =>
+	z.looseObject(
+		{
+			factor_type: z.enum(
+				["totp", "phone", "webauthn"],
+				"has to be totp, phone or webauthn",
+			),
+		},
+		"has to be an object",
+	),
 );
 
 /** Mounted besides the routes of `auth`. */

@@ -75,6 +75,8 @@ const COMMON: readonly RefusalCode[] = [
 	"internal_error",
 ];
 
+let common: readonly Refusal[] | undefined;
+
 /** What a route with a body refuses. */
 export const OF_BODIES = [
 	"body_malformed",
@@ -97,7 +99,8 @@ export const OF_IDS = [
 
 /** The answers of a route that refuses with these, besides those of every route. */
 export function refusalAnswers(own: readonly Refusal[]): Record<never, never> {
-	const all = [...own, ...COMMON.map((code) => new Refusal(code))];
+	common ??= COMMON.map((code) => new Refusal(code));
+	const all = [...own, ...common];
 	const byCode = new Map(all.map((refusal) => [refusal.code, refusal]));
 	const byStatus = Map.groupBy(byCode.values(), ({ status }) => status);
 	const answers = [...byStatus].map(([status, refused]) => [

@@ -8,7 +8,9 @@ const NEWEST = 1;
 const REFUSED = "database contract ";
 
 /** Before 0.2.0 a database named no contract. */
-const answer = z.looseObject({ contract: z._default(z.int(), 0) });
+const answer = z.lazy(() =>
+	z.looseObject({ contract: z._default(z.int(), 0) }),
+);
 
 /**
  * @returns why the Worker cannot use an answer of the database; undefined where it can

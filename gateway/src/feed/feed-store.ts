@@ -4,15 +4,19 @@ import * as z from "zod/mini";
 import type { Change } from "./feed.ts";
 
 /** An older version may have stored another form. That is not loaded, and a new feed epoch begins. */
-const stored = z.object({
-	feedEpoch: z.string(),
-	seq: z.int(),
-	prunedBelow: z.int(),
-	cursor: z.string(),
-	storedAt: z.number(),
-	loadedSchemaSeq: z.int(),
-});
-const storedChanges = z.array(z.readonly(z.tuple([z.string(), z.int()])));
+const stored = z.lazy(() =>
+	z.object({
+		feedEpoch: z.string(),
+		seq: z.int(),
+		prunedBelow: z.int(),
+		cursor: z.string(),
+		storedAt: z.number(),
+		loadedSchemaSeq: z.int(),
+	}),
+);
+const storedChanges = z.lazy(() =>
+	z.array(z.readonly(z.tuple([z.string(), z.int()]))),
+);
 
 /** The feed without its changes. */
 export interface StoredFeed {

@@ -63,17 +63,21 @@ const ABSENCE_REASONS: Readonly<Record<string, string>> = {
 	"42501": "the role postern may not call the function",
 };
 
-const poll = z.object({
-	cursor: z.string().check(z.minLength(1)),
-	reset: z.boolean(),
-	tags: z.array(z.string().check(z.minLength(1))),
-	/** PostgreSQL's major. */
-	postgres: z.optional(z.int()),
-	/** The session's application_name. */
-	application: z.optional(z.string()),
-});
-const pruned = z.object({ isDone: z.boolean() });
-const marked = z.object({ marker: z.string().check(z.regex(/^\w+$/)) });
+const poll = z.lazy(() =>
+	z.object({
+		cursor: z.string().check(z.minLength(1)),
+		reset: z.boolean(),
+		tags: z.array(z.string().check(z.minLength(1))),
+		/** PostgreSQL's major. */
+		postgres: z.optional(z.int()),
+		/** The session's application_name. */
+		application: z.optional(z.string()),
+	}),
+);
+const pruned = z.lazy(() => z.object({ isDone: z.boolean() }));
+const marked = z.lazy(() =>
+	z.object({ marker: z.string().check(z.regex(/^\w+$/)) }),
+);
 
 export function createTracking(
 	pipeline: Pipeline,

@@ -6,12 +6,14 @@ import { answerOf, type PreRequestProbe } from "../origin/pre-request-probe.ts";
 import type { Origin } from "../pipeline.ts";
 
 /** An answer as the database keeps it. */
-const keptAnswer = z.object({
-	status: z.int().check(z.minimum(200), z.maximum(599)),
-	headers: z.array(z.tuple([z.string(), z.string()])),
-	/** Null where the status allows none. */
-	body: z.nullable(z.string()),
-});
+const keptAnswer = z.lazy(() =>
+	z.object({
+		status: z.int().check(z.minimum(200), z.maximum(599)),
+		headers: z.array(z.tuple([z.string(), z.string()])),
+		/** Null where the status allows none. */
+		body: z.nullable(z.string()),
+	}),
+);
 
 export type KeptAnswer = z.infer<typeof keptAnswer>;
 

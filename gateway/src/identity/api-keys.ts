@@ -7,13 +7,15 @@ import { callersRole } from "../settings/variables.ts";
 import { type ApiKey, GATEWAY } from "./identity.ts";
 import { createKeyMemory, type KeyMemoryDeps } from "./key-memory.ts";
 
-const apiKey = z.discriminatedUnion("kind", [
-	z.object({ kind: z.literal("publishable") }),
-	// The database refuses a key of the gateway's own role as well.
-	z.object({ kind: z.literal("secret"), role: callersRole }),
-]);
+const apiKey = z.lazy(() =>
+	z.discriminatedUnion("kind", [
+		z.object({ kind: z.literal("publishable") }),
+		// The database refuses a key of the gateway's own role as well.
+		z.object({ kind: z.literal("secret"), role: callersRole }),
+	]),
+);
 
-const outcome = z.looseObject({ outcome: z.string() });
+const outcome = z.lazy(() => z.looseObject({ outcome: z.string() }));
 
 const FORMAT = /^postern_(publishable|secret)_[A-Za-z0-9_-]{43}$/;
 /** What Supabase's keys begin with, and their kind. */

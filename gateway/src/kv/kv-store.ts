@@ -14,20 +14,22 @@ const HEAD_LENGTH_BYTES = 4;
 const headerName = z.string().check(z.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/));
 const headerValue = z.string().check(z.regex(/^[^\0\r\n]*$/));
 
-const head = z.object({
-	feedEpoch: z.string(),
-	seq: z.int(),
-	tags: z.array(z.string()),
-	consistencyToken: headerValue,
-	reader: z.string(),
-	askedAt: z.number(),
-	filledAt: z.number(),
-	status: z.literal([200, 206]),
-	statusText: z.string().check(z.regex(/^[\t\x20-\x7e\x80-\xff]*$/)),
-	headers: z.array(z.tuple([headerName, headerValue])),
-	echoed: z.array(headerName),
-	etag: headerValue,
-});
+const head = z.lazy(() =>
+	z.object({
+		feedEpoch: z.string(),
+		seq: z.int(),
+		tags: z.array(z.string()),
+		consistencyToken: headerValue,
+		reader: z.string(),
+		askedAt: z.number(),
+		filledAt: z.number(),
+		status: z.literal([200, 206]),
+		statusText: z.string().check(z.regex(/^[\t\x20-\x7e\x80-\xff]*$/)),
+		headers: z.array(z.tuple([headerName, headerValue])),
+		echoed: z.array(headerName),
+		etag: headerValue,
+	}),
+);
 
 export class KvStore implements Store {
 	readonly #values: SealedValues;

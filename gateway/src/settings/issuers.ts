@@ -24,105 +24,113 @@ const SECRET_ALGORITHMS = ["HS256"] as const;
 const list = <Item extends z.ZodMiniType>(item: Item) =>
 	z.array(item, "is not a list").check(z.minLength(1, "is an empty list"));
 
-const publicKeys = z.object(
-	{
-		keys: list(
-			z
-				.looseObject({ kty: word }, "is not a key")
-				.check(
-					z.refine(
-						(key) => !("d" in key) && !("k" in key),
-						"holds a private key; give the public one",
+const publicKeys = z.lazy(() =>
+	z.object(
+		{
+			keys: list(
+				z
+					.looseObject({ kty: word }, "is not a key")
+					.check(
+						z.refine(
+							(key) => !("d" in key) && !("k" in key),
+							"holds a private key; give the public one",
+						),
 					),
-				),
-		),
-	},
-	"is not a key set",
+			),
+		},
+		"is not a key set",
+	),
 );
 
 /** One text, or a list of texts. */
-const textOrTexts = z.union(
-	[
-		z.pipe(
-			word,
-			z.transform((one: string) => [one]),
-		),
-		list(word),
-	],
-	"is neither a text nor a list of texts",
+const textOrTexts = z.lazy(() =>
+	z.union(
+		[
+			z.pipe(
+				word,
+				z.transform((one: string) => [one]),
+			),
+			list(word),
+		],
+		"is neither a text nor a list of texts",
+	),
 );
 
-const issuerFields = z.strictObject(
-	{
-		issuer: word,
-		audience: z.optional(textOrTexts),
-		anyAudience: z.optional(z.literal(true, "is not true")),
-		jwksUrl: z.optional(encryptedUrl),
-		jwks: z.optional(publicKeys),
-		secret: z.optional(sharedSecret),
-		algorithms: z.optional(
-			list(
-				z.enum(
-					[...PUBLIC_KEY_ALGORITHMS, ...SECRET_ALGORITHMS],
-					"is not an algorithm that Postern accepts",
+const issuerFields = z.lazy(() =>
+	z.strictObject(
+		{
+			issuer: word,
+			audience: z.optional(textOrTexts),
+			anyAudience: z.optional(z.literal(true, "is not true")),
+			jwksUrl: z.optional(encryptedUrl),
+			jwks: z.optional(publicKeys),
+			secret: z.optional(sharedSecret),
+			algorithms: z.optional(
+				list(
+					z.enum(
+						[...PUBLIC_KEY_ALGORITHMS, ...SECRET_ALGORITHMS],
+						"is not an algorithm that Postern accepts",
+					),
 				),
 			),
-		),
-		roleClaim: z.optional(textOrTexts),
-		role: z.optional(callersRole),
-		roles: z.optional(list(callersRole)),
-	},
-	"is not an object of known fields",
+			roleClaim: z.optional(textOrTexts),
+			role: z.optional(callersRole),
+			roles: z.optional(list(callersRole)),
+		},
+		"is not an object of known fields",
+	),
 );
 
-const issuerEntry = z.pipe(
-	issuerFields,
-	z.transform(
-		(fields: z.infer<typeof issuerFields>, { issues }): IssuerEntry => {
-			const { issuer, audience, anyAudience, jwksUrl, jwks, secret } = fields;
-			if ((audience === undefined) === (anyAudience === undefined)) {
-				issues.push(fault("needs one of audience and anyAudience", fields));
-				return z.NEVER;
-			}
-			const given = [jwksUrl, jwks, secret].filter((it) => it !== undefined);
-			if (given.length !== 1) {
-				issues.push(fault("needs one of jwksUrl, jwks and secret", fields));
-				return z.NEVER;
-			}
-			const possible: readonly string[] =
-				secret === undefined ? PUBLIC_KEY_ALGORITHMS : SECRET_ALGORITHMS;
-			const algorithms: string[] =
-				fields.algorithms ??
-				(secret === undefined ? ["ES256", "RS256"] : ["HS256"]);
-			if (!algorithms.every((algorithm) => possible.includes(algorithm))) {
-				// With one list for both kinds of key, a public key could be taken for a secret.
-				issues.push(
-					fault("has an algorithm that is not for its kind of key", fields),
-				);
-				return z.NEVER;
-			}
-			if (fields.role !== undefined && (fields.roleClaim ?? fields.roles)) {
-				issues.push(fault("has role besides roleClaim or roles", fields));
-				return z.NEVER;
-			}
-			const one: Issuer = {
-				issuer,
-				audience,
-				algorithms,
-				keys:
-					secret !== undefined
-						? { kind: "secret", secret: new TextEncoder().encode(secret) }
-						: jwksUrl !== undefined
-							? { kind: "url", url: jwksUrl }
-							: { kind: "jwks", jwks: jwks ?? { keys: [] } },
-				role:
-					fields.role === undefined
-						? { claim: fields.roleClaim ?? ["role"] }
-						: { fixed: fields.role },
-				roles: fields.roles ?? ["anon", "authenticated"],
-			};
-			return { issuers: [one], keys: [] };
-		},
+const issuerEntry = z.lazy(() =>
+	z.pipe(
+		issuerFields,
+		z.transform(
+			(fields: z.infer<typeof issuerFields>, { issues }): IssuerEntry => {
+				const { issuer, audience, anyAudience, jwksUrl, jwks, secret } = fields;
+				if ((audience === undefined) === (anyAudience === undefined)) {
+					issues.push(fault("needs one of audience and anyAudience", fields));
+					return z.NEVER;
+				}
+				const given = [jwksUrl, jwks, secret].filter((it) => it !== undefined);
+				if (given.length !== 1) {
+					issues.push(fault("needs one of jwksUrl, jwks and secret", fields));
+					return z.NEVER;
+				}
+				const possible: readonly string[] =
+					secret === undefined ? PUBLIC_KEY_ALGORITHMS : SECRET_ALGORITHMS;
+				const algorithms: string[] =
+					fields.algorithms ??
+					(secret === undefined ? ["ES256", "RS256"] : ["HS256"]);
+				if (!algorithms.every((algorithm) => possible.includes(algorithm))) {
+					// With one list for both kinds of key, a public key could be taken for a secret.
+					issues.push(
+						fault("has an algorithm that is not for its kind of key", fields),
+					);
+					return z.NEVER;
+				}
+				if (fields.role !== undefined && (fields.roleClaim ?? fields.roles)) {
+					issues.push(fault("has role besides roleClaim or roles", fields));
+					return z.NEVER;
+				}
+				const one: Issuer = {
+					issuer,
+					audience,
+					algorithms,
+					keys:
+						secret !== undefined
+							? { kind: "secret", secret: new TextEncoder().encode(secret) }
+							: jwksUrl !== undefined
+								? { kind: "url", url: jwksUrl }
+								: { kind: "jwks", jwks: jwks ?? { keys: [] } },
+					role:
+						fields.role === undefined
+							? { claim: fields.roleClaim ?? ["role"] }
+							: { fixed: fields.role },
+					roles: fields.roles ?? ["anon", "authenticated"],
+				};
+				return { issuers: [one], keys: [] };
+			},
+		),
 	),
 );
 

@@ -37,18 +37,20 @@ export const privateKey = z.looseObject(
 	"is not a key",
 );
 
-const rsaKey = z.looseObject({
-	kty: z.literal("RSA"),
-	kid: z.string("has no kid"),
-	...Object.fromEntries(
-		["n", "e", "d", "p", "q", "dp", "dq", "qi"].map((name) => [
-			name,
-			z
-				.string(`has no valid ${name}`)
-				.check(z.regex(/^[\w-]+$/, `has no valid ${name}`)),
-		]),
-	),
-});
+const rsaKey = z.lazy(() =>
+	z.looseObject({
+		kty: z.literal("RSA"),
+		kid: z.string("has no kid"),
+		...Object.fromEntries(
+			["n", "e", "d", "p", "q", "dp", "dq", "qi"].map((name) => [
+				name,
+				z
+					.string(`has no valid ${name}`)
+					.check(z.regex(/^[\w-]+$/, `has no valid ${name}`)),
+			]),
+		),
+	}),
+);
 
 /** What origin tokens may be signed with: ES256, or RS256. */
 export const originKey = z.pipe(

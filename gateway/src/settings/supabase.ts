@@ -18,46 +18,50 @@ const AUTH_PATH = "/auth/v1";
 /** Where a project publishes its keys, below its URL. */
 export const KEY_SET_PATH = `${AUTH_PATH}/.well-known/jwks.json`;
 
-const hashes = z._default(
-	z.array(
-		z
-			.string("is not text")
-			.check(z.regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")),
-		"is not a list",
+const hashes = z.lazy(() =>
+	z._default(
+		z.array(
+			z
+				.string("is not text")
+				.check(z.regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")),
+			"is not a list",
+		),
+		[],
 	),
-	[],
 );
 
-const supabaseFields = z
-	.strictObject(
-		{
-			/** The project's URL. */
-			supabase: encryptedUrl.check(
-				z.refine(
-					({ search, hash }) => search === "" && hash === "",
-					"has a query or a fragment",
+const supabaseFields = z.lazy(() =>
+	z
+		.strictObject(
+			{
+				/** The project's URL. */
+				supabase: encryptedUrl.check(
+					z.refine(
+						({ search, hash }) => search === "" && hash === "",
+						"has a query or a fragment",
+					),
 				),
+				issuer: z.optional(word),
+				secret: z.optional(sharedSecret),
+				roles: z._default(
+					z
+						.array(callersRole, "is not a list")
+						.check(z.minLength(1, "is an empty list")),
+					["anon", "authenticated"],
+				),
+				publishableKeys: hashes,
+				secretKeys: hashes,
+			},
+			"is not an object of known fields",
+		)
+		.check(
+			z.refine(
+				({ publishableKeys, secretKeys }) =>
+					!publishableKeys.some((hash) => secretKeys.includes(hash)),
+				"has one key as publishable and as secret",
 			),
-			issuer: z.optional(word),
-			secret: z.optional(sharedSecret),
-			roles: z._default(
-				z
-					.array(callersRole, "is not a list")
-					.check(z.minLength(1, "is an empty list")),
-				["anon", "authenticated"],
-			),
-			publishableKeys: hashes,
-			secretKeys: hashes,
-		},
-		"is not an object of known fields",
-	)
-	.check(
-		z.refine(
-			({ publishableKeys, secretKeys }) =>
-				!publishableKeys.some((hash) => secretKeys.includes(hash)),
-			"has one key as publishable and as secret",
 		),
-	);
+);
 
 export const supabaseEntry = z.pipe(
 	supabaseFields,
