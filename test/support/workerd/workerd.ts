@@ -38,6 +38,8 @@ interface WorkerdOptions {
 	companions?: readonly Companion[];
 	/** The companion that has the classes of the Worker's Durable Objects in the Worker's place. */
 	objectsIn?: string;
+	/** Where V8's inspector listens, for what the heap holds. */
+	inspectorPort?: number;
 }
 
 /** Runs a bundle in one workerd process, with the bindings of wrangler.jsonc that workerd has itself: variables, KV, Durable Objects. */
@@ -50,6 +52,7 @@ export async function startWorkerd({
 	storageDirectory,
 	companions = [],
 	objectsIn,
+	inspectorPort,
 }: WorkerdOptions): Promise<Service & { url: string }> {
 	const directory = await mkdtemp(join(tmpdir(), "postern-workerd-"));
 	const { settings, vars } = await wranglerConfig();
@@ -75,7 +78,13 @@ export async function startWorkerd({
 	);
 	const service = startService({
 		command: workerdBinary(),
-		args: ["serve", join(directory, "config.capnp")],
+		args: [
+			"serve",
+			join(directory, "config.capnp"),
+			...(inspectorPort === undefined
+				? []
+				: [`--inspector-addr=${LOOPBACK}:${inspectorPort}`]),
+		],
 		env: { ...process.env, ...all },
 		stopSignal: "SIGTERM",
 		log,
