@@ -36,6 +36,7 @@ import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
 import { callerOfRequest } from "./limits/caller.ts";
 import type { CallerCounts } from "./limits/caller-counts.ts";
+import { limitAnswers } from "./limits/limit-answers.ts";
 import { limitForms } from "./limits/limit-forms.ts";
 import { createRequestLimits } from "./limits/limit-requests.ts";
 import { limitSizes } from "./limits/limit-sizes.ts";
@@ -54,7 +55,7 @@ import { createPreRequestProbe } from "./origin/pre-request-probe.ts";
 import { withRetries } from "./origin/retries.ts";
 import type { Fetch } from "./origin/send.ts";
 import { createSign } from "./origin/sign.ts";
-import type { Origin, Pipeline } from "./pipeline.ts";
+import type { Pipeline } from "./pipeline.ts";
 import { secretOf } from "./settings/keys.ts";
 import type { Config } from "./settings/settings.ts";
 import { passToUpstream } from "./upstream/upstream.ts";
@@ -130,8 +131,11 @@ export function createGateway(deps: Deps): Gateway {
 		callerOf: ({ role }) => callerOfRequest(anonRole) ?? role,
 		...{ now, sleep: deps.sleep },
 	});
-	const origin: Origin = (request, identity, told) =>
-		timed("origin", () => bulkhead(request, identity, told));
+	const origin = limitAnswers(
+		(request, identity, told) =>
+			timed("origin", () => bulkhead(request, identity, told)),
+		config.sizeLimits.answer,
+	);
 	const preRequest = createPreRequestProbe(origin, now);
 	const writes = limits.countWrites(
 		createExactlyOnce(origin, {

@@ -53,6 +53,10 @@ const REFUSALS = {
 	// PostgREST's status for a schema that it does not expose.
 	schema_refused: { status: 406, message: "This schema is not for callers" },
 	body_too_large: { status: 413, message: "The request body is too large" },
+	answer_too_large: {
+		status: 400,
+		message: "The answer is too large: ask for fewer rows or columns",
+	},
 	url_too_long: { status: 414, message: "The URL is too long" },
 	headers_too_large: {
 		status: 431,

@@ -25,7 +25,7 @@ export function limitSizes(limits: SizeLimits): MiddlewareHandler {
 		const isRead = raw.method === "GET" || raw.method === "HEAD";
 		if (!isRead && raw.body !== null && length === null)
 			context.req.raw = new Request(raw, {
-				body: counted(raw.body, limits.body),
+				body: counted(raw.body, limits.body, () => bodyTooLarge(limits.body)),
 			});
 		return next();
 	};
@@ -38,13 +38,18 @@ function bytesOf(headers: Headers): number {
 	return bytes;
 }
 
-function counted(body: ReadableStream, limit: number): ReadableStream {
+/** The body, which ends in the refusal where it is larger. */
+export function counted(
+	body: ReadableStream,
+	limit: number,
+	tooLarge: () => Refusal,
+): ReadableStream {
 	let bytes = 0;
 	return body.pipeThrough(
 		new TransformStream<Uint8Array, Uint8Array>({
 			transform(chunk, controller) {
 				bytes += chunk.byteLength;
-				if (bytes > limit) controller.error(bodyTooLarge(limit));
+				if (bytes > limit) controller.error(tooLarge());
 				else controller.enqueue(chunk);
 			},
 		}),

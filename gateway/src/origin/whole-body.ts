@@ -11,7 +11,7 @@ export async function wholeBodyOf(response: Response): Promise<ArrayBuffer> {
 	try {
 		return await response.arrayBuffer();
 	} catch (cause) {
-		throw new Refusal("origin_unreachable", { cause });
+		throw brokenOff(cause);
 	}
 }
 
@@ -30,8 +30,15 @@ export async function readAnswer(
 		return await readUpTo(response, limit, share);
 	} catch (cause) {
 		if (signal.aborted) throw refusalOfAbort(signal, cause);
-		throw new Refusal("origin_unreachable", { cause });
+		throw brokenOff(cause);
 	}
+}
+
+/** A body that is too large ends in a refusal. */
+function brokenOff(cause: unknown): Refusal {
+	return cause instanceof Refusal
+		? cause
+		: new Refusal("origin_unreachable", { cause });
 }
 
 /**

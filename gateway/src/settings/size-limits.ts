@@ -1,4 +1,4 @@
-// The setting SIZE_LIMITS: how large a request may be, such as `url=8KiB, body=10MiB`.
+// The setting SIZE_LIMITS: how large a request and an answer may be, such as `url=8KiB, body=10MiB`.
 import * as z from "zod/mini";
 import { fault } from "./variables.ts";
 
@@ -9,6 +9,8 @@ export interface SizeLimits {
 	readonly headers: number;
 	/** Bytes of the body. */
 	readonly body: number;
+	/** Bytes of the body of an answer to a GET. */
+	readonly answer: number;
 	/** How deep `select` may nest what it embeds. */
 	readonly embedDepth: number;
 }
@@ -24,6 +26,7 @@ const OFF: SizeLimits = {
 	url: Number.POSITIVE_INFINITY,
 	headers: Number.POSITIVE_INFINITY,
 	body: Number.POSITIVE_INFINITY,
+	answer: Number.POSITIVE_INFINITY,
 	embedDepth: Number.POSITIVE_INFINITY,
 };
 

@@ -318,6 +318,15 @@ const PROVOKED: Record<
 		path: "/notes",
 		request: { method: "POST", json: "x".repeat(65_536) },
 	},
+	answer_too_large: {
+		status: 400,
+		path: "/rest/v1/notes",
+		answer: () =>
+			Response.json(["x".repeat(100)], {
+				headers: { "Content-Range": "0-0/*", "Content-Length": "104" },
+			}),
+		env: { SIZE_LIMITS: "answer=100" },
+	},
 	url_too_long: {
 		status: 414,
 		path: "/rest/v1/notes?id=eq.1234567890",

@@ -99,6 +99,40 @@ it.each([
 	},
 );
 
+/** PostgREST's answer, with and without its length. */
+const answering = (bytes: number, isTold: boolean) => async () =>
+	new Response(isTold ? "a".repeat(bytes) : streamed(bytes), {
+		headers: {
+			...{ "Content-Range": "0-0/*", Server: "postgrest/14" },
+			...(isTold && { "Content-Length": String(bytes) }),
+		},
+	});
+
+it.each([
+	[200, "GET", 50],
+	[400, "GET", 51],
+	[200, "POST", 51],
+])(
+	"answers %i to a %s whose answer is told to have %i bytes, where 50 are allowed",
+	async (status, method, bytes) => {
+		const { request } = start("answer=50", { fetch: answering(bytes, true) });
+		const answer = await request(NOTES, { method });
+		expect(answer.status).toBe(status);
+		const body = await answer.text();
+		if (status === 200) expect(body).toHaveLength(bytes);
+		else expect(body).toContain("answer_too_large");
+	},
+);
+
+it("an answer of 50 bytes that streams is whole where 50 are allowed, and one of 51 breaks off", async () => {
+	const ask = async (bytes: number) => {
+		const { request } = start("answer=50", { fetch: answering(bytes, false) });
+		return (await request(NOTES)).bytes();
+	};
+	expect(await ask(50)).toHaveLength(50);
+	await expect(ask(51)).rejects.toMatchObject({ code: "answer_too_large" });
+});
+
 it("says which limit a request is over", async () => {
 	const answer = await start("url=60").request(`${NOTES}?${"a".repeat(60)}`);
 	expect(await answer.json()).toMatchObject({
