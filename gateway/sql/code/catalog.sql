@@ -13,7 +13,8 @@ create or replace function postern.catalog(
   schemas text[], pre_request text default null, request_path text default current_setting('search_path')
 )
 returns json
-language sql stable security definer
+-- plpgsql, because it keeps the plan.
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 -- JIT takes seconds to compile what runs in a fraction of one, and planning takes as long as running does.
 set jit = off
@@ -24,6 +25,7 @@ set work_mem = '4MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$
+begin return (
   with recursive
   -- PostgREST calls the function before each request. It is found in the settings of roles and of the database, and among the
   -- statements that PostgREST has prepared in this session. Every function of the name counts.
@@ -40,11 +42,11 @@ as $$
     ) as qualified (name)
     where qualified.name <> ''
     union
-    select case when cardinality(parts) = 2 then parts[1] end, parts[cardinality(parts)]
+    select case when cardinality(named.parts) = 2 then named.parts[1] end, named.parts[cardinality(named.parts)]
     from pg_catalog.pg_prepared_statements
-    cross join regexp_match(statement, '^select ((?:"(?:[^"]|"")+"[.])?"(?:[^"]|"")+")\(\)$') as found
-    cross join parse_ident(found[1]) as parts
-    where found is not null
+    cross join regexp_match(statement, '^select ((?:"(?:[^"]|"")+"[.])?"(?:[^"]|"")+")\(\)$') as called (parts)
+    cross join parse_ident(called.parts[1]) as named (parts)
+    where called.parts is not null
   ),
   pre_request_function (schema, name, oid) as (
     select named.schema, named.name, proc.oid
@@ -382,5 +384,7 @@ as $$
       join tagged as to_tag on to_tag.relation = key.to_relation
     )
   )
+);
+end
 $$;
 comment on function postern.catalog(text[], text, text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

@@ -25,19 +25,21 @@ comment on function postern.clock_functions() is 'Functions of PostgreSQL whose 
 -- tree: the expression as pg_node_tree. timed_types: the types for which the text 'now' reads the clock.
 create or replace function postern.reads_clock(tree text, expression text, timed_types oid[], is_parsed_in_calls boolean)
 returns boolean
-language sql immutable
+-- plpgsql: before PostgreSQL 18, a function in SQL is planned in each query that calls it.
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
+begin
   -- position() reads a tree five times as fast as a regular expression, and trees are long.
-  select position('{SQLVALUEFUNCTION ' in tree) > 0 and tree ~ '{SQLVALUEFUNCTION :op [0-8] '
+  return position('{SQLVALUEFUNCTION ' in tree) > 0 and tree ~ '{SQLVALUEFUNCTION :op [0-8] '
     -- makes a date or time of a text in JSON
     or position(':path_spec {' in tree) > 0 and tree ~ ':path_spec {(?!CONST )'
     or position('{JSONEXPR ' in tree) > 0 and expression ~ '\.(?:date|time)\w*\('
     -- makes a date or time of a text
     or (position('{COERCEVIAIO ' in tree) > 0 or position('{TABLEFUNC ' in tree) > 0 or position('{JSONEXPR ' in tree) > 0) and exists (
       select
-      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as found
-      cross join regexp_split_to_table(rtrim(found[1]), ' ') as type
+      from regexp_matches(tree, ':(?:resulttype|typid|coltypes) (?:\(o )?([1-9][\d ]*)', 'g') as typed (parts)
+      cross join regexp_split_to_table(rtrim(typed.parts[1]), ' ') as type
       where type::oid = any (timed_types)
     )
     -- 'now'::timestamptz is a constant for one call only where the call parses it.
@@ -47,17 +49,20 @@ as $$
       where case
         when constant ~ '^\d+ (?::\w+ \S+ ){4}:constisnull false' then split_part(constant, ' ', 1)::oid = any (timed_types)
       end
-    )
+    );
+end
 $$;
 comment on function postern.reads_clock(text, text, oid[], boolean) is
 'Whether the value of an expression may depend on the clock. The functions that it calls are judged apart.';
 
 create or replace function postern.reasons_in(tree text)
 returns text[]
-language sql immutable
+-- plpgsql, as reads_clock.
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select array_remove(array[
+begin
+  return array_remove(array[
     case when position('{QUERY :commandType ' in replace(tree, '{QUERY :commandType 1 ', '')) > 0 then 'writes' end,
     case when position('{ROWMARKCLAUSE ' in tree) > 0 then 'locks rows' end,
     case
@@ -68,7 +73,8 @@ as $$
     case when position('{NEXTVALUEEXPR' in tree) > 0 then 'takes a value of a sequence' end,
     -- ctid, xmin, cmin, xmax, cmax: VACUUM FULL and row locks change them without firing a trigger.
     case when position(' :varattno -' in tree) > 0 and tree ~ '{VAR :varno \S+ :varattno -[1-5] ' then 'reads where a row is stored or which transactions touched it' end
-  ], null)
+  ], null);
+end
 $$;
 comment on function postern.reasons_in(text) is 'Why the value of an expression does not follow from tables and claims. The functions that it calls are judged apart.';
 
