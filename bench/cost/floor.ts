@@ -10,6 +10,7 @@ import type { Answered } from "./load.ts";
 const OF_THE_RUNTIME = ["connection", "content-length", "transfer-encoding"];
 
 export interface Floor extends Service {
+	readonly url: string;
 	/** Answers as the answer of this index. */
 	answerUrl(index: number): string;
 	readonly proxyUrl: string;

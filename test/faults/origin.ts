@@ -15,6 +15,7 @@ import {
 	startPostgrest,
 	WITH_KEYS,
 } from "../../gateway/cli/stack/postgrest.ts";
+import type { Service } from "../../gateway/cli/stack/service.ts";
 import { issueCallerToken } from "../../gateway/cli/stack/tokens.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { query } from "../../gateway/test/sql/support/query.ts";
@@ -39,7 +40,7 @@ export interface FaultyStack {
 	readonly postgres: Restartable;
 	readonly postgrest: Restartable;
 	/** A new isolate, without memory, on the same KV and the same change feed's storage. */
-	readonly isolate: Restartable;
+	readonly isolate: Restartable & { readonly running: Service };
 	/** An access token of a signed-in caller. */
 	token(sub: string, claims?: object): Promise<string>;
 	/** Runs SQL as the database's owner, past the gateway and the faulty network. */
