@@ -1,5 +1,6 @@
-// The Durable Object that counts exactly for one caller or one address, whose name it does not know: it is named by a hash. Counts
-// outlive the object, and are deleted when their windows have ended.
+// The Durable Object that counts exactly for one caller or one address, whose name it does not know: it is named by a hash. It counts in
+// memory, and stores the counts once a second: an answer waits for no disk, and a restart forgets a second's counts at most. They are
+// deleted when their windows have ended.
 import { DurableObject } from "cloudflare:workers";
 import type { CallerCounts } from "./caller-counts.ts";
 import {
@@ -9,39 +10,53 @@ import {
 	type Standing,
 } from "./window-counts.ts";
 
+const STORES_AFTER_MS = 1_000;
+
 export class CallerLimits extends DurableObject implements CallerCounts {
-	// Nothing is awaited between reading a window and writing it: no other request comes between.
+	readonly #windows = new Map<string, CountedWindow>();
+	/** Names of windows that are not stored as they are. */
+	readonly #unstored = new Set<string>();
+
 	async take(name: string, quota: Quota): Promise<Standing> {
-		const { kv } = this.ctx.storage;
-		const { window, standing } = countIn(
-			kv.get<CountedWindow>(name),
-			quota,
-			Date.now(),
-		);
-		if (!standing.isAllowed) return standing;
-		kv.put(name, window);
-		// The first of a window.
-		if (window.used === 1) await this.#deleteAt(window.until);
+		const { window, standing } = countIn(this.#at(name), quota, Date.now());
+		if (standing.isAllowed) this.#put(name, window);
 		return standing;
 	}
 
 	async giveBack(name: string): Promise<void> {
-		const { kv } = this.ctx.storage;
-		const window = kv.get<CountedWindow>(name);
+		const window = this.#at(name);
 		if (window !== undefined && window.used > 0)
-			kv.put(name, { ...window, used: window.used - 1 });
+			this.#put(name, { ...window, used: window.used - 1 });
 	}
 
 	override async alarm(): Promise<void> {
 		const { storage } = this.ctx;
-		const windows = [...storage.kv.list<CountedWindow>()];
-		const last = Math.max(0, ...windows.map(([, { until }]) => until));
+		const last = lastEndOf(storage.kv.list<CountedWindow>());
 		if (last > Date.now()) await storage.setAlarm(last);
 		else await storage.deleteAll();
 	}
 
-	async #deleteAt(until: number): Promise<void> {
-		const { storage } = this.ctx;
-		if ((await storage.getAlarm()) === null) await storage.setAlarm(until);
+	#at(name: string): CountedWindow | undefined {
+		return this.#windows.get(name) ?? this.ctx.storage.kv.get(name);
 	}
+
+	#put(name: string, window: CountedWindow): void {
+		this.#windows.set(name, window);
+		if (this.#unstored.size === 0)
+			setTimeout(() => this.#store(), STORES_AFTER_MS);
+		this.#unstored.add(name);
+	}
+
+	async #store(): Promise<void> {
+		const { storage } = this.ctx;
+		for (const name of this.#unstored)
+			storage.kv.put(name, this.#windows.get(name));
+		this.#unstored.clear();
+		if ((await storage.getAlarm()) === null)
+			await storage.setAlarm(lastEndOf(this.#windows));
+	}
+}
+
+function lastEndOf(windows: Iterable<[string, CountedWindow]>): number {
+	return Math.max(0, ...[...windows].map(([, { until }]) => until));
 }

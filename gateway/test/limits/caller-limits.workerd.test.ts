@@ -5,7 +5,7 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CallerLimits } from "../../src/limits/caller-limits.ts";
 
 const QUOTA = { quota: 20, windowMs: 60_000 };
@@ -31,25 +31,35 @@ describe("the object of a caller", () => {
 		expect((await object.take("writes", QUOTA)).remaining).toBe(18);
 	});
 
-	it("goes on counting after it was evicted", async () => {
+	it("goes on counting after it was evicted, without what was not stored yet", async () => {
 		const object = newObject();
 		await object.take("misses", QUOTA);
+		await object.take("misses", QUOTA);
+		await vi.waitFor(async () => expect(await stored(object)).toBe(1), 3_000);
+		await object.take("misses", QUOTA);
 		await evictDurableObject(object);
-		expect((await object.take("misses", QUOTA)).remaining).toBe(18);
+		expect((await object.take("misses", QUOTA)).remaining).toBe(17);
+	});
+
+	it("stores what was counted in a second once", async () => {
+		const object = newObject();
+		await object.take("misses", QUOTA);
+		expect(await stored(object)).toBe(0);
+		await Promise.all(
+			Array.from({ length: 100 }, () => object.take("misses", QUOTA)),
+		);
+		await vi.waitFor(async () => expect(await stored(object)).toBe(1), 3_000);
+		await evictDurableObject(object);
+		expect((await object.take("misses", QUOTA)).isAllowed).toBe(false);
 	});
 
 	it("keeps a window until it has ended, and nothing afterwards", async () => {
 		const object = newObject();
-		const stored = () =>
-			runInDurableObject(
-				object,
-				(_: CallerLimits, { storage }: DurableObjectState) =>
-					[...storage.kv.list()].length,
-			);
 		await object.take("misses", QUOTA);
 		await object.take("writes", { quota: 1, windowMs: 1 });
+		await vi.waitFor(async () => expect(await stored(object)).toBe(2), 3_000);
 		expect(await runDurableObjectAlarm(object)).toBe(true);
-		expect(await stored()).toBe(2);
+		expect(await stored(object)).toBe(2);
 		await runInDurableObject(
 			object,
 			(_: CallerLimits, { storage }: DurableObjectState) => {
@@ -57,6 +67,14 @@ describe("the object of a caller", () => {
 			},
 		);
 		expect(await runDurableObjectAlarm(object)).toBe(true);
-		expect(await stored()).toBe(0);
+		expect(await stored(object)).toBe(0);
 	});
 });
+
+/** @returns how many windows the object has stored */
+const stored = (object: DurableObjectStub<CallerLimits>) =>
+	runInDurableObject(
+		object,
+		(_: CallerLimits, { storage }: DurableObjectState) =>
+			[...storage.kv.list()].length,
+	);
