@@ -74,8 +74,8 @@ const IN_DATABASE: readonly (Story & SqlChange)[] = [
 	{
 		name: "policies for other roles than PUBLIC",
 		of: functionOf("'postern.dependencies'::regproc"),
-		from: "WHERE (class.relrowsecurity",
-		to: "WHERE (policy.polroles = '{0}' and class.relrowsecurity",
+		from: "where class.relrowsecurity",
+		to: "where policy.polroles = '{0}' and class.relrowsecurity",
 		moves: ["grant duel_vip to authenticated with inherit true"],
 		relation: "vaults",
 		kind: "later",

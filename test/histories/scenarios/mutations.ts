@@ -284,8 +284,8 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
 		name: "policies for other roles than PUBLIC do not count",
 		of: functionOf("'postern.dependencies'::regproc"),
-		from: "WHERE (class.relrowsecurity",
-		to: "WHERE (policy.polroles = '{0}' and class.relrowsecurity",
+		from: "where class.relrowsecurity",
+		to: "where policy.polroles = '{0}' and class.relrowsecurity",
 		scenario: scenarios.membersApart,
 		found: "foreign",
 	},
