@@ -13,6 +13,7 @@ import { read, type Seen, WARM_READS } from "../test/faults/traffic.ts";
 import { bundleWorker } from "../test/support/workerd/bundle.ts";
 import { ATTACKS, type Orders } from "./attacks/attacker.ts";
 import { startFloor } from "./cost/floor.ts";
+import { percentile } from "./freshness/statistics.ts";
 
 const { values } = parseArgs({
 	options: {
@@ -91,10 +92,7 @@ function add(waits: Waits, seen: { hits: Seen[]; misses: Seen[] }): void {
 	waits.failed += all.filter(({ status }) => status !== 200).length;
 }
 
-function p99(waits: readonly number[]): number {
-	const sorted = waits.toSorted((one, other) => one - other);
-	return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN;
-}
+const p99 = (waits: readonly number[]) => percentile(waits, 0.99);
 
 /** Has all threads of a process run on one processor. */
 function moveTo(processor: string, pid: number | undefined): void {

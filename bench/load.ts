@@ -13,6 +13,7 @@ import { startWorkerd } from "../test/support/workerd/workerd.ts";
 import { startFloor } from "./cost/floor.ts";
 import { heldMb, residentMb } from "./cost/memory.ts";
 import { type Cleanup, startStack } from "./freshness/stack.ts";
+import { percentile } from "./freshness/statistics.ts";
 
 const { values } = parseArgs({
 	options: {
@@ -108,12 +109,10 @@ try {
 	for (let minute = 1; minute <= Number(values.minutes); minute++) {
 		await sleep(MINUTE_MS);
 		const { tooks } = atPostern.take();
-		const sorted = tooks.toSorted((one, other) => one - other);
-		const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
 		const resident = await residentMb(worker.pid ?? 0);
 		held.push(await heldMb(inspectorPort));
 		console.log(
-			`minute ${minute}: ${sorted.length} requests, p99 ${p99.toFixed(1)} ms, workerd ${resident.toFixed(0)} MB, the isolate ${held.at(-1)?.toFixed(1)} MB`,
+			`minute ${minute}: ${tooks.length} requests, p99 ${percentile(tooks, 0.99).toFixed(1)} ms, workerd ${resident.toFixed(0)} MB, the isolate ${held.at(-1)?.toFixed(1)} MB`,
 		);
 	}
 	const { answers } = await atPostern.stop();

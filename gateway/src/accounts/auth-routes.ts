@@ -1,5 +1,4 @@
 // The part of GoTrue's API that supabase-js uses for passwords and sessions, below /auth/v1, with GoTrue's names and codes.
-
 import type { JWK } from "jose";
 import * as z from "zod/mini";
 import { jsonBody, parse } from "../application/json-body.ts";

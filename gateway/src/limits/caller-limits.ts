@@ -17,6 +17,7 @@ export class CallerLimits extends DurableObject implements CallerCounts {
 	/** Names of windows that are not stored as they are. */
 	readonly #unstored = new Set<string>();
 
+	// Nothing is awaited between reading a window and writing it: no other request comes between.
 	async take(name: string, quota: Quota): Promise<Standing> {
 		const { window, standing } = countIn(this.#at(name), quota, Date.now());
 		if (standing.isAllowed) this.#put(name, window);
