@@ -28,10 +28,11 @@ export async function heldMb(port: number): Promise<number> {
 			socket.send(JSON.stringify({ id, method }));
 		});
 	await call(1, "HeapProfiler.collectGarbage");
-	const used = await call(2, "Runtime.getHeapUsage");
+	const {
+		usedSize = 0,
+		embedderHeapUsedSize = 0,
+		backingStorageSize = 0,
+	} = await call(2, "Runtime.getHeapUsage");
 	socket.close();
-	const { usedSize = 0, embedderHeapUsedSize = 0 } = used;
-	return (
-		(usedSize + embedderHeapUsedSize + (used["backingStorageSize"] ?? 0)) / MB
-	);
+	return (usedSize + embedderHeapUsedSize + backingStorageSize) / MB;
 }
