@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type FaultyStack, startFaultyStack } from "../test/faults/origin.ts";
-import { read, type Seen, WARM_READS } from "../test/faults/traffic.ts";
+import { startFaultyStack } from "../test/faults/origin.ts";
 import { bundleWorker } from "../test/support/workerd/bundle.ts";
 import { ATTACKS, type Orders } from "./attacks/attacker.ts";
+import type { Waits } from "./attacks/honest.ts";
 import { startFloor } from "./cost/floor.ts";
 import { percentile } from "./freshness/statistics.ts";
 
@@ -29,33 +29,17 @@ const rate = Number(values.rate);
 const RATE_LIMITS =
 	"requests=6000/1m, misses=100/10s, misses@address=500/10s, writes=50/10s, writes@address=250/10s";
 
-const HONEST = 6;
-/** Random, so that the callers do not fall into step: they would wait for one another. */
-const pauseMs = () => 50 + Math.random() * 100;
-
-let asked = 0;
-const newMiss = () => `/rest/v1/products?select=id&id=gt.${asked++}`;
-
-/** Honest callers, who ask for hits and misses in turn. */
-function startHonest(stack: FaultyStack) {
-	const ending = new AbortController();
-	const hits: Seen[] = [];
-	const misses: Seen[] = [];
-	const loops = Array.from({ length: HONEST }, async (_, caller) => {
-		const headers = { "CF-Connecting-IP": `203.0.113.${caller + 1}` };
-		for (let turn = caller; !ending.signal.aborted; turn++) {
-			const isMiss = turn % 3 === 0;
-			const path = isMiss ? newMiss() : (WARM_READS[turn % 3] ?? "");
-			const seen = await read(stack.gatewayUrl, path, headers);
-			(isMiss ? misses : hits).push(seen);
-			await sleep(pauseMs());
-		}
+/** Honest callers begin. */
+function startHonest() {
+	const file = join(import.meta.dirname, "attacks", "honest.ts");
+	const honest = spawn(process.execPath, [file, stack.gatewayUrl], {
+		stdio: ["pipe", "pipe", "inherit"],
 	});
+	moveTo("0", honest.pid);
 	return {
-		async stop() {
-			ending.abort();
-			await Promise.all(loops);
-			return { hits, misses };
+		async stop(): Promise<Waits> {
+			honest.stdin.end();
+			return JSON.parse(await text(honest.stdout));
 		},
 	};
 }
@@ -76,20 +60,12 @@ function prepare(orders: Orders) {
 	};
 }
 
-interface Waits {
-	hits: number[];
-	misses: number[];
-	/** Answers other than 200. */
-	failed: number;
-}
-
 const newWaits = (): Waits => ({ hits: [], misses: [], failed: 0 });
 
-function add(waits: Waits, seen: { hits: Seen[]; misses: Seen[] }): void {
-	waits.hits.push(...seen.hits.map(({ tookMs }) => tookMs));
-	waits.misses.push(...seen.misses.map(({ tookMs }) => tookMs));
-	const all = [...seen.hits, ...seen.misses];
-	waits.failed += all.filter(({ status }) => status !== 200).length;
+function add(waits: Waits, seen: Waits): void {
+	waits.hits.push(...seen.hits);
+	waits.misses.push(...seen.misses);
+	waits.failed += seen.failed;
 }
 
 const p99 = (waits: readonly number[]) => percentile(waits, 0.99);
@@ -113,10 +89,9 @@ const stack = await startFaultyStack({
 });
 const cleanup = [stack.stop];
 try {
-	moveTo("0", process.pid);
 	moveTo("0", stack.isolate.running.pid);
 	const token = await stack.token("00000000-0000-4000-8000-000000000001");
-	const warming = startHonest(stack);
+	const warming = startHonest();
 	const floor = await startFloor([], stack.postgrestUrl);
 	cleanup.push(floor.stop);
 	moveTo("0", floor.pid);
@@ -161,7 +136,7 @@ try {
 /** Honest callers' waits during an attack. @returns how many of its answers had which status */
 async function watch(attacker: ReturnType<typeof prepare>, waits: Waits) {
 	await sleep(STARTS_WITHIN_MS);
-	const honest = startHonest(stack);
+	const honest = startHonest();
 	const [answered] = await Promise.all([attacker.play(), sleep(LEAST_MS)]);
 	add(waits, await honest.stop());
 	return answered;

@@ -168,6 +168,12 @@ export function createGateway(deps: Deps): Gateway {
 	const { signingKey } = tokens;
 	const issue = signingKey && createIssue({ ...tokens, signingKey, now });
 	const toRefusal = createToRefusal(application);
+	const refusalOf = (error: unknown) => {
+		const refusal = toRefusal(error);
+		// A defect: the line of the request does not tell its message, which may quote the request.
+		if (refusal.code === "internal_error") log(refusal.cause ?? refusal);
+		return refuse(refusal);
+	};
 
 	const counters = createCounters(deps);
 	const withEtag = createRouteEtags(now);
@@ -195,7 +201,7 @@ export function createGateway(deps: Deps): Gateway {
 				upstream,
 				mount: REST,
 				fetch: deps.fetchUpstream,
-				ownAnswers,
+				...{ ownAnswers, refusalOf },
 			}),
 		);
 	app.use(ownAnswers);
@@ -215,8 +221,8 @@ export function createGateway(deps: Deps): Gateway {
 	app.use(`${AUTH}/*`, async (context, next) => {
 		await next();
 		// supabase-js reads the code of an error only if the answer has this header.
-		context.header("X-Supabase-Api-Version", "2024-01-01");
-		context.header("Cache-Control", "no-store");
+		context.res.headers.set("X-Supabase-Api-Version", "2024-01-01");
+		context.res.headers.set("Cache-Control", "no-store");
 	});
 	app.use(limits.onArrival);
 	app.use(async (context, next) => {
@@ -254,12 +260,7 @@ export function createGateway(deps: Deps): Gateway {
 	);
 
 	app.notFound(() => refuse(new Refusal("route_unknown")));
-	app.onError((error) => {
-		const refusal = toRefusal(error);
-		// A defect: the line of the request does not tell its message, which may quote the request.
-		if (refusal.code === "internal_error") log(refusal.cause ?? refusal);
-		return refuse(refusal);
-	});
+	app.onError(refusalOf);
 
 	const fullPath = (request: Request) => app.fetch(request);
 	// With cookies each answer sets one of its own.

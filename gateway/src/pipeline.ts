@@ -5,6 +5,12 @@ import type { Identity } from "./identity/identity.ts";
 /** The address that requests into the pipeline carry: PostgREST's root. Never resolved. */
 export const PIPELINE_URL = "http://postgrest";
 
+/** The path of a request into the pipeline, as in its URL. */
+export function pathIn(url: string): string {
+	const end = url.search(/[?#]/);
+	return url.slice(PIPELINE_URL.length, end === -1 ? undefined : end);
+}
+
 /** @throws {Refusal} where the gateway, not PostgREST, has to say no */
 export type Pipeline = (
 	request: Request,
@@ -19,7 +25,7 @@ export interface PreRequest {
 	readonly match?: string;
 }
 
-/** The pipeline behind which PostgREST is. */
+/** The pipeline behind which PostgREST is. The headers of its answers can be changed. */
 export type Origin = (
 	request: Request,
 	identity: Identity,

@@ -25,12 +25,7 @@ import { fill } from "./fill.ts";
 import { type CacheableRead, createFromStore } from "./from-store.ts";
 import { createOutageAnswers } from "./outage-answers.ts";
 import { createPlanRead, type PlannedRead } from "./plan-read.ts";
-import {
-	type CacheStatus,
-	labelled,
-	mutable,
-	setDownstream,
-} from "./respond.ts";
+import { type CacheStatus, labelled, setDownstream } from "./respond.ts";
 import type { SecondAsks } from "./second-asks.ts";
 
 /** Bodies that are being read at once. Beyond this, answers are streamed and not stored. */
@@ -105,7 +100,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		request: Request,
 		identity: Identity,
 	): Promise<Response> {
-		const answer = mutable(await deps.writes(request, identity));
+		const answer = await deps.writes(request, identity);
 		// With any status: a function may set an error status and commit.
 		const consistencyToken = await freshness.afterWrite();
 		return labelled(answer, consistencyToken, { forwarded: "method" });
@@ -134,8 +129,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const { request, identity, directives } = arrived;
 		if (planned.view === undefined) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-			const answer = mutable(
-				await inTime(arrived, (request) => origin(request, identity)),
+			const answer = await inTime(arrived, (request) =>
+				origin(request, identity),
 			);
 			return labelled(answer, freshness.consistencyTokenNow(), {
 				forwarded: request.method === "POST" ? "method" : "bypass",
@@ -245,7 +240,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		};
 		const askedAt = now();
 		const reason = reasonNotToStore(read);
-		const response = mutable(await origin(request, identity));
+		const response = await origin(request, identity);
 		const consistencyToken = freshness.consistencyTokenNow();
 		if (reason !== undefined)
 			return labelled(response, consistencyToken, {

@@ -1,7 +1,7 @@
 // An entry: an answer as the cache keeps it, in bytes and text, never as a stream. And the interface of what keeps entries.
 import { base64url } from "jose";
 import type { Identity } from "../identity/identity.ts";
-import { toOriginHeaders } from "../origin/headers.ts";
+import { originFieldsOf } from "../origin/headers.ts";
 
 export interface Entry {
 	/** The change feed as known before the origin was asked: the answer includes every change up to `seq`. */
@@ -55,15 +55,17 @@ export function readerOf(
 	{ role, claims }: Identity,
 	{ headers }: Request,
 ): Promise<string> {
-	const sent = [...toOriginHeaders(headers)].filter(
+	const sent = originFieldsOf(headers).filter(
 		([name]) => !OF_CACHES.includes(name),
 	);
 	return nameOf(JSON.stringify([role, claims, sent]));
 }
 
+const UTF8 = new TextEncoder();
+
 /** A short name for a text. An entry is stored under the name of its key. */
 export function nameOf(text: string): Promise<string> {
-	return sha256(new TextEncoder().encode(text));
+	return sha256(UTF8.encode(text));
 }
 
 /** In base64url, 43 characters. */

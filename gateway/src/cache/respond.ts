@@ -116,11 +116,6 @@ export function labelled(
 	return response;
 }
 
-/** The same answer, with headers that can be changed. */
-export function mutable(response: Response): Response {
-	return new Response(response.body, response);
-}
-
 /** A String of RFC 8941, section 3.3.3: printable ASCII. */
 function quoted(text: string): string {
 	const printable = text.replace(/[^\x20-\x7e]/g, "?");

@@ -63,11 +63,12 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
 			req.method === "OPTIONS" &&
 			req.header("access-control-request-method") !== undefined;
 		if (isPreflight) return answerPreflight(context, next);
+		await next();
+		const { headers } = context.res;
 		const allowed = allowedOrigin(req.header("origin") ?? null);
 		if (allowed !== undefined)
-			context.res.headers.set("Access-Control-Allow-Origin", allowed);
-		context.res.headers.set("Access-Control-Expose-Headers", exposedHeaders);
-		await next();
-		if (isByOrigin) context.header("Vary", "Origin", { append: true });
+			headers.set("Access-Control-Allow-Origin", allowed);
+		headers.set("Access-Control-Expose-Headers", exposedHeaders);
+		if (isByOrigin) headers.append("Vary", "Origin");
 	};
 }

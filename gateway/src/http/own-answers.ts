@@ -22,11 +22,11 @@ export function isOverHttps(url: string): boolean {
 }
 
 export const protectOwnAnswers: MiddlewareHandler = async (context, next) => {
-	// Hono puts what is set before the answer into it, into a refusal as well.
-	context.res.headers.set(...NO_SNIFFING);
-	if (isOverHttps(context.req.url)) context.res.headers.set(...HTTPS_ONLY);
+	// What is set before there is an answer makes one, which Hono copies into the real one.
 	await next();
 	const { headers } = context.res;
+	headers.set(...NO_SNIFFING);
+	if (isOverHttps(context.req.url)) headers.set(...HTTPS_ONLY);
 	for (const name of [...headers.keys()])
 		if (NAMES_PROGRAM.test(name)) headers.delete(name);
 };

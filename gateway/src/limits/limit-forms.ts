@@ -2,7 +2,7 @@
 // than the cache's; and how deep it may embed. Stands before the cache, for clients' requests and for those of resource routes.
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, type Identity, isAmong } from "../identity/identity.ts";
-import type { Pipeline } from "../pipeline.ts";
+import { type Pipeline, pathIn } from "../pipeline.ts";
 import type { Config } from "../settings/settings.ts";
 
 const EXACT_COUNT = /(?:^|,)\s*count=exact\s*(?:,|$)/;
@@ -19,18 +19,17 @@ export function limitForms(
 	return async (request, identity) => {
 		if (identity.role === GATEWAY.role) return pipeline(request, identity);
 		const { headers, method } = request;
-		const { pathname, searchParams } = new URL(request.url);
+		const { url } = request;
 		if (EXACT_COUNT.test(headers.get("prefer") ?? ""))
 			requireRole(identity, roles.exactCount, "EXACT_COUNT_ROLES");
 		if (QUERY_PLAN.test(headers.get("accept") ?? ""))
 			requireRole(identity, roles.queryPlan, "QUERY_PLAN_ROLES");
-		if (pathname === "/" && (method === "GET" || method === "HEAD"))
+		if (pathIn(url) === "/" && (method === "GET" || method === "HEAD"))
 			requireRole(identity, roles.openapi, "OPENAPI_ROLES");
-		for (const select of searchParams.getAll("select"))
-			if (depthOf(select) > maxEmbedDepth)
-				throw new Refusal("embed_too_deep", {
-					details: `the limit is ${maxEmbedDepth}`,
-				});
+		if (deepestEmbed(url) > maxEmbedDepth)
+			throw new Refusal("embed_too_deep", {
+				details: `the limit is ${maxEmbedDepth}`,
+			});
 		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(headers);
 		return pipeline(request, identity);
 	};
@@ -58,6 +57,12 @@ function takeAnswersOfCache(headers: Headers): void {
 		.filter((directive) => HONOURED.test(directive));
 	if (honoured.length === 0) headers.delete("cache-control");
 	else headers.set("cache-control", honoured.join(", "));
+}
+
+function deepestEmbed(url: string): number {
+	if (!/\(|%28/.test(url)) return 0;
+	const selects = new URL(url).searchParams.getAll("select");
+	return Math.max(0, ...selects.map(depthOf));
 }
 
 /** How deep the parentheses are nested, but for those in a quoted name. */

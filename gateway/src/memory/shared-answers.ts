@@ -4,8 +4,9 @@
 // The answer is handed over as values, and the others look for it: a Worker must not await another request's promise. A function may
 // give each of its callers another answer, so that calls are not shared.
 import type { Identity } from "../identity/identity.ts";
-import { toOriginHeaders } from "../origin/headers.ts";
+import { originFieldsOf } from "../origin/headers.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
+import { pathIn } from "../pipeline.ts";
 import { createMemoryBudget, type MemoryShare } from "./memory-budget.ts";
 
 /** A larger answer is not shared: it streams. */
@@ -157,14 +158,14 @@ function responseOf({ body, ...head }: Answer): Response {
 function mayShare({ method, url, headers }: Request): boolean {
 	return (
 		(method === "GET" || method === "HEAD") &&
-		!new URL(url).pathname.startsWith("/rpc/") &&
+		!pathIn(url).startsWith("/rpc/") &&
 		!/\bno-store\b/i.test(headers.get("cache-control") ?? "")
 	);
 }
 
 function nameOf({ method, url, headers }: Request, identity: Identity): string {
 	const { role, claims, tokenClaims } = identity;
-	const sent = [...toOriginHeaders(headers)];
+	const sent = originFieldsOf(headers);
 	return JSON.stringify([method, url, role, claims, tokenClaims, sent]);
 }
 

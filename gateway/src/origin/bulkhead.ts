@@ -10,7 +10,7 @@ import {
 	createSharedAnswers,
 	type SharedRead,
 } from "../memory/shared-answers.ts";
-import type { Origin } from "../pipeline.ts";
+import { type Origin, pathIn } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
 import { createFairPlaces, type Wait } from "./fair-places.ts";
 import { NotAsked } from "./origin-absence.ts";
@@ -48,7 +48,7 @@ export function createBulkhead(
 		const sent = await withWholeBody(request);
 		if (sent === undefined) return origin(request, identity, told);
 		const shared = answers.open(sent, identity);
-		const wait = places.wait(new URL(sent.url).pathname, callerOf(identity));
+		const wait = places.wait(pathIn(sent.url), callerOf(identity));
 		try {
 			const turn = await enter(wait, shared, sent.signal).finally(wait.end);
 			if (turn instanceof Response) return turn;

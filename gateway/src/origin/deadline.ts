@@ -11,7 +11,7 @@ export async function withinDeadline(
 	limitMs: number,
 	work: (request: Request) => Promise<Response>,
 ): Promise<Response> {
-	const deadline = new AbortController();
+	const deadline = abortedWith(request.signal);
 	const { promise: late, reject } = Promise.withResolvers<never>();
 	const timer = setTimeout(
 		() => {
@@ -21,12 +21,21 @@ export async function withinDeadline(
 		},
 		Math.max(0, limitMs),
 	);
-	const signal = AbortSignal.any([request.signal, deadline.signal]);
+	const { signal } = deadline;
 	try {
 		return await Promise.race([work(new Request(request, { signal })), late]);
 	} finally {
 		clearTimeout(timer);
 	}
+}
+
+/** A controller that another signal aborts, too: one object less for each request than `AbortSignal.any` makes. */
+export function abortedWith(signal: AbortSignal): AbortController {
+	const controller = new AbortController();
+	const abort = () => controller.abort(signal.reason);
+	if (signal.aborted) abort();
+	else signal.addEventListener("abort", abort, { once: true });
+	return controller;
 }
 
 /** Why a request was aborted: a deadline says so, a client that goes away says nothing. */

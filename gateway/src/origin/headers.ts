@@ -70,46 +70,59 @@ const NOT_FROM_ORIGIN_PREFIXES = [
  * never got.
  */
 export function removeHopByHop(headers: Headers): void {
-	const named = (headers.get("connection") ?? "")
-		.split(",")
-		.map((name) => name.trim().toLowerCase());
-	for (const name of [...headers.keys()]) {
-		if (named.includes(name) || HOP_BY_HOP.includes(name)) headers.delete(name);
-	}
+	const named = namedByConnection(headers);
+	for (const name of HOP_BY_HOP) headers.delete(name);
+	if (named.length === 0) return;
+	for (const name of [...headers.keys()])
+		if (named.includes(name)) headers.delete(name);
 }
+
+/** The fields that Connection names, but for those that it nearly always has. */
+function namedByConnection(headers: Headers): string[] {
+	return (headers.get("connection") ?? "")
+		.split(",")
+		.map((name) => name.trim().toLowerCase())
+		.filter((name) => name !== "" && name !== "close" && name !== "keep-alive");
+}
+
+/** Names and values, as `new Headers` takes them. */
+type Fields = [name: string, value: string][];
 
 /** The client's headers without those that must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
-	return fromClient(from, isNotForOrigin);
+	return new Headers(originFieldsOf(from));
+}
+
+/** The same, without an object of the runtime's. */
+export function originFieldsOf(from: Headers): Fields {
+	return fieldsOf(from, isNotForOrigin);
 }
 
 /** The client's headers without those that must not reach the upstream. It verifies the client's credentials itself. */
 export function toUpstreamHeaders(from: Headers): Headers {
-	return fromClient(from, isPosing);
-}
-
-function fromClient(
-	from: Headers,
-	isLeftOut: (name: string) => boolean,
-): Headers {
-	const headers = copyExcept(from, isLeftOut);
-	const cookies = headers.get("cookie");
-	if (cookies !== null)
-		setOrDelete(headers, "cookie", withoutOwnCookies(cookies));
-	return headers;
+	return new Headers(fieldsOf(from, isPosing));
 }
 
 /** The origin's headers without those that are not for clients. */
 export function toClientHeaders(from: Headers): Headers {
-	const headers = copyExcept(from, (name) =>
-		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),
+	return new Headers(
+		fieldsOf(from, (name) => startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES)),
 	);
-	const cookies = headers.getSetCookie();
-	headers.delete("set-cookie");
-	for (const cookie of cookies) {
-		if (!OWN_COOKIES.test(cookie)) headers.append("set-cookie", cookie);
+}
+
+function fieldsOf(from: Headers, isLeftOut: (name: string) => boolean): Fields {
+	const named = namedByConnection(from);
+	const fields: Fields = [];
+	for (const [name, value] of from) {
+		if (HOP_BY_HOP.includes(name) || named.includes(name) || isLeftOut(name))
+			continue;
+		if (name === "cookie") {
+			const others = withoutOwnCookies(value);
+			if (others !== "") fields.push([name, others]);
+		} else if (name !== "set-cookie" || !OWN_COOKIES.test(value))
+			fields.push([name, value]);
 	}
-	return headers;
+	return fields;
 }
 
 /** What lets the gateway pass to PostgREST: the key of an API gateway before it, and the service token of Cloudflare Access. */
@@ -140,18 +153,6 @@ export function reachesOrigin(name: string): boolean {
 	);
 }
 
-function copyExcept(
-	from: Headers,
-	isLeftOut: (name: string) => boolean,
-): Headers {
-	const headers = new Headers(from);
-	removeHopByHop(headers);
-	for (const name of from.keys()) {
-		if (isLeftOut(name)) headers.delete(name);
-	}
-	return headers;
-}
-
 function startsWithAny(name: string, prefixes: string[]): boolean {
 	return prefixes.some((prefix) => name.startsWith(prefix));
 }
@@ -162,9 +163,4 @@ export function withoutOwnCookies(cookies: string): string {
 		.map((cookie) => cookie.trim())
 		.filter((cookie) => !OWN_COOKIES.test(cookie))
 		.join("; ");
-}
-
-function setOrDelete(headers: Headers, name: string, value: string) {
-	if (value === "") headers.delete(name);
-	else headers.set(name, value);
 }

@@ -7,7 +7,7 @@ import {
 	restoreTraceContext,
 	setTraceContext,
 } from "../observe/trace-context.ts";
-import type { Origin } from "../pipeline.ts";
+import { type Origin, PIPELINE_URL, pathIn } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { allowedMethods } from "./allowed-methods.ts";
 import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
@@ -23,6 +23,7 @@ export function createOrigin(
 	fetch: Fetch,
 	mount: string,
 ): Origin {
+	const base = settings.url.origin + settings.url.pathname.replace(/\/$/, "");
 	return async function origin(request, identity, preRequest = {}) {
 		const headers = toOriginHeaders(request.headers);
 		checkMediaTypes(headers);
@@ -33,7 +34,7 @@ export function createOrigin(
 		setPassage(headers, settings);
 		const trace = traceOfRequest();
 		if (trace !== undefined) setTraceContext(headers, trace);
-		const url = originUrl(request.url, settings.url);
+		const url = originUrl(request.url, base);
 		const response = await send(request, {
 			url,
 			headers,
@@ -66,25 +67,22 @@ function checkMediaTypes(headers: Headers): void {
 }
 
 /**
- * Same path and query at the origin. Setting parts of a URL cannot change its host, with any path.
+ * Same path and query at the origin. The path begins with a slash, and so cannot change the base's host.
  * PostgREST refuses a path with a null character in its HTTP server's words, and cloudflared a path with a malformed percent-encoding, and where it finds a raw `|` or `^` it encodes the whole path again,
  * so that `%2F` in it becomes `/`. Both are settled here, so that the tunnel changes nothing.
  */
-function originUrl(requestUrl: string, base: URL): URL {
-	const { pathname, search } = new URL(requestUrl);
-	if (/%(?![\da-f]{2})/i.test(pathname))
+function originUrl(requestUrl: string, base: string): string {
+	const path = pathIn(requestUrl);
+	if (/%(?![\da-f]{2})/i.test(path))
 		throw new Refusal("parameter_invalid", {
 			details: "a % in its path begins no percent-encoding",
 		});
-	if (pathname.includes("%00"))
+	if (path.includes("%00"))
 		throw new Refusal("parameter_invalid", {
 			details: "its path has a null character",
 		});
-	const url = new URL(base);
-	const path = pathname.replaceAll("|", "%7C").replaceAll("^", "%5E");
-	url.pathname = base.pathname.replace(/\/$/, "") + path;
-	url.search = search;
-	return url;
+	const search = requestUrl.slice(PIPELINE_URL.length + path.length);
+	return base + path.replaceAll("|", "%7C").replaceAll("^", "%5E") + search;
 }
 
 /** The origin's answer as the client may see it. Keeps the reason phrase, which clients read as `statusText`. */
@@ -102,6 +100,6 @@ function fromOrigin(
 	}
 	const { status, statusText } = response;
 	if (status === 405 && !headers.has("allow"))
-		headers.set("Allow", allowedMethods(new URL(url).pathname, method));
+		headers.set("Allow", allowedMethods(pathIn(url), method));
 	return new Response(response.body, { status, statusText, headers });
 }

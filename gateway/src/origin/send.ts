@@ -1,12 +1,12 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
 import { Refusal } from "../http/refusals.ts";
-import { refusalOfAbort } from "./deadline.ts";
+import { abortedWith, refusalOfAbort } from "./deadline.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
 export type Fetch = (request: Request) => Promise<Response>;
 
 interface Destination {
-	url: URL;
+	url: URL | string;
 	headers: Headers;
 	fetch: Fetch;
 	/** Longest wait for the head of the answer, in milliseconds. Undefined: there is no limit. */
@@ -25,25 +25,28 @@ export async function send(
 		destination;
 	// The deadline is for the head of the answer, and begins when the whole request has been taken. Bodies may stream for any
 	// time, both ways.
-	const deadline = new AbortController();
+	const sending = abortedWith(request.signal);
 	let timer: number | null = null;
 	let isOver = false;
-	const broken = new AbortController();
+	let isLate = false;
+	let brokenBy: { cause: unknown } | undefined;
 	const body = passing(
 		request,
 		() => {
 			if (isOver || timeoutMs === undefined) return;
-			timer = setTimeout(() => deadline.abort(), timeoutMs);
+			timer = setTimeout(() => {
+				isLate = true;
+				sending.abort();
+			}, timeoutMs);
 		},
 		// The runtime ends a body in chunks that breaks off as if it were whole, and the part of it would be written.
-		(cause) => broken.abort(cause),
+		(cause) => {
+			brokenBy = { cause };
+			sending.abort(cause);
+		},
 	);
 	const { method } = request;
-	const signal = AbortSignal.any([
-		request.signal,
-		deadline.signal,
-		broken.signal,
-	]);
+	const { signal } = sending;
 	try {
 		return await fetch(
 			new Request(url, {
@@ -56,10 +59,10 @@ export async function send(
 		);
 	} catch (cause) {
 		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
-		if (deadline.signal.aborted) throw new Refusal("origin_timeout", { cause });
+		if (isLate) throw new Refusal("origin_timeout", { cause });
 		// It is too large.
-		if (broken.signal.reason instanceof Refusal) throw broken.signal.reason;
-		if (broken.signal.aborted)
+		if (brokenBy?.cause instanceof Refusal) throw brokenBy.cause;
+		if (brokenBy !== undefined)
 			throw new Refusal("body_malformed", { cause, details: "it breaks off" });
 		throw new Refusal(unreachable, { cause });
 	} finally {

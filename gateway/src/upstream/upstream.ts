@@ -15,6 +15,7 @@ interface UpstreamOptions {
 	fetch: Fetch;
 	/** Adds the headers of the gateway's own answers to a refusal. The upstream's answers have the upstream's. */
 	ownAnswers: MiddlewareHandler;
+	refusalOf: (error: unknown) => Response;
 }
 
 /** Routes of the gateway besides the mount. */
@@ -25,6 +26,7 @@ export function passToUpstream({
 	mount,
 	fetch,
 	ownAnswers,
+	refusalOf,
 }: UpstreamOptions): MiddlewareHandler {
 	// A cdn-id with a parameter (RFC 8586). With its upstream it names this gateway, also where its upstream is another gateway.
 	const loopMark = `postern; upstream="${upstream.host}"`;
@@ -37,7 +39,7 @@ export function passToUpstream({
 			return await pass(request, url);
 		} catch (error) {
 			return ownAnswers(context, async () => {
-				throw error;
+				context.res = refusalOf(error);
 			});
 		}
 	};
