@@ -98,7 +98,7 @@ try {
 	const orders = { gatewayUrl: stack.gatewayUrl, token, rate };
 	// What an isolate does for the first time takes longer.
 	for (const attack of ATTACKS.keys())
-		await prepare({ ...orders, attack, count: 1 }).play();
+		await prepare({ ...orders, account: "", attack, count: 1 }).play();
 	await sleep(5_000);
 	await warming.stop();
 	const table = [];
@@ -106,7 +106,8 @@ try {
 		const [beside, attacked] = [newWaits(), newWaits()];
 		const statuses: Record<number, number> = {};
 		for (let round = 0; round < Number(values.rounds); round++) {
-			const order = { ...orders, attack, count };
+			const account = await signUp();
+			const order = { ...orders, account, attack, count };
 			await watch(prepare({ ...order, gatewayUrl: floor.url }), beside);
 			const answered = await watch(prepare(order), attacked);
 			for (const [status, count] of Object.entries(answered))
@@ -131,6 +132,18 @@ try {
 	console.table(table);
 } finally {
 	for (const end of cleanup.reverse()) await end();
+}
+
+/** @returns the address of a new account, at which nobody has guessed yet */
+async function signUp(): Promise<string> {
+	const email = `${crypto.randomUUID()}@example.com`;
+	const answer = await fetch(`${stack.gatewayUrl}/auth/v1/signup`, {
+		method: "POST",
+		headers: { "Content-Type": "application/json" },
+		body: JSON.stringify({ email, password: "a long password" }),
+	});
+	if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+	return email;
 }
 
 /** Honest callers' waits during an attack. @returns how many of its answers had which status */

@@ -9,6 +9,8 @@ export interface Orders {
 	readonly gatewayUrl: string;
 	/** Of the caller that the attacker is signed in as. */
 	readonly token: string;
+	/** The address that the account at which passwords are guessed is known by. */
+	readonly account: string;
 	/** Requests a second, sent whether or not the ones before were answered. */
 	readonly rate: number;
 	readonly count: number;
@@ -17,7 +19,10 @@ export interface Orders {
 interface Attack {
 	readonly name: string;
 	readonly count: number;
-	request(number: number, token: string): { path: string; init: RequestInit };
+	request(
+		number: number,
+		known: Pick<Orders, "token" | "account">,
+	): { path: string; init: RequestInit };
 }
 
 export const ATTACKS: readonly Attack[] = [
@@ -36,13 +41,13 @@ export const ATTACKS: readonly Attack[] = [
 	{
 		name: "200 guesses at one account",
 		count: 200,
-		request: (number) => ({
+		request: (number, { account }) => ({
 			path: "/auth/v1/token?grant_type=password",
 			init: {
 				method: "POST",
 				headers: { "Content-Type": "application/json" },
 				body: JSON.stringify({
-					email: "owner@example.com",
+					email: account,
 					password: `guess ${number}`,
 				}),
 			},
@@ -51,7 +56,7 @@ export const ATTACKS: readonly Attack[] = [
 	{
 		name: "10,000 misses of one caller",
 		count: 10_000,
-		request: (number, token) => ({
+		request: (number, { token }) => ({
 			path: `/rest/v1/products?select=id&id=lt.${number}`,
 			init: { headers: { Authorization: `Bearer ${token}` } },
 		}),
@@ -66,12 +71,13 @@ if (import.meta.main) {
 	console.log(JSON.stringify(await play(orders)));
 }
 
-async function play({ attack, gatewayUrl, token, rate, count }: Orders) {
+async function play(orders: Orders) {
+	const { attack, gatewayUrl, rate, count } = orders;
 	const statuses: Record<number, number> = {};
 	// Another round asks other questions.
 	const first = Math.floor(Math.random() * 1e9);
 	const send = async (number: number) => {
-		const { path, init } = ATTACKS[attack]?.request(number, token) ?? {};
+		const { path, init } = ATTACKS[attack]?.request(number, orders) ?? {};
 		const headers = new Headers(init?.headers);
 		headers.set("CF-Connecting-IP", "198.51.100.1");
 		const answer = await fetch(gatewayUrl + path, { ...init, headers });
