@@ -1,6 +1,7 @@
 // Seven suites: the gateway's logic in Node, the rest of it and the example in workerd, the gateway's SQL, the example's SQL,
 // and the whole stack over HTTP three times: from npm packages; where Docker is present, in containers; where Chromium is, in
 // a browser.
+import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
@@ -9,6 +10,12 @@ import { hasDocker } from "./test/support/containers.ts";
 import { dropExpectedLogs } from "./test/support/expected-logs.ts";
 
 dropExpectedLogs();
+
+// What the tests start, such as wrangler, is compiled once.
+process.env.NODE_COMPILE_CACHE ??= join(
+	import.meta.dirname,
+	"node_modules/.cache/node",
+);
 
 /**
  * What runs where. The suite `stack` has every file, with servers from npm packages. The others repeat only what may come out

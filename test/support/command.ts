@@ -44,6 +44,6 @@ export function runProgram(
 export function ownEnvironment(
 	variables: Readonly<Record<string, string>> = {},
 ): NodeJS.ProcessEnv {
-	const { PATH, HOME } = process.env;
-	return { PATH, HOME, ...variables };
+	const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+	return { PATH, HOME, NODE_COMPILE_CACHE, ...variables };
 }

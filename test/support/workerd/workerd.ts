@@ -1,8 +1,9 @@
 // The Worker's bundle in one workerd process, without wrangler: for tests and measurements.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { runInNewContext } from "node:vm";
 import { LOOPBACK } from "../../../gateway/cli/stack/ports.ts";
 import {
 	type Log,
@@ -128,25 +129,25 @@ async function withKv(
 	};
 }
 
-/** The part of wrangler's own type, which it does not export, that this file reads. */
+/** The part of wrangler.jsonc that this file reads. */
 interface WranglerConfig {
-	compatibility_date?: string;
+	compatibility_date: string;
 	compatibility_flags: string[];
 	vars: WorkerVariables;
 	kv_namespaces: { binding: string }[];
 	durable_objects: { bindings: { name: string; class_name: string }[] };
 }
 
-/** The Worker's part of wrangler.jsonc. */
+/** The Worker's part of wrangler.jsonc, read without wrangler, which takes seconds to load: JSON with comments is JavaScript. */
 async function wranglerConfig(): Promise<{
 	settings: WorkerSettings;
 	vars: WorkerVariables;
 }> {
-	const { unstable_readConfig: readConfig } = await import("wrangler");
-	const config: WranglerConfig = readConfig({ config: WRANGLER_CONFIG });
+	const text = await readFile(WRANGLER_CONFIG, "utf8");
+	const config: WranglerConfig = runInNewContext(`(${text})`);
 	return {
 		settings: {
-			compatibilityDate: String(config.compatibility_date),
+			compatibilityDate: config.compatibility_date,
 			compatibilityFlags: config.compatibility_flags,
 			kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
 			durableObjects: config.durable_objects.bindings.map(
