@@ -236,8 +236,10 @@ export function createGateway(deps: Deps): Gateway {
 		scope.close(context.res.headers);
 		const { res } = context;
 		const answer = await withEtag(raw, res, scope.moment);
-		// With the headers that other middleware has set.
-		if (answer !== res) context.res = answer;
+		if (answer === res) return;
+		// Without the one before, whose headers Hono would add again to a copy.
+		context.res = undefined;
+		context.res = answer;
 	});
 	app.all(`${REST}/*`, rest(REST, config.profileAliases));
 	mountRoutes(

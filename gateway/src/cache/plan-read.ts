@@ -3,6 +3,7 @@ import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import { timed, timedNow } from "../observe/observation.ts";
+import { pathIn } from "../pipeline.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
@@ -46,7 +47,7 @@ export function createPlanRead(deps: PlanReadDeps) {
 	function mayWrite(request: Request): boolean {
 		try {
 			const catalog = freshness.lastCatalog();
-			if (catalog === undefined && isCall(request)) deps.waitUntil(keepUp());
+			if (catalog === undefined && isCall(request)) keepUp();
 			return planner.mayWrite(catalog, request);
 		} catch (error) {
 			// PostgREST decides what a malformed request is.
@@ -61,7 +62,7 @@ export function createPlanRead(deps: PlanReadDeps) {
 		let plan = catalog && planBy(catalog, arrived);
 		if (plan?.kind === "bypass") {
 			// A bypass is right by any catalog. A newer one may make it unnecessary for later requests.
-			deps.waitUntil(keepUp());
+			keepUp();
 			return bypassBy(plan);
 		}
 		let maxStalenessMs = plan?.maxStalenessMs ?? deps.maxStalenessMs;
@@ -109,18 +110,21 @@ export function createPlanRead(deps: PlanReadDeps) {
 		}
 	}
 
-	/** Loads the catalog where it is not known or no longer current. */
-	async function keepUp(): Promise<void> {
-		const view = await freshness.view({
-			maxAgeMs: deps.maxStalenessMs,
-			consistencyTokens: [],
-		});
-		if (view !== undefined) await freshness.catalog(view);
+	/** Loads the catalog in the background where it is not known or no longer current. */
+	function keepUp(): void {
+		const needs = { maxAgeMs: deps.maxStalenessMs, consistencyTokens: [] };
+		const known = freshness.knownView(needs);
+		if (known !== undefined && freshness.knownCatalog(known) !== undefined)
+			return;
+		const loading = freshness
+			.view(needs)
+			.then((view) => view && freshness.catalog(view));
+		deps.waitUntil(loading);
 	}
 }
 
 function isCall({ method, url }: Request): boolean {
-	return method === "POST" && new URL(url).pathname.startsWith("/rpc/");
+	return method === "POST" && pathIn(url).startsWith("/rpc/");
 }
 
 function bypass(reason: string): PlannedRead {

@@ -37,6 +37,8 @@ const VARY = [
 	"Range-Unit",
 ];
 
+const ALL_VARY = VARY.join(", ");
+
 /** Browsers may keep an answer if they revalidate it. Shared caches may not (RFC 9111, section 5.2.2). */
 const DOWNSTREAM = "private, no-cache";
 
@@ -97,12 +99,20 @@ export function memberOf(status: CacheStatus): string {
 /** Forbids caches downstream to answer in the Worker's place, unless the origin set Cache-Control itself. */
 export function setDownstream(headers: Headers): void {
 	if (!headers.has("Cache-Control")) headers.set("Cache-Control", DOWNSTREAM);
-	const named = new Set(
-		(headers.get("Vary") ?? "").toLowerCase().split(/\s*,\s*/),
-	);
-	if (named.has("*")) return;
+	const vary = headers.get("Vary");
+	const others = vary === null ? ALL_VARY : varyBesides(vary);
+	if (others !== "") headers.append("Vary", others);
+}
+
+/** Is nearly always asked for the same value. */
+let lastVary = { vary: "", others: ALL_VARY };
+
+function varyBesides(vary: string): string {
+	if (lastVary.vary === vary) return lastVary.others;
+	const named = new Set(vary.toLowerCase().split(/\s*,\s*/));
 	const others = VARY.filter((name) => !named.has(name.toLowerCase()));
-	if (others.length > 0) headers.append("Vary", others.join(", "));
+	lastVary = { vary, others: named.has("*") ? "" : others.join(", ") };
+	return lastVary.others;
 }
 
 /** Adds a token that stands for everything that the origin's answer may show, and the cache's status. */

@@ -1,6 +1,8 @@
 // How an answer came about, by its Cache-Status, in words of a bounded set: for the log and the counters. A client, or a function in the
 // database, may have any text in a reason or in the header, so that only known words are told.
 
+import { BoundedMap } from "../cache/bounded-map.ts";
+
 const OUTCOMES = [
 	/** Cache-Status says nothing: a refusal, or a route without the database. */
 	"none",
@@ -54,9 +56,23 @@ const MEMBER =
 	/(?:^|, )Postern((?:; [a-z-]+(?:=(?:"(?:[^"\\]|\\.)*"|[\w-]+))?)*)/g;
 const PARAMETER = /; ([a-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([\w-]+)))?/g;
 
-/** A route may ask for several answers: the first that memory did not have says how its own came about. */
+/** Most texts come again and again. */
+const remembered = new BoundedMap<Came>(1_000);
+const MAX_REMEMBERED_CHARACTERS = 256;
+
 export function outcomeOf(headers: Headers): Came {
-	const members = headers.get("Cache-Status")?.matchAll(MEMBER) ?? [];
+	const text = headers.get("Cache-Status");
+	if (text === null) return NONE;
+	const known = remembered.get(text);
+	if (known !== undefined) return known;
+	const came = readOutcome(text);
+	if (text.length <= MAX_REMEMBERED_CHARACTERS) remembered.set(text, came);
+	return came;
+}
+
+/** A route may ask for several answers: the first that memory did not have says how its own came about. */
+function readOutcome(text: string): Came {
+	const members = text.matchAll(MEMBER);
 	const all = [...members].map(([, parameters]) => cameBy(parameters ?? ""));
 	return all.find(({ outcome }) => outcome !== "memory") ?? all[0] ?? NONE;
 }

@@ -38,17 +38,16 @@ function stateIn(headers: Headers): string | undefined {
 
 /** A new trace. Nothing of Postern samples it: the flag is for programs that record it. */
 export function newTraceContext(): TraceContext {
-	const bytes = crypto.getRandomValues(new Uint8Array(24));
-	// Neither id may be all zeros.
-	bytes[0] = 1 | (bytes[0] ?? 0);
-	bytes[16] = 1 | (bytes[16] ?? 0);
-	const hex = [...bytes]
-		.map((byte) => byte.toString(16).padStart(2, "0"))
-		.join("");
+	// The version in a UUID is 4, so that neither id is all zeros.
+	const [trace, span] = [randomHex(), randomHex()];
 	return {
-		traceparent: `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`,
+		traceparent: `00-${trace}-${span.slice(0, 16)}-00`,
 		tracestate: undefined,
 	};
+}
+
+function randomHex(): string {
+	return crypto.randomUUID().replaceAll("-", "");
 }
 
 /** Sets what the origin gets. */

@@ -2,6 +2,13 @@
 // head and for the body count. At the deadline the request to the origin is aborted, too.
 import { Refusal } from "../http/refusals.ts";
 
+const withDeadline = new WeakSet<Request>();
+
+/** Whether the request is aborted at a deadline of its own, so that nobody else needs to watch the clock for it. */
+export function hasDeadline(request: Request): boolean {
+	return withDeadline.has(request);
+}
+
 /**
  * Does the work with a request that is aborted after the limit. A body that the work does not read may stream for any time.
  * @throws {Refusal} `origin_timeout` after the limit, even where the work ignores the signal
@@ -21,9 +28,10 @@ export async function withinDeadline(
 		},
 		Math.max(0, limitMs),
 	);
-	const { signal } = deadline;
+	const limited = new Request(request, { signal: deadline.signal });
+	withDeadline.add(limited);
 	try {
-		return await Promise.race([work(new Request(request, { signal })), late]);
+		return await Promise.race([work(limited), late]);
 	} finally {
 		clearTimeout(timer);
 	}

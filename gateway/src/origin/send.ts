@@ -1,6 +1,6 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
 import { Refusal } from "../http/refusals.ts";
-import { abortedWith, refusalOfAbort } from "./deadline.ts";
+import { abortedWith, hasDeadline, refusalOfAbort } from "./deadline.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
 export type Fetch = (request: Request) => Promise<Response>;
@@ -25,7 +25,8 @@ export async function send(
 		destination;
 	// The deadline is for the head of the answer, and begins when the whole request has been taken. Bodies may stream for any
 	// time, both ways.
-	const sending = abortedWith(request.signal);
+	const isWatched = isRead(request) && hasDeadline(request);
+	const sending = isWatched ? undefined : abortedWith(request.signal);
 	let timer: number | null = null;
 	let isOver = false;
 	let isLate = false;
@@ -33,20 +34,20 @@ export async function send(
 	const body = passing(
 		request,
 		() => {
-			if (isOver || timeoutMs === undefined) return;
+			if (isOver || isWatched || timeoutMs === undefined) return;
 			timer = setTimeout(() => {
 				isLate = true;
-				sending.abort();
+				sending?.abort();
 			}, timeoutMs);
 		},
 		// The runtime ends a body in chunks that breaks off as if it were whole, and the part of it would be written.
 		(cause) => {
 			brokenBy = { cause };
-			sending.abort(cause);
+			sending?.abort(cause);
 		},
 	);
 	const { method } = request;
-	const { signal } = sending;
+	const { signal } = sending ?? request;
 	try {
 		return await fetch(
 			new Request(url, {
@@ -71,20 +72,20 @@ export async function send(
 	}
 }
 
+function isRead({ method }: Request): boolean {
+	return method === "GET" || method === "HEAD";
+}
+
 /** The request's body, with its length where that is known. Calls `onSent` when all of it has been taken. */
 function passing(
-	{ method, body, headers }: Request,
+	request: Request,
 	onSent: () => void,
 	onBroken: (cause: unknown) => void,
 ): ReadableStream | null {
-	const length = headers.get("content-length");
+	const { body } = request;
+	const length = request.headers.get("content-length");
 	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
-	if (
-		method === "GET" ||
-		method === "HEAD" ||
-		body === null ||
-		length === "0"
-	) {
+	if (isRead(request) || body === null || length === "0") {
 		onSent();
 		return null;
 	}
