@@ -156,3 +156,21 @@ export const issuerList = list(entry).check(
 		return new Set(names).size === names.length;
 	}, "names an issuer twice"),
 );
+
+/** Cloudflare Access signs with RS256 and publishes its keys below the team's own host. */
+export function accessIssuer(variables: {
+	ACCESS_TEAM_URL?: URL | undefined;
+	ACCESS_AUDIENCE?: string | undefined;
+	ACCESS_ROLE: string;
+}): Issuer | undefined {
+	const { ACCESS_TEAM_URL: team, ACCESS_AUDIENCE: audience } = variables;
+	if (team === undefined || audience === undefined) return undefined;
+	return {
+		issuer: team.origin,
+		audience: [audience],
+		algorithms: ["RS256"],
+		keys: { kind: "url", url: new URL("/cdn-cgi/access/certs", team) },
+		role: { fixed: variables.ACCESS_ROLE },
+		roles: [variables.ACCESS_ROLE],
+	};
+}

@@ -18,7 +18,7 @@ import {
 	rolesOrAll,
 	toFormRoles,
 } from "./forms.ts";
-import { issuerList } from "./issuers.ts";
+import { accessIssuer, issuerList } from "./issuers.ts";
 import { keySet, privateKey } from "./keys.ts";
 import { faultsOfOwnTokens } from "./own-tokens.ts";
 import {
@@ -287,22 +287,4 @@ function contradictions(data: z.infer<typeof environment>): Faults {
 		faults.ISSUERS = "names TOKEN_ISSUER, which is Postern itself";
 	}
 	return faults;
-}
-
-/** Cloudflare Access signs with RS256 and publishes its keys below the team's own host. */
-function accessIssuer(variables: {
-	ACCESS_TEAM_URL?: URL | undefined;
-	ACCESS_AUDIENCE?: string | undefined;
-	ACCESS_ROLE: string;
-}): Issuer | undefined {
-	const { ACCESS_TEAM_URL: team, ACCESS_AUDIENCE: audience } = variables;
-	if (team === undefined || audience === undefined) return undefined;
-	return {
-		issuer: team.origin,
-		audience: [audience],
-		algorithms: ["RS256"],
-		keys: { kind: "url", url: new URL("/cdn-cgi/access/certs", team) },
-		role: { fixed: variables.ACCESS_ROLE },
-		roles: [variables.ACCESS_ROLE],
-	};
 }
