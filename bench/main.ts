@@ -12,6 +12,7 @@ import {
 	type Answered,
 	type Asked,
 	ask,
+	CONCURRENCY,
 	closeConnections,
 	cpuMicroseconds,
 	load,
@@ -109,15 +110,20 @@ async function startPostern(
 	const worker = await startWorkerd({
 		bundle,
 		port: await freePort(),
-		variables: workerVariables(postgrestUrl, credentials),
+		variables: {
+			...workerVariables(postgrestUrl, credentials),
+			// No request waits for a place.
+			ORIGIN_REQUESTS_PER_RELATION: String(CONCURRENCY),
+		},
 		log: () => {},
 	});
 	cleanup.push(worker.stop);
-	const root = `${worker.url}/rest/v1`;
+	const rootOf = ({ isOfRoute }: Row) =>
+		isOfRoute ? worker.url : `${worker.url}/rest/v1`;
 	return {
 		name,
 		pid: worker.pid,
-		askedAt: (row) => (number) => askedOf(row, root, number),
+		askedAt: (row) => (number) => askedOf(row, rootOf(row), number),
 	};
 }
 

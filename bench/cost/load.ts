@@ -3,7 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { Agent, type OutgoingHttpHeaders, request } from "node:http";
 import { buffer } from "node:stream/consumers";
 
-const CONCURRENCY = 16;
+/** How many requests are under way at once. */
+export const CONCURRENCY = 16;
 const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY });
 
 export interface Asked {

@@ -7,7 +7,9 @@ export interface Row {
 	/** Answered from the memory of the isolate, and compared with an empty route; otherwise compared with a proxy. */
 	readonly isHit: boolean;
 	readonly status: number;
-	/** The path below PostgREST's root, of the request of this number. */
+	/** An application's route, and not PostgREST's. */
+	readonly isOfRoute?: boolean;
+	/** The path below PostgREST's root, or the route's, of the request of this number. */
 	pathOf(index: number): string;
 	headersOf(index: number): Readonly<Record<string, string>>;
 }
@@ -57,6 +59,7 @@ export async function rowsOf(tokenSigningKey: string): Promise<Row[]> {
 		hit("hit, 20 kB", BYTES_20K),
 		hit("hit, list of 20 rows", LIST),
 		hit("hit, embed", EMBED),
+		{ ...hit("hit, an application's route", "/products/1"), isOfRoute: true },
 		{ ...hit("hit, 304", ONE, () => ({ "if-none-match": "*" })), status: 304 },
 		notKept("bypass", () => ONE, { prefer: "tx=rollback" }),
 		notKept("miss, not kept", () => ONE, { "cache-control": "no-store" }),
