@@ -6,7 +6,7 @@ import en from "zod/v4/locales/en.js";
 import type { Application } from "./application/application.ts";
 import type { OpenApiOptions } from "./application/openapi.ts";
 import type { Routes } from "./application/router.ts";
-import type { Feed } from "./feed/feed.ts";
+import { ChangeFeed, feedFor } from "./feed/change-feed.ts";
 import { createGateway } from "./gateway.ts";
 import { crossOrigin } from "./http/cors.ts";
 import { protectOwnAnswers } from "./http/own-answers.ts";
@@ -19,9 +19,9 @@ import {
 import type { PosternEnv } from "./settings/environment.ts";
 import { parseConfig } from "./settings/settings.ts";
 
-export { ChangeFeed } from "./feed/change-feed.ts";
 export { CallerLimits } from "./limits/caller-limits.ts";
 export type { OpenApiOptions, PosternEnv, RefusalTable, Routes };
+export { ChangeFeed };
 
 export interface PosternOptions<Own extends RefusalTable = RefusalTable> {
 	/** The application's routers (`createRouter` of `postern/routes`), by the path that each is mounted at. With UPSTREAM_URL they are off. */
@@ -56,13 +56,18 @@ export function createPostern<const Own extends RefusalTable = {}>({
 	let gateway: Gateway | undefined;
 	return {
 		fetch(request: Request, env: PosternEnv) {
-			gateway ??= build(env, application);
+			gateway ??= build(env, application, request.cf?.colo);
 			return gateway(request);
 		},
 	} satisfies ExportedHandler<PosternEnv>;
 }
 
-function build(env: PosternEnv, application: Application): Gateway {
+/** @param dataCentre that of the isolate, as Cloudflare names it */
+function build(
+	env: PosternEnv,
+	application: Application,
+	dataCentre: unknown,
+): Gateway {
 	const { ANALYTICS, ASSETS, CACHE, CALLER_LIMITS, CHANGE_FEED, ORIGIN } = env;
 	try {
 		const config = parseConfig(env);
@@ -78,7 +83,7 @@ function build(env: PosternEnv, application: Application): Gateway {
 			dataset: ANALYTICS,
 			countsOf: CALLER_LIMITS && ((name) => CALLER_LIMITS.getByName(name)),
 			locationLimit: env.REQUEST_LIMIT,
-			feed: CHANGE_FEED && feedOf(CHANGE_FEED, config.feedLocation),
+			feed: CHANGE_FEED && feedFor(CHANGE_FEED, config, dataCentre),
 			sleep: (ms) => scheduler.wait(ms),
 			waitUntil,
 			logRequest: (line) =>
@@ -93,21 +98,4 @@ function build(env: PosternEnv, application: Application): Gateway {
 		app.all("*", () => refusalResponse(new Refusal("gateway_misconfigured")));
 		return (request) => app.fetch(request);
 	}
-}
-
-/** One object for all isolates. A stub belongs to one request, so each call has its own. */
-function feedOf(
-	namespace: NonNullable<PosternEnv["CHANGE_FEED"]>,
-	locationHint: DurableObjectLocationHint | undefined,
-): Feed {
-	// Over RPC the stub is what the object is, though the stub's type has no tuples.
-	const object = () =>
-		namespace.getByName(
-			"feed",
-			locationHint ? { locationHint } : {},
-		) as unknown as Feed;
-	return {
-		sync: (request) => object().sync(request),
-		catalog: () => object().catalog(),
-	};
 }

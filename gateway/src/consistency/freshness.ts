@@ -192,7 +192,9 @@ class CannotPoll extends Error {
 }
 
 /** Calls once more where the object was just restarted or moved. An overloaded object is not called again. */
-async function withRetry<Value>(ask: () => Promise<Value>): Promise<Value> {
+export async function withRetry<Value>(
+	ask: () => Promise<Value>,
+): Promise<Value> {
 	try {
 		return await ask();
 	} catch (error) {

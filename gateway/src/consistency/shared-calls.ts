@@ -10,6 +10,12 @@ const MAX_TOKENS = 100;
 /** A view older than this is never used, even if requests accept any age. */
 const LONGEST_AGE_MS = 60_000;
 
+/**
+ * How old the feed's answer may be, as a share of the oldest that is needed. The view grows older while the answer is on its way,
+ * and at half of it the feed is asked again: an answer of that age would be asked for twice.
+ */
+const ACCEPTED_SHARE = 0.4;
+
 interface SharedCallsDeps {
 	/** The name of these calls' flight. */
 	name: string;
@@ -64,8 +70,7 @@ export function createSharedCalls(deps: SharedCallsDeps) {
 	};
 
 	function enter({ maxAgeMs, consistencyTokens }: Needs): Round {
-		// The view grows older while the answer is on its way.
-		next.maxAgeMs = Math.min(next.maxAgeMs, maxAgeMs / 2);
+		next.maxAgeMs = Math.min(next.maxAgeMs, maxAgeMs * ACCEPTED_SHARE);
 		for (const token of consistencyTokens) next.consistencyTokens.add(token);
 		if (next.consistencyTokens.size > MAX_TOKENS) {
 			next.consistencyTokens.clear();

@@ -3,7 +3,7 @@
 // Clocks: the isolate's and the object's are never compared. The object says how long ago its poll began, and the isolate
 // subtracts that from the moment before it asked. Both clocks stand still while code runs, so a moment may be recorded too
 // early, never too late.
-import type { SyncAnswer } from "../feed/feed.ts";
+import type { SyncAnswer, SyncRequest } from "../feed/feed.ts";
 import { LastChanges } from "../feed/last-changes.ts";
 import {
 	covers,
@@ -77,8 +77,14 @@ export function createKnownFeed(now: () => number) {
 		},
 		isNewerThan: (call: Call) =>
 			known !== undefined && call.number < known.call.number,
+		/** Whether another knows a later number of the same feed epoch. */
+		isBehind: (other: SyncRequest["known"]) =>
+			known !== undefined &&
+			known.position.feedEpoch === other?.feedEpoch &&
+			known.seq < other.seq,
 		suitable,
 		merge,
+		answer,
 		consistencyTokenNow,
 	};
 
@@ -128,6 +134,25 @@ export function createKnownFeed(now: () => number) {
 			asOf: call.sentAt - (answer.now - asOf) - 1,
 			isSchemaLoaded: answer.isSchemaLoaded,
 		});
+	}
+
+	/** What the object would have answered, had it been asked for what is known. */
+	function answer(since: SyncRequest["known"]): Following | undefined {
+		if (known === undefined) return undefined;
+		const { position, seq, cursor, lastChanges, isSchemaLoaded } = known;
+		const isWhole = since?.feedEpoch !== position.feedEpoch;
+		return {
+			state: "following",
+			...position,
+			seq,
+			prunedBelow: lastChanges.prunedBelow,
+			// The age of the poll by this clock. An upper bound of the object's clock, as in consistencyTokenNow.
+			now: position.asOf + Math.ceil((now() - known.asOf) * 1.001) + 1,
+			cursor,
+			changes: lastChanges.since(isWhole ? 0 : since.seq),
+			isWhole,
+			isSchemaLoaded,
+		};
 	}
 
 	/** A token for everything that the origin has shown by now. */

@@ -41,6 +41,21 @@ const originUrl = boundOriginUrl.check(
 	),
 );
 
+/** Where a Durable Object may be asked to live. */
+const LOCATIONS = [
+	"wnam",
+	"enam",
+	"sam",
+	"weur",
+	"eeur",
+	"apac",
+	"apac-ne",
+	"apac-se",
+	"oc",
+	"afr",
+	"me",
+] as const;
+
 export const feedVariables = z.extend(originTokenVariables, {
 	ORIGIN_URL: originUrl,
 	ORIGIN_API_KEY: z.optional(headerSecret),
@@ -63,6 +78,10 @@ export const feedVariables = z.extend(originTokenVariables, {
 	),
 	PRE_REQUEST: z.optional(word),
 	CACHE_UNTESTED_VERSIONS: z._default(onOrOff, "off"),
+	FEED_LOCATION: z.optional(
+		z.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`),
+	),
+	FEED_RELAYS: z._default(onOrOff, "off"),
 });
 
 /** Both of them, or neither. */
@@ -92,6 +111,10 @@ export interface FeedSettings {
 	preRequest: string | undefined;
 	/** Whether answers are cached with majors of PostgreSQL and PostgREST that were not tested. */
 	cachesUntestedVersions: boolean;
+	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
+	feedLocation: (typeof LOCATIONS)[number] | undefined;
+	/** Whether isolates ask a relay of their data centre instead of the change feed's object. */
+	hasFeedRelays: boolean;
 }
 
 /** Variables of the feed that are wrong by what else is there. */
@@ -137,5 +160,7 @@ export function toFeedSettings(
 		schemas: variables.DB_SCHEMAS,
 		preRequest: variables.PRE_REQUEST,
 		cachesUntestedVersions: variables.CACHE_UNTESTED_VERSIONS === "on",
+		feedLocation: variables.FEED_LOCATION,
+		hasFeedRelays: variables.FEED_RELAYS === "on",
 	};
 }

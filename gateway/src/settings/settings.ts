@@ -66,21 +66,6 @@ const ORIGIN = /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/]+)$/;
 /** Both of them, or neither. */
 const ACCESS: [string, string] = ["ACCESS_TEAM_URL", "ACCESS_AUDIENCE"];
 
-/** Where a Durable Object may be asked to live. */
-const LOCATIONS = [
-	"wnam",
-	"enam",
-	"sam",
-	"weur",
-	"eeur",
-	"apac",
-	"apac-ne",
-	"apac-se",
-	"oc",
-	"afr",
-	"me",
-] as const;
-
 /** Every variable of the Worker. */
 export const environment = z.extend(feedVariables, {
 	UPSTREAM_URL: z.optional(hostUrl),
@@ -104,9 +89,6 @@ export const environment = z.extend(feedVariables, {
 	MAX_STALENESS_SECONDS: z._default(wholeNumber(1, 3_600), 5),
 	OUTAGE_STALENESS_SECONDS: z._default(wholeNumber(0, 86_400), 3_600),
 	KV_FROM_ASK: z._default(wholeNumber(1, 2), 2),
-	FEED_LOCATION: z.optional(
-		z.enum(LOCATIONS, `is none of ${LOCATIONS.join(", ")}`),
-	),
 	...formVariables,
 	SIZE_LIMITS: sizeLimits,
 	RATE_LIMITS: rateLimits,
@@ -163,8 +145,6 @@ export interface Config extends FeedSettings {
 	outageStalenessMs: number;
 	/** From which time that it is asked for an answer goes into KV: 1 or 2. */
 	storedFromAsk: number;
-	/** Where the change feed is made, when it is: near the database. Cloudflare never moves it. */
-	feedLocation: (typeof LOCATIONS)[number] | undefined;
 	/** Which roles may ask what is expensive. */
 	formRoles: FormRoles;
 	/** How large a request may be. */
@@ -228,7 +208,6 @@ export function parseConfig(env: object): Readonly<Config> {
 		maxStalenessMs: data.MAX_STALENESS_SECONDS * 1_000,
 		outageStalenessMs: data.OUTAGE_STALENESS_SECONDS * 1_000,
 		storedFromAsk: data.KV_FROM_ASK,
-		feedLocation: data.FEED_LOCATION,
 		formRoles: toFormRoles(data),
 		sizeLimits: data.SIZE_LIMITS,
 		rateLimits: data.RATE_LIMITS,

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Freshness } from "../../src/consistency/freshness.ts";
 import type { View } from "../../src/consistency/view.ts";
+import type { Feed } from "../../src/feed/feed.ts";
 import { type Deed, live, type WorldOptions } from "../support/world.ts";
 
 const ISOLATES = 3;
@@ -73,6 +74,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 				afterMs,
 				isolate,
 			}),
+			fc.record({ kind: fc.constant("restart relay" as const), afterMs }),
 			fc.record({ kind: fc.constant("restart feed" as const), afterMs }),
 			fc.record({ kind: fc.constant("lose feed" as const), afterMs }),
 		),
@@ -88,9 +90,11 @@ const history = fc.record({
 
 type Mutant = NonNullable<WorldOptions["mutant"]>;
 
+/** Isolates ask a relay in every other world, and in those of a mutated relay. */
 function world(seed: number, mutant: Mutant = {}): WorldOptions {
 	return {
 		seed,
+		hasRelay: seed % 2 === 1 || mutant.relay !== undefined,
 		isolates: ISOLATES,
 		clients: CLIENTS,
 		maxStalenessMs: 1_000,
@@ -202,6 +206,24 @@ function withViewsToken(
 	});
 }
 
+/** A relay whose answers pass for just polled, and are given for longer than they may be. */
+const ageless = (relay: Feed): Feed => ({
+	...relay,
+	async sync(request) {
+		const maxAgeMs = request.maxAgeMs > 0 ? 60_000 : 0;
+		const answer = await relay.sync({ ...request, maxAgeMs });
+		return answer.state === "following"
+			? { ...answer, now: answer.asOf }
+			: answer;
+	},
+});
+
+/** A relay that answers a request with tokens as one without. */
+const tokenless = (relay: Feed): Feed => ({
+	...relay,
+	sync: (request) => relay.sync({ ...request, consistencyTokens: [] }),
+});
+
 /** A client that carries the tokens of the last answer only. */
 const forgetful: Mutant = {
 	client(fetch) {
@@ -249,6 +271,14 @@ const AHEAD = [150, 250, 350].flatMap((afterMs) => [
 	read(150, 1, 1),
 ]);
 
+/** A write of which the relay does not hear, which has been asked meanwhile, and a read by its writer that the relay has to answer. */
+const PAST_THE_RELAY = [250, 350, 450].flatMap((afterMs) => [
+	...WARM,
+	write(100, 1, 2),
+	read(250, 0, 0),
+	read(afterMs, 1, 1),
+]);
+
 /** A new feed epoch begins while an isolate has an entry of the old one. */
 const RESTARTED: Deed[] = [
 	...[0, 0, 0].flatMap(() => [commit, read(4_000, 0, 1)]),
@@ -293,6 +323,8 @@ describe("a history finds", () => {
 			"writes that are not followed by a poll",
 			withViewsToken((token) => ({ afterWrite: async () => token() })),
 		],
+		["relays that do not say how old their answer is", { relay: ageless }],
+		["relays that do not pass tokens on", { relay: tokenless }, PAST_THE_RELAY],
 		["clients that carry nothing", { client: (fetch) => fetch }],
 		["clients that carry the last answer's token alone", forgetful, CROSSING],
 	];
@@ -315,6 +347,7 @@ describe("a history finds", () => {
 	it.each([
 		["what an isolate was ahead of", AHEAD],
 		["answers that cross", CROSSING],
+		["writes that the relay does not hear of", PAST_THE_RELAY],
 		["numbers that start again", RESTARTED],
 	])(
 		"no fault in the real parts, with %s",

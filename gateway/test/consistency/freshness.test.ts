@@ -154,11 +154,11 @@ describe("a view", () => {
 		expect((found?.asOf ?? 0) - start).toBe(-301);
 	});
 
-	it("is asked for with half the age, because the answer ages on its way", async () => {
+	it("is asked for with less than half the age, because the answer ages on its way", async () => {
 		const { view, asked } = startIsolate();
 		view({ maxAgeMs: 3 * SECOND });
 		await settle();
-		expect(asked[0]?.request.maxAgeMs).toBe(1_500);
+		expect(asked[0]?.request.maxAgeMs).toBe(1_200);
 	});
 
 	it("is asked for with an age of a minute if any age is accepted", async () => {

@@ -17,8 +17,9 @@ import {
 	vi,
 } from "vitest";
 import { toConsistencyToken } from "../../src/consistency/consistency-token.ts";
-import type { ChangeFeed } from "../../src/feed/change-feed.ts";
+import { type ChangeFeed, feedFor } from "../../src/feed/change-feed.ts";
 import type { Feed, SyncAnswer, SyncRequest } from "../../src/feed/feed.ts";
+import { parseFeedSettings } from "../../src/settings/feed-settings.ts";
 import { catalogOf } from "../support/catalog.ts";
 import { type Database, startDatabase } from "../support/change-feed.ts";
 import { ENV } from "../support/gateway.ts";
@@ -146,6 +147,23 @@ it("follows the database", async () => {
 			["api.a(1)", second.seq],
 		],
 	]);
+});
+
+it.each([
+	["by the object without relays", "off", [false, false]],
+	["by the relay of its data centre with relays", "on", [true, false]],
+])("answers an isolate %s", async (_, FEED_RELAYS, isOld) => {
+	const object = env.CHANGE_FEED.getByName("feed");
+	stubs.push(object);
+	const settings = parseFeedSettings({ ...ENV, FEED_RELAYS });
+	const ask = async (dataCentre: string) => {
+		const feed = feedFor(env.CHANGE_FEED, settings, dataCentre);
+		return (await feed.sync({ maxAgeMs: 60_000 })) as Following;
+	};
+	const first = await ask("FRA");
+	await object.sync({ maxAgeMs: 0 });
+	const later = [await ask("FRA"), await ask("CDG")];
+	expect(later.map(({ asOf }) => asOf === first.asOf)).toEqual(isOld);
 });
 
 it("asks the origin over the binding, if there is one", async () => {

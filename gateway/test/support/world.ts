@@ -11,6 +11,7 @@ import {
 } from "../../src/consistency/freshness.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Feed } from "../../src/feed/feed.ts";
+import { createRelay } from "../../src/feed/relay.ts";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createFailOpenStore } from "../../src/kv/fail-open-store.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
@@ -42,6 +43,7 @@ export type Deed = { readonly afterMs: number } & (
 	/** A write that does not pass the gateway. */
 	| { readonly kind: "commit"; readonly tag: string }
 	| { readonly kind: "restart isolate"; readonly isolate: number }
+	| { readonly kind: "restart relay" }
 	| { readonly kind: "restart feed" }
 	| { readonly kind: "lose feed" }
 	/** From now on the origin is away, or back. */
@@ -56,10 +58,13 @@ export interface WorldOptions {
 	readonly maxStalenessMs: number;
 	/** Oldest that an answer may be while the origin is away, in milliseconds; none by default. */
 	readonly outageStalenessMs?: number;
+	/** Isolates 0 and 1 ask a relay in place of the change feed. */
+	readonly hasRelay?: boolean;
 	/** The parts that a mutant replaces. */
 	readonly mutant?: {
 		freshness?: (freshness: Freshness) => Freshness;
 		client?: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch;
+		relay?: (relay: Feed) => Feed;
 	};
 }
 
@@ -107,21 +112,37 @@ export async function live(
 		feed.commit(tag);
 	};
 	let isDown = false;
-	const overNetwork: Feed = {
+	const overNetwork = (to: () => Feed): Feed => ({
 		async sync(request) {
 			await pause(40);
 			if (random() < 0.05) throw new Error("connection lost");
-			const answer = isDown
-				? feed.answerWithoutPoll(request)
-				: await feed.sync(request);
+			const answer = await to().sync(request);
 			await pause(40);
 			return structuredClone(answer);
 		},
 		async catalog() {
 			await pause(40);
-			return feed.catalog();
+			return to().catalog();
 		},
+	});
+	const object = overNetwork(() => ({
+		...feed,
+		sync: async (request) =>
+			isDown ? feed.answerWithoutPoll(request) : feed.sync(request),
+	}));
+	const startRelay = () => {
+		const relay = createRelay({
+			feed: object,
+			now: clock(),
+			sleep: time.sleep,
+		});
+		return mutant.relay?.(relay) ?? relay;
 	};
+	let relay = options.hasRelay ? startRelay() : undefined;
+	const feedOf = (isolate: number) =>
+		relay !== undefined && isolate < 2
+			? overNetwork(() => relay ?? object)
+			: object;
 	const namespace = laggingNamespace(random, pause);
 
 	/** What PostgREST answers: the versions of the tables that were asked for. */
@@ -136,14 +157,14 @@ export async function live(
 		return rows(body);
 	};
 
-	function startIsolate(): Pipeline {
+	function startIsolate(number: number): Pipeline {
 		const now = clock();
 		const background = (promise: Promise<unknown>) => {
 			promise.catch((problem) => violations.push(String(problem)));
 		};
 		const freshness = createFreshness({
 			onOriginBack() {},
-			feed: overNetwork,
+			feed: feedOf(number),
 			parseCatalog: () => CATALOG as Catalog,
 			now,
 			sleep: time.sleep,
@@ -187,7 +208,9 @@ export async function live(
 	}
 
 	const violations: string[] = [];
-	const isolates = Array.from({ length: options.isolates }, startIsolate);
+	const isolates = Array.from({ length: options.isolates }, (_, number) =>
+		startIsolate(number),
+	);
 	let reads = 0;
 	let hits = 0;
 	let marked = 0;
@@ -274,7 +297,10 @@ export async function live(
 				commit(deed.tag);
 				break;
 			case "restart isolate":
-				isolates[deed.isolate] = startIsolate();
+				isolates[deed.isolate] = startIsolate(deed.isolate);
+				break;
+			case "restart relay":
+				relay &&= startRelay();
 				break;
 			case "restart feed":
 				feed.restart();
