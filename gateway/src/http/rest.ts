@@ -27,13 +27,12 @@ export function toPipeline(
 	mount: string,
 	aliases: ReadonlyMap<string, string>,
 ): Request {
-	const [url = ""] = clientUrl.split("#", 1);
-	const queryAt = url.indexOf("?");
-	const end = queryAt === -1 ? url.length : queryAt;
-	// By segments: the route also matches where a client percent-encodes a part of the mount. The first three are those of `http://host`.
-	const segments = url.slice(0, end).split("/");
-	const path = segments.slice(2 + mount.split("/").length).join("/");
-	const request = new Request(`${PIPELINE_URL}/${path}${url.slice(end)}`, init);
+	// The runtime hands over a URL as it was sent, with `/../` in it.
+	const { pathname, search } = new URL(clientUrl);
+	// By segments: the route also matches where a client percent-encodes a part of the mount.
+	const segments = pathname.split("/").slice(mount.split("/").length);
+	const path = `/${segments.join("/")}`;
+	const request = new Request(PIPELINE_URL + path + search, init);
 	removeHopByHop(request.headers);
 	renameProfile(request.headers, aliases);
 	return request;
