@@ -42,22 +42,36 @@ const RUNS_WHERE = {
 	],
 };
 
-/** The longest files begin first, so that no process runs one at the end while the others have nothing to do. */
+/**
+ * The longest files begin first, so that no process runs one at the end while the others have nothing to do. Of those with a
+ * Worker, one that starts many programs is followed by one that mostly waits: these two run side by side.
+ */
 const LONGEST = [
 	"gateway/test/feed/change-feed.workerd.test.ts",
 	"gateway/test/cache/histories.test.ts",
+	"gateway/test/sql/tracking.test.ts",
+	"gateway/test/sql/migrate.test.ts",
 	"test/install/start.test.ts",
 	"test/histories/scenarios/scenarios.test.ts",
-	"test/isolation.test.ts",
-	"test/isolation-of-roles.test.ts",
-	"test/staleness-and-own-writes.test.ts",
-	"test/histories/scenarios/mutations.test.ts",
-	"test/install/command.test.ts",
-	"gateway/test/sql/tracking.test.ts",
-	"test/transparent.test.ts",
 	"test/install/tarball.test.ts",
+	"test/staleness-and-own-writes.test.ts",
+	"test/install/doctor.test.ts",
+	"test/duels/mutations.test.ts",
+	"test/isolation.test.ts",
+	"test/up-when-the-origin-is-down.test.ts",
+	"test/install/command.test.ts",
 	"test/identity/issuers.test.ts",
 	"test/features/docs.browser.test.ts",
+	"test/histories/scenarios/mutations.test.ts",
+	"test/features/supabase-manner.test.ts",
+	"test/isolation-of-pre-requests.test.ts",
+	"test/features/limits.test.ts",
+	"test/identity/identity.test.ts",
+	"test/freshness-under-ddl.test.ts",
+	"test/isolation-of-roles.test.ts",
+	"test/plan.test.ts",
+	"test/transparent.test.ts",
+	"test/tunnel.test.ts",
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -76,9 +90,9 @@ const PATIENT = { poll: { timeout: 20_000 } };
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
-/** The suites with a Worker: one file at a time, since several at once made each other late. */
+/** The suites with a Worker wait half of the time, and nothing is theirs together: each process has a whole stack of its own. */
 const WITH_SERVERS = {
-	maxWorkers: 1,
+	maxWorkers: isCompose ? 1 : 2,
 	sequence: { groupOrder: 3 },
 	expect: PATIENT,
 };

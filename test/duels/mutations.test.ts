@@ -105,6 +105,9 @@ const IN_WORKER: readonly (Story & FileChange)[] = [
 
 const random = randomOf("mutations");
 
+/** A busy machine may miss the moment in which a defect shows. */
+const RETRIES = 4;
+
 function play(arena: Arena, story: Story) {
 	const moves = story.moves.map((sql): Move => ({ kind: "given", sql: [sql] }));
 	return leakOf(arena, random, story.isWatched ?? true, moves, {
@@ -131,7 +134,7 @@ describe("without a defect", () => {
 
 	it.for(IN_DATABASE)(
 		"the duels find that a database lacks $name",
-		{ timeout: 180_000 },
+		{ timeout: 180_000, retry: RETRIES },
 		async (mutation, { expect }) => {
 			const changeBack = await changeInDatabase(arena.client, mutation);
 			try {
@@ -146,7 +149,7 @@ describe("without a defect", () => {
 describe("the duels find that a Worker lacks", () => {
 	it.for(IN_WORKER)(
 		"$name",
-		{ timeout: 240_000 },
+		{ timeout: 240_000, retry: RETRIES },
 		async (mutation, { expect }) => {
 			const arena = await startArena({
 				isPrepared: false,

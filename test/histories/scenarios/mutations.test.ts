@@ -11,11 +11,11 @@ const database = useDatabase();
 describe("the checker finds that", () => {
 	it.concurrent.for(
 		WORKER_MUTATIONS.filter(({ scenario }) => !changesSchema(scenario)),
-	)("$name", { timeout: 120_000 }, shows);
+	)("$name", { timeout: 240_000 }, shows);
 
 	it.for(WORKER_MUTATIONS.filter(({ scenario }) => changesSchema(scenario)))(
 		"$name",
-		{ timeout: 90_000 },
+		{ timeout: 240_000 },
 		shows,
 	);
 

@@ -21,7 +21,7 @@ describe("the gateway keeps its promises", () => {
 
 	it.for(all.filter(([, one]) => changesSchema(one)))(
 		"in the schedule %s",
-		{ timeout: 60_000 },
+		{ timeout: 120_000 },
 		async ([, scenario], { expect }) => {
 			const { told } = await play(database(), stack.bundle, scenario);
 			expect(told).toBe("");
@@ -32,7 +32,7 @@ describe("the gateway keeps its promises", () => {
 describe("the checker finds that in the database", () => {
 	it.for(SQL_MUTATIONS)(
 		"$name",
-		{ timeout: 90_000 },
+		{ timeout: 240_000 },
 		async (mutation, { expect }) => {
 			const client = await database().connect();
 			const changeBack = await changeInDatabase(client, mutation);

@@ -60,7 +60,7 @@ export async function play(
 }
 
 /** A busy machine may miss the moment in which a mutation shows. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 
 /** Plays a schedule until there is a violation of this kind. @returns the kinds that it found */
 export async function findIn(
