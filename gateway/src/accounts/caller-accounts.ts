@@ -104,9 +104,12 @@ export function addressOf(
 ): string {
 	// Only a secret API key gives a role without claims: a token has an issuer.
 	const isProgram = role !== anonRole && !hasClaims(claims);
-	const [first = ""] = (headers.get(FORWARDED_FOR) ?? "").split(",");
-	const forwarded = networkAddress.safeParse(first.trim());
-	if (isProgram && forwarded.success) return forwarded.data;
+	const forwarded = isProgram ? headers.get(FORWARDED_FOR) : null;
+	if (forwarded !== null) {
+		const [first = ""] = forwarded.split(",");
+		const { success, data } = networkAddress.safeParse(first.trim());
+		if (success) return data;
+	}
 	return headers.get(ADDRESS_HEADER) ?? UNKNOWN_ADDRESS;
 }
 
