@@ -127,6 +127,7 @@ async function start(
 					...variables(originLink),
 					// Both kinds beside each other.
 					KV_FROM_ASK: String(2 - (number % 2)),
+					FEED_RELAYS: number > 1 ? "on" : "off",
 				},
 				companions: [
 					{
