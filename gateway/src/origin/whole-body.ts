@@ -57,8 +57,32 @@ export async function readUpTo(
 		share.close();
 		return response.body === null ? new Uint8Array() : response;
 	}
-	const reader: ReadableStreamDefaultReader<Uint8Array> =
-		response.body.getReader();
+	const length = lengthOf(response);
+	if (length === undefined)
+		return readByChunks(response, limit, share, response.body);
+	const isAllowed = share.take(length);
+	try {
+		return isAllowed ? new Uint8Array(await response.arrayBuffer()) : response;
+	} finally {
+		share.close();
+	}
+}
+
+/** How many bytes there are to read, where that is known. Compressed, there are more than the length says. */
+function lengthOf({ headers }: Response): number | undefined {
+	const length = headers.get("content-length") ?? "";
+	return /^\d+$/.test(length) && !headers.has("content-encoding")
+		? Number(length)
+		: undefined;
+}
+
+async function readByChunks(
+	response: Response,
+	limit: number,
+	share: MemoryShare,
+	stream: ReadableStream,
+): Promise<Uint8Array<ArrayBuffer> | Response> {
+	const reader: ReadableStreamDefaultReader<Uint8Array> = stream.getReader();
 	const chunks: Uint8Array[] = [];
 	let length = 0;
 	for (let isAllowed = true; isAllowed; ) {
