@@ -1,6 +1,6 @@
 // What a million requests cost at Cloudflare, beyond what a plan includes, by the share of hits that docs/benchmarks.md measured.
 
-/** Dollars, read on 30 November 2026 from developers.cloudflare.com: the pages on prices of Workers, KV and Durable Objects. */
+/** Dollars, as docs/scale.md says where and when they were read. */
 export const RATES = {
 	millionRequests: 0.3,
 	millionCpuMs: 0.02,
