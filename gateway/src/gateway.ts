@@ -44,6 +44,7 @@ import type { LocationLimit } from "./limits/limiter.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
 import { addServerTiming, observe, timed } from "./observe/observation.ts";
 import {
+	countedRequest,
 	lineOf,
 	type RequestLine,
 	withHitLines,
@@ -184,9 +185,11 @@ export function createGateway(deps: Deps): Gateway {
 				addServerTiming(context.res.headers, observation);
 			const isFailure =
 				context.res.status >= 500 && observation.refusal?.code !== "not_cached";
-			const line = lineOf(context, observation, kindOf(context.req.raw));
-			counters.count(line);
-			if (isFailure || logsAll) logRequest(line);
+			const counted = countedRequest(context.res, observation);
+			counters.count(counted);
+			if (!isFailure && !logsAll) return;
+			const kind = kindOf(context.req.raw);
+			logRequest(lineOf(context, counted, observation, kind));
 		}),
 	);
 	const { upstream } = config;
@@ -248,7 +251,7 @@ export function createGateway(deps: Deps): Gateway {
 			[AUTH]: issue ? auth(tokens.jwks) : issuingOff(),
 			...application.routes,
 		},
-		({ headers }, { identity, pipeline }) =>
+		({ headers }, pipeline, identity) =>
 			issue
 				? openAccounts({
 						accounts: accounts(pipeline),

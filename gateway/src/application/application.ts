@@ -3,6 +3,8 @@ import type { Hono } from "hono";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
 import { openDatabase } from "../http/database.ts";
 import type { RefusalTable } from "../http/refusals.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Pipeline } from "../pipeline.ts";
 import type { OpenApiOptions } from "./openapi.ts";
 import type { GatewayEnv, Routes } from "./router.ts";
 
@@ -24,15 +26,16 @@ export function mountRoutes(
 	routes: Routes,
 	accountsOf: (
 		request: Request,
-		found: GatewayEnv["Variables"],
+		pipeline: Pipeline,
+		identity: Identity,
 	) => CallerAccounts,
 ): void {
 	for (const [path, router] of Object.entries(routes)) {
-		app.use(`${path}/*`, async ({ req, set, var: found }, next) => {
-			const { identity, pipeline } = found;
+		app.use(`${path}/*`, async ({ req, get, set }, next) => {
+			const [pipeline, identity] = [get("pipeline"), get("identity")];
 			const { signal } = req.raw;
 			set("database", openDatabase(pipeline, identity, { signal }));
-			set("accounts", accountsOf(req.raw, found));
+			set("accounts", accountsOf(req.raw, pipeline, identity));
 			await next();
 		});
 		app.route(path, router);

@@ -61,7 +61,7 @@ export function readerOf(
 	return nameOf(JSON.stringify([role, claims, sent]));
 }
 
-const UTF8 = new TextEncoder();
+export const UTF8 = new TextEncoder();
 
 /** A short name for a text. An entry is stored under the name of its key. */
 export function nameOf(text: string): Promise<string> {

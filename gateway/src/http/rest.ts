@@ -13,8 +13,11 @@ export function rest(
 	mount: string,
 	aliases: ReadonlyMap<string, string>,
 ): Handler<GatewayEnv> {
-	return ({ req, var: { identity, pipeline } }) =>
-		pipeline(toPipeline(req.url, req.raw, mount, aliases), identity);
+	return ({ req, get }) =>
+		get("pipeline")(
+			toPipeline(req.url, req.raw, mount, aliases),
+			get("identity"),
+		);
 }
 
 /**

@@ -61,7 +61,7 @@ export function callerOf(
 export function callerOfRequest(anonRole: string): string | undefined {
 	const context = tryGetContext<CallerEnv>();
 	if (context === undefined) return undefined;
-	const { identity } = context.var;
+	const identity = context.get("identity");
 	const { headers } = context.req.raw;
 	return identity === undefined
 		? addressIn(headers)

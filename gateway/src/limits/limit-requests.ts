@@ -107,7 +107,7 @@ export function createRequestLimits({
 		const counted = await limiter.take(kind, subjects);
 		const context = tryGetContext<GatewayEnv>();
 		if (counted.length === 0 || context === undefined) return;
-		const before = context.var.counted ?? [];
+		const before = context.get("counted") ?? [];
 		const again = counted.map(({ limit }) => limit.name);
 		context.set("counted", [
 			...before.filter(({ limit }) => !again.includes(limit.name)),

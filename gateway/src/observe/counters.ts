@@ -1,6 +1,6 @@
 // Counts an isolate's requests: how their answers came about, and what they were refused with. Every label has a bounded set of values, so
 // that no client makes the counters grow. Tells them in Prometheus' text form, and writes what was added to Analytics Engine.
-import type { RequestLine } from "./request-line.ts";
+import type { CountedRequest } from "./request-line.ts";
 
 /** The part of Analytics Engine's binding that is used. */
 export type Dataset = Pick<AnalyticsEngineDataset, "writeDataPoint">;
@@ -14,7 +14,7 @@ interface CountersDeps {
 
 export interface Counters {
 	/** Counts a request that took the full path. */
-	count(line: RequestLine): void;
+	count(request: CountedRequest): void;
 	/** Counts an answer of the fast path. */
 	countHit(): void;
 	/** https://prometheus.io/docs/instrumenting/exposition_formats */

@@ -53,7 +53,8 @@ export function observe(
 }
 
 function observed(): Observed | undefined {
-	return tryGetContext<ObservedEnv>()?.var.observation;
+	// `var` would make an object of all variables.
+	return tryGetContext<ObservedEnv>()?.get("observation");
 }
 
 /** Notes what the request at hand is refused with, or that it is not. */

@@ -8,21 +8,25 @@ import type { CredentialKind } from "../identity/identify.ts";
 import type { Observation, Phase } from "./observation.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
-export interface RequestLine {
-	readonly method: string;
-	/** The pattern that the path fits. */
-	readonly route: string;
+/** What the counters are told of a request. */
+export interface CountedRequest {
 	readonly status: number;
 	/** Until the head of the answer, in milliseconds. */
 	readonly ms: number;
-	/** The kind of credential that was sent, accepted or not. */
-	readonly identity: CredentialKind;
 	readonly cache: Outcome;
 	/** Why the origin was asked, or why its answer was not kept. */
 	readonly reason: string | undefined;
-	readonly phases: Partial<Record<Phase, number>>;
 	/** The code of the refusal. */
 	readonly refusal: string | undefined;
+}
+
+export interface RequestLine extends CountedRequest {
+	readonly method: string;
+	/** The pattern that the path fits. */
+	readonly route: string;
+	/** The kind of credential that was sent, accepted or not. */
+	readonly identity: CredentialKind;
+	readonly phases: Partial<Record<Phase, number>>;
 	readonly cause: string | undefined;
 	readonly traceId: string | undefined;
 	/** Cloudflare's name of the request. */
@@ -38,25 +42,30 @@ const RAY = /^[\da-f]{16}(-[A-Z]{3})?$/;
 /** A code of PostgREST, a SQLSTATE, or a code of jose. */
 const CODE = /^[A-Z][A-Z_\d]{2,60}$|^[\dA-Z]{5}$/;
 
+/** Of a request that took the full path. */
+export function countedRequest(
+	{ status, headers }: Response,
+	{ startedAt, refusal }: Observation,
+): CountedRequest {
+	const { outcome, reason } = outcomeOf(headers);
+	const ms = round(performance.now() - startedAt);
+	return { status, ms, cache: outcome, reason, refusal: refusal?.code };
+}
+
 /** The line of a request that took the full path. */
 export function lineOf(
 	context: Context,
-	{ phases, startedAt, trace, refusal }: Observation,
+	counted: CountedRequest,
+	{ phases, trace, refusal }: Observation,
 	identity: CredentialKind,
 ): RequestLine {
-	const { res, req } = context;
-	const { outcome, reason } = outcomeOf(res.headers);
 	const rounded = [...phases].map(([phase, ms]) => [phase, round(ms)]);
 	return {
-		...headOf(req.raw),
+		...headOf(context.req.raw),
+		...counted,
 		route: routeOf(context),
-		status: res.status,
-		ms: round(performance.now() - startedAt),
 		identity,
-		cache: outcome,
-		reason,
 		phases: Object.fromEntries(rounded),
-		refusal: refusal?.code,
 		cause: refusal && causeOf(refusal),
 		traceId: trace?.traceparent.split("-")[1],
 	};
