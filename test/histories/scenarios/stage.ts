@@ -218,4 +218,4 @@ interface Reading {
 }
 
 /** Enough for PostgREST to load a changed schema on a busy machine: until then nothing is stored. */
-const WARM_ATTEMPTS = 200;
+const WARM_ATTEMPTS = 1_000;
