@@ -4,6 +4,7 @@ import { createFreshness } from "../../gateway/src/consistency/freshness.ts";
 import type { Feed } from "../../gateway/src/feed/feed.ts";
 import { createFollower } from "../../gateway/src/feed/follower.ts";
 import { createRelay } from "../../gateway/src/feed/relay.ts";
+import { createRandom } from "../../gateway/test/support/random.ts";
 
 /** Node's. This file is checked with the Worker's sources, whose types do not have it. */
 declare const setImmediate: (run: (value?: unknown) => void) => void;
@@ -183,16 +184,5 @@ function simulatedTime() {
 				await new Promise(setImmediate);
 			}
 		},
-	};
-}
-
-/** mulberry32 */
-function createRandom(seed: number): () => number {
-	let state = seed >>> 0;
-	return () => {
-		state = (state + 0x6d2b79f5) >>> 0;
-		let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-		return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
 	};
 }

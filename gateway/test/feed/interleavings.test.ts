@@ -15,6 +15,7 @@ import {
 	startDatabase,
 	stoppedTime,
 } from "../support/change-feed.ts";
+import { createRandom } from "../support/random.ts";
 
 const ISOLATES = 3;
 const MAX_STALENESS_MS = 5_000;
@@ -127,17 +128,6 @@ const setting = fc.record({
 });
 type Setting = typeof setting extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** mulberry32 */
-function randomOf(seed: number): () => number {
-	let state = seed;
-	return () => {
-		state = (state + 0x6d2b79f5) | 0;
-		let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-		mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-		return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-	};
-}
-
 interface Commit {
 	readonly at: number;
 	readonly tags: readonly string[];
@@ -179,7 +169,7 @@ function isFresh(
 
 /** What was wrong, and what was done. */
 async function live({ seed, offsets, maxTags, longestWayMs, deeds }: Setting) {
-	const random = randomOf(seed);
+	const random = createRandom(seed);
 	const time = stoppedTime(2_000_000);
 	const database = startDatabase();
 	database.version = "0";

@@ -24,6 +24,7 @@ import type { Planner } from "../../src/planner/planner.ts";
 import { ANYBODY, CATALOG, rows } from "./cache.ts";
 import { kvOf } from "./kv.ts";
 import { startFeed } from "./memory-feed.ts";
+import { createRandom } from "./random.ts";
 
 /** One step of a history. It begins `afterMs` milliseconds after the step before it. */
 export type Deed = { readonly afterMs: number } & (
@@ -396,15 +397,4 @@ async function idle(): Promise<void> {
 		await new Response("anything").text();
 		for (let link = 0; link < 20; link++) await null;
 	}
-}
-
-/** mulberry32 */
-function createRandom(seed: number): () => number {
-	let state = seed >>> 0;
-	return () => {
-		state = (state + 0x6d2b79f5) >>> 0;
-		let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-		return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-	};
 }
