@@ -10,19 +10,25 @@ export const LOOPBACK = "127.0.0.1";
  * and 10080, which fetch refuses (Fetch, section 2.9), below.
  */
 const FIRST_PORT = 10_100;
-const PORTS = 2_900;
+const PORTS = 700;
+
+/**
+ * Each process of Vitest has ports of its own: two of them would find the same one free, and a port is free too while the
+ * server that it belongs to restarts.
+ */
+const firstPort = FIRST_PORT + Number(process.env.VITEST_POOL_ID ?? 0) * PORTS;
 
 let nextOffset = Math.floor(Math.random() * PORTS);
 
 /** A port that no program listens on now, and that this process was not given before. */
 export async function freePort(): Promise<number> {
 	for (let tried = 0; tried < PORTS; tried += 1) {
-		const port = FIRST_PORT + nextOffset;
+		const port = firstPort + nextOffset;
 		nextOffset = (nextOffset + 1) % PORTS;
 		if (!(await isTaken(port))) return port;
 	}
 	throw new Error(
-		`Every port from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} is taken.`,
+		`Every port from ${firstPort} to ${firstPort + PORTS - 1} is taken.`,
 	);
 }
 
