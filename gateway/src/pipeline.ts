@@ -11,9 +11,15 @@ export function pathIn(url: string): string {
 	return url.slice(PIPELINE_URL.length, end === -1 ? undefined : end);
 }
 
+/** A request into the pipeline: a `Request`, or an object that costs the runtime less. Its headers can be changed. */
+export type PipelineRequest = Pick<
+	Request,
+	"method" | "url" | "headers" | "body" | "signal" | "arrayBuffer"
+>;
+
 /** @throws {Refusal} where the gateway, not PostgREST, has to say no */
 export type Pipeline = (
-	request: Request,
+	request: PipelineRequest,
 	identity: Identity,
 ) => Promise<Response>;
 
@@ -27,7 +33,7 @@ export interface PreRequest {
 
 /** The pipeline behind which PostgREST is. The headers of its answers can be changed. */
 export type Origin = (
-	request: Request,
+	request: PipelineRequest,
 	identity: Identity,
 	told?: PreRequest,
 ) => Promise<Response>;

@@ -3,9 +3,10 @@ import type { PostgrestClient } from "@supabase/postgrest-js";
 import { Hono } from "hono";
 import { getPathNoStrict } from "hono/utils/url";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
+import { partsOf } from "../http/url-parts.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Counted } from "../limits/rate-limit-fields.ts";
-import type { Pipeline } from "../pipeline.ts";
+import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
 
 /**
  * What an application's route finds in `context.var`.
@@ -51,7 +52,8 @@ export function createPlainRouter(): Hono<GatewayEnv> {
  * has the root for a path.
  */
 export function pathOf(request: Request): string {
-	const url = URL.parse(request.url);
+	if (!URL.canParse(request.url)) return "/";
 	// Hono reads nothing else of the request.
-	return url === null ? "/" : getPathNoStrict({ url: url.href } as Request);
+	const url = PIPELINE_URL + partsOf(request.url).pathname;
+	return getPathNoStrict({ url } as Request);
 }

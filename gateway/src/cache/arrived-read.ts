@@ -1,7 +1,9 @@
 // A read as it arrived. A small JSON body of a call by POST, as supabase-js's `.rpc()` sends it, is read here, because what is
 // called depends on it. Any other body goes on streaming to the origin.
+
 import type { Identity } from "../identity/identity.ts";
 import { wholeBody } from "../origin/send.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import {
 	type CallArguments,
 	parseCallArguments,
@@ -9,7 +11,7 @@ import {
 import { type Directives, parseDirectives } from "./directives.ts";
 
 export interface ArrivedRead {
-	readonly request: Request;
+	readonly request: PipelineRequest;
 	readonly identity: Identity;
 	readonly directives: Directives;
 	readonly arrivedAt: number;
@@ -24,7 +26,7 @@ const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i;
 
 /** A read whose body, if it has one, still streams. */
 export function arrivalOf(
-	request: Request,
+	request: PipelineRequest,
 	identity: Identity,
 	arrivedAt: number,
 ): ArrivedRead {
@@ -33,7 +35,11 @@ export function arrivalOf(
 }
 
 /** Whether the body may be one that is worth reading. */
-export function hasSmallBody({ method, headers, body }: Request): boolean {
+export function hasSmallBody({
+	method,
+	headers,
+	body,
+}: PipelineRequest): boolean {
 	const length = headers.get("content-length");
 	return (
 		method === "POST" &&

@@ -7,7 +7,7 @@ import { type Identity, isAmong } from "../identity/identity.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
 import type { MemoryStore } from "../memory/memory-store.ts";
 import { withinDeadline } from "../origin/deadline.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Pipeline, PipelineRequest } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
 import {
 	type ArrivedRead,
@@ -69,6 +69,8 @@ export interface CacheDeps {
 interface NamedRead extends CacheableRead {
 	/** What the entry is stored under beyond the isolate. */
 	readonly name: string;
+	/** The request, with its deadline. */
+	readonly limited: PipelineRequest;
 }
 
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
@@ -97,7 +99,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	}
 
 	async function write(
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 	): Promise<Response> {
 		const answer = await deps.writes(request, identity);
@@ -107,7 +109,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	}
 
 	async function read(
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 		explanation: Explanation | undefined,
 	): Promise<Response> {
@@ -146,8 +148,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 		if (directives.isNoCache || directives.isNoStore) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
 			const name = await nameOf(key);
-			return inTime(arrived, (request) =>
-				fromOrigin({ ...cacheable, name, request }, "request"),
+			return inTime(arrived, (limited) =>
+				fromOrigin({ ...cacheable, name, limited }, "request"),
 			);
 		}
 		const found = await fromStore.lookUp(cacheable);
@@ -160,9 +162,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
 		const name = found.name ?? (await nameOf(key));
-		return inTime(arrived, (request) =>
+		return inTime(arrived, (limited) =>
 			collapsed(
-				{ ...cacheable, name, request },
+				{ ...cacheable, name, limited },
 				hit || isStale ? "stale" : "uri-miss",
 				hit,
 			),
@@ -172,7 +174,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 	/** Asks the origin within what is left of the read's time. A body that streams may take any time. */
 	function inTime(
 		arrived: ArrivedRead,
-		ask: (request: Request) => Promise<Response>,
+		ask: (request: PipelineRequest) => Promise<Response>,
 	): Promise<Response> {
 		const { request, arrivedAt } = arrived;
 		if (isStreaming(arrived)) return ask(request);
@@ -230,7 +232,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		read: NamedRead,
 		forwarded: Forwarded,
 	): Promise<Response> {
-		const { request, identity, plan, view, name } = read;
+		const { request, limited, identity, plan, view, name } = read;
 		// Both are taken before the origin is asked: a late answer can then only look too old.
 		const stamp = {
 			feedEpoch: view.feedEpoch,
@@ -240,7 +242,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		};
 		const askedAt = now();
 		const reason = reasonNotToStore(read);
-		const response = await origin(request, identity);
+		const response = await origin(limited, identity);
 		const consistencyToken = freshness.consistencyTokenNow();
 		if (reason !== undefined)
 			return labelled(response, consistencyToken, {
@@ -248,7 +250,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 				detail: reason,
 			});
 		const filled = await fill({
-			request,
+			request: limited,
 			response,
 			schema: plan.schema,
 			stamp,

@@ -1,7 +1,9 @@
 // An entry: an answer as the cache keeps it, in bytes and text, never as a stream. And the interface of what keeps entries.
+
 import { base64url } from "jose";
 import type { Identity } from "../identity/identity.ts";
 import { originFieldsOf } from "../origin/headers.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 
 export interface Entry {
 	/** The change feed as known before the origin was asked: the answer includes every change up to `seq`. */
@@ -53,7 +55,7 @@ const OF_CACHES = ["cache-control", "if-none-match", "pragma"];
 /** Names a caller by all that a policy may tell callers apart by: role, claims and headers. The order of claims matters. */
 export function readerOf(
 	{ role, claims }: Identity,
-	{ headers }: Request,
+	{ headers }: PipelineRequest,
 ): Promise<string> {
 	const sent = originFieldsOf(headers).filter(
 		([name]) => !OF_CACHES.includes(name),

@@ -1,6 +1,7 @@
 // The ETag of an answer, and the 304 for a client that has the answer already (RFC 9110, sections 8.8.3 and 13.1.2). An ETag is
 // `"hash.number.epoch"`: a hash of what a client sees, which If-None-Match is about, and the moment of the feed that the answer includes
 // every change up to, which If-Match is about.
+import type { PipelineRequest } from "../pipeline.ts";
 import { type Entry, sha256, UTF8 } from "./entry.ts";
 
 /** Headers of the answer that a 304 repeats (RFC 9110, section 15.4.5), and the cache's own. */
@@ -57,7 +58,10 @@ export function momentOf(opaque: string): Moment | undefined {
 }
 
 /** Replaces an answer by a 304 where the client's If-None-Match names its ETag. */
-export function conditional(request: Request, answer: Response): Response {
+export function conditional(
+	request: PipelineRequest,
+	answer: Response,
+): Response {
 	const etag = answer.headers.get("ETag");
 	const wanted = request.headers.get("If-None-Match");
 	if (etag === null || wanted === null || !matches(wanted, etag)) return answer;

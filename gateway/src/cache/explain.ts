@@ -1,6 +1,8 @@
 // Explains to operators how an answer came about. Only their roles are told, because tags and claims name tables and
 // policies that others may not see.
+
 import { Refusal } from "../http/refusals.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { PlannedRead } from "./plan-read.ts";
 
 export const EXPLAIN_HEADER = "Postern-Explain";
@@ -16,7 +18,7 @@ export interface Explanation {
  * @throws {Refusal} `denied` where the caller may not have one
  */
 export function explain(
-	request: Request,
+	request: PipelineRequest,
 	isAllowed: boolean,
 ): Explanation | undefined {
 	if (!request.headers.has(EXPLAIN_HEADER)) return undefined;

@@ -1,7 +1,9 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
+
 import { NAMES_PROGRAM } from "../http/own-answers.ts";
 import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { Entry } from "./entry.ts";
 import { entityTag, etagOf } from "./etag.ts";
 
@@ -58,7 +60,7 @@ type Filled =
 	  };
 
 interface Filling {
-	readonly request: Request;
+	readonly request: PipelineRequest;
 	readonly response: Response;
 	/** The schema that the plan was made for. */
 	readonly schema: string;
@@ -115,7 +117,11 @@ export async function fill(given: Filling): Promise<Filled> {
 }
 
 /** The answer again, after its body was read. */
-function rebuilt(request: Request, response: Response, entry: Entry): Response {
+function rebuilt(
+	request: PipelineRequest,
+	response: Response,
+	entry: Entry,
+): Response {
 	// The headers of a HEAD describe the body of a GET, which is not there.
 	if (request.method === "HEAD") return new Response(null, response);
 	const again = withBody(entry.body, response);
@@ -126,27 +132,33 @@ function rebuilt(request: Request, response: Response, entry: Entry): Response {
 /** The headers to store, or the reason why the answer cannot be stored. An unknown header is such a reason. */
 function keptHeaders(
 	response: Response,
-	request: Request,
+	request: PipelineRequest,
 ): Pick<Entry, "headers" | "echoed"> | string {
 	const kept: [string, string][] = [];
 	const echoed: string[] = [];
 	// The length in a HEAD is that of the GET's body, unless the body would be compressed.
 	const keepsLength =
 		request.method === "HEAD" && !response.headers.has("content-encoding");
-	for (const [name, value] of response.headers) {
+	let reason: string | undefined;
+	// An iterator would be an object of the runtime's.
+	response.headers.forEach((value, name) => {
 		if (name === "vary" && !isKnownToVary(value))
-			return `the origin's answer varies by ${value}`;
-		if (KEPT.has(name) || (keepsLength && name === "content-length"))
+			reason ??= `the origin's answer varies by ${value}`;
+		else if (KEPT.has(name) || (keepsLength && name === "content-length"))
 			kept.push([name, value]);
 		else if (isEcho(name, value, request)) echoed.push(name);
 		else if (!DROPPED.test(name) && !NAMES_PROGRAM.test(name))
-			return `the origin's answer has ${name}`;
-	}
-	return { headers: kept, echoed };
+			reason ??= `the origin's answer has ${name}`;
+	});
+	return reason ?? { headers: kept, echoed };
 }
 
 /** Whether this is PostgREST's server-trace-header: the client's own value, or empty without one. */
-function isEcho(name: string, value: string, request: Request): boolean {
+function isEcho(
+	name: string,
+	value: string,
+	request: PipelineRequest,
+): boolean {
 	return TRACE.test(name) && (request.headers.get(name) ?? "") === value;
 }
 

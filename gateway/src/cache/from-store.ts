@@ -1,4 +1,5 @@
 // Answers a read from a store: finds a fresh entry, and gives it only to callers that the database would answer alike.
+
 import {
 	consistencyTokensIn,
 	setConsistencyTokens,
@@ -8,6 +9,7 @@ import type { View } from "../consistency/view.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { MemoryStore } from "../memory/memory-store.ts";
 import { timed } from "../observe/observation.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
@@ -24,7 +26,7 @@ import { type CacheStatus, fromEntry, setAge, setStatus } from "./respond.ts";
 
 /** A read that may be answered from a store, as of a view. */
 export interface CacheableRead {
-	readonly request: Request;
+	readonly request: PipelineRequest;
 	readonly identity: Identity;
 	readonly directives: Directives;
 	readonly plan: CacheablePlan;

@@ -1,5 +1,6 @@
 // While the origin is away, answers again what was answered before: marked, for a bounded time, only to callers whom the entry is
 // for, and never past a change of the schema, the policies or the grants that the feed has told of.
+
 import {
 	consistencyTokensIn,
 	setConsistencyTokens,
@@ -16,6 +17,7 @@ import {
 	type OriginAbsence,
 } from "../origin/origin-absence.ts";
 import { wholeBodyOf } from "../origin/whole-body.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
 import { type ArrivedRead, isStreaming } from "./arrived-read.ts";
@@ -51,7 +53,7 @@ interface OutageDeps {
 	log: (error: unknown) => void;
 }
 
-type Read = (request: Request) => Promise<Response>;
+type Read = (request: PipelineRequest) => Promise<Response>;
 
 /** What there is to give in the origin's place. */
 interface Candidate {
@@ -107,7 +109,10 @@ export function createOutageAnswers(deps: OutageDeps) {
 			: answerAgain(request, found, absence);
 	};
 
-	async function attempt(read: Read, request: Request): Promise<Outcome> {
+	async function attempt(
+		read: Read,
+		request: PipelineRequest,
+	): Promise<Outcome> {
 		try {
 			return await absenceIn(await read(request));
 		} catch (refusal) {
@@ -120,7 +125,10 @@ export function createOutageAnswers(deps: OutageDeps) {
 	}
 
 	/** Reads with the whole body. Where the feed finds the origin away, too, gives up after a while and ends the origin's request. */
-	async function attemptWhole(read: Read, request: Request): Promise<Outcome> {
+	async function attemptWhole(
+		read: Read,
+		request: PipelineRequest,
+	): Promise<Outcome> {
 		const wholly: Read = async (request) => wholeOf(await read(request));
 		return freshness.isOriginAway
 			? attempt(
@@ -169,7 +177,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 	async function entryFor(
 		{ key, tags }: CacheablePlan,
 		view: View,
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 	): Promise<Entry | undefined> {
 		const reader = await readerOf(identity, request);
@@ -191,7 +199,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 	}
 
 	function answerAgain(
-		request: Request,
+		request: PipelineRequest,
 		{ entry, view, ageMs, ttlMs }: Candidate,
 		{ reason, wasAsked, status }: OriginAbsence,
 	): Response {

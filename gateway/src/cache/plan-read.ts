@@ -3,7 +3,7 @@ import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
 import { timed, timedNow } from "../observe/observation.ts";
-import { pathIn } from "../pipeline.ts";
+import { type PipelineRequest, pathIn } from "../pipeline.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import type { BypassPlan, CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
@@ -44,7 +44,7 @@ export function createPlanRead(deps: PlanReadDeps) {
 	return { mayWrite, planRead };
 
 	/** Whether PostgREST may run the request in a transaction that can write. Any call by POST may, as long as there is no catalog. */
-	function mayWrite(request: Request): boolean {
+	function mayWrite(request: PipelineRequest): boolean {
 		try {
 			const catalog = freshness.lastCatalog();
 			if (catalog === undefined && isCall(request)) keepUp();
@@ -123,7 +123,7 @@ export function createPlanRead(deps: PlanReadDeps) {
 	}
 }
 
-function isCall({ method, url }: Request): boolean {
+function isCall({ method, url }: PipelineRequest): boolean {
 	return method === "POST" && pathIn(url).startsWith("/rpc/");
 }
 

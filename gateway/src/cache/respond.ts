@@ -1,6 +1,8 @@
 // Builds an answer from an entry, and writes the cache's headers: how the answer came about, and that no one downstream may
 // give it to others.
+
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { Entry } from "./entry.ts";
 import { etagOf } from "./etag.ts";
 
@@ -43,7 +45,7 @@ const ALL_VARY = VARY.join(", ");
 const DOWNSTREAM = "private, no-cache";
 
 /** Builds a response from an entry. The ETag is for a GET: the body of a HEAD was never seen, and a POST has no conditions. */
-export function fromEntry(entry: Entry, request: Request): Response {
+export function fromEntry(entry: Entry, request: PipelineRequest): Response {
 	const { status, statusText, headers, echoed, body } = entry;
 	const isHead = request.method === "HEAD";
 	const answer = new Response(isHead ? null : body, {

@@ -10,7 +10,7 @@ import { Refusal } from "../http/refusals.ts";
 import { errorIn } from "../origin/error-code.ts";
 import type { PreRequestProbe } from "../origin/pre-request-probe.ts";
 import { wholeBodyOf } from "../origin/whole-body.ts";
-import type { Origin, Pipeline } from "../pipeline.ts";
+import type { Origin, Pipeline, PipelineRequest } from "../pipeline.ts";
 import type { WritePlanner } from "../planner/planner.ts";
 import { type Condition, conditionOf } from "./if-match.ts";
 
@@ -55,7 +55,7 @@ export function createConditionalWrites(
 
 	/** What the database is told: the row, and the cursor since which it may not have changed; null where it has changed before that. */
 	async function matchOf(
-		request: Request,
+		request: PipelineRequest,
 		condition: Condition,
 	): Promise<string> {
 		if (!METHODS.includes(request.method))

@@ -1,6 +1,8 @@
 // The If-Match of a write (RFC 9110, section 13.1.1): the moments of the feed that its ETags stand for.
+
 import { type Moment, momentOf } from "../cache/etag.ts";
 import { Refusal } from "../http/refusals.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 
 /** Any version of the row, or one that has not changed since one of these moments. */
 export type Condition = "*" | readonly Moment[];
@@ -18,7 +20,7 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 export function conditionOf({
 	method,
 	headers,
-}: Request): Condition | undefined {
+}: PipelineRequest): Condition | undefined {
 	const sent = headers.get("If-Match");
 	if (sent === null || SAFE_METHODS.includes(method)) return undefined;
 	if (sent.trim() === "*") return "*";

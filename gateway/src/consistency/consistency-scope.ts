@@ -62,7 +62,7 @@ export function openConsistencyScope(
 		get moment() {
 			return earliestOf(moments);
 		},
-		async pipeline(request: Request, identity: Identity) {
+		async pipeline(request, identity: Identity) {
 			const known = tokens;
 			if (known.length > 0) setConsistencyTokens(request.headers, known);
 			for (const name of CARRIED) {
@@ -140,6 +140,6 @@ function earliestOf(
 	);
 }
 
-function isWrite({ method }: Request): boolean {
+function isWrite({ method }: Pick<Request, "method">): boolean {
 	return !SAFE_METHODS.includes(method);
 }

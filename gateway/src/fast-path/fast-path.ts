@@ -1,5 +1,6 @@
 // The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
 // and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
+
 import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
 import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
@@ -9,6 +10,7 @@ import type { CorsHeaders } from "../http/cors.ts";
 import { isOverHttps } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
 import { toPipeline } from "../http/rest.ts";
+import { partsOf } from "../http/url-parts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
@@ -115,13 +117,15 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 	}
 
 	function plannedQuestion(
-		{ url, headers }: Request,
+		request: Request,
 		catalog: Catalog,
 	): Question | undefined {
 		const { mount, profileAliases } = deps;
+		const { url } = request;
 		// The router takes other spellings of the mount, too.
-		if (!URL.parse(url)?.pathname.startsWith(`${mount}/`)) return undefined;
-		const asked = toPipeline(url, { headers }, mount, profileAliases);
+		if (!URL.canParse(url) || !partsOf(url).pathname.startsWith(`${mount}/`))
+			return undefined;
+		const asked = toPipeline(request, mount, profileAliases);
 		const question = planner.question(catalog, asked);
 		return question.kind === "question" ? question : undefined;
 	}

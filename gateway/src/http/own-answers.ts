@@ -27,8 +27,11 @@ export const protectOwnAnswers: MiddlewareHandler = async (context, next) => {
 	const { headers } = context.res;
 	headers.set(...NO_SNIFFING);
 	if (isOverHttps(context.req.url)) headers.set(...HTTPS_ONLY);
-	for (const name of [...headers.keys()])
-		if (NAMES_PROGRAM.test(name)) headers.delete(name);
+	const programs: string[] = [];
+	headers.forEach((_, name) => {
+		if (NAMES_PROGRAM.test(name)) programs.push(name);
+	});
+	for (const name of programs) headers.delete(name);
 };
 
 /** Says which methods a route has: to OPTIONS as the answer (RFC 9110, section 9.3.7), else with the refusal. */

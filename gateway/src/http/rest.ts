@@ -2,8 +2,9 @@
 import type { Handler } from "hono";
 import type { GatewayEnv } from "../application/router.ts";
 import { removeHopByHop } from "../origin/headers.ts";
-import { PIPELINE_URL } from "../pipeline.ts";
+import { PIPELINE_URL, type PipelineRequest } from "../pipeline.ts";
 import { renameProfile } from "./profile-aliases.ts";
+import { partsOf } from "./url-parts.ts";
 
 /**
  * @param mount the path that stands for PostgREST's root
@@ -14,29 +15,32 @@ export function rest(
 	aliases: ReadonlyMap<string, string>,
 ): Handler<GatewayEnv> {
 	return ({ req, get }) =>
-		get("pipeline")(
-			toPipeline(req.url, req.raw, mount, aliases),
-			get("identity"),
-		);
+		get("pipeline")(toPipeline(req.raw, mount, aliases), get("identity"));
 }
 
-/**
- * A client's request as the pipeline takes it.
- * @param init the request itself, or only what is read of it
- */
+/** A client's request as the pipeline takes it. */
 export function toPipeline(
-	clientUrl: string,
-	init: Request | RequestInit,
+	client: Request,
 	mount: string,
 	aliases: ReadonlyMap<string, string>,
-): Request {
+): PipelineRequest {
 	// The runtime hands over a URL as it was sent, with `/../` in it.
-	const { pathname, search } = new URL(clientUrl);
+	const { pathname, search } = partsOf(client.url);
 	// By segments: the route also matches where a client percent-encodes a part of the mount.
 	const segments = pathname.split("/").slice(mount.split("/").length);
-	const path = `/${segments.join("/")}`;
-	const request = new Request(PIPELINE_URL + path + search, init);
-	removeHopByHop(request.headers);
-	renameProfile(request.headers, aliases);
-	return request;
+	const headers = new Headers(client.headers);
+	removeHopByHop(headers);
+	renameProfile(headers, aliases);
+	return {
+		method: client.method,
+		url: `${PIPELINE_URL}/${segments.join("/")}${search}`,
+		headers,
+		get body() {
+			return client.body;
+		},
+		get signal() {
+			return client.signal;
+		},
+		arrayBuffer: () => client.arrayBuffer(),
+	};
 }

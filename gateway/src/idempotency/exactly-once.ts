@@ -15,7 +15,7 @@ import {
 	wholeBodyOf,
 	withBody,
 } from "../origin/whole-body.ts";
-import type { Origin, PreRequest } from "../pipeline.ts";
+import type { Origin, PipelineRequest, PreRequest } from "../pipeline.ts";
 import { createClaims, type KeptAnswer } from "./claims.ts";
 import { idempotencyKeyOf, REPLAYED, WRITE_NUMBER } from "./idempotency-key.ts";
 
@@ -91,7 +91,7 @@ export function createExactlyOnce(
 	};
 
 	async function write(
-		request: Request,
+		request: PipelineRequest,
 		key: string,
 		body: Uint8Array<ArrayBuffer>,
 		identity: Identity,
@@ -118,7 +118,7 @@ export function createExactlyOnce(
 	}
 
 	/** The client's whole body: the hash of it is sent before it. */
-	async function bodyOf({ body, headers, signal }: Request) {
+	async function bodyOf({ body, headers, signal }: PipelineRequest) {
 		const read = await readUpTo(
 			new Response(body, { headers }),
 			MAX_BODY_BYTES,
@@ -139,7 +139,7 @@ export function createExactlyOnce(
 	async function keep(
 		claim: string,
 		answer: Response,
-		{ signal }: Request,
+		{ signal }: PipelineRequest,
 	): Promise<Response> {
 		const share = budget.open();
 		const read = await readAnswer(answer, MAX_KEPT_BYTES, share, signal);
@@ -150,7 +150,10 @@ export function createExactlyOnce(
 		return again;
 	}
 
-	async function replay(claim: string, request: Request): Promise<Response> {
+	async function replay(
+		claim: string,
+		request: PipelineRequest,
+	): Promise<Response> {
 		const kept = (await claims.keptAnswer(claim)) ?? minimalOf(request);
 		if (kept === undefined) throw new Refusal("idempotency_answer_lost");
 		const { status, headers, body } = kept;
@@ -223,7 +226,11 @@ function textOf(body: Uint8Array<ArrayBuffer>): string | undefined {
 }
 
 /** The answer of a write to a table that asked for no rows and no count: it says no more than that the write was done. */
-function minimalOf({ method, url, headers }: Request): KeptAnswer | undefined {
+function minimalOf({
+	method,
+	url,
+	headers,
+}: PipelineRequest): KeptAnswer | undefined {
 	const isCall = pathOf(url).startsWith("/rpc/");
 	if (isCall || !MINIMAL.test(headers.get("prefer") ?? "")) return undefined;
 	if (method === "POST") return { status: 201, headers: [], body: "" };

@@ -1,6 +1,8 @@
 // The Idempotency-Key of a request: draft-ietf-httpapi-idempotency-key-header-07, a String of RFC 9651. Most clients send the bare
 // text, which is accepted as well and means the same key.
+
 import { Refusal } from "../http/refusals.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 
 export const KEY_HEADER = "Idempotency-Key";
 
@@ -29,7 +31,7 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 export function idempotencyKeyOf({
 	method,
 	headers,
-}: Request): string | undefined {
+}: PipelineRequest): string | undefined {
 	const sent = headers.get(KEY_HEADER);
 	if (sent === null || SAFE_METHODS.includes(method)) return undefined;
 	const text = sent.trim();

@@ -82,7 +82,7 @@ export function createRequestLimits({
 
 	function counting(
 		origin: Origin,
-		kindOf: (request: Request) => LimitedKind,
+		kindOf: (request: Pick<Request, "method">) => LimitedKind,
 	): Origin {
 		return async (request, identity, told) => {
 			const kind = kindOf(request);

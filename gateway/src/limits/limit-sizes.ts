@@ -33,8 +33,10 @@ export function limitSizes(limits: SizeLimits): MiddlewareHandler {
 
 function bytesOf(headers: Headers): number {
 	let bytes = 0;
-	for (const [name, value] of headers)
+	// An iterator would be an object of the runtime's.
+	headers.forEach((value, name) => {
 		bytes += name.length + value.length + FIELD_BYTES;
+	});
 	return bytes;
 }
 

@@ -6,7 +6,7 @@
 import type { Identity } from "../identity/identity.ts";
 import { originFieldsOf } from "../origin/headers.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
-import { pathIn } from "../pipeline.ts";
+import { type PipelineRequest, pathIn } from "../pipeline.ts";
 import { createMemoryBudget, type MemoryShare } from "./memory-budget.ts";
 
 /** A larger answer is not shared: it streams. */
@@ -47,7 +47,7 @@ interface Group {
 }
 
 export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
-	open(request: Request, identity: Identity): SharedRead;
+	open(request: PipelineRequest, identity: Identity): SharedRead;
 } {
 	/** Those of which none was sent yet. */
 	const groups = new Map<string, Group>();
@@ -107,7 +107,7 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 	async function ask(
 		name: string,
 		group: Group,
-		request: Request,
+		request: PipelineRequest,
 		send: () => Promise<Response>,
 	): Promise<Response> {
 		if (groups.get(name) === group) groups.delete(name);
@@ -130,7 +130,7 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 
 	async function share(
 		group: Group,
-		{ method, signal }: Request,
+		{ method, signal }: PipelineRequest,
 		response: Response,
 	): Promise<Response> {
 		const body = await readAnswer(
@@ -155,7 +155,7 @@ function responseOf({ body, ...head }: Answer): Response {
 	return new Response(whole, { ...head, headers: [...head.headers] });
 }
 
-function mayShare({ method, url, headers }: Request): boolean {
+function mayShare({ method, url, headers }: PipelineRequest): boolean {
 	return (
 		(method === "GET" || method === "HEAD") &&
 		!pathIn(url).startsWith("/rpc/") &&
@@ -163,7 +163,10 @@ function mayShare({ method, url, headers }: Request): boolean {
 	);
 }
 
-function nameOf({ method, url, headers }: Request, identity: Identity): string {
+function nameOf(
+	{ method, url, headers }: PipelineRequest,
+	identity: Identity,
+): string {
 	const { role, claims, tokenClaims } = identity;
 	const sent = originFieldsOf(headers);
 	return JSON.stringify([method, url, role, claims, tokenClaims, sent]);

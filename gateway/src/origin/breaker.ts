@@ -5,7 +5,7 @@
 // No library: those for it let requests await another request's promise, which a Worker must not do.
 import { Refusal } from "../http/refusals.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Origin, PreRequest } from "../pipeline.ts";
+import type { Origin, PipelineRequest, PreRequest } from "../pipeline.ts";
 import { absenceIn, absenceOf, NotAsked } from "./origin-absence.ts";
 
 /** One connection that breaks is no outage. */
@@ -27,7 +27,7 @@ export function createBreaker(origin: Origin, now: () => number): Breaker {
 	return { pipeline: guarded, close };
 
 	async function guarded(
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 		told?: PreRequest,
 	): Promise<Response> {

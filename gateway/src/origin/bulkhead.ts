@@ -10,7 +10,7 @@ import {
 	createSharedAnswers,
 	type SharedRead,
 } from "../memory/shared-answers.ts";
-import { type Origin, pathIn } from "../pipeline.ts";
+import { type Origin, type PipelineRequest, pathIn } from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
 import { createFairPlaces, type Wait } from "./fair-places.ts";
 import { NotAsked } from "./origin-absence.ts";
@@ -89,7 +89,9 @@ export function createBulkhead(
 }
 
 /** @returns undefined where the body streams */
-async function withWholeBody(request: Request): Promise<Request | undefined> {
+async function withWholeBody(
+	request: PipelineRequest,
+): Promise<PipelineRequest | undefined> {
 	const { url, method, headers, signal } = request;
 	if (method === "GET" || method === "HEAD" || request.body === null)
 		return request;

@@ -1,11 +1,12 @@
 // The deadline of a read, from its arrival to the whole of an answer that is to be stored: the wait for other requests, for the origin's
 // head and for the body count. At the deadline the request to the origin is aborted, too.
 import { Refusal } from "../http/refusals.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 
-const withDeadline = new WeakSet<Request>();
+const withDeadline = new WeakSet<PipelineRequest>();
 
 /** Whether the request is aborted at a deadline of its own, so that nobody else needs to watch the clock for it. */
-export function hasDeadline(request: Request): boolean {
+export function hasDeadline(request: PipelineRequest): boolean {
 	return withDeadline.has(request);
 }
 
@@ -14,21 +15,37 @@ export function hasDeadline(request: Request): boolean {
  * @throws {Refusal} `origin_timeout` after the limit, even where the work ignores the signal
  */
 export async function withinDeadline(
-	request: Request,
+	request: PipelineRequest,
 	limitMs: number,
-	work: (request: Request) => Promise<Response>,
+	work: (request: PipelineRequest) => Promise<Response>,
 ): Promise<Response> {
-	const deadline = abortedWith(request.signal);
 	const { promise: late, reject } = Promise.withResolvers<never>();
+	// Made for whom asks for it: a read that is refused before it reaches the origin needs none.
+	let deadline: AbortController | undefined;
+	let refusal: Refusal | undefined;
 	const timer = setTimeout(
 		() => {
-			const refusal = new Refusal("origin_timeout");
+			refusal = new Refusal("origin_timeout");
 			reject(refusal);
-			deadline.abort(refusal);
+			deadline?.abort(refusal);
 		},
 		Math.max(0, limitMs),
 	);
-	const limited = new Request(request, { signal: deadline.signal });
+	const { method, url, headers } = request;
+	const limited: PipelineRequest = {
+		method,
+		url,
+		headers,
+		get body() {
+			return request.body;
+		},
+		get signal() {
+			deadline ??= abortedWith(request.signal);
+			if (refusal !== undefined) deadline.abort(refusal);
+			return deadline.signal;
+		},
+		arrayBuffer: () => request.arrayBuffer(),
+	};
 	withDeadline.add(limited);
 	try {
 		return await Promise.race([work(limited), late]);

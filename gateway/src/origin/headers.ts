@@ -104,24 +104,25 @@ export function toUpstreamHeaders(from: Headers): Headers {
 }
 
 /** The origin's headers without those that are not for clients. */
-export function toClientHeaders(from: Headers): Headers {
-	return new Headers(
-		fieldsOf(from, (name) => startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES)),
+export function clientFieldsOf(from: Headers): Fields {
+	return fieldsOf(from, (name) =>
+		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),
 	);
 }
 
 function fieldsOf(from: Headers, isLeftOut: (name: string) => boolean): Fields {
 	const named = namedByConnection(from);
 	const fields: Fields = [];
-	for (const [name, value] of from) {
+	// An iterator would be an object of the runtime's.
+	from.forEach((value, name) => {
 		if (HOP_BY_HOP.includes(name) || named.includes(name) || isLeftOut(name))
-			continue;
+			return;
 		if (name === "cookie") {
 			const others = withoutOwnCookies(value);
 			if (others !== "") fields.push([name, others]);
 		} else if (name !== "set-cookie" || !OWN_COOKIES.test(value))
 			fields.push([name, value]);
-	}
+	});
 	return fields;
 }
 

@@ -7,10 +7,15 @@ import {
 	restoreTraceContext,
 	setTraceContext,
 } from "../observe/trace-context.ts";
-import { type Origin, PIPELINE_URL, pathIn } from "../pipeline.ts";
+import {
+	type Origin,
+	PIPELINE_URL,
+	type PipelineRequest,
+	pathIn,
+} from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { allowedMethods } from "./allowed-methods.ts";
-import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { clientFieldsOf, setPassage, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import { type Fetch, send } from "./send.ts";
@@ -89,17 +94,22 @@ function originUrl(requestUrl: string, base: string): string {
 function fromOrigin(
 	response: Response,
 	mount: string,
-	{ url, method }: Request,
+	{ url, method }: PipelineRequest,
 ): Response {
-	const headers = toClientHeaders(response.headers);
+	const { status, statusText } = response;
+	const answer = new Response(response.body, {
+		status,
+		statusText,
+		headers: clientFieldsOf(response.headers),
+	});
+	const { headers } = answer;
 	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). The database may set any other address.
 	for (const name of ["location", "content-location"]) {
 		const path = headers.get(name);
 		if (path?.startsWith("/") && !path.startsWith("//"))
 			headers.set(name, mount + path);
 	}
-	const { status, statusText } = response;
 	if (status === 405 && !headers.has("allow"))
 		headers.set("Allow", allowedMethods(pathIn(url), method));
-	return new Response(response.body, { status, statusText, headers });
+	return answer;
 }

@@ -1,7 +1,7 @@
 // Sends a read once more where it got no answer: connections that were kept open end with their server, and a tunnel that
 // restarts refuses for a moment. A write is never sent twice.
 import { Refusal } from "../http/refusals.ts";
-import type { Origin } from "../pipeline.ts";
+import type { Origin, PipelineRequest } from "../pipeline.ts";
 
 /** The pause before it, in milliseconds: at least this, and at most twice as long, so that many do not come at once. */
 const PAUSE_MS = 50;
@@ -31,7 +31,10 @@ export function withRetries(
 }
 
 /** PostgREST runs GET and HEAD in read-only transactions. */
-function mayRepeat({ method, signal }: Request, error: unknown): boolean {
+function mayRepeat(
+	{ method, signal }: PipelineRequest,
+	error: unknown,
+): boolean {
 	return (
 		(method === "GET" || method === "HEAD") &&
 		!signal.aborted &&

@@ -1,5 +1,7 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
+
 import { Refusal } from "../http/refusals.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import { abortedWith, hasDeadline, refusalOfAbort } from "./deadline.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
@@ -18,7 +20,7 @@ interface Destination {
 }
 
 export async function send(
-	request: Request,
+	request: PipelineRequest,
 	destination: Destination,
 ): Promise<Response> {
 	const { url, headers, fetch, timeoutMs, unreachable, mayRepeat } =
@@ -72,13 +74,13 @@ export async function send(
 	}
 }
 
-function isRead({ method }: Request): boolean {
+function isRead({ method }: PipelineRequest): boolean {
 	return method === "GET" || method === "HEAD";
 }
 
 /** The request's body, with its length where that is known. Calls `onSent` when all of it has been taken. */
 function passing(
-	request: Request,
+	request: PipelineRequest,
 	onSent: () => void,
 	onBroken: (cause: unknown) => void,
 ): ReadableStream | null {
@@ -115,7 +117,9 @@ function emptyBodyOf(method: string): ReadableStream | null {
  * The request's body, as soon as all of it is there.
  * @throws {Refusal} where the client breaks it off
  */
-export async function wholeBody(request: Request): Promise<ArrayBuffer> {
+export async function wholeBody(
+	request: PipelineRequest,
+): Promise<ArrayBuffer> {
 	try {
 		return await request.arrayBuffer();
 	} catch (cause) {

@@ -150,14 +150,13 @@ export function isWhole({ headers }: Response, body: Uint8Array): boolean {
 	return /^application\/([\w.-]+\+)?json\b/.test(type) && isWholeJson(body);
 }
 
+/** Keeps nothing from one text to the next. */
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function isWholeJson(body: Uint8Array): boolean {
 	try {
-		const text = new TextDecoder("utf-8", {
-			fatal: true,
-			ignoreBOM: true,
-		}).decode(body);
 		// The beginning of a number is a number, too.
-		return typeof JSON.parse(text) !== "number";
+		return typeof JSON.parse(strictUtf8.decode(body)) !== "number";
 	} catch {
 		return false;
 	}

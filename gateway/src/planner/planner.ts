@@ -2,8 +2,10 @@
 // changes make it outdated. Reads nothing else. A request that it does not understand is not cached.
 
 import type { CallerReads } from "../feed/catalog-shape.ts";
+import { partsOf } from "../http/url-parts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import { cacheKey, questionKey } from "./cache-key.ts";
 import { callerKeyOf } from "./caller-key.ts";
 import type { Catalog } from "./catalog.ts";
@@ -45,17 +47,17 @@ export interface Planner {
 	 */
 	plan(
 		catalog: Catalog,
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 		callArguments?: CallArguments,
 	): Plan;
 	/** Whether PostgREST may run the request in a transaction that can write. */
-	mayWrite(catalog: Catalog | undefined, request: Request): boolean;
+	mayWrite(catalog: Catalog | undefined, request: PipelineRequest): boolean;
 }
 
 export interface WritePlanner {
 	/** The row that a write is about, or why it is not known to be about one. */
-	writtenRow(catalog: Catalog, request: Request): WrittenRow | string;
+	writtenRow(catalog: Catalog, request: PipelineRequest): WrittenRow | string;
 }
 
 /** Plans a read in two steps. The first is remembered as long as the catalog is the same. */
@@ -63,7 +65,7 @@ export interface QuestionPlanner {
 	/** The part of a plan that is the same for all callers. */
 	question(
 		catalog: Catalog,
-		request: Request,
+		request: PipelineRequest,
 		callArguments?: CallArguments,
 	): Question | BypassPlan;
 	/** @param headers of the request */
@@ -127,7 +129,7 @@ export function createPlanner(
 
 	function questionOf(
 		catalog: Catalog,
-		request: Request,
+		request: PipelineRequest,
 		callArguments?: CallArguments,
 	): Question | BypassPlan {
 		if (!READ_METHODS.includes(request.method))
@@ -146,7 +148,7 @@ export function createPlanner(
 
 	function askedBy(
 		catalog: Catalog,
-		request: Request,
+		request: PipelineRequest,
 		callArguments: CallArguments | undefined,
 	): Question | BypassPlan {
 		try {
@@ -179,7 +181,7 @@ export function createPlanner(
 }
 
 /** A text that two GETs, or two HEADs, share only if they ask the same question. */
-export function textOf({ url, headers }: Request): string {
+export function textOf({ url, headers }: PipelineRequest): string {
 	let text = url;
 	// No header has a line break. An absent one is not an empty one.
 	for (const name of ASKING_HEADERS) text += `\n${headers.get(name) ?? "\r"}`;
@@ -197,13 +199,13 @@ function rememberedQuestions() {
 function parseQuestion(
 	settings: PlannerSettings,
 	catalog: Catalog,
-	{ method, url, headers }: Request,
+	{ method, url, headers }: PipelineRequest,
 	callArguments: CallArguments | undefined,
 ): Question {
 	const isPost = method === "POST";
 	if (!isPost && !READ_METHODS.includes(method))
 		throw new NotCacheable(`the method is ${method}`);
-	const { pathname, search } = new URL(url);
+	const { pathname, search } = partsOf(url);
 	const target = parsePath(pathname);
 	if (isPost && target.kind === "relation")
 		throw new NotCacheable("the method is POST");
@@ -271,10 +273,10 @@ function resolve(
 function isReadOnlyCall(
 	{ schemas }: PlannerSettings,
 	catalog: Catalog,
-	{ url, headers }: Request,
+	{ url, headers }: PipelineRequest,
 ): boolean {
 	try {
-		const { kind, name } = parsePath(new URL(url).pathname);
+		const { kind, name } = parsePath(partsOf(url).pathname);
 		if (kind !== "function") return false;
 		const schema = parseProfile(headers.get("content-profile"), schemas);
 		const routines = catalog.routines(schema, name);

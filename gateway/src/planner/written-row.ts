@@ -1,4 +1,6 @@
 // The one row that a write is about, where its filters name one by its whole primary key. Rows of views and functions have no name.
+import { partsOf } from "../http/url-parts.ts";
+import type { PipelineRequest } from "../pipeline.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Filter, parseOperation } from "./grammar/filters.ts";
 import {
@@ -21,10 +23,10 @@ export interface WrittenRow extends NamedRow {
 export function writtenRow(
 	catalog: Catalog,
 	schemas: readonly string[],
-	{ url, headers }: Request,
+	{ url, headers }: PipelineRequest,
 ): WrittenRow | string {
 	try {
-		const { pathname, search } = new URL(url);
+		const { pathname, search } = partsOf(url);
 		const { kind, name } = parsePath(pathname);
 		const schema = parseProfile(headers.get("content-profile"), schemas);
 		const relation =

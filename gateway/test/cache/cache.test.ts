@@ -3,6 +3,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { nameOf } from "../../src/cache/entry.ts";
 import type { Identity } from "../../src/identity/identity.ts";
+import type { PipelineRequest } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
 import type { CacheablePlan } from "../../src/planner/plan.ts";
 import {
@@ -114,7 +115,7 @@ describe("a read", () => {
 	describe("that callers share by a plan of a moment ago", () => {
 		const ada: Identity = { role: "anon", claims: { sub: "ada" } };
 		const bob: Identity = { role: "anon", claims: { sub: "bob" } };
-		const answer = (_: Request, { claims }: Identity) =>
+		const answer = (_: PipelineRequest, { claims }: Identity) =>
 			rows(JSON.stringify([claims.sub]));
 
 		it("is not given to another caller if the policies changed before it was made", async () => {
@@ -900,7 +901,9 @@ describe("a plan", () => {
 	const OLD = { old: true } as unknown as Catalog;
 
 	it("is made with the catalog of the view", async () => {
-		const plan = vi.fn((_: Catalog, request: Request) => planOf(request));
+		const plan = vi.fn((_: Catalog, request: PipelineRequest) =>
+			planOf(request),
+		);
 		const { ask, feed } = startCache({
 			planner: { plan, mayWrite: () => false },
 		});
@@ -913,7 +916,9 @@ describe("a plan", () => {
 	});
 
 	it("is made once if the catalog is the same", async () => {
-		const plan = vi.fn((_: Catalog, request: Request) => planOf(request));
+		const plan = vi.fn((_: Catalog, request: PipelineRequest) =>
+			planOf(request),
+		);
 		const { ask } = startCache({ planner: { plan, mayWrite: () => false } });
 		await ask();
 		expect(plan).toHaveBeenCalledTimes(1);

@@ -42,7 +42,7 @@ function start(options: Parameters<typeof startCache>[0] = {}) {
 			return { ...(planOf(request, identity) as object), key } as Plan;
 		},
 		async answer(request) {
-			bodies.push(await request.text());
+			bodies.push(await new Response(request.body).text());
 			return rows(`[${++count}]`);
 		},
 		...options,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import { GATEWAY, type Identity } from "../../src/identity/identity.ts";
-import type { Pipeline } from "../../src/pipeline.ts";
+import type { Pipeline, PipelineRequest } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import { ANYBODY } from "../support/cache.ts";
 
@@ -23,7 +23,7 @@ function startScope({
 	hasCookies = false,
 	answers = [],
 }: ScopeOptions = {}) {
-	const asked: Request[] = [];
+	const asked: PipelineRequest[] = [];
 	const pipeline: Pipeline = async (request) => {
 		asked.push(request);
 		return new Response("[]", { headers: answers[asked.length - 1] ?? {} });
@@ -44,7 +44,7 @@ function startScope({
 }
 
 const token = (value: string) => ({ "Postern-Token": value });
-const sentBy = (request: Request | undefined) =>
+const sentBy = (request: PipelineRequest | undefined) =>
 	request?.headers.get("Postern-Token");
 
 describe("a consistency scope", () => {

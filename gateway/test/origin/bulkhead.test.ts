@@ -1,8 +1,10 @@
 // The bulkhead: how many requests to one relation are under way, which ones wait, and how a place is given back.
+
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createBulkhead } from "../../src/origin/bulkhead.ts";
 import { createFairPlaces } from "../../src/origin/fair-places.ts";
+import type { PipelineRequest } from "../../src/pipeline.ts";
 import { ANYBODY, rows } from "../support/cache.ts";
 import { settle, stoppedTime } from "../support/change-feed.ts";
 
@@ -12,7 +14,11 @@ const TIMEOUT_MS = 4_000;
 /** An origin whose requests end when the test says so, behind a bulkhead. */
 function start(limit = LIMIT) {
 	const time = stoppedTime();
-	const underWay: { request: Request; role: string; end: () => void }[] = [];
+	const underWay: {
+		request: PipelineRequest;
+		role: string;
+		end: () => void;
+	}[] = [];
 	const bulkhead = createBulkhead(
 		async (request, { role }) => {
 			const { promise, resolve } = Promise.withResolvers<void>();
@@ -133,7 +139,9 @@ describe("the bulkhead", () => {
 	it("passes the body on", async () => {
 		const { ask, underWay } = start();
 		await ask("/notes", post('{"id":1}'));
-		expect(await underWay[0]?.request.text()).toBe('{"id":1}');
+		expect(await new Response(underWay[0]?.request.body).text()).toBe(
+			'{"id":1}',
+		);
 	});
 
 	it("gives the place back where the origin fails", async () => {

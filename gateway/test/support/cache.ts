@@ -9,7 +9,7 @@ import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { MemoryStore } from "../../src/memory/memory-store.ts";
-import type { Pipeline } from "../../src/pipeline.ts";
+import type { Pipeline, PipelineRequest } from "../../src/pipeline.ts";
 import { PIPELINE_URL } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
 import type { CallArguments } from "../../src/planner/grammar/call-arguments.ts";
@@ -112,11 +112,11 @@ export function rows(
 
 interface CacheOptions extends Partial<CacheDeps> {
 	answer?: (
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 	) => Response | Promise<Response>;
 	plan?: (
-		request: Request,
+		request: PipelineRequest,
 		identity: Identity,
 		callArguments?: CallArguments,
 	) => Plan;
@@ -130,7 +130,7 @@ export function startCache({
 	plan = planOf,
 	...deps
 }: CacheOptions = {}) {
-	const asked: Request[] = [];
+	const asked: PipelineRequest[] = [];
 	const logged: unknown[] = [];
 	const background: Promise<unknown>[] = [];
 	const waitUntil = (promise: Promise<unknown>) => background.push(promise);
@@ -194,7 +194,7 @@ export function startCache({
 
 /** Takes every read for one of the table api.notes, by the whole request. */
 export function planOf(
-	{ method, url }: Request,
+	{ method, url }: PipelineRequest,
 	{ role }: Identity = ANYBODY,
 ): Plan {
 	return {
