@@ -8,7 +8,7 @@ import { createSharedAnswers } from "../../src/memory/shared-answers.ts";
 import { absenceIn } from "../../src/origin/origin-absence.ts";
 import { withoutOriginFaults } from "../../src/origin/origin-faults.ts";
 import { requirePostgrest } from "../../src/origin/postgrest-answer.ts";
-import { readUpTo } from "../../src/origin/whole-body.ts";
+import { isWhole, readUpTo } from "../../src/origin/whole-body.ts";
 
 const CHUNK = 100;
 const LIMIT = 1_000;
@@ -75,6 +75,22 @@ it("bodies within the limit are read whole, and give their share back", async ()
 	const { read } = start();
 	for (let count = 0; count < 20; count++)
 		expect(await lengthOf(await read(9))).toBe(900);
+});
+
+describe("a body without a length", () => {
+	const answer = new Response(null, {
+		headers: { "Content-Type": "application/json; charset=utf-8" },
+	});
+	const bytes = new TextEncoder().encode('["é"]');
+
+	it.each([
+		["in a character", bytes.slice(0, 3)],
+		["in a text", bytes.slice(0, 4)],
+		["before its end", bytes.slice(0, 5)],
+	])("is not whole where it is cut off %s, and the next one is", (_, cut) => {
+		expect(isWhole(answer, cut)).toBe(false);
+		expect(isWhole(answer, bytes)).toBe(true);
+	});
 });
 
 /** An answer of PostgREST's, the connection of which is lost in its body. */
