@@ -28,8 +28,8 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "an entry is stamped with the view as it is after the origin was asked",
 		file: "cache/cache.ts",
-		from: "const response = await origin(request, identity); const consistencyToken = freshness.consistencyTokenNow(); if (reason",
-		to: `const response = await origin(request, identity);
+		from: "const response = await origin(limited, identity); const consistencyToken = freshness.consistencyTokenNow(); if (reason",
+		to: `const response = await origin(limited, identity);
 			const after = await freshness.view({ maxAgeMs: 60_000, consistencyTokens: [] });
 			stamp.seq = after.seq;
 			const consistencyToken = freshness.consistencyTokenNow(); if (reason`,
