@@ -159,7 +159,7 @@ export default defineConfig({
 				resolve: { alias: SOURCES },
 				test: {
 					name: "node",
-					include: [`${IN_NODE}/*.test.ts`],
+					include: [`${IN_NODE}/*.test.ts`, "bench/test/*.test.ts"],
 					exclude: ["**/*.workerd.test.ts"],
 					...WITHOUT_SERVERS,
 					testTimeout: 30_000,

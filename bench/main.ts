@@ -1,174 +1,153 @@
-// `npm run bench`: what Postern costs for each request, as the CPU time of its workerd, side by side with what it is compared with:
-// an empty Hono route for hits, a proxy of one line for everything else. `--rounds` and `--requests` (of a round) may be given, and
-// `--rows` a part of the rows' names; `--beside` names the bundle of another version (`npm run build` makes it) that is measured in the same rounds.
+// `npm run bench`: what Postern costs, as ratios to what it is compared with in the same run. What is measured goes into
+// bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables. `--parts` (of costs,memory,contenders,distances) measures others than the costs.
+// `--quick` (less than three minutes) measures the costs alone and fails where a ratio is far above the recorded one.
+// `--rows` takes a part of the rows' names, and `--beside` the bundle of another version (`npm run build` makes it) that is measured
+// in the same rounds: these record nothing. `--rounds` and `--requests` (of a round) may be given.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { freePort } from "../gateway/cli/stack/ports.ts";
-import { workerVariables } from "../gateway/cli/stack/wrangler.ts";
 import { bundleWorker } from "../test/support/workerd/bundle.ts";
-import { startWorkerd } from "../test/support/workerd/workerd.ts";
 import { startFloor } from "./cost/floor.ts";
-import {
-	type Answered,
-	type Asked,
-	ask,
-	CONCURRENCY,
-	closeConnections,
-	cpuMicroseconds,
-	load,
-} from "./cost/load.ts";
-import { askedOf, type Row, rowsOf } from "./cost/rows.ts";
+import { type Hit, hitsOf, warm } from "./cost/hits.ts";
+import { sentencesOf, titleOf, tooDear } from "./cost/limits.ts";
+import { type Answered, closeConnections } from "./cost/load.ts";
+import { type Cost, measure, type Rounds } from "./cost/measure.ts";
+import { type Postern, startPostern } from "./cost/postern.ts";
+import { type Row, rowsOf } from "./cost/rows.ts";
+import { memory, sizeOfBundle, writesIntoKv } from "./cost/sizes.ts";
+import { startTutorial } from "./cost/tutorial.ts";
+import { compareContenders } from "./edge/contenders.ts";
+import { measureDistances } from "./edge/distances.ts";
+import { type Figures, readFigures, recordFigures } from "./figures.ts";
 import {
 	type BenchStack,
 	type Cleanup,
 	startStack,
 } from "./freshness/stack.ts";
-import { median } from "./freshness/statistics.ts";
 
-/** Nothing is stored for some seconds after a schema change. */
-const SETTLED_WITHIN_MS = 60_000;
-/** More than a row has callers, each of whom is answered from the cache. */
-const WARMING_REQUESTS = 400;
+import { writeReport } from "./report/write.ts";
+
+const QUICK: Rounds = { rounds: 5, requests: 150 };
+const FULL: Rounds = { rounds: 7, requests: 200 };
 
 const { values } = parseArgs({
 	options: {
-		rounds: { type: "string", default: "5" },
-		requests: { type: "string", default: "3000" },
+		quick: { type: "boolean", default: false },
+		parts: { type: "string", default: "costs" },
+		rounds: { type: "string" },
+		requests: { type: "string" },
 		beside: { type: "string" },
 		rows: { type: "string", default: "" },
 	},
 });
-const rounds = Number(values.rounds);
-const requests = Number(values.requests);
-
-/** A process that a row is asked of. */
-interface Contender {
-	readonly name: string;
-	readonly pid: number | undefined;
-	askedAt(row: Row, index: number): (number: number) => Asked;
-}
+const defaults = values.quick ? QUICK : FULL;
+const rounds: Rounds = {
+	rounds: Number(values.rounds ?? defaults.rounds),
+	requests: Number(values.requests ?? defaults.requests),
+};
+const isTrial =
+	values.quick || values.rows !== "" || values.beside !== undefined;
 
 const cleanup: Cleanup = [];
 try {
 	const stack = await startStack(cleanup);
-	const rows = await rowsOf(stack.credentials.tokenSigningKey);
-	await report(
-		rows.filter(({ name }) => name.includes(values.rows)),
-		stack,
-	);
+	const bundle = await bundleWorker();
+	const hits = await hitsOf(stack.credentials.tokenSigningKey);
+	const parts = isTrial ? ["costs"] : values.parts.split(",");
+	if (parts.includes("costs")) await measureCosts(stack, bundle, hits);
+	if (parts.includes("memory"))
+		await record({ memory: await memory(stack, bundle, hits) });
+	if (parts.includes("contenders"))
+		await record({
+			contenders: await compareContenders(stack, bundle, hits, cleanup),
+		});
+	if (parts.includes("distances"))
+		await record({
+			distances: await measureDistances(stack, bundle, hits, cleanup),
+		});
 } finally {
 	closeConnections();
 	for (const end of cleanup.reverse()) await end();
 }
 
-async function report(rows: readonly Row[], stack: BenchStack): Promise<void> {
-	const own = await startPostern("Postern", await bundleWorker(), stack);
+async function record(measured: Partial<Figures>): Promise<void> {
+	for (const figures of Object.values(measured))
+		console.dir(figures, { depth: 4 });
+	await writeReport(await recordFigures(measured));
+}
+
+async function measureCosts(
+	stack: BenchStack,
+	bundle: string,
+	hits: readonly Hit[],
+): Promise<void> {
+	const bundles = [bundle];
+	if (values.beside !== undefined)
+		bundles.push(await readFile(values.beside, "utf8"));
+	const posterns: Postern[] = [];
 	const answers: Answered[] = [];
-	for (const row of rows) answers.push(await warm(own, row));
+	for (const bundle of bundles) {
+		const postern = await startPostern(bundle, stack, cleanup);
+		posterns.push(postern);
+		for (const hit of hits) answers.push(await warm(hit, postern.whole));
+		const [first] = hits;
+		for (const server of [postern.filler, postern.isolate])
+			if (first !== undefined) await warm(first, server);
+	}
+	const [postern] = posterns;
+	if (postern === undefined) throw new Error("There is no Postern.");
 	const floor = await startFloor(answers, stack.postgrestUrl);
 	cleanup.push(floor.stop);
-	const contenders: Contender[] = [
-		{
-			name: "floor",
-			pid: floor.pid,
-			askedAt: (row, index) => (number) =>
-				row.isHit
-					? { url: floor.answerUrl(index), headers: row.headersOf(number) }
-					: askedOf(row, floor.proxyUrl, number),
-		},
-		own,
+	const tutorial = await startTutorial(stack.postgrestUrl, cleanup);
+	const sizes = [sizeOfBundle(bundle), await writesIntoKv(postern)];
+	console.table(sizes);
+	const all = await rowsOf({ ...stack, hits, floor, tutorial, postern });
+	const rows = all.filter((row) => titleOf(row).includes(values.rows));
+	const costs = await measure(rows, posterns, rounds);
+	for (const index of posterns.keys()) print(costs, index);
+	const ofFirst = costs.flatMap(([cost]) => cost ?? []);
+	if (!isTrial) await record({ costs: ofFirst, sizes });
+	if (!values.quick) return;
+	const recorded = { costs: [], sizes: [], ...(await readFigures()) };
+	const dear = [
+		...sentencesOf(tooDear(sizes, recorded.sizes), recorded.sizes),
+		...(await judge(rows, posterns, ofFirst, recorded.costs)),
 	];
-	if (values.beside !== undefined) {
-		const bundle = await readFile(values.beside, "utf8");
-		const other = await startPostern("beside", bundle, stack);
-		for (const row of rows) await warm(other, row);
-		contenders.push(other);
-	}
-	const costs = await measure(rows, contenders);
+	for (const sentence of dear) console.error(sentence);
+	if (dear.length > 0) process.exitCode = 1;
+}
+
+/** A row that is too dear is measured once more: something else may have met it. @returns a sentence for each that still is */
+async function judge(
+	rows: readonly Row[],
+	posterns: readonly Postern[],
+	costs: readonly Cost[],
+	recorded: readonly Cost[],
+): Promise<string[]> {
+	const suspects = new Set(tooDear(costs, recorded).map(titleOf));
+	if (suspects.size === 0) return [];
+	console.log(`Measured again: ${[...suspects].join("; ")}`);
+	const again = await measure(
+		rows.filter((row) => suspects.has(titleOf(row))),
+		posterns,
+		rounds,
+	);
+	print(again, 0);
+	const measured = again.flatMap(([cost]) => cost ?? []);
+	return sentencesOf(tooDear(measured, recorded), recorded);
+}
+
+function print(costs: readonly Cost[][], which: number): void {
 	console.table(
-		rows.map(({ name, isHit }, index) => {
-			const [lowest = 0, ...others] = costs[index] ?? [];
-			const columns = others.map((cost, other) => [
-				contenders[other + 1]?.name,
-				`${(cost / lowest).toFixed(2)} (${cost.toFixed(0)} µs)`,
-			]);
+		costs.map((ofRow) => {
+			const { name, base, ratio, middle, ...cost } = ofRow[which] as Cost;
 			return {
 				request: name,
-				bytes: answers[index]?.body.length,
-				...Object.fromEntries(columns),
-				"compared with": `${isHit ? "an empty route" : "a proxy"} (${lowest.toFixed(0)} µs)`,
+				"compared with": base,
+				ratio: ratio.toFixed(2),
+				"middle half": middle.map((edge) => edge.toFixed(2)).join(" to "),
+				µs: Math.round(cost.microseconds),
+				"µs of the other": Math.round(cost.baseMicroseconds),
 			};
 		}),
 	);
-}
-
-async function startPostern(
-	name: string,
-	bundle: string,
-	{ credentials, postgrestUrl }: BenchStack,
-): Promise<Contender> {
-	const worker = await startWorkerd({
-		bundle,
-		port: await freePort(),
-		variables: {
-			...workerVariables(postgrestUrl, credentials),
-			// No request waits for a place.
-			ORIGIN_REQUESTS_PER_RELATION: String(CONCURRENCY),
-		},
-		log: () => {},
-	});
-	cleanup.push(worker.stop);
-	const rootOf = ({ isOfRoute }: Row) =>
-		isOfRoute ? worker.url : `${worker.url}/rest/v1`;
-	return {
-		name,
-		pid: worker.pid,
-		askedAt: (row) => (number) => askedOf(row, rootOf(row), number),
-	};
-}
-
-/** @returns the CPU time of each contender for one request of each row, in microseconds: the median of the rounds */
-async function measure(
-	rows: readonly Row[],
-	contenders: readonly Contender[],
-): Promise<number[][]> {
-	const costs = rows.map(() => contenders.map((): number[] => []));
-	// The first round warms up.
-	for (let round = 0; round <= rounds; round += 1) {
-		for (const [index, row] of rows.entries()) {
-			for (const [which, contender] of contenders.entries()) {
-				const cost = await costOf(contender, row, index);
-				if (round > 0) costs[index]?.[which]?.push(cost);
-			}
-		}
-	}
-	return costs.map((all) => all.map(median));
-}
-
-async function costOf(
-	{ pid, askedAt }: Contender,
-	row: Row,
-	index: number,
-): Promise<number> {
-	if (pid === undefined) throw new Error("workerd has ended.");
-	const before = await cpuMicroseconds(pid);
-	await load(requests, row.status, askedAt(row, index));
-	return ((await cpuMicroseconds(pid)) - before) / requests;
-}
-
-/** Asks until each caller has been answered from the cache, where the row's requests can be. @returns the last answer */
-async function warm({ askedAt }: Contender, row: Row): Promise<Answered> {
-	const giveUpAt = Date.now() + SETTLED_WITHIN_MS;
-	const asked = askedAt(row, 0);
-	for (let number = 0; ; ) {
-		const answer = await ask(asked(number));
-		const status = answer.headers["cache-status"] ?? String(answer.status);
-		if (!row.isHit) return answer;
-		if (status.includes("; hit") && answer.status === row.status) number += 1;
-		if (number >= WARMING_REQUESTS) return answer;
-		if (Date.now() > giveUpAt)
-			throw new Error(
-				`"${row.name}" is not answered from the cache: ${answer.status}, ${status}`,
-			);
-	}
 }

@@ -1,15 +1,22 @@
-// Requests at one server over kept connections, and the CPU time that a process has taken for them. Linux only: the time is /proc's.
-import { readdir, readFile } from "node:fs/promises";
+// Requests at one server over kept connections.
 import { Agent, type OutgoingHttpHeaders, request } from "node:http";
 import { buffer } from "node:stream/consumers";
 
 /** How many requests are under way at once. */
 export const CONCURRENCY = 16;
-const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY });
+/** Shorter than any of the servers keeps an idle connection, so none is closed while a request is on its way. */
+const IDLE_MS = 10_000;
+const agent = new Agent({
+	keepAlive: true,
+	maxSockets: CONCURRENCY,
+	timeout: IDLE_MS,
+});
 
 export interface Asked {
 	readonly url: string;
+	readonly method?: string;
 	readonly headers?: OutgoingHttpHeaders;
+	readonly body?: string;
 }
 
 export interface Answered {
@@ -18,9 +25,14 @@ export interface Answered {
 	readonly body: Buffer;
 }
 
-export function ask({ url, headers = {} }: Asked): Promise<Answered> {
+export function ask({
+	url,
+	method = "GET",
+	headers = {},
+	body = "",
+}: Asked): Promise<Answered> {
 	return new Promise((resolve, reject) => {
-		request(url, { agent, headers }, (incoming) => {
+		request(url, { agent, method, headers }, (incoming) => {
 			buffer(incoming).then((body) => {
 				const { statusCode: status = 0, headers } = incoming;
 				const texts = Object.entries(headers).map(([name, value]) => [
@@ -31,14 +43,20 @@ export function ask({ url, headers = {} }: Asked): Promise<Answered> {
 			}, reject);
 		})
 			.on("error", reject)
-			.end();
+			.end(body);
 	});
 }
 
-/** Sends `count` requests, several at once. @throws {Error} where one has another status than `status` */
+interface Load {
+	readonly count: number;
+	readonly concurrency?: number;
+	/** @throws {Error} if the answer is not what was meant to be measured */
+	check(answer: Answered, asked: Asked): void;
+}
+
+/** Sends `count` requests, several at once. */
 export async function load(
-	count: number,
-	status: number,
+	{ count, concurrency = CONCURRENCY, check }: Load,
 	askedAt: (index: number) => Asked,
 ): Promise<void> {
 	let next = 0;
@@ -46,32 +64,13 @@ export async function load(
 		while (next < count) {
 			const asked = askedAt(next);
 			next += 1;
-			const answer = await ask(asked);
-			if (answer.status !== status)
-				throw new Error(
-					`${asked.url} is answered with ${answer.status}: ${answer.body}`,
-				);
+			check(await ask(asked), asked);
 		}
 	};
-	await Promise.all(Array.from({ length: CONCURRENCY }, client));
+	await Promise.all(Array.from({ length: concurrency }, client));
 }
 
 /** Closes the kept connections. */
 export function closeConnections(): void {
 	agent.destroy();
-}
-
-/** The CPU time of a process so far, in microseconds: the first number of each thread's schedstat, in nanoseconds. */
-export async function cpuMicroseconds(pid: number): Promise<number> {
-	const threads = await readdir(`/proc/${pid}/task`);
-	const times = await Promise.all(
-		threads.map(async (thread) => {
-			const stat = await readFile(
-				`/proc/${pid}/task/${thread}/schedstat`,
-				"utf8",
-			);
-			return Number(stat.split(" ")[0]) / 1_000;
-		}),
-	);
-	return times.reduce((sum, time) => sum + time, 0);
 }

@@ -1,76 +1,239 @@
-// The rows of the report: what is asked of Postern, and what it is compared with.
-import { issueCallerToken } from "../../gateway/cli/stack/tokens.ts";
-import type { Asked } from "./load.ts";
+// The rows of the report: what is asked, whose CPU time is counted, and what it is compared with.
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+	issueCallerToken,
+	issueToken,
+} from "../../gateway/cli/stack/tokens.ts";
+import type { BenchStack } from "../freshness/stack.ts";
+import { NOTES } from "../freshness/tables.ts";
+import type { Floor } from "./floor.ts";
+import { askedOf, type Hit, LIST, ONE } from "./hits.ts";
+import { type Asked, ask, load } from "./load.ts";
+import { type Postern, pollOf, type Server } from "./postern.ts";
+
+export interface Side {
+	readonly pids: readonly number[];
+	asked(number: number): Asked;
+}
 
 export interface Row {
 	readonly name: string;
-	/** Answered from the memory of the isolate, and compared with an empty route; otherwise compared with a proxy. */
-	readonly isHit: boolean;
+	/** What it is compared with. */
+	readonly base: string;
+	/** The ratio that it should have. */
+	readonly aim?: number;
 	readonly status: number;
-	/** An application's route, and not PostgREST's. */
-	readonly isOfRoute?: boolean;
-	/** The path below PostgREST's root, or the route's, of the request of this number. */
-	pathOf(index: number): string;
-	headersOf(index: number): Readonly<Record<string, string>>;
+	/** What Postern's Cache-Status has. */
+	readonly says?: string;
+	/** How many times a round's requests are sent: once without it. */
+	readonly share?: number;
+	readonly concurrency?: number;
+	/** Before each round's requests. */
+	prepare?(postern: Postern, count: number): Promise<void>;
+	of(postern: Postern): Side;
+	readonly against: Side;
 }
 
-const CALLERS = 200;
+export interface World extends BenchStack {
+	readonly hits: readonly Hit[];
+	readonly floor: Floor;
+	readonly tutorial: Server;
+	readonly postern: Postern;
+}
 
-const ONE = "/articles?id=eq.1&select=id,title,author_id,version,body";
-const BYTES_20K = "/articles?order=id&limit=35";
-const LIST = "/articles?author_id=eq.5&select=id,title,author_id,version";
-const EMBED = "/authors?id=eq.5&select=*,articles(id,title,version)";
+const WRITER = { role: "authenticated", sub: "writer" };
+const EMPTY = "an empty route";
+const PROXY = "a proxy";
+const ORIGIN = "PostgREST and Postgres";
+/** A hit takes so little that more of them are needed to measure it. */
+const HITS = 3;
+/** 1,080 kB. */
+const MEGABYTE = "/articles?select=*,again:body";
+/** Those that KV is filled with have got there. */
+const PUT_WITHIN_MS = 500;
 
-export async function rowsOf(tokenSigningKey: string): Promise<Row[]> {
-	const tokens = await Promise.all(
-		Array.from({ length: CALLERS }, (_, index) =>
-			issueCallerToken(tokenSigningKey, {
-				role: "authenticated",
-				sub: `caller-${index}`,
-			}),
-		),
-	);
-	const bearer = (index: number) => ({
-		authorization: `Bearer ${tokens[index % CALLERS]}`,
-	});
-	const none = () => ({});
-	const hit = (
-		name: string,
-		path: string,
-		headersOf: Row["headersOf"] = none,
-	): Row => ({
-		...{ name, isHit: true, status: 200, headersOf },
-		pathOf: () => path,
-	});
-	let asked = 0;
-	const notKept = (
-		name: string,
-		path: () => string,
-		headers: Readonly<Record<string, string>> = {},
-	): Row => ({
-		...{ name, isHit: false, status: 200 },
-		pathOf: path,
-		headersOf: () => headers,
-	});
+export async function rowsOf(world: World): Promise<Row[]> {
 	return [
-		hit("hit, one row, anonymous", ONE),
-		hit("hit, one row, one JWT", ONE, () => bearer(0)),
-		hit("hit, one row, 200 callers", ONE, bearer),
-		hit("hit, 20 kB", BYTES_20K),
-		hit("hit, list of 20 rows", LIST),
-		hit("hit, embed", EMBED),
-		{ ...hit("hit, an application's route", "/products/1"), isOfRoute: true },
-		{ ...hit("hit, 304", ONE, () => ({ "if-none-match": "*" })), status: 304 },
-		notKept("bypass", () => ONE, { prefer: "tx=rollback" }),
-		notKept("miss, not kept", () => ONE, { "cache-control": "no-store" }),
-		notKept("miss, kept", () => {
-			asked += 1;
-			return `${ONE}&limit=${asked}`;
-		}),
+		...world.hits.map((hit, index) => ofHit(world, hit, index)),
+		...hitsBesideOrigin(world),
+		hitInKv(world),
+		...misses(world),
+		...(await writes(world)),
+		...(await polls(world)),
 	];
 }
 
-/** The request of a row's number at a server that stands for PostgREST. */
-export function askedOf(row: Row, root: string, index: number): Asked {
-	return { url: root + row.pathOf(index), headers: row.headersOf(index) };
+function ofHit({ floor }: World, hit: Hit, index: number): Row {
+	return {
+		...{ name: hit.name, base: EMPTY, aim: hit.aim, status: hit.status },
+		...{ says: "; hit", share: HITS },
+		of: ({ whole }) => ({
+			pids: whole.pids,
+			asked: (number) => askedOf(hit, whole, number),
+		}),
+		against: {
+			pids: pidsOf(floor),
+			asked: (number) => ({
+				url: floor.answerUrl(index),
+				headers: hit.headersOf(number),
+			}),
+		},
+	};
+}
+
+/** A hit spares the origin the same read. */
+function hitsBesideOrigin({ originPids, postgrestUrl }: World): Row[] {
+	const row = (name: string, path: string, aim: number): Row => ({
+		...{ name: `hit, ${name}`, base: `${ORIGIN} for it`, aim, status: 200 },
+		...{ says: "; hit", share: HITS },
+		of: ({ whole }) => at(whole.pids, `${whole.url}/rest/v1${path}`),
+		against: at(originPids, postgrestUrl + path),
+	});
+	return [row("one row", ONE, 0.3), row("list of 20 rows", LIST, 0.2)];
+}
+
+/** Each URL is asked for once, so that the isolate's memory does not have it. */
+function hitInKv({ tutorial }: World): Row {
+	let filled = 0;
+	const asked = (root: string, first: number) => (number: number) => ({
+		url: `${root}${ONE}&limit=${first + number}`,
+	});
+	return {
+		...{ name: "hit in KV", base: "a tutorial's hit in KV", aim: 1.5 },
+		...{ status: 200, says: 'detail="kv"', share: 0.3 },
+		async prepare({ filler }, count) {
+			filled += count;
+			const check = () => {};
+			for (const root of [`${filler.url}/rest/v1`, tutorial.url])
+				await load({ count, check }, asked(root, filled));
+			await sleep(PUT_WITHIN_MS);
+		},
+		of: ({ isolate }) => ({
+			pids: isolate.pids,
+			asked: (number) => asked(`${isolate.url}/rest/v1`, filled)(number),
+		}),
+		against: {
+			pids: tutorial.pids,
+			asked: (number) => asked(tutorial.url, filled)(number),
+		},
+	};
+}
+
+function misses({ floor }: World): Row[] {
+	const row = (
+		name: string,
+		aim: number,
+		path: () => string,
+		headers: Readonly<Record<string, string>> = {},
+	): Row => ({
+		...{ name, base: PROXY, aim, status: 200, share: 0.3 },
+		of: ({ whole }) => ({
+			pids: whole.pids,
+			asked: () => ({ url: `${whole.url}/rest/v1${path()}`, headers }),
+		}),
+		against: {
+			pids: pidsOf(floor),
+			asked: () => ({ url: floor.proxyUrl + path(), headers }),
+		},
+	});
+	const notStored = { "cache-control": "no-store" };
+	let asked = 0;
+	return [
+		row("bypass", 1.25, () => ONE, { prefer: "tx=rollback" }),
+		row("miss, not kept", 1.4, () => ONE, notStored),
+		row("miss, kept in memory", 2.2, () => {
+			asked += 1;
+			return `${ONE}&offset=0&limit=${asked}`;
+		}),
+		{
+			...row("miss, 1 MB, not kept", 2, () => MEGABYTE, notStored),
+			share: 0.05,
+		},
+	];
+}
+
+async function writes(world: World): Promise<Row[]> {
+	const { credentials, floor, originPids } = world;
+	const [ofCaller, ofOrigin] = await Promise.all([
+		issueCallerToken(credentials.tokenSigningKey, WRITER),
+		issueToken(
+			credentials.originSigningKey,
+			{ aud: "postgrest", ...WRITER },
+			3_600,
+		),
+	]);
+	const patch =
+		(root: string, token: string) =>
+		(number: number): Asked => ({
+			url: `${root}/notes?id=eq.${1 + (number % NOTES)}`,
+			method: "PATCH",
+			headers: {
+				authorization: `Bearer ${token}`,
+				"content-type": "application/json",
+			},
+			body: JSON.stringify({ title: `Note ${number}` }),
+		});
+	const row = (
+		name: string,
+		aim: number,
+		serverOf: (postern: Postern) => Server,
+		pids?: readonly number[],
+	): Row => ({
+		name: `PATCH, ${name}`,
+		base: pids ? `${ORIGIN} for a proxied one` : "a proxied one",
+		...{ aim, status: 204, share: 0.2 },
+		of: (postern) => {
+			const server = serverOf(postern);
+			return {
+				pids: pids ?? server.pids,
+				asked: patch(`${server.url}/rest/v1`, ofCaller),
+			};
+		},
+		against: {
+			pids: pids ?? pidsOf(floor),
+			asked: patch(floor.proxyUrl, ofOrigin),
+		},
+	});
+	return [
+		row("the isolate", 1.5, ({ isolate }) => isolate),
+		row("the isolate and the object", 2.5, ({ whole }) => whole),
+		row(ORIGIN, 1.5, ({ whole }) => whole, originPids),
+	];
+}
+
+/** One after another: polls that are asked for at once are one. */
+async function polls({
+	postern,
+	floor,
+	originPids,
+	postgrestUrl,
+}: World): Promise<Row[]> {
+	const polled = new Map<Postern, Asked>();
+	const common = { status: 200, share: 0.2, concurrency: 1 };
+	const asked = (postern: Postern) => () => polled.get(postern) as Asked;
+	const prepare = async (postern: Postern) => {
+		polled.set(postern, await pollOf(postern.object));
+	};
+	await ask(await pollOf(postern.object));
+	return [
+		{
+			...{ name: "a poll, the object", base: PROXY, ...common, prepare },
+			of: (postern) => ({ pids: postern.object.pids, asked: asked(postern) }),
+			against: at(pidsOf(floor), floor.proxyUrl + ONE),
+		},
+		{
+			...{ name: `a poll, ${ORIGIN}`, ...common, prepare },
+			base: `${ORIGIN} for one row`,
+			of: (postern) => ({ pids: originPids, asked: asked(postern) }),
+			against: at(originPids, postgrestUrl + ONE),
+		},
+	];
+}
+
+function at(pids: readonly number[], url: string): Side {
+	return { pids, asked: () => ({ url }) };
+}
+
+function pidsOf({ pid }: Floor): number[] {
+	return [pid ?? 0];
 }

@@ -28,7 +28,11 @@ export type Cleanup = (() => Promise<unknown>)[];
 export interface BenchStack {
 	readonly pool: pg.Pool;
 	readonly postgrestUrl: string;
+	/** As the superuser. */
+	readonly databaseUrl: string;
 	readonly credentials: Credentials;
+	/** PostgREST and Postgres. */
+	readonly originPids: readonly number[];
 }
 
 const CONNECTIONS = 10;
@@ -82,7 +86,11 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 		log: silent,
 	});
 	cleanup.push(postgrest.stop);
-	return { pool, postgrestUrl: postgrest.url, credentials };
+	const originPids = [postgrest.pid ?? 0, postgres.pid ?? 0];
+	return {
+		...{ pool, credentials, originPids },
+		...{ postgrestUrl: postgrest.url, databaseUrl: postgres.url },
+	};
 }
 
 /** The first setting takes effect when the server starts. With the second a commit is visible as soon as its time is recorded. */

@@ -4,6 +4,8 @@ import type { Pool } from "pg";
 
 export const ARTICLES = 1_000;
 export const AUTHORS = 50;
+/** Rows of a table that only what writes are measured by writes to. */
+export const NOTES = 1_000;
 const BODY_CHARACTERS = 500;
 
 /** One row as an answer shows it. */
@@ -38,6 +40,12 @@ export async function createTables(pool: Pool): Promise<void> {
 		insert into api.articles (id, author_id, title, body)
 		select id, 1 + id % ${AUTHORS}, 'Article ' || id, repeat('x', ${BODY_CHARACTERS}) from generate_series(1, ${ARTICLES}) as id;
 
+		create table api.notes (id integer primary key, title text not null);
+		alter table api.notes enable row level security;
+		create policy authenticated_may_edit on api.notes to authenticated using (true) with check (true);
+		grant select, update (title) on api.notes to authenticated;
+		insert into api.notes select id, 'Note ' || id from generate_series(1, ${NOTES}) as id;
+
 		create schema bench;
 		create table bench.versions (id integer not null, version integer not null, xid xid8 not null default pg_current_xact_id());
 		create function bench.count_version() returns trigger
@@ -52,7 +60,7 @@ export async function createTables(pool: Pool): Promise<void> {
 		$$;
 		create trigger count_version before update on api.articles for each row execute function bench.count_version();
 
-		select postern.track('api.authors'), postern.track('api.articles')`);
+		select postern.track('api.authors'), postern.track('api.articles'), postern.track('api.notes')`);
 	await pool.query("vacuum analyze");
 }
 

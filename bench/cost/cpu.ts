@@ -1,0 +1,52 @@
+// The CPU time that processes have taken, with the processes that they started. Linux only: the time is /proc's.
+import { readdir, readFile } from "node:fs/promises";
+
+/** The CPU time so far of each thread, in microseconds, by process and thread. */
+export type ThreadTimes = ReadonlyMap<string, number>;
+
+export async function threadTimes(
+	pids: readonly number[],
+): Promise<ThreadTimes> {
+	const times = new Map<string, number>();
+	for (const pid of await withChildren(pids)) {
+		for (const thread of await entriesOf(`/proc/${pid}/task`)) {
+			// The first number of schedstat is in nanoseconds.
+			const path = `/proc/${pid}/task/${thread}`;
+			const stat = await textOf(`${path}/schedstat`);
+			times.set(path, Number(stat.split(" ")[0]) / 1_000);
+		}
+	}
+	return times;
+}
+
+/** A thread that has ended is not counted. */
+export function spentBetween(before: ThreadTimes, after: ThreadTimes): number {
+	let sum = 0;
+	for (const [thread, time] of after) sum += time - (before.get(thread) ?? 0);
+	return sum;
+}
+
+async function withChildren(pids: readonly number[]): Promise<Set<number>> {
+	const family = new Set(pids);
+	const running = (await entriesOf("/proc")).map(Number).filter(Boolean);
+	// A child's number may be lower than its parent's, but no process here has grandchildren.
+	for (const pid of running) {
+		if (family.has(parentIn(await textOf(`/proc/${pid}/stat`))))
+			family.add(pid);
+	}
+	return family;
+}
+
+/** The second number after the name, which may have spaces and brackets. */
+export function parentIn(stat: string): number {
+	return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+/** Empty for what has ended. */
+function entriesOf(path: string): Promise<string[]> {
+	return readdir(path).catch(() => []);
+}
+
+function textOf(path: string): Promise<string> {
+	return readFile(path, "utf8").catch(() => "");
+}

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { sentencesOf, tooDear } from "../cost/limits.ts";
+
+const row = (ratio: number, name = "hit") => ({ name, base: "a proxy", ratio });
+
+describe("tooDear", () => {
+	it("lets a row through up to one and a half times its record", () => {
+		expect(tooDear([row(1.5)], [row(1)])).toEqual([]);
+		expect(tooDear([row(1.51)], [row(1)])).toEqual([row(1.51)]);
+	});
+
+	it("compares with the record of the same name and base", () => {
+		const records = [{ ...row(9), base: "an empty route" }, row(1)];
+		expect(tooDear([row(2)], records)).toEqual([row(2)]);
+	});
+
+	it("finds a row without a record, and one that is no number", () => {
+		expect(tooDear([row(0.1, "new")], [row(1)])).toHaveLength(1);
+		expect(tooDear([row(Number.NaN)], [row(1)])).toHaveLength(1);
+	});
+});
+
+describe("sentencesOf", () => {
+	it("names the row, its ratio and the record", () => {
+		expect(sentencesOf([row(2)], [row(1)])).toEqual([
+			'"hit / a proxy" is 2.00, more than 1.5 times the recorded 1.00.',
+		]);
+	});
+
+	it("says that a row has no record", () => {
+		expect(sentencesOf([row(2)], [])).toEqual([
+			'"hit / a proxy" is not recorded: run npm run bench.',
+		]);
+	});
+});

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { sectionOf, verdict, withSection } from "../report/section.ts";
+
+const BEGIN = "<!-- npm run bench writes from here -->";
+const END = "<!-- to here -->";
+
+it("replaces what stands between the marks, and nothing else", () => {
+	const page = `before\n${BEGIN}\nold\n${END}\nafter`;
+	expect(withSection(page, "new")).toBe(
+		`before\n${BEGIN}\n\nnew\n\n${END}\nafter`,
+	);
+});
+
+it("refuses a page without the marks, or with them the wrong way round", () => {
+	expect(() => withSection("before", "new")).toThrow(BEGIN);
+	expect(() => withSection(`${END}${BEGIN}`, "new")).toThrow(BEGIN);
+});
+
+it("writes a ratio that misses its aim in bold", () => {
+	expect(verdict({ ratio: 1.2, aim: 1.1 })).toBe("**1.20**");
+	expect(verdict({ ratio: 1.1, aim: 1.1 })).toBe("1.10");
+	expect(verdict({ ratio: 3 })).toBe("3.00");
+});
+
+it("leaves out what was not measured", () => {
+	const figures = { measuredOn: "2026-11-30", machine: "2 cores" };
+	expect(sectionOf(figures)).not.toContain("|");
+});
+
+it("gives contenders as ratios to the empty route and to PostgREST itself", () => {
+	const standing = (name: string, microseconds: number, origin: number) => ({
+		...{ name, microseconds, originMicroseconds: origin, latencies: [] },
+	});
+	const section = sectionOf({
+		...{ measuredOn: "2026-11-30", machine: "2 cores" },
+		contenders: [
+			standing("an empty route", 100, 0),
+			standing("Postern", 150, 10),
+			standing("PostgREST itself", 0, 1_000),
+		],
+	});
+	expect(section).toContain("| Postern | 1.50 | 0.01 |");
+});
