@@ -25,7 +25,19 @@ set work_mem = '4MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$
-begin return (
+declare
+  analyses constant postern.analyses[] := array(select known from postern.analyses as known);
+  expressions constant postern.expressions[] := array(select row(found.*)::postern.expressions from postern.find_expressions(analyses) as found);
+  timed_types constant oid[] := postern.timed_types();
+  zoned_types constant oid[] := postern.zoned_types();
+  claim_functions oid[];
+  claim_sources text[];
+  found json;
+begin
+  select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
+  into claim_functions, claim_sources
+  from postern.claim_functions(analyses) as source;
+
   with recursive
   -- PostgREST calls the function before each request. It is found in the settings of roles and of the database, and among the
   -- statements that PostgREST has prepared in this session. Every function of the name counts.
@@ -57,31 +69,14 @@ begin return (
       join pg_catalog.pg_namespace on pg_namespace.oid = pg_proc.pronamespace
     ) as proc on proc.proname = named.name and proc.nspname = coalesce(named.schema, proc.nspname)
   ),
-  known (analyses) as materialized (
-    select array(select one from postern.analyses as one)
-  ),
-  found (expressions) as materialized (
-    select array(select row(one.*)::postern.expressions from known cross join postern.find_expressions(known.analyses) as one)
-  ),
-  claim_function (oids, sources) as materialized (
-    select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
-    from known
-    cross join postern.claim_functions(known.analyses) as source
-  ),
-  dependency as materialized (
-    select dependencies.*
-    from found
-    cross join claim_function
-    cross join postern.dependencies(found.expressions, claim_function.oids)
-  ),
   -- The tag of each table and materialized view is that of its root.
-  tagged (relation, root, tag) as materialized (
-    select class.oid, top.root, postern.quoted(schema.nspname::text) || '.' || postern.quoted(root.relname::text)
+  tagged (relation, schema, name, root, tag) as materialized (
+    select class.oid, schema.nspname, class.relname, root.oid, postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root.relname::text)
     from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
     left join postern.inherited_roots on inherited_roots.relation = class.oid
-    cross join lateral (select coalesce(inherited_roots.roots[1], class.oid) as root) as top
-    join pg_catalog.pg_class as root on root.oid = top.root
-    join pg_catalog.pg_namespace as schema on schema.oid = root.relnamespace
+    join pg_catalog.pg_class as root on root.oid = coalesce(inherited_roots.roots[1], class.oid)
+    join pg_catalog.pg_namespace as root_schema on root_schema.oid = root.relnamespace
     where class.relkind in ('r', 'p', 'm') and class.oid >= 16384
   ),
   exposed_relation as materialized (
@@ -115,29 +110,37 @@ begin return (
   ),
   -- A policy counts for every role: memberships change, and a connection's prepared statements keep the policies that they
   -- were planned by. A claim that a role's policies do not read splits its callers needlessly, and gives none another's answer.
-  reach (root_kind, root, kind, node, is_root) as (
-    select 'relation', exposed_relation.oid, 'relation', exposed_relation.oid, true
+  reach (is_relation, root, kind, node, is_root) as (
+    select true, exposed_relation.oid, 'relation', exposed_relation.oid, true
     from exposed_relation
     union
-    select 'function', exposed_function.oid, 'function', exposed_function.oid, true
+    select false, exposed_function.oid, 'function', exposed_function.oid, true
     from exposed_function
     union
-    select 'pre-request', 0::oid, 'function', pre_request_function.oid, true
+    -- No function has the oid 0.
+    select false, 0::oid, 'function', pre_request_function.oid, true
     from pre_request_function
     where pre_request_function.oid is not null
     union
-    select reach.root_kind, reach.root, dependency.to_kind, dependency.to_node, false
+    select reach.is_relation, reach.root, dependency.to_kind, dependency.to_node, false
     from reach
-    join dependency on dependency.kind = reach.kind and dependency.node = reach.node
+    join postern.dependencies(expressions, claim_functions) as dependency on dependency.kind = reach.kind and dependency.node = reach.node
   ),
   reached as materialized (
     select distinct kind, node from reach
   ),
+  -- Joined by both: PostgreSQL would compare each that was reached with each expression.
+  owner (number, kind, node) as materialized (
+    select one.number, one.kind, member.node
+    from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
+    cross join unnest(one.nodes) as member (node)
+  ),
   expression as materialized (
-    select alike.*
-    from found
-    cross join unnest(found.expressions) as alike
-    where exists (select from reached where reached.kind = alike.kind and reached.node = any (alike.nodes))
+    select one.kind, one.nodes, one.tree, one.is_parsed_in_calls, one.is_immutable
+    from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
+    where one.number = any (array(
+      select distinct owner.number from owner join reached on reached.kind = owner.kind and reached.node = owner.node
+    ))
   ),
   -- This is what costs most.
   judged as materialized (
@@ -147,7 +150,7 @@ begin return (
       setting.claims,
       setting.headers,
       setting.cookies,
-      postern.reads_clock(alike.tree, printed.expression, array(select timed.type from postern.timed_types as timed), alike.is_parsed_in_calls) as reads_clock,
+      postern.reads_clock(alike.tree, printed.expression, timed_types, alike.is_parsed_in_calls) as reads_clock,
       array_remove(postern.reasons_in(alike.tree) || array[
         setting.reason,
         -- PostgreSQL keeps its first result in a prepared statement's plan.
@@ -156,10 +159,9 @@ begin return (
           then 'is marked immutable, and reads tables or settings' end
       ], null) as reasons
     from expression as alike
-    cross join claim_function
     -- Expressions that have the same tree differ in the names of columns only, so one of them is printed for all.
     cross join lateral (select postern.printed(alike.kind, alike.nodes[1]) as expression offset 0) as printed
-    cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_function.sources, claim_function.oids) as setting
+    cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_sources, claim_functions) as setting
   ),
   fact (kind, node, tag, max_staleness, reads_clock, claims, headers, cookies, reasons) as materialized (
     select
@@ -171,13 +173,11 @@ begin return (
     select
       'function', function.node, null, null, function.reads_clock,
       function.claims, '{}', '{}', array_remove(array[function.reason], null)
-    from known
-    cross join postern.function_facts(known.analyses) as function
+    from postern.function_facts(analyses, timed_types, zoned_types) as function
     where function.node = any (array(select reached.node from reached where reached.kind = 'function'))
     union all
     select 'function', missing.function, null, null, false, '{}', '{}', '{}', array[missing.reason]
-    from known
-    cross join postern.missing_paths(known.analyses, schemas, request_path) as missing
+    from postern.missing_paths(analyses, schemas, request_path) as missing
     union all
     select
       judged.kind,
@@ -199,20 +199,9 @@ begin return (
     from judged
     cross join unnest(judged.nodes) as one (node)
   ),
-  foreign_key (from_relation, to_relation, name, from_attnums, from_columns, to_columns) as (
-    select
-      key.conrelid, key.confrelid, key.conname, key.conkey,
-      -- Each by the index. A join would read all columns of the database.
-      json_agg((select attname from pg_catalog.pg_attribute where attrelid = key.conrelid and attnum = part.from_attnum) order by part.position),
-      json_agg((select attname from pg_catalog.pg_attribute where attrelid = key.confrelid and attnum = part.to_attnum) order by part.position)
-    from pg_catalog.pg_constraint as key
-    cross join unnest(key.conkey, key.confkey) with ordinality as part (from_attnum, to_attnum, position)
-    where key.contype = 'f' and key.conparentid = 0
-    group by key.oid
-  ),
   dependence as (
     select
-      reach.root_kind,
+      reach.is_relation,
       reach.root,
       json_build_object(
         'reads', coalesce(json_agg(distinct fact.tag) filter (where fact.tag is not null), '[]'),
@@ -233,7 +222,7 @@ begin return (
     left join lateral unnest(fact.headers) as header (header) on true
     left join lateral unnest(fact.cookies) as cookie (cookie) on true
     left join lateral unnest(fact.reasons) as reason (reason) on true
-    group by reach.root_kind, reach.root
+    group by reach.is_relation, reach.root
   )
   select json_build_object(
     'contract', postern.contract(),
@@ -248,7 +237,7 @@ begin return (
         'reasons', (select json_agg(format('the pre-request function %s does not exist', name)) from pre_request_function where oid is null),
         'maxStalenessSeconds', null
       )
-      else (select dependence.dependence from dependence where dependence.root_kind = 'pre-request')
+      else (select dependence.dependence from dependence where not dependence.is_relation and dependence.root = 0)
     end,
     -- PostgREST answers with what a function or an aggregate returns where a domain has the name of a media type.
     'mediaTypes', (
@@ -311,7 +300,7 @@ begin return (
         order by relation.nspname, relation.relname
       ), '[]')
       from exposed_relation as relation
-      join dependence on dependence.root_kind = 'relation' and dependence.root = relation.oid
+      join dependence on dependence.is_relation and dependence.root = relation.oid
       left join postern.row_keys as keys on keys.root = relation.root
       left join computed on computed.type = relation.reltype and relation.reltype <> 0
     ),
@@ -357,34 +346,38 @@ begin return (
         order by function.nspname, function.proname, function.oid::regprocedure::text
       ), '[]')
       from exposed_function as function
-      join dependence on dependence.root_kind = 'function' and dependence.root = function.oid
+      join dependence on not dependence.is_relation and dependence.root = function.oid
     ),
     'foreignKeys', (
       select coalesce(json_agg(
         json_build_object(
-          'name', key.name,
-          'from', json_build_object('schema', from_schema.nspname, 'name', from_class.relname, 'tag', from_tag.tag, 'columns', key.from_columns),
-          'to', json_build_object('schema', to_schema.nspname, 'name', to_class.relname, 'tag', to_tag.tag, 'columns', key.to_columns),
+          'name', key.conname,
+          'from', json_build_object('schema', from_table.schema, 'name', from_table.name, 'tag', from_table.tag, 'columns', (
+            select json_agg((select attname from pg_catalog.pg_attribute where attrelid = key.conrelid and attnum = part.attnum) order by part.position)
+            from unnest(key.conkey) with ordinality as part (attnum, position)
+          )),
+          'to', json_build_object('schema', to_table.schema, 'name', to_table.name, 'tag', to_table.tag, 'columns', (
+            select json_agg((select attname from pg_catalog.pg_attribute where attrelid = key.confrelid and attnum = part.attnum) order by part.position)
+            from unnest(key.confkey) with ordinality as part (attnum, position)
+          )),
           'isOneToOne', exists (
             select
             from pg_catalog.pg_index as index
-            where index.indrelid = key.from_relation
+            where index.indrelid = key.conrelid
               and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
-              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.from_attnums
+              and (index.indkey::int2[])[0:index.indnkeyatts - 1] <@ key.conkey
           )
         )
-        order by from_schema.nspname, from_class.relname, key.name
+        order by from_table.schema, from_table.name, key.conname
       ), '[]')
-      from foreign_key as key
-      join pg_catalog.pg_class as from_class on from_class.oid = key.from_relation
-      join pg_catalog.pg_namespace as from_schema on from_schema.oid = from_class.relnamespace
-      join pg_catalog.pg_class as to_class on to_class.oid = key.to_relation
-      join pg_catalog.pg_namespace as to_schema on to_schema.oid = to_class.relnamespace
-      join tagged as from_tag on from_tag.relation = key.from_relation
-      join tagged as to_tag on to_tag.relation = key.to_relation
+      from pg_catalog.pg_constraint as key
+      join tagged as from_table on from_table.relation = key.conrelid
+      join tagged as to_table on to_table.relation = key.confrelid
+      where key.contype = 'f' and key.conparentid = 0
     )
   )
-);
+  into found;
+  return found;
 end
 $$;
 comment on function postern.catalog(text[], text, text) is 'What answers from the relations and functions of these schemas depend on, and the reasons why some are not cacheable.';

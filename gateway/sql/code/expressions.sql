@@ -53,7 +53,16 @@ begin atomic
       and class.relkind = 'v'
       and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
     union all
-    select 'policy', policy.oid, policy.polqual::text, false, false
+    select
+      'policy',
+      policy.oid,
+      case
+        -- Up to PostgreSQL 16, a tree has the places of its nodes in the statement, by which policies that are alike would differ.
+        when current_setting('server_version_num')::integer < 170000 then regexp_replace(policy.polqual::text, ':location \d+', ':location -1', 'g')
+        else policy.polqual::text
+      end,
+      false,
+      false
     from pg_catalog.pg_policy as policy
     where policy.polcmd in ('r', '*')
       and policy.polqual is not null

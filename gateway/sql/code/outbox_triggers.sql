@@ -147,9 +147,17 @@ as $$
     where parent.root is null
   ),
   keyed as materialized (
-    select member.root, coalesce(keys.expression, quote_literal('*')) as key
-    from unnest(roots) as member (root)
-    left join postern.row_keys as keys on keys.root = member.root
+    -- Not a join, which would compare each root with each key: PostgreSQL expects ten roots.
+    select member.root, coalesce(max(member.expression), quote_literal('*')) as key
+    from (
+      select given.root, null
+      from unnest(roots) as given (root)
+      union all
+      select keys.root, keys.expression
+      from postern.row_keys as keys
+      where keys.root = any (roots)
+    ) as member (root, expression)
+    group by member.root
   ),
   -- Most tables have a key of the same form, so this asks for each form once.
   writer as materialized (

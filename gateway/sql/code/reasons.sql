@@ -106,6 +106,11 @@ with tracked as materialized (
   join postern.trigger_reasons(array(select one.relation::oid from postern.tracked_relations as one)) as fault
     on fault.root = tracked_relations.relation
   group by tracked_relations.relation
+),
+with_zone (relations) as materialized (
+  select array_agg(distinct attribute.attrelid)
+  from unnest(postern.zoned_types()) as zoned (type)
+  join pg_catalog.pg_attribute as attribute on attribute.atttypid = zoned.type and attribute.attnum > 0
 )
 select
   class.oid as node,
@@ -117,12 +122,7 @@ select
     when class.relkind = 'f' then format('%s is a foreign table: its changes are not seen', class.oid::regclass)
     when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
     when class.relpersistence = 't' then format('%s is temporary', class.oid::regclass)
-    when exists (
-      select
-      from pg_catalog.pg_attribute as attribute
-      join postern.zoned_types as zoned on zoned.type = attribute.atttypid
-      where attribute.attrelid = class.oid and attribute.attnum > 0
-    ) then format('%s has a column that reads a text with today''s offset of the time zone', class.oid::regclass)
+    when class.oid = any (with_zone.relations) then format('%s has a column that reads a text with today''s offset of the time zone', class.oid::regclass)
     when class.relkind = 'v' then null
     when class.relkind = 'm' then
       case when not postern.is_watched() then format('%s may be refreshed unseen: there are no event triggers', class.oid::regclass) end
@@ -136,10 +136,12 @@ left join postern.inherited_roots on inherited_roots.relation = class.oid
 cross join lateral (select coalesce(inherited_roots.roots, array[class.oid]) as roots) as root
 join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
 join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace
-left join tracked on tracked.relation = root.roots[1];
+left join tracked on tracked.relation = root.roots[1]
+cross join with_zone;
 comment on view postern.relation_facts is 'The tag of each relation, and the reason why its changes may not be seen.';
 
-create or replace function postern.function_facts(analyses postern.analyses[])
+-- timed_types, zoned_types: what these functions return.
+create or replace function postern.function_facts(analyses postern.analyses[], timed_types oid[], zoned_types oid[])
 returns table (node oid, claims text[], reads_clock boolean, reason text)
 language sql stable
 begin atomic
@@ -154,8 +156,8 @@ begin atomic
       where aggregate.aggfnoid = proc.oid
         and proc.oid >= 16384
         and (
-          aggregate.agginitval is not null and aggregate.aggtranstype in (select timed.type from postern.timed_types as timed)
-          or aggregate.aggminitval is not null and aggregate.aggmtranstype in (select timed.type from postern.timed_types as timed)
+          aggregate.agginitval is not null and aggregate.aggtranstype = any (timed_types)
+          or aggregate.aggminitval is not null and aggregate.aggmtranstype = any (timed_types)
         )
     ) as reads_clock,
     case
@@ -167,7 +169,7 @@ begin atomic
       when exists (
         select from unnest(declared.reads) as read where not exists (select from pg_catalog.pg_class where pg_class.oid = read)
       ) then format('%s is declared to read a relation that was dropped', proc.oid::regprocedure)
-      when exists (select from postern.zoned_types as zoned where zoned.type = any (proc.proargtypes::oid[]))
+      when zoned_types && proc.proargtypes::oid[]
         then format('%s has an argument that reads a text with today''s offset of the time zone', proc.oid::regprocedure)
       when declared.function is not null and declared.definition = postern.definition_of(proc.oid) then null
       when declared.function is not null and declared.definition not like 'explicit %'
@@ -209,4 +211,4 @@ begin atomic
   left join postern.cacheable_functions as declared on declared.function = proc.oid
   left join unnest(analyses) as text_function on text_function.function = proc.oid;
 end;
-comment on function postern.function_facts(postern.analyses[]) is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';
+comment on function postern.function_facts(postern.analyses[], oid[], oid[]) is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';

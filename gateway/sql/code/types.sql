@@ -15,33 +15,56 @@ union all
 select range.rngmultitypid, range.rngsubtype from pg_catalog.pg_range as range;
 comment on view postern.type_parts is 'What domains, arrays, composites and ranges are made of.';
 
-create or replace view postern.timed_types as
-with recursive part as materialized (
-  select type_parts.type, type_parts.part from postern.type_parts
-),
-timed (type) as (
-  select unnest(array['pg_catalog.date', 'pg_catalog.time', 'pg_catalog.timestamp', 'pg_catalog.timestamptz', 'pg_catalog.timetz']::regtype[])::oid
-  union
-  select part.type
-  from timed
-  join part on part.part = timed.type
-)
-select timed.type from timed;
-comment on view postern.timed_types is 'Types that contain a date or time, so that the text ''now'' reads the clock.';
+-- plpgsql, because it keeps the plan.
+create or replace function postern.types_with(parts oid[])
+returns oid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    with recursive part as materialized (
+      select type_parts.type, type_parts.part from postern.type_parts
+    ),
+    made (type) as (
+      select unnest(parts)
+      union
+      select part.type
+      from made
+      join part on part.part = made.type
+    )
+    select made.type from made
+  );
+end
+$$;
+comment on function postern.types_with(oid[]) is 'These types, and those that contain one of them.';
 
-create or replace view postern.zoned_types as
-with recursive part as materialized (
-  select type_parts.type, type_parts.part from postern.type_parts
-),
-zoned (type) as (
-  select 'pg_catalog.timetz'::regtype::oid
-  union
-  select part.type
-  from zoned
-  join part on part.part = zoned.type
-)
-select zoned.type from zoned where zoned.type >= 16384;
-comment on view postern.zoned_types is 'User-defined types that contain a time with time zone: a text is read with today''s offset of the zone.';
+create or replace function postern.timed_types()
+returns oid[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+return postern.types_with(
+  array['pg_catalog.date', 'pg_catalog.time', 'pg_catalog.timestamp', 'pg_catalog.timestamptz', 'pg_catalog.timetz']::regtype[]::oid[]
+);
+comment on function postern.timed_types() is 'Types that contain a date or time, so that the text ''now'' reads the clock.';
+
+-- plpgsql, because it keeps the plan. Most databases have no such type, and then one search tells.
+create or replace function postern.zoned_types()
+returns oid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  own constant oid[] := array['pg_catalog.timetz', 'pg_catalog.timetz[]']::regtype[];
+begin
+  if not exists (select from postern.type_parts where type_parts.part = any (own) and type_parts.type <> all (own)) then
+    return '{}';
+  end if;
+  return array(select zoned.type from unnest(postern.types_with(own)) as zoned (type) where zoned.type >= 16384);
+end
+$$;
+comment on function postern.zoned_types() is
+'User-defined types that contain a time with time zone: a text is read with today''s offset of the zone.';
 
 -- Reading or filtering a value of a type calls functions that no query names: to_json looks for a cast to json, PostgREST for casts
 -- of a domain from and to json and text, and a filter may use a user-defined operator. Immutable functions in C of an extension are

@@ -314,6 +314,10 @@ describe("a relation is not cacheable", () => {
 			make: `create domain private.opening as timetz; create table api.seen (id bigint primary key, opens private.opening); select postern.track('api.seen')`,
 			reason: "today's offset of the time zone",
 		},
+		"that has a column with such a time in the rows of an array": {
+			make: `create type private.hours as (opens timetz); create table api.seen (id bigint primary key, hours private.hours[]); select postern.track('api.seen')`,
+			reason: "today's offset of the time zone",
+		},
 		"that calls a function of Postern's": {
 			make: view("postern.may_hide_names(body)"),
 			reason: "postern.may_hide_names(text) belongs to postern",
@@ -1017,6 +1021,32 @@ describe("the catalog", () => {
 			"notes",
 		);
 		expect((await catalog()).mediaTypes).toEqual(["*/*", "text/html"]);
+	});
+
+	it("looks once into policies that are alike, and into what types hide", async ({
+		owner,
+		relation,
+		expect,
+	}) => {
+		await owner.query("set local track_functions = 'all'");
+		await relation(
+			["first", "second", "third"]
+				.map(
+					(name) => `
+						create table api.${name} (id bigint primary key, owner uuid);
+						alter table api.${name} enable row level security;
+						create policy own on api.${name} using (owner = current_setting('request.jwt.claim.sub')::uuid)`,
+				)
+				.join(";"),
+			"third",
+		);
+		const { rows } = await owner.query(`
+			select funcname, calls::int from pg_stat_xact_user_functions
+			where schemaname = 'postern' and funcname in ('printed', 'timed_types') order by funcname`);
+		expect(rows).toEqual([
+			{ funcname: "printed", calls: 1 },
+			{ funcname: "timed_types", calls: 1 },
+		]);
 	});
 
 	it("has keys, columns and foreign keys", async ({
