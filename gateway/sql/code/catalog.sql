@@ -172,8 +172,23 @@ begin
     union all
     select
       'function', function.node, null, null, function.reads_clock,
-      function.claims, '{}', '{}', array_remove(array[function.reason], null)
+      function.claims, '{}', '{}', array_remove(array[coalesce(declared.reason, function.reason)], null)
     from postern.function_facts(analyses, timed_types, zoned_types) as function
+    -- Few databases have functions in another language. What PL/pgSQL reads, `postern analyze` finds out.
+    left join lateral (
+      select replace(function.reason, query.text, 'if it reads only what this names, run, with names in place of *: ' || statement.text) as reason
+      from pg_catalog.pg_proc as proc
+      join pg_catalog.pg_language as language on language.oid = proc.prolang and language.lanname not in ('internal', 'c', 'sql', 'plpgsql')
+      cross join lateral (
+        select format('if it only reads, run what select postern.declaration_of(%L::regprocedure) gives', proc.oid::regprocedure) as text
+      ) as query
+      cross join lateral postern.named_in_body(proc.oid, expressions, claim_functions, claim_sources) as named
+      cross join lateral (select postern.declaration(proc.oid, named.reads, named.claims) as text offset 0) as statement
+      where proc.oid = function.node
+        and position(query.text in function.reason) > 0
+        -- The reason is one header of an answer.
+        and length(statement.text) <= 1000
+    ) as declared on true
     where function.node = any (array(select reached.node from reached where reached.kind = 'function'))
     union all
     select 'function', missing.function, null, null, false, '{}', '{}', '{}', array[missing.reason]

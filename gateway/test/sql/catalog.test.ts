@@ -863,6 +863,37 @@ describe("a declaration refuses", () => {
 		}
 	});
 
+	for (const [name, body, reads] of [
+		["what its body names", "select count(*) from api.notes", "{api.notes}"],
+		["nothing that is not found", "count(notes)", "{*}"],
+	] as const) {
+		it(`in another language, with a reason that gives the whole statement, of ${name}`, async ({
+			relation,
+			catalog,
+			owner,
+			expect,
+		}) => {
+			await relation(
+				`create language other handler plpgsql_call_handler;
+				create function api.f() returns bigint language other stable as $$ ${body} $$`,
+				"notes",
+			);
+			const [found] = (await catalog()).functions;
+			expect(found?.reasons).toEqual([
+				`what api.f() reads is not known: if it reads only what this names, run, with names in place of *: select postern.declare_cacheable('api.f()', reads => '${reads}', claims => '{*}')`,
+			]);
+			await owner.query("savepoint called");
+			await expect(
+				owner.query(
+					found?.reasons[0]?.slice(
+						found.reasons[0].indexOf("select postern.declare"),
+					) ?? "",
+				),
+			).rejects.toThrow(/\*/);
+			await owner.query("rollback to savepoint called");
+		});
+	}
+
 	for (const [read, claims] of [
 		["->> 'org'", "{org}"],
 		["->> 'it''s'", "{it''s}"],

@@ -13,7 +13,11 @@ $$;
 comment on function postern.definition_of(oid) is 'Differs when the behaviour of a function may differ.';
 
 -- What a body names, in any language. It may read more, by names that it computes. What it does not read may be among it, too.
-create or replace function postern.named_in_body(function oid, out reads text[], out claims text[], out settings text[])
+-- expressions, claim_functions, claim_sources: as postern.catalog finds them.
+create or replace function postern.named_in_body(
+  function oid, expressions postern.expressions[], claim_functions oid[], claim_sources text[],
+  out reads text[], out claims text[], out settings text[]
+)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -21,14 +25,7 @@ declare
   source text := (select prosrc from pg_catalog.pg_proc where pg_proc.oid = function);
   -- Names are found whether they stand in quotes or not.
   body text := lower(replace(source, '"', ''));
-  analyses postern.analyses[] := array(select known from postern.analyses as known);
-  expressions postern.expressions[] := array(select row(found.*)::postern.expressions from postern.find_expressions(analyses) as found);
-  claim_functions oid[];
-  claim_sources text[];
 begin
-  select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
-  into claim_functions, claim_sources
-  from postern.claim_functions(analyses) as source;
   with recursive called (function) as (
     select named_in_body.function
     union
@@ -92,8 +89,30 @@ begin
   into reads, claims, settings;
 end
 $$;
-comment on function postern.named_in_body(oid) is 'The tables, claims and other settings that a body names, or a function that it calls.';
+comment on function postern.named_in_body(oid, postern.expressions[], oid[], text[]) is
+'The tables, claims and other settings that a body names, or a function that it calls.';
 
+create or replace function postern.named_in_body(function oid, out reads text[], out claims text[], out settings text[])
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  analyses constant postern.analyses[] := array(select known from postern.analyses as known);
+  expressions constant postern.expressions[] := array(select row(found.*)::postern.expressions from postern.find_expressions(analyses) as found);
+  claim_functions oid[];
+  claim_sources text[];
+begin
+  select coalesce(array_agg(source.function), '{}'), coalesce(array_agg(source.source), '{}')
+  into claim_functions, claim_sources
+  from postern.claim_functions(analyses) as source;
+  select * into reads, claims, settings
+  from postern.named_in_body(function, expressions, claim_functions, claim_sources);
+end
+$$;
+comment on function postern.named_in_body(oid) is 'The same, where nothing of it is known yet.';
+
+-- That a function reads nothing is not proposed: what is not found may be named in a way that is not looked for. declare_cacheable refuses
+-- *, which stands for the names that have to be filled in.
 create or replace function postern.declaration(function oid, reads text[], claims text[])
 returns text
 language sql stable
@@ -101,9 +120,18 @@ set search_path = pg_catalog, pg_temp
 as $$
   select concat(
     case when provolatile = 'v' then format('alter function %s stable; ', function::regprocedure) end,
-    format('select postern.declare_cacheable(%L, reads => %L, claims => %L)', function::regprocedure, reads, claims)
+    format(
+      'select postern.declare_cacheable(%L, reads => %L, claims => %L)',
+      function::regprocedure,
+      case when reads = '{}' then '{*}' else reads end,
+      case
+        when claims = '{}' and (lanname not in ('sql', 'plpgsql') or prosrc ~* 'jwt|current_setting') then '{*}'
+        else claims
+      end
+    )
   )
   from pg_catalog.pg_proc
+  join pg_catalog.pg_language on pg_language.oid = prolang
   where pg_proc.oid = function
 $$;
 comment on function postern.declaration(oid, text[], text[]) is 'The declaration that a function reads these. Only what is not volatile can be declared.';
@@ -114,7 +142,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    -- Nothing is known of compiled code. declare_cacheable refuses *, which stands for the names that have to be filled in.
+    -- Nothing is known of compiled code.
     when language.lanname in ('internal', 'c') then postern.declaration(function, '{*}', '{*}')
     else (select postern.declaration(function, named.reads, named.claims) from postern.named_in_body(function) as named)
   end
