@@ -4,8 +4,6 @@ import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Cost } from "./cost/measure.ts";
 import type { Size } from "./cost/sizes.ts";
-import type { Standing } from "./edge/contenders.ts";
-import type { AtDistance } from "./edge/distances.ts";
 
 const FILE = join(import.meta.dirname, "figures.json");
 
@@ -15,9 +13,6 @@ export interface Figures {
 	readonly machine: string;
 	readonly costs?: readonly Cost[];
 	readonly sizes?: readonly Size[];
-	readonly memory?: readonly Size[];
-	readonly contenders?: readonly Standing[];
-	readonly distances?: readonly AtDistance[];
 }
 
 export async function readFigures(): Promise<Figures> {

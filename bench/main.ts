@@ -1,5 +1,5 @@
 // `npm run bench`: what Postern costs, as ratios to what it is compared with in the same run. What is measured goes into
-// bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables. `--parts` (of costs,memory,contenders,distances) measures others than the costs.
+// bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables. `npm run format` aligns its tables.
 // `--quick` (less than three minutes) measures the costs alone and fails where a ratio is far above the recorded one.
 // `--rows` takes a part of the rows' names, and `--beside` the bundle of another version (`npm run build` makes it) that is measured
 // in the same rounds: these record nothing. `--rounds` and `--requests` (of a round) may be given.
@@ -13,10 +13,8 @@ import { type Answered, closeConnections } from "./cost/load.ts";
 import { type Cost, measure, type Rounds } from "./cost/measure.ts";
 import { type Postern, startPostern } from "./cost/postern.ts";
 import { type Row, rowsOf } from "./cost/rows.ts";
-import { memory, sizeOfBundle, writesIntoKv } from "./cost/sizes.ts";
+import { sizeOfBundle, writesIntoKv } from "./cost/sizes.ts";
 import { startTutorial } from "./cost/tutorial.ts";
-import { compareContenders } from "./edge/contenders.ts";
-import { measureDistances } from "./edge/distances.ts";
 import { type Figures, readFigures, recordFigures } from "./figures.ts";
 import {
 	type BenchStack,
@@ -32,7 +30,6 @@ const FULL: Rounds = { rounds: 7, requests: 200 };
 const { values } = parseArgs({
 	options: {
 		quick: { type: "boolean", default: false },
-		parts: { type: "string", default: "costs" },
 		rounds: { type: "string" },
 		requests: { type: "string" },
 		beside: { type: "string" },
@@ -52,18 +49,7 @@ try {
 	const stack = await startStack(cleanup);
 	const bundle = await bundleWorker();
 	const hits = await hitsOf(stack.credentials.tokenSigningKey);
-	const parts = isTrial ? ["costs"] : values.parts.split(",");
-	if (parts.includes("costs")) await measureCosts(stack, bundle, hits);
-	if (parts.includes("memory"))
-		await record({ memory: await memory(stack, bundle, hits) });
-	if (parts.includes("contenders"))
-		await record({
-			contenders: await compareContenders(stack, bundle, hits, cleanup),
-		});
-	if (parts.includes("distances"))
-		await record({
-			distances: await measureDistances(stack, bundle, hits, cleanup),
-		});
+	await measureCosts(stack, bundle, hits);
 } finally {
 	closeConnections();
 	for (const end of cleanup.reverse()) await end();

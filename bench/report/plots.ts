@@ -3,8 +3,6 @@ import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { titleOf } from "../cost/limits.ts";
 import type { Cost } from "../cost/measure.ts";
-import type { Standing } from "../edge/contenders.ts";
-import type { AtDistance } from "../edge/distances.ts";
 
 const COMMON = {
 	$schema: "https://vega.github.io/schema/vega-lite/v6.json",
@@ -70,60 +68,6 @@ export function plotRatios(costs: readonly Cost[]): Promise<string> {
 				},
 			},
 		],
-	});
-}
-
-export function plotLatencies(standings: readonly Standing[]): Promise<string> {
-	const values = standings.flatMap(({ name, latencies }) =>
-		latencies.flatMap(({ perSecond, p50, p99, p999 }) =>
-			Object.entries({ p50, p99, "p99.9": p999 }).map(([share, ms]) => ({
-				...{ name, share, ms },
-				rate: `${perSecond} a second`,
-			})),
-		),
-	);
-	return svgOf({
-		...COMMON,
-		data: { values },
-		facet: { row: { field: "rate", type: "nominal", title: null, sort: null } },
-		spec: {
-			width: 420,
-			mark: { type: "point", filled: true, size: 70, opacity: 1 },
-			encoding: {
-				y: { field: "name", type: "nominal", sort: null, title: null },
-				x: {
-					field: "ms",
-					type: "quantitative",
-					scale: { type: "log" },
-					title: "latency, ms (logarithmic)",
-				},
-				color: { field: "share", type: "nominal", sort: null, title: null },
-			},
-		},
-	});
-}
-
-export function plotDistances(
-	distances: readonly AtDistance[],
-): Promise<string> {
-	const series = ({ name, hits }: AtDistance) =>
-		name === "Postern" ? `Postern, ${hits} % hits` : name;
-	return svgOf({
-		...COMMON,
-		...{ width: 420, height: 260 },
-		data: {
-			values: distances.map((one) => ({ ...one, series: series(one) })),
-		},
-		mark: { type: "line", point: true },
-		encoding: {
-			x: {
-				field: "roundTripMs",
-				type: "quantitative",
-				title: "round trip between edge and origin, ms",
-			},
-			y: { field: "mean", type: "quantitative", title: "mean latency, ms" },
-			color: { field: "series", type: "nominal", sort: null, title: null },
-		},
 	});
 }
 

@@ -26,18 +26,3 @@ it("leaves out what was not measured", () => {
 	const figures = { measuredOn: "2026-11-30", machine: "2 cores" };
 	expect(sectionOf(figures)).not.toContain("|");
 });
-
-it("gives contenders as ratios to the empty route and to PostgREST itself", () => {
-	const standing = (name: string, microseconds: number, origin: number) => ({
-		...{ name, microseconds, originMicroseconds: origin, latencies: [] },
-	});
-	const section = sectionOf({
-		...{ measuredOn: "2026-11-30", machine: "2 cores" },
-		contenders: [
-			standing("an empty route", 100, 0),
-			standing("Postern", 150, 10),
-			standing("PostgREST itself", 0, 1_000),
-		],
-	});
-	expect(section).toContain("| Postern | 1.50 | 0.01 |");
-});

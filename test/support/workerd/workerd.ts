@@ -35,8 +35,6 @@ interface WorkerdOptions {
 	kv?: Readonly<Record<string, string>>;
 	/** The folder of the Durable Objects' storage. By default it is deleted with the process. */
 	storageDirectory?: string;
-	/** Besides those of wrangler.jsonc. */
-	compatibilityFlags?: readonly string[];
 	/** Other Workers in the same process. */
 	companions?: readonly Companion[];
 	/** The companion that has the classes of the Worker's Durable Objects in the Worker's place. */
@@ -53,7 +51,6 @@ export async function startWorkerd({
 	log,
 	kv: givenKv = {},
 	storageDirectory,
-	compatibilityFlags = [],
 	companions = [],
 	objectsIn,
 	inspectorPort,
@@ -72,13 +69,7 @@ export async function startWorkerd({
 		join(directory, "config.capnp"),
 		workerdConfig({
 			port,
-			settings: {
-				...settings,
-				compatibilityFlags: [
-					...settings.compatibilityFlags,
-					...compatibilityFlags,
-				],
-			},
+			settings,
 			variables: Object.keys(all),
 			kv,
 			storageDirectory: storage,
