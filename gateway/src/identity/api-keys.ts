@@ -21,7 +21,7 @@ const FORMAT = /^postern_(publishable|secret)_[A-Za-z0-9_-]{43}$/;
 /** What Supabase's keys begin with, and their kind. */
 const SUPABASE = /^sb_(publishable|secret)_/;
 
-/** Hashes of keys are remembered: this many, of keys of at most this length. */
+/** Hashes of keys that were found are remembered: this many, of keys of at most this length. */
 const MAX_HASHES = 1_000;
 const MAX_HASHED_CHARACTERS = 256;
 
@@ -57,10 +57,15 @@ export function createApiKeys(
 
 	return {
 		async findApiKey(key) {
-			if (FORMAT.test(key)) return find(await hashOf(key));
-			return SUPABASE.test(key)
-				? configuredKey(key, await hashOf(key))
-				: undefined;
+			if (!FORMAT.test(key) && !SUPABASE.test(key)) return undefined;
+			const hash = hashes.get(key) ?? (await sha256Hex(key));
+			const found = FORMAT.test(key)
+				? await find(hash)
+				: configuredKey(key, hash);
+			// A flood of others drives none of these out.
+			if (found !== undefined && key.length <= MAX_HASHED_CHARACTERS)
+				hashes.set(key, hash);
+			return found;
 		},
 		recallApiKey(key) {
 			const hash = hashes.get(key);
@@ -73,14 +78,6 @@ export function createApiKeys(
 		const found = configured.get(hash);
 		// A public key among the secret ones would give everybody their role.
 		return found?.kind === SUPABASE.exec(key)?.[1] ? found : undefined;
-	}
-
-	async function hashOf(key: string): Promise<string> {
-		const known = hashes.get(key);
-		if (known !== undefined) return known;
-		const hash = await sha256Hex(key);
-		if (key.length <= MAX_HASHED_CHARACTERS) hashes.set(key, hash);
-		return hash;
 	}
 
 	async function lookUp(sha256Hex: string): Promise<ApiKey | undefined> {

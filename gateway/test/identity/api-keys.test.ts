@@ -1,6 +1,7 @@
 // API keys: how they are looked up, and how long a result is remembered.
 import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
+import { createApiKeys } from "../../src/identity/api-keys.ts";
 import {
 	answeringKeys,
 	keyOf,
@@ -203,6 +204,36 @@ describe("a flood of unknown API keys", () => {
 			lookUps().length,
 			await ask(SECRET_KEY),
 		]).toEqual([50, 429, "1", "over_request_rate_limit", 51, "service"]);
+	});
+
+	it("leaves a known key to the fast path", async () => {
+		const { findApiKey, recallApiKey } = createApiKeys(
+			async (request) =>
+				Response.json(
+					(await new Response(request.body).text()).includes(
+						await sha256Hex(SECRET_KEY),
+					)
+						? { outcome: "ok", kind: "secret", role: "service" }
+						: { outcome: "unknown" },
+				),
+			new Map(),
+			{
+				onUnknownKey: async () => () => {},
+				now: () => NOW,
+				sleep: async () => {},
+				waitUntil: () => {},
+				log: () => {},
+			},
+		);
+		await findApiKey(SECRET_KEY);
+		for (let number = 0; number < 2_000; number++)
+			await findApiKey(
+				`postern_secret_${String(number).padStart(43, "0")}`,
+			).catch(() => {});
+		expect(recallApiKey(SECRET_KEY)).toEqual({
+			kind: "secret",
+			role: "service",
+		});
 	});
 });
 
