@@ -237,8 +237,9 @@ async function isSameAtPostgrest(
 			.toString("latin1")
 			.replaceAll(/^(authorization|apikey|host|postern-\w+):.*\r?\n/gim, "")
 			.replace("/rest/v1", "")
+			// Some cases end their lines by \n alone.
 			.replace(
-				"\r\n",
+				/\r?\n/,
 				`\r\nHost: ${new URL(url).host}\r\nAuthorization: Bearer ${token}\r\n`,
 			);
 		const seen = await exchange(Buffer.from(direct, "latin1"), {
