@@ -1,5 +1,5 @@
 // `npm run bench`: what Postern costs, as ratios to what it is compared with in the same run. What is measured goes into
-// bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables. `npm run format` aligns its tables.
+// bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables.
 // `--quick` (less than three minutes) measures the costs alone and fails where a ratio is far above the recorded one.
 // `--rows` takes a part of the rows' names, and `--beside` the bundle of another version (`npm run build` makes it) that is measured
 // in the same rounds: these record nothing. `--rounds` and `--requests` (of a round) may be given.
@@ -21,7 +21,6 @@ import {
 	type Cleanup,
 	startStack,
 } from "./freshness/stack.ts";
-
 import { writeReport } from "./report/write.ts";
 
 const QUICK: Rounds = { rounds: 5, requests: 150 };

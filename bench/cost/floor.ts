@@ -61,15 +61,14 @@ function sourceOf(answers: readonly Answered[], originUrl: string): string {
 }
 
 /** By the esbuild that wrangler brings. */
-export async function bundled(source: string): Promise<string> {
+async function bundled(source: string): Promise<string> {
 	const { build } = createRequire(wrangler())("esbuild");
 	const { outputFiles } = await build({
 		stdin: { contents: source, resolveDir: import.meta.dirname },
 		bundle: true,
 		write: false,
 		format: "esm",
-		conditions: ["workerd"],
-		external: ["cloudflare:*", "node:*"],
+		external: ["cloudflare:*"],
 	});
 	return outputFiles[0].text;
 }

@@ -70,6 +70,11 @@ export async function load(
 	await Promise.all(Array.from({ length: concurrency }, client));
 }
 
+/** @throws {Error} for any other status */
+export function expectOk({ status, body }: Answered): void {
+	if (status !== 200) throw new Error(`${status} in place of 200: ${body}`);
+}
+
 /** Closes the kept connections. */
 export function closeConnections(): void {
 	agent.destroy();

@@ -30,7 +30,7 @@ export interface Postern {
 const FEED_URL = "/sync?name=feed";
 
 /** An isolate with its objects in one process. */
-export async function startWhole(
+async function startWhole(
 	bundle: string,
 	{ credentials, postgrestUrl }: BenchStack,
 	cleanup: Cleanup,

@@ -1,6 +1,6 @@
 // What Postern takes besides CPU: writes into KV, and the size of the Worker.
 import { gzipSync } from "node:zlib";
-import { type Answered, load } from "./load.ts";
+import { expectOk, load } from "./load.ts";
 import type { Postern } from "./postern.ts";
 
 export interface Size {
@@ -41,8 +41,4 @@ export async function writesIntoKv({
 		...{ ratio: writes / READS, aim: 0.05 },
 		value: `${writes} for ${READS.toLocaleString("en")}`,
 	};
-}
-
-function expectOk({ status, body }: Answered): void {
-	if (status !== 200) throw new Error(`${status} in place of 200: ${body}`);
 }

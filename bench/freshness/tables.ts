@@ -4,7 +4,7 @@ import type { Pool } from "pg";
 
 export const ARTICLES = 1_000;
 export const AUTHORS = 50;
-/** Rows of a table that only what writes are measured by writes to. */
+/** Rows of the table that the measured writes change. */
 export const NOTES = 1_000;
 const BODY_CHARACTERS = 500;
 

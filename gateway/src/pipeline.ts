@@ -17,6 +17,31 @@ export type PipelineRequest = Pick<
 	"method" | "url" | "headers" | "body" | "signal" | "arrayBuffer"
 >;
 
+/** A request with other parts. Its body and its signal are read only where they are asked for: each is an object of the runtime's. */
+export function withParts(
+	from: PipelineRequest,
+	{
+		url = from.url,
+		headers = from.headers,
+		signalOf = () => from.signal,
+	}: Partial<Pick<PipelineRequest, "url" | "headers">> & {
+		signalOf?: () => AbortSignal;
+	},
+): PipelineRequest {
+	return {
+		method: from.method,
+		url,
+		headers,
+		get body() {
+			return from.body;
+		},
+		get signal() {
+			return signalOf();
+		},
+		arrayBuffer: () => from.arrayBuffer(),
+	};
+}
+
 /** @throws {Refusal} where the gateway, not PostgREST, has to say no */
 export type Pipeline = (
 	request: PipelineRequest,

@@ -1,6 +1,6 @@
 // A read as it arrived. A small JSON body of a call by POST, as supabase-js's `.rpc()` sends it, is read here, because what is
 // called depends on it. Any other body goes on streaming to the origin.
-
+import { strictUtf8 } from "../http/utf8.ts";
 import type { Identity } from "../identity/identity.ts";
 import { wholeBody } from "../origin/send.ts";
 import type { PipelineRequest } from "../pipeline.ts";
@@ -77,8 +77,7 @@ export function isStreaming({ request, callArguments }: ArrivedRead): boolean {
 
 function argumentsIn(body: ArrayBuffer): CallArguments | undefined {
 	try {
-		const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-		return parseCallArguments(decoder.decode(body));
+		return parseCallArguments(strictUtf8.decode(body));
 	} catch {
 		// PostgREST refuses what is not UTF-8.
 		return undefined;

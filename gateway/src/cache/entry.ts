@@ -1,5 +1,4 @@
 // An entry: an answer as the cache keeps it, in bytes and text, never as a stream. And the interface of what keeps entries.
-
 import { base64url } from "jose";
 import type { Identity } from "../identity/identity.ts";
 import { originFieldsOf } from "../origin/headers.ts";

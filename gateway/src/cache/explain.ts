@@ -1,6 +1,5 @@
 // Explains to operators how an answer came about. Only their roles are told, because tags and claims name tables and
 // policies that others may not see.
-
 import { Refusal } from "../http/refusals.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 import type { PlannedRead } from "./plan-read.ts";

@@ -1,5 +1,4 @@
 // Fills an entry from an answer of the origin, or says why it cannot be stored. Large answers go on streaming.
-
 import { NAMES_PROGRAM } from "../http/own-answers.ts";
 import type { MemoryBudget } from "../memory/memory-budget.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";

@@ -1,5 +1,4 @@
 // Answers a read from a store: finds a fresh entry, and gives it only to callers that the database would answer alike.
-
 import {
 	consistencyTokensIn,
 	setConsistencyTokens,

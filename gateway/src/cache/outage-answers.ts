@@ -1,6 +1,5 @@
 // While the origin is away, answers again what was answered before: marked, for a bounded time, only to callers whom the entry is
 // for, and never past a change of the schema, the policies or the grants that the feed has told of.
-
 import {
 	consistencyTokensIn,
 	setConsistencyTokens,

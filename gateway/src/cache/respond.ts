@@ -1,6 +1,5 @@
 // Builds an answer from an entry, and writes the cache's headers: how the answer came about, and that no one downstream may
 // give it to others.
-
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 import type { Entry } from "./entry.ts";

@@ -1,5 +1,4 @@
 // The If-Match of a write (RFC 9110, section 13.1.1): the moments of the feed that its ETags stand for.
-
 import { type Moment, momentOf } from "../cache/etag.ts";
 import { Refusal } from "../http/refusals.ts";
 import type { PipelineRequest } from "../pipeline.ts";

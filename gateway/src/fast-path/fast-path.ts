@@ -1,6 +1,5 @@
 // The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
 // and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
-
 import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
 import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";

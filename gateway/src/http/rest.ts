@@ -2,7 +2,7 @@
 import type { Handler } from "hono";
 import type { GatewayEnv } from "../application/router.ts";
 import { removeHopByHop } from "../origin/headers.ts";
-import { PIPELINE_URL, type PipelineRequest } from "../pipeline.ts";
+import { PIPELINE_URL, type PipelineRequest, withParts } from "../pipeline.ts";
 import { renameProfile } from "./profile-aliases.ts";
 import { partsOf } from "./url-parts.ts";
 
@@ -31,16 +31,6 @@ export function toPipeline(
 	const headers = new Headers(client.headers);
 	removeHopByHop(headers);
 	renameProfile(headers, aliases);
-	return {
-		method: client.method,
-		url: `${PIPELINE_URL}/${segments.join("/")}${search}`,
-		headers,
-		get body() {
-			return client.body;
-		},
-		get signal() {
-			return client.signal;
-		},
-		arrayBuffer: () => client.arrayBuffer(),
-	};
+	const url = `${PIPELINE_URL}/${segments.join("/")}${search}`;
+	return withParts(client, { url, headers });
 }

@@ -1,4 +1,4 @@
-// The path and the query of a URL, mostly without making a URL of it: each is an object of the runtime's.
+// Reads the path and the query of a URL. A usual one is not parsed: each parsed URL is an object of the runtime's.
 
 export interface UrlParts {
 	readonly pathname: string;
@@ -6,7 +6,7 @@ export interface UrlParts {
 	readonly search: string;
 }
 
-/** A URL whose path and query the parser leaves as they are (URL Standard, section 4.4): it encodes other characters, and takes dots in a path for steps. */
+/** A URL whose path and query the parser leaves as they are. It encodes other characters, and takes dots in a path for steps (URL Standard, section 4.4). */
 const PLAIN = /^https?:\/\/[\w.:-]+(\/[\w/-]*)(\?[!$%&(-;=?-_a-~]+)?$/;
 
 /** @throws {TypeError} where it is no URL */

@@ -3,6 +3,7 @@
 
 import { sha256 } from "../cache/entry.ts";
 import { Refusal } from "../http/refusals.ts";
+import { strictUtf8 } from "../http/utf8.ts";
 import type { Identity } from "../identity/identity.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
 import { refusalOfAbort, withinDeadline } from "../origin/deadline.ts";
@@ -215,10 +216,7 @@ function keptOf(
 /** @returns undefined for what PostgreSQL's JSON cannot keep */
 function textOf(body: Uint8Array<ArrayBuffer>): string | undefined {
 	try {
-		const text = new TextDecoder("utf-8", {
-			fatal: true,
-			ignoreBOM: true,
-		}).decode(body);
+		const text = strictUtf8.decode(body);
 		return text.includes("\0") ? undefined : text;
 	} catch {
 		return undefined;

@@ -1,6 +1,5 @@
 // The Idempotency-Key of a request: draft-ietf-httpapi-idempotency-key-header-07, a String of RFC 9651. Most clients send the bare
 // text, which is accepted as well and means the same key.
-
 import { Refusal } from "../http/refusals.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 

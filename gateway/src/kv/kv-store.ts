@@ -1,7 +1,9 @@
 // Entries in Workers KV, shared by all isolates. KV may be a minute behind, and may miss what is there. An entry says itself
 // how new it is, so both are harmless.
+
 import * as z from "zod/mini";
 import type { Entry, Store } from "../cache/entry.ts";
+import { strictUtf8 } from "../http/utf8.ts";
 import {
 	createSealedValues,
 	type Kv,
@@ -65,10 +67,7 @@ function encode({ body, ...fields }: Entry): Uint8Array<ArrayBuffer> {
 function decode(value: ArrayBuffer): Entry | undefined {
 	try {
 		const end = HEAD_LENGTH_BYTES + new DataView(value).getUint32(0);
-		const text = new TextDecoder("utf-8", {
-			fatal: true,
-			ignoreBOM: true,
-		}).decode(
+		const text = strictUtf8.decode(
 			new Uint8Array(value, HEAD_LENGTH_BYTES, end - HEAD_LENGTH_BYTES),
 		);
 		const fields = head.parse(JSON.parse(text), { jitless: true });

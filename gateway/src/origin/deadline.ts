@@ -1,7 +1,7 @@
 // The deadline of a read, from its arrival to the whole of an answer that is to be stored: the wait for other requests, for the origin's
 // head and for the body count. At the deadline the request to the origin is aborted, too.
 import { Refusal } from "../http/refusals.ts";
-import type { PipelineRequest } from "../pipeline.ts";
+import { type PipelineRequest, withParts } from "../pipeline.ts";
 
 const withDeadline = new WeakSet<PipelineRequest>();
 
@@ -20,7 +20,7 @@ export async function withinDeadline(
 	work: (request: PipelineRequest) => Promise<Response>,
 ): Promise<Response> {
 	const { promise: late, reject } = Promise.withResolvers<never>();
-	// Made for whom asks for it: a read that is refused before it reaches the origin needs none.
+	// Made where the signal is read: a read that is refused before it reaches the origin needs none.
 	let deadline: AbortController | undefined;
 	let refusal: Refusal | undefined;
 	const timer = setTimeout(
@@ -31,21 +31,13 @@ export async function withinDeadline(
 		},
 		Math.max(0, limitMs),
 	);
-	const { method, url, headers } = request;
-	const limited: PipelineRequest = {
-		method,
-		url,
-		headers,
-		get body() {
-			return request.body;
-		},
-		get signal() {
+	const limited = withParts(request, {
+		signalOf() {
 			deadline ??= abortedWith(request.signal);
 			if (refusal !== undefined) deadline.abort(refusal);
 			return deadline.signal;
 		},
-		arrayBuffer: () => request.arrayBuffer(),
-	};
+	});
 	withDeadline.add(limited);
 	try {
 		return await Promise.race([work(limited), late]);

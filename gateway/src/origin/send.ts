@@ -1,5 +1,4 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
-
 import { Refusal } from "../http/refusals.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 import { abortedWith, hasDeadline, refusalOfAbort } from "./deadline.ts";

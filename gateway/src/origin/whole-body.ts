@@ -1,5 +1,6 @@
 // The whole body of an answer, read up to a limit, and the proof that it is whole.
 import { Refusal } from "../http/refusals.ts";
+import { strictUtf8 } from "../http/utf8.ts";
 import type { MemoryShare } from "../memory/memory-budget.ts";
 import { refusalOfAbort } from "./deadline.ts";
 
@@ -149,9 +150,6 @@ export function isWhole({ headers }: Response, body: Uint8Array): boolean {
 	const type = headers.get("content-type") ?? "";
 	return /^application\/([\w.-]+\+)?json\b/.test(type) && isWholeJson(body);
 }
-
-/** Keeps nothing from one text to the next. */
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function isWholeJson(body: Uint8Array): boolean {
 	try {

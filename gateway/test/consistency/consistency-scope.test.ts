@@ -2,8 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
 import { GATEWAY, type Identity } from "../../src/identity/identity.ts";
-import type { Pipeline, PipelineRequest } from "../../src/pipeline.ts";
-import { PIPELINE_URL } from "../../src/pipeline.ts";
+import {
+	PIPELINE_URL,
+	type Pipeline,
+	type PipelineRequest,
+} from "../../src/pipeline.ts";
 import { ANYBODY } from "../support/cache.ts";
 
 interface ScopeOptions {

@@ -11,7 +11,7 @@ import {
 	sha256Hex,
 } from "../support/api-keys.ts";
 import { refusal, startGateway } from "../support/gateway.ts";
-import { elsewhere, postgrestError } from "../support/origin.ts";
+import { elsewhere, postgrestError, type Received } from "../support/origin.ts";
 import { NOW, tokenFor } from "../support/tokens.ts";
 
 function start() {
@@ -208,14 +208,11 @@ describe("a flood of unknown API keys", () => {
 
 	it("leaves a known key to the fast path", async () => {
 		const { findApiKey, recallApiKey } = createApiKeys(
-			async (request) =>
-				Response.json(
-					(await new Response(request.body).text()).includes(
-						await sha256Hex(SECRET_KEY),
-					)
-						? { outcome: "ok", kind: "secret", role: "service" }
-						: { outcome: "unknown" },
-				),
+			async ({ url, body }) =>
+				answeringKeys(knownKeys())({
+					url: new URL(url),
+					body: await new Response(body).text(),
+				} as Received),
 			new Map(),
 			{
 				onUnknownKey: async () => () => {},

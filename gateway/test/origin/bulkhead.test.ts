@@ -1,5 +1,4 @@
 // The bulkhead: how many requests to one relation are under way, which ones wait, and how a place is given back.
-
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../../src/http/refusals.ts";
 import { createBulkhead } from "../../src/origin/bulkhead.ts";
