@@ -21,6 +21,8 @@ const { values } = parseArgs({
 		rate: { type: "string", default: "200" },
 		/** How many times each attack is made, after a rest. */
 		rounds: { type: "string", default: "3" },
+		/** One of the attacks alone, by a part of its name. */
+		only: { type: "string", default: "" },
 	},
 });
 const rate = Number(values.rate);
@@ -103,6 +105,7 @@ try {
 	await warming.stop();
 	const table = [];
 	for (const [attack, { name, count }] of ATTACKS.entries()) {
+		if (!name.includes(values.only)) continue;
 		const [beside, attacked] = [newWaits(), newWaits()];
 		const statuses: Record<number, number> = {};
 		for (let round = 0; round < Number(values.rounds); round++) {

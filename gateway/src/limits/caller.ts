@@ -1,7 +1,8 @@
 // Who a request counts for, where turns are shared out and rates are counted: a user, a program, or an address. The name may hold
 // personal data: it is never logged and never stored as it is.
-import { tryGetContext } from "hono/context-storage";
+
 import { hasClaims, type Identity } from "../identity/identity.ts";
+import { contextOfRequest } from "../observe/request-context.ts";
 
 /** What is known of the request at hand. */
 interface CallerEnv {
@@ -59,7 +60,7 @@ export function callerOf(
 
 /** The caller of the request at hand; before it is identified, its address. Undefined outside of a request. */
 export function callerOfRequest(anonRole: string): string | undefined {
-	const context = tryGetContext<CallerEnv>();
+	const context = contextOfRequest<CallerEnv>();
 	if (context === undefined) return undefined;
 	const identity = context.get("identity");
 	const { headers } = context.req.raw;

@@ -1,9 +1,9 @@
 // Where a request is counted: when it arrives, when a read has to reach the origin, before a write. What the gateway asks for itself
 // counts for nobody.
 import type { MiddlewareHandler } from "hono";
-import { tryGetContext } from "hono/context-storage";
 import type { GatewayEnv } from "../application/router.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
+import { contextOfRequest } from "../observe/request-context.ts";
 import { absenceOf } from "../origin/origin-absence.ts";
 import type { Origin } from "../pipeline.ts";
 import type { LimitedKind } from "../settings/rate-limits.ts";
@@ -105,7 +105,7 @@ export function createRequestLimits({
 
 	async function take(kind: LimitedKind, subjects: Subjects): Promise<void> {
 		const counted = await limiter.take(kind, subjects);
-		const context = tryGetContext<GatewayEnv>();
+		const context = contextOfRequest<GatewayEnv>();
 		if (counted.length === 0 || context === undefined) return;
 		const before = context.get("counted") ?? [];
 		const again = counted.map(({ limit }) => limit.name);
@@ -116,7 +116,7 @@ export function createRequestLimits({
 	}
 
 	function subjectsOfRequest(): Subjects {
-		const headers = tryGetContext<GatewayEnv>()?.req.raw.headers;
+		const headers = contextOfRequest<GatewayEnv>()?.req.raw.headers;
 		return {
 			caller: callerOfRequest(anonRole),
 			address: headers && addressIn(headers),

@@ -3,8 +3,8 @@
 
 import type { Context, MiddlewareHandler } from "hono";
 import { every } from "hono/combine";
-import { contextStorage, tryGetContext } from "hono/context-storage";
 import type { Refusal } from "../http/refusals.ts";
+import { contextOfRequest, keepContext } from "./request-context.ts";
 import {
 	newTraceContext,
 	type TraceContext,
@@ -49,12 +49,12 @@ export function observe(
 		await next();
 		onAnswer(context, observation);
 	};
-	return every(contextStorage(), watch);
+	return every(keepContext, watch);
 }
 
 function observed(): Observed | undefined {
 	// `var` would make an object of all variables.
-	return tryGetContext<ObservedEnv>()?.get("observation");
+	return contextOfRequest<ObservedEnv>()?.get("observation");
 }
 
 /** Notes what the request at hand is refused with, or that it is not. */
