@@ -1,8 +1,11 @@
 // What the Durable Object of one caller, or of one address, counts for all isolates.
-import type { Quota, Standing } from "./window-counts.ts";
+import type { Quota, Taken } from "./window-counts.ts";
 
 export interface CallerCounts {
-	/** Counts one more under this name, if it is allowed. */
-	take(name: string, quota: Quota): Promise<Standing>;
+	/**
+	 * Counts one more under this name, if it is allowed.
+	 * @param wantsShare takes a tenth of what is left, where that is more
+	 */
+	take(name: string, quota: Quota, wantsShare?: boolean): Promise<Taken>;
 	giveBack(name: string): Promise<void>;
 }

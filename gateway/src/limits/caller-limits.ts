@@ -7,7 +7,7 @@ import {
 	type CountedWindow,
 	countIn,
 	type Quota,
-	type Standing,
+	type Taken,
 } from "./window-counts.ts";
 
 const STORES_AFTER_MS = 1_000;
@@ -18,10 +18,11 @@ export class CallerLimits extends DurableObject implements CallerCounts {
 	readonly #unstored = new Set<string>();
 
 	// Nothing is awaited between reading a window and writing it: no other request comes between.
-	async take(name: string, quota: Quota): Promise<Standing> {
-		const { window, standing } = countIn(this.#at(name), quota, Date.now());
-		if (standing.isAllowed) this.#put(name, window);
-		return standing;
+	async take(name: string, quota: Quota, wantsShare = false): Promise<Taken> {
+		const before = this.#at(name);
+		const { window, taken } = countIn(before, quota, Date.now(), wantsShare);
+		if (taken.isAllowed) this.#put(name, window);
+		return taken;
 	}
 
 	async giveBack(name: string): Promise<void> {

@@ -10,6 +10,7 @@ import type {
 } from "../settings/rate-limits.ts";
 import type { CallerCounts } from "./caller-counts.ts";
 import { type Counted, rateLimitFields } from "./rate-limit-fields.ts";
+import { createShares } from "./shares.ts";
 import { createWindowCounts, type Standing } from "./window-counts.ts";
 
 /** Whom a count is for. A limit whose subject is not known does not apply. */
@@ -79,6 +80,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 	/** Found once, because hits are counted as well. */
 	const limitsByKind = Map.groupBy(limits, kindOf);
 	const counts = createWindowCounts(MAX_COUNTS, now);
+	const shares = createShares(MAX_COUNTS, COUNT_MS, now);
 	const short = createShortHash();
 	const secretName = createSecretName(deps.secret);
 
@@ -117,7 +119,8 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		if (countsOf === undefined || kind === "requests") return counted;
 		const exact = await Promise.all(
 			due.map(async ({ name, subject, limit }, index) => {
-				const standing = await exactly(subject, limit);
+				const standing =
+					shares.spend(name) ?? (await exactly(name, subject, limit));
 				if (standing === undefined) return counted[index];
 				if (!standing.isAllowed) counts.close(name, limit, standing.resetMs);
 				return { limit, ...standing };
@@ -131,7 +134,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 	function giveBack(kind: LimitedKind, subjects: Subjects): void {
 		for (const { name, subject, limit } of dueOf(kind, subjects)) {
 			counts.giveBack(name);
-			if (countsOf !== undefined)
+			if (countsOf !== undefined && !shares.giveBack(name))
 				waitUntil(
 					secretName(subject)
 						.then((hash) => countsOf(hash).giveBack(limit.name))
@@ -153,15 +156,19 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 
 	/** @returns undefined where the object does not answer */
 	async function exactly(
+		name: string,
 		subject: string,
 		limit: RateLimit,
 	): Promise<Standing | undefined> {
+		const askedAt = now();
+		const wantsShare = shares.mayAsk(name);
 		try {
 			const hash = await secretName(subject);
-			return await Promise.race([
-				countsOf?.(hash).take(limit.name, limit),
+			const taken = await Promise.race([
+				countsOf?.(hash).take(limit.name, limit, wantsShare),
 				sleep(COUNT_MS).then(() => undefined),
 			]);
+			return wantsShare && taken ? shares.add(name, taken, askedAt) : taken;
 		} catch (error) {
 			log(error);
 			return undefined;

@@ -10,6 +10,12 @@ export interface Standing {
 	readonly resetMs: number;
 }
 
+/** Where a count stands once the share is taken. */
+export interface Taken extends Standing {
+	/** How many were counted: what is not spent of them in the window is lost to the caller. */
+	readonly share: number;
+}
+
 export interface Quota {
 	readonly quota: number;
 	readonly windowMs: number;
@@ -21,23 +27,29 @@ export interface CountedWindow {
 	readonly until: number;
 }
 
-/** Counts one more in the window of before, or in a new one. */
+/** Of what is left in a window. */
+const SHARE = 0.1;
+
+/** Counts one more, or a share of what is left, in the window of before or in a new one. */
 export function countIn(
 	window: CountedWindow | undefined,
 	{ quota, windowMs }: Quota,
 	now: number,
-): { window: CountedWindow; standing: Standing } {
+	wantsShare: boolean,
+): { window: CountedWindow; taken: Taken } {
 	const current =
 		window !== undefined && now < window.until
 			? window
 			: { used: 0, until: now + windowMs };
-	const isAllowed = current.used < quota;
-	const used = isAllowed ? current.used + 1 : current.used;
+	const left = Math.max(0, quota - current.used);
+	const wanted = wantsShare ? Math.max(1, Math.floor(left * SHARE)) : 1;
+	const share = Math.min(left, wanted);
 	return {
-		window: { used, until: current.until },
-		standing: {
-			isAllowed,
-			remaining: Math.max(0, quota - used),
+		window: { used: current.used + share, until: current.until },
+		taken: {
+			isAllowed: share > 0,
+			share,
+			remaining: left - share,
 			resetMs: current.until - now,
 		},
 	};
@@ -61,11 +73,12 @@ export function createWindowCounts(
 	const windows = new BoundedMap<CountedWindow>(maxCounts);
 	return {
 		take(name, quota) {
-			const { window, standing } = countIn(windows.get(name), quota, now());
+			const { window, taken } = countIn(windows.get(name), quota, now(), false);
 			windows.set(name, window);
-			return standing;
+			return taken;
 		},
-		look: (name, quota) => countIn(windows.get(name), quota, now()).standing,
+		look: (name, quota) =>
+			countIn(windows.get(name), quota, now(), false).taken,
 		giveBack(name) {
 			const window = windows.get(name);
 			if (window !== undefined && window.used > 0)

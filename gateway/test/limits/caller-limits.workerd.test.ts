@@ -22,6 +22,16 @@ describe("the object of a caller", () => {
 		expect(standings.filter(({ isAllowed }) => isAllowed)).toHaveLength(20);
 	});
 
+	it("counts a share at once: a tenth of what is left, or one, and never more than there is", async () => {
+		const object = newObject();
+		const shares: number[] = [];
+		for (let count = 0; count < 21; count++)
+			shares.push((await object.take("misses", QUOTA, true)).share);
+		expect(shares.slice(0, 2)).toEqual([2, 1]);
+		expect(shares.slice(-3)).toEqual([1, 0, 0]);
+		expect(shares.reduce((sum, share) => sum + share)).toBe(QUOTA.quota);
+	});
+
 	it("counts each limit for itself, and takes back", async () => {
 		const object = newObject();
 		await object.take("misses", QUOTA);

@@ -1,7 +1,8 @@
 // Rate limits of the gateway: what counts for whom, what is refused, and what goes on.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CallerCounts } from "../../src/limits/caller-counts.ts";
-import { createWindowCounts } from "../../src/limits/window-counts.ts";
+import { type CountedWindow, countIn } from "../../src/limits/window-counts.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import {
 	answeringKeys,
@@ -292,14 +293,17 @@ describe("the exact counts", () => {
 	/** One count for two isolates. */
 	function shared() {
 		const names: string[] = [];
-		const counts = createWindowCounts(1_000, () => NOW);
-		const countsOf = (name: string): CallerCounts => {
-			names.push(name);
-			return {
-				take: async (limit, quota) => counts.take(`${name} ${limit}`, quota),
-				giveBack: async (limit) => counts.giveBack(`${name} ${limit}`),
-			};
-		};
+		const windows = new Map<string, CountedWindow>();
+		const countsOf = (name: string): CallerCounts => ({
+			async take(limit, quota, wantsShare = false) {
+				names.push(name);
+				const before = windows.get(name + limit);
+				const { window, taken } = countIn(before, quota, NOW, wantsShare);
+				windows.set(name + limit, window);
+				return taken;
+			},
+			async giveBack() {},
+		});
 		return { names, countsOf };
 	}
 
@@ -316,6 +320,46 @@ describe("the exact counts", () => {
 		const { ask } = start("misses=1/30s", { countsOf });
 		await ask(5, NOTES, { token: ADA });
 		expect(names).toHaveLength(1);
+	});
+
+	it("are taken in shares, a tenth of what is left at a time", async () => {
+		const { countsOf, names } = shared();
+		const { ask, from } = start("misses=100/30s", { countsOf });
+		await ask(10, NOTES, { token: ADA });
+		expect(names).toHaveLength(1);
+		const { headers } = await from(HERE, NOTES, { token: ADA });
+		expect(headers.get("RateLimit")).toBe('"misses";r=89;t=30');
+		expect(names).toHaveLength(2);
+	});
+
+	it("allow the quota to isolates that ask at once, less at most a tenth that others have and do not spend", async () => {
+		const isolates = fc.array(fc.nat(2), { minLength: 300, maxLength: 400 });
+		await fc.assert(
+			fc.asyncProperty(
+				isolates,
+				fc.integer({ min: 1, max: 60 }),
+				async (turns, quota) => {
+					const { countsOf } = shared();
+					const started = [0, 1, 2].map(() =>
+						start(`misses=${quota}/30s`, { countsOf }),
+					);
+					const statuses: number[] = [];
+					for (let at = 0; at < turns.length; at += 5) {
+						const together = turns.slice(at, at + 5).map(async (isolate) => {
+							const asked = started[isolate]?.ask(1, NOTES, { token: ADA });
+							statuses.push(...((await asked) ?? []));
+						});
+						await Promise.all(together);
+					}
+					const allowed = statuses.filter((status) => status === 200).length;
+					expect(allowed).toBeLessThanOrEqual(quota);
+					expect(allowed).toBeGreaterThanOrEqual(
+						quota - 2 * Math.floor(quota / 10),
+					);
+				},
+			),
+			{ numRuns: 20 },
+		);
 	});
 
 	it("know a caller by a hash alone", async () => {

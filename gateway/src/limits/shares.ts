@@ -1,0 +1,79 @@
+// Shares of quotas that the objects of callers have counted for this isolate: it spends them without asking again.
+import { BoundedMap } from "../cache/bounded-map.ts";
+import type { Standing, Taken } from "./window-counts.ts";
+
+interface Share {
+	/** None while the object is asked for it. */
+	readonly left: number;
+	/** What the object had left for others. */
+	readonly remaining: number;
+	readonly until: number;
+}
+
+export interface Shares {
+	/** Spends one. @returns undefined where none is left */
+	spend(name: string): Standing | undefined;
+	/** Whether the caller is the one who asks for a share. Those who come meanwhile ask for one of their own. */
+	mayAsk(name: string): boolean;
+	/** What the object has counted, one of which is spent. @param askedAt before the object was asked */
+	add(name: string, taken: Taken, askedAt: number): Standing;
+	/** @returns false where there is no share that it could go back to */
+	giveBack(name: string): boolean;
+}
+
+/**
+ * @param maxShares beyond it the oldest is forgotten
+ * @param askedForMs longer nobody waits for the object's answer
+ */
+export function createShares(
+	maxShares: number,
+	askedForMs: number,
+	now: () => number,
+): Shares {
+	const shares = new BoundedMap<Share>(maxShares);
+	return { spend, mayAsk, add, giveBack };
+
+	function current(name: string): Share | undefined {
+		const share = shares.get(name);
+		return share !== undefined && now() < share.until ? share : undefined;
+	}
+
+	function spend(name: string): Standing | undefined {
+		const share = current(name);
+		if (share === undefined || share.left === 0) return undefined;
+		const left = share.left - 1;
+		if (left === 0) shares.delete(name);
+		else shares.set(name, { ...share, left });
+		return {
+			isAllowed: true,
+			remaining: share.remaining + left,
+			resetMs: share.until - now(),
+		};
+	}
+
+	function mayAsk(name: string): boolean {
+		if (current(name) !== undefined) return false;
+		shares.set(name, { left: 0, remaining: 0, until: now() + askedForMs });
+		return true;
+	}
+
+	function add(
+		name: string,
+		{ isAllowed, share, remaining, resetMs }: Taken,
+		askedAt: number,
+	): Standing {
+		const left = Math.max(0, share - 1);
+		// The object's window does not end before that, however long its answer took.
+		const until = askedAt + resetMs;
+		if (left > 0) shares.set(name, { left, remaining, until });
+		else shares.delete(name);
+		return { isAllowed, remaining: remaining + left, resetMs };
+	}
+
+	function giveBack(name: string): boolean {
+		const share = current(name);
+		if (share === undefined || share.left === 0) return false;
+		shares.set(name, { ...share, left: share.left + 1 });
+		return true;
+	}
+}
