@@ -18,6 +18,7 @@ import { type GatewayEnv, pathOf } from "./application/router.ts";
 import { createReadCache } from "./cache/read-cache.ts";
 import { withoutConditions } from "./conditions/conditional-writes.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
+import type { Sleep } from "./consistency/sleep.ts";
 import { createFastPath, type FastPath } from "./fast-path/fast-path.ts";
 import type { Feed } from "./feed/feed.ts";
 import { withAnonymous401 } from "./http/anonymous-401.ts";
@@ -86,7 +87,7 @@ interface Deps extends Omit<VerifyDeps, "keyStore"> {
 	locationLimit: LocationLimit | undefined;
 	/** Tells what changed. Without it every read goes to the origin. */
 	feed: Feed | undefined;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	/** Work that goes on after the answer of the request at hand. */
 	waitUntil: (promise: Promise<unknown>) => void;
 	/** Takes the line of a request. */

@@ -6,6 +6,7 @@ import en from "zod/v4/locales/en.js";
 import type { Application } from "./application/application.ts";
 import type { OpenApiOptions } from "./application/openapi.ts";
 import type { Routes } from "./application/router.ts";
+import { sleep } from "./consistency/sleep.ts";
 import { ChangeFeed, feedFor } from "./feed/change-feed.ts";
 import { createGateway } from "./gateway.ts";
 import { crossOrigin } from "./http/cors.ts";
@@ -84,7 +85,7 @@ function build(
 			countsOf: CALLER_LIMITS && ((name) => CALLER_LIMITS.getByName(name)),
 			locationLimit: env.REQUEST_LIMIT,
 			feed: CHANGE_FEED && feedFor(CHANGE_FEED, config, dataCentre),
-			sleep: (ms) => scheduler.wait(ms),
+			sleep,
 			waitUntil,
 			logRequest: (line) =>
 				console[line.status >= 500 ? "error" : "log"](JSON.stringify(line)),

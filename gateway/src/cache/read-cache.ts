@@ -3,6 +3,7 @@
 import { createConditionalWrites } from "../conditions/conditional-writes.ts";
 import { createFreshness, type Freshness } from "../consistency/freshness.ts";
 import { createSingleFlight } from "../consistency/single-flight.ts";
+import type { Sleep } from "../consistency/sleep.ts";
 import { isContractReason } from "../feed/contract.ts";
 import type { Feed } from "../feed/feed.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
@@ -36,7 +37,7 @@ interface CacheDeps {
 	/** Is called when the feed polls the origin again after a failure. */
 	onOriginBack: () => void;
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	/** Work that goes on after the answer of the request at hand. */
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;

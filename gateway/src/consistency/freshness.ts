@@ -7,6 +7,7 @@ import { FORCING_TOKEN } from "./consistency-token.ts";
 import { createKnownCatalog } from "./known-catalog.ts";
 import { createSharedCalls } from "./shared-calls.ts";
 import { createSingleFlight } from "./single-flight.ts";
+import type { Sleep } from "./sleep.ts";
 import { type Call, createKnownFeed, type Needs, type View } from "./view.ts";
 
 export interface Freshness {
@@ -47,7 +48,7 @@ interface FreshnessDeps {
 	parseCatalog: (json: unknown) => Catalog;
 	/** The clock, in milliseconds. */
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
@@ -175,7 +176,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	}
 
 	function withinLimit<Value>(promise: Promise<Value>): Promise<Value> {
-		const limit = sleep(CALL_LIMIT_MS).then(() => {
+		const limit = sleep(CALL_LIMIT_MS, promise).then(() => {
 			throw new Error(`The change feed took more than ${CALL_LIMIT_MS} ms`);
 		});
 		return Promise.race([promise, limit]);

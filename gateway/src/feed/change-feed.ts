@@ -2,6 +2,7 @@
 // alarm. There is one such object. Objects of this class with the name of a relay pass on what it says, and have no alarm.
 // None of them sees what a client asks for or is answered.
 import { DurableObject } from "cloudflare:workers";
+import { sleep } from "../consistency/sleep.ts";
 import { createOrigin } from "../origin/origin.ts";
 import { createSign } from "../origin/sign.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -108,8 +109,6 @@ function follow(
 		log: report,
 	});
 }
-
-const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
 
 function report(error: unknown): void {
 	console.error(error);

@@ -1,5 +1,7 @@
 // Follows the database's changes for all isolates: answers what they ask, keeps itself warm by ticks while it is used, and
 // prunes the outbox.
+
+import type { Sleep } from "../consistency/sleep.ts";
 import type { Feed, FeedFailure } from "./feed.ts";
 import { createFeedState } from "./feed-state.ts";
 import type { FeedStore } from "./feed-store.ts";
@@ -13,7 +15,7 @@ interface FollowerDeps {
 	store: FeedStore;
 	/** The clock, in milliseconds. */
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	/** Schedules one call of `tick` after this time, in place of an earlier schedule. */
 	wakeIn: (ms: number) => void;
 	log: (error: unknown) => void;
@@ -107,7 +109,9 @@ export function createFollower(deps: FollowerDeps): Follower {
 	/** The outcome of a poll; where it fails or takes long, the reason to answer by what is known already. */
 	function orKnown(polling: Promise<boolean>): Promise<boolean | FeedFailure> {
 		const limitMs = polls.failure === undefined ? ANSWER_MS : FAILING_ANSWER_MS;
-		const late = sleep(limitMs).then(() => polls.failure ?? "origin-timeout");
+		const late = sleep(limitMs, polling).then(
+			() => polls.failure ?? "origin-timeout",
+		);
 		const ended = polling.catch((error) => {
 			if (error instanceof PollFailed) return error.failure;
 			throw error;

@@ -3,6 +3,7 @@
 //
 // All requests of a Durable Object run in one context. So here, as in polls.ts, a request may await another one's promise.
 import { withRetry } from "../consistency/freshness.ts";
+import type { Sleep } from "../consistency/sleep.ts";
 import { createKnownFeed, type Needs } from "../consistency/view.ts";
 import type { CatalogAnswer, Feed, FeedFailure, SyncAnswer } from "./feed.ts";
 
@@ -11,7 +12,7 @@ interface RelayDeps {
 	feed: Feed;
 	/** The relay's clock, in milliseconds. */
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 }
 
 /** What a call of the object brought, besides what is then known. */
@@ -111,9 +112,10 @@ export function createRelay({ feed, now, sleep }: RelayDeps): Feed {
 	}
 
 	function withinLimit<Value>(ask: () => Promise<Value>): Promise<Value> {
-		const limit = sleep(CALL_LIMIT_MS).then(() => {
+		const asked = withRetry(ask);
+		const limit = sleep(CALL_LIMIT_MS, asked).then(() => {
 			throw new Error(`The change feed took more than ${CALL_LIMIT_MS} ms`);
 		});
-		return Promise.race([withRetry(ask), limit]);
+		return Promise.race([asked, limit]);
 	}
 }

@@ -1,6 +1,7 @@
 // Wraps a store that is reached over a network, so that it neither fails a request nor delays one for long. Its failures are
 // logged.
 import type { Store } from "../cache/entry.ts";
+import type { Sleep } from "../consistency/sleep.ts";
 
 /** Longest wait for the store. Asking the origin takes no longer. */
 const LIMIT_MS = 1_000;
@@ -11,7 +12,7 @@ const REST_MS = 10_000;
 interface FailOpenStoreDeps {
 	store: Store;
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	log: (error: unknown) => void;
 }
 
@@ -25,7 +26,7 @@ export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
 			const asked = attempt(() => store.get(name));
 			const answer = await Promise.race([
 				asked.then((entry) => ({ entry })),
-				sleep(LIMIT_MS),
+				sleep(LIMIT_MS, asked),
 			]);
 			if (answer !== undefined) return answer.entry;
 			restsUntil = now() + REST_MS;

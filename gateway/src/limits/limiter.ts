@@ -2,6 +2,7 @@
 // object, where one is bound. A count that cannot be reached stops nobody: the isolate's own count goes on.
 import { base64url } from "jose";
 import { BoundedMap } from "../cache/bounded-map.ts";
+import type { Sleep } from "../consistency/sleep.ts";
 import { Refusal } from "../http/refusals.ts";
 import type {
 	LimitedKind,
@@ -32,7 +33,7 @@ export interface LimiterDeps {
 	/** Names of counters beyond the isolate are hashed with it. */
 	secret: string;
 	now: () => number;
-	sleep: (ms: number) => Promise<void>;
+	sleep: Sleep;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
@@ -164,9 +165,10 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		const wantsShare = shares.mayAsk(name);
 		try {
 			const hash = await secretName(subject);
+			const asked = countsOf?.(hash).take(limit.name, limit, wantsShare);
 			const taken = await Promise.race([
-				countsOf?.(hash).take(limit.name, limit, wantsShare),
-				sleep(COUNT_MS).then(() => undefined),
+				asked,
+				sleep(COUNT_MS, asked).then(() => undefined),
 			]);
 			return wantsShare && taken ? shares.add(name, taken, askedAt) : taken;
 		} catch (error) {
