@@ -15,7 +15,10 @@ export function pathIn(url: string): string {
 export type PipelineRequest = Pick<
 	Request,
 	"method" | "url" | "headers" | "body" | "signal" | "arrayBuffer"
->;
+> & {
+	/** Whether its signal aborts at a deadline, so that nobody else needs to watch the clock for it. */
+	readonly hasDeadline?: boolean;
+};
 
 /** A request with other parts. Its body and its signal are read only where they are asked for: each is an object of the runtime's. */
 export function withParts(
@@ -24,7 +27,8 @@ export function withParts(
 		url = from.url,
 		headers = from.headers,
 		signalOf = () => from.signal,
-	}: Partial<Pick<PipelineRequest, "url" | "headers">> & {
+		hasDeadline = from.hasDeadline ?? false,
+	}: Partial<Pick<PipelineRequest, "url" | "headers" | "hasDeadline">> & {
 		signalOf?: () => AbortSignal;
 	},
 ): PipelineRequest {
@@ -32,6 +36,7 @@ export function withParts(
 		method: from.method,
 		url,
 		headers,
+		hasDeadline,
 		get body() {
 			return from.body;
 		},

@@ -3,13 +3,6 @@
 import { Refusal } from "../http/refusals.ts";
 import { type PipelineRequest, withParts } from "../pipeline.ts";
 
-const withDeadline = new WeakSet<PipelineRequest>();
-
-/** Whether the request is aborted at a deadline of its own, so that nobody else needs to watch the clock for it. */
-export function hasDeadline(request: PipelineRequest): boolean {
-	return withDeadline.has(request);
-}
-
 /**
  * Does the work with a request that is aborted after the limit. A body that the work does not read may stream for any time.
  * @throws {Refusal} `origin_timeout` after the limit, even where the work ignores the signal
@@ -32,13 +25,13 @@ export async function withinDeadline(
 		Math.max(0, limitMs),
 	);
 	const limited = withParts(request, {
+		hasDeadline: true,
 		signalOf() {
 			deadline ??= abortedWith(request.signal);
 			if (refusal !== undefined) deadline.abort(refusal);
 			return deadline.signal;
 		},
 	});
-	withDeadline.add(limited);
 	try {
 		return await Promise.race([work(limited), late]);
 	} finally {

@@ -1,7 +1,7 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
 import { Refusal } from "../http/refusals.ts";
 import type { PipelineRequest } from "../pipeline.ts";
-import { abortedWith, hasDeadline, refusalOfAbort } from "./deadline.ts";
+import { abortedWith, refusalOfAbort } from "./deadline.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
 export type Fetch = (request: Request) => Promise<Response>;
@@ -26,7 +26,7 @@ export async function send(
 		destination;
 	// The deadline is for the head of the answer, and begins when the whole request has been taken. Bodies may stream for any
 	// time, both ways.
-	const isWatched = isRead(request) && hasDeadline(request);
+	const isWatched = isRead(request) && request.hasDeadline === true;
 	const sending = isWatched ? undefined : abortedWith(request.signal);
 	let timer: number | null = null;
 	let isOver = false;
