@@ -152,6 +152,7 @@ export function createGateway(deps: Deps): Gateway {
 		createReadCache(limits.countMisses(origin), {
 			...deps,
 			...{ writes, preRequest, kv, feed, onOriginBack },
+			checkMisses: limits.checkMisses,
 		});
 	const unlimited = cache?.pipeline ?? withoutConditions(writes);
 	const pipeline = limitForms(unlimited, config);

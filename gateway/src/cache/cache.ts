@@ -49,6 +49,8 @@ export interface CacheDeps {
 	memory: MemoryStore<Entry>;
 	/** Beyond the isolate, if there is one. Never rejects, and never takes long. */
 	store: Store | undefined;
+	/** Before a look-up beyond the isolate, which costs, too. @throws {Refusal} where the caller has no misses left */
+	checkMisses: (identity: Identity) => void;
 	/** Puts answers into the store. */
 	secondAsks: SecondAsks;
 	/** One request at a time asks the origin for an answer that others can use. */

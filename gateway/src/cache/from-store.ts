@@ -47,6 +47,8 @@ interface FromStoreDeps {
 	freshness: Freshness;
 	memory: MemoryStore<Entry>;
 	store: Store | undefined;
+	/** Before a look-up beyond the isolate, which costs, too. @throws {Refusal} where the caller has no misses left */
+	checkMisses: (identity: Identity) => void;
 	now: () => number;
 }
 
@@ -61,6 +63,7 @@ export function createFromStore(deps: FromStoreDeps) {
 		const near = memory.get(key);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
+		deps.checkMisses(read.identity);
 		const name = await nameOf(key);
 		const stored =
 			readsClock || store === undefined

@@ -6,6 +6,7 @@ import { createSingleFlight } from "../consistency/single-flight.ts";
 import type { Sleep } from "../consistency/sleep.ts";
 import { isContractReason } from "../feed/contract.ts";
 import type { Feed } from "../feed/feed.ts";
+import type { Identity } from "../identity/identity.ts";
 import { createFailOpenStore } from "../kv/fail-open-store.ts";
 import { KvStore } from "../kv/kv-store.ts";
 import type { Kv } from "../kv/sealed-values.ts";
@@ -34,6 +35,8 @@ interface CacheDeps {
 	/** Keeps answers for all isolates. */
 	kv: Kv | undefined;
 	feed: Feed;
+	/** @throws {Refusal} where the caller has no misses left */
+	checkMisses: (identity: Identity) => void;
 	/** Is called when the feed polls the origin again after a failure. */
 	onOriginBack: () => void;
 	now: () => number;
@@ -102,6 +105,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		freshness,
 		memory,
 		store,
+		checkMisses: deps.checkMisses,
 		secondAsks,
 		flights: createSingleFlight({
 			now,

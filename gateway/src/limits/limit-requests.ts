@@ -22,6 +22,8 @@ interface RequestLimits {
 	admitsHit(request: Request, identity: Identity): boolean;
 	/** The origin, where each request that may not write is a miss. */
 	countMisses(origin: Origin): Origin;
+	/** Whether the origin may be asked for this reader, as far as the isolate knows. Counts nothing. @throws {Refusal} */
+	checkMisses(identity: Identity): void;
 	/** The pipeline of what may write, where each request that does is a write. */
 	countWrites(writes: Origin): Origin;
 	/** The limits of sign-ins at an account, by its name. @throws {Refusal} */
@@ -64,6 +66,10 @@ export function createRequestLimits({
 			return counted.every(({ isAllowed }) => isAllowed);
 		},
 		countMisses: (origin) => counting(origin, () => "misses"),
+		checkMisses({ role }) {
+			if (limiter.isLimited("misses") && role !== GATEWAY.role)
+				limiter.check("misses", subjectsOfRequest());
+		},
 		countWrites: (writes) =>
 			counting(writes, ({ method }) =>
 				SAFE_METHODS.includes(method) ? "misses" : "writes",

@@ -43,6 +43,8 @@ export interface Limiter {
 	isLimited(kind: LimitedKind): boolean;
 	/** Counts in the isolate alone, where all limits allow it. */
 	takeNow(kind: LimitedKind, subjects: Subjects): readonly Counted[];
+	/** Counts nothing. @throws {Refusal} where the isolate knows that a limit does not allow it */
+	check(kind: LimitedKind, subjects: Subjects): void;
 	/** Counts wherever there is a count. @throws {Refusal} where a limit does not allow it */
 	take(kind: LimitedKind, subjects: Subjects): Promise<readonly Counted[]>;
 	/** Takes back what was taken for nothing. */
@@ -85,7 +87,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 	const short = createShortHash();
 	const secretName = createSecretName(deps.secret);
 
-	return { isLimited, takeNow, take, giveBack };
+	return { isLimited, takeNow, check, take, giveBack };
 
 	function isLimited(kind: LimitedKind): boolean {
 		return limitsByKind.has(kind);
@@ -95,14 +97,22 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		return takeDue(kind, dueOf(kind, subjects));
 	}
 
+	function check(kind: LimitedKind, subjects: Subjects): void {
+		refuseIfOver(kind, standingsOf(dueOf(kind, subjects)));
+	}
+
+	function standingsOf(due: ReturnType<typeof dueOf>): Counted[] {
+		return due.map(({ name, limit }) => ({
+			limit,
+			...counts.look(name, limit),
+		}));
+	}
+
 	function takeDue(
 		kind: LimitedKind,
 		due: ReturnType<typeof dueOf>,
 	): Counted[] {
-		const standings = due.map(({ name, limit }) => ({
-			limit,
-			...counts.look(name, limit),
-		}));
+		const standings = standingsOf(due);
 		if (standings.some(({ isAllowed }) => !isAllowed)) return standings;
 		for (const { name, limit } of due) counts.take(name, limit);
 		if (kind === "requests" && locationLimit !== undefined)

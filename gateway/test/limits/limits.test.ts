@@ -17,6 +17,7 @@ import {
 	type RequestOptions,
 	startGateway,
 } from "../support/gateway.ts";
+import { mapNamespace } from "../support/kv.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { parseList } from "../support/structured-fields.ts";
 import { NOW, tokenFor } from "../support/tokens.ts";
@@ -171,6 +172,32 @@ describe("hits", () => {
 	it("are no misses", async () => {
 		const { ask, path } = await warm("misses=1/30s");
 		expect(await ask(4, path)).toEqual([200, 200, 200, 200]);
+	});
+
+	it("are asked of KV only by a caller who has misses left: each look-up costs", async () => {
+		const asked: string[] = [];
+		const namespace = mapNamespace();
+		const { ask, path } = await warm("misses=2/30s", {
+			kv: {
+				...namespace,
+				get(name, options) {
+					asked.push(name);
+					return namespace.get(name, options);
+				},
+			},
+		});
+		expect(await ask(4, `${path}?limit=1`, { token: BOB })).toEqual([
+			...[200, 200, 200, 200],
+		]);
+		expect(await ask(1, `${path}?limit=2`, { token: BOB })).toEqual([200]);
+		asked.length = 0;
+		expect(await ask(3, `${path}?limit=3`, { token: BOB })).toEqual([
+			429, 429, 429,
+		]);
+		expect(asked).toEqual([]);
+		expect(await ask(1, `${path}?limit=2`, { token: BOB })).toEqual([200]);
+		await ask(1, `${path}?limit=3`, { token: ADA });
+		expect(asked).toHaveLength(1);
 	});
 
 	it("are requests: one over the limit is refused on either path", async () => {

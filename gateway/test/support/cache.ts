@@ -153,6 +153,7 @@ export function startCache({
 		freshness: feed.freshness,
 		memory,
 		store: undefined,
+		checkMisses() {},
 		secondAsks: createSecondAsks({
 			store: deps.store,
 			storedFromAsk: 1,

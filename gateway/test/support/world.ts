@@ -192,6 +192,7 @@ export async function live(
 			// Has space for a few entries, so that it forgets some.
 			memory: new MemoryStore(9_000, sizeOf),
 			store,
+			checkMisses() {},
 			secondAsks: createSecondAsks({
 				store,
 				storedFromAsk: 1 + (options.seed % 2),
