@@ -35,7 +35,6 @@ import { createIdentify } from "./identity/identify.ts";
 import { createKeyStore } from "./identity/remote-keys.ts";
 import { createVerify, type VerifyDeps } from "./identity/verify-token.ts";
 import type { Namespace } from "./kv/sealed-values.ts";
-import { callerOfRequest } from "./limits/caller.ts";
 import type { CallerCounts } from "./limits/caller-counts.ts";
 import { limitAnswers } from "./limits/limit-answers.ts";
 import { limitForms } from "./limits/limit-forms.ts";
@@ -44,6 +43,7 @@ import { limitSizes } from "./limits/limit-sizes.ts";
 import type { LocationLimit } from "./limits/limiter.ts";
 import { createCounters, type Dataset } from "./observe/counters.ts";
 import { addServerTiming, observe, timed } from "./observe/observation.ts";
+import { keepContext } from "./observe/request-context.ts";
 import {
 	countedRequest,
 	lineOf,
@@ -130,7 +130,7 @@ export function createGateway(deps: Deps): Gateway {
 	const bulkhead = createBulkhead(guarded, {
 		limit: config.origin.requestsPerRelation,
 		timeoutMs: config.origin.timeoutMs,
-		callerOf: ({ role }) => callerOfRequest(anonRole) ?? role,
+		callerOf: ({ role }) => limits.subjectsOfRequest().caller ?? role,
 		...{ now, sleep: deps.sleep },
 	});
 	const origin = limitAnswers(
@@ -181,6 +181,7 @@ export function createGateway(deps: Deps): Gateway {
 	const counters = createCounters(deps);
 	const withEtag = createRouteEtags(now);
 	const app = new Hono<GatewayEnv>({ getPath: pathOf });
+	app.use(keepContext(limits.subjectsOf));
 	app.use(
 		observe((context, observation) => {
 			if (config.serverTimingRoles.includes(context.get("identity")?.role))

@@ -63,17 +63,22 @@ export function createFromStore(deps: FromStoreDeps) {
 		const near = memory.get(key);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
-		deps.checkMisses(read.identity);
 		const name = await nameOf(key);
-		const stored =
-			readsClock || store === undefined
-				? undefined
-				: await timed("kv", () => store.get(name));
+		const stored = readsClock ? undefined : await fromKv(read, name);
 		if (stored === undefined) return { isStale: near !== undefined, name };
 		if (!isGood(stored, read)) return { isStale: true, name };
 		const far = ofAnotherIsolate(stored);
 		memory.put(key, far);
 		return { hit: far, detail: "kv", name };
+	}
+
+	async function fromKv(
+		{ directives, identity }: CacheableRead,
+		name: string,
+	): Promise<Entry | undefined> {
+		if (store === undefined) return undefined;
+		if (!directives.isOnlyIfCached) deps.checkMisses(identity);
+		return timed("kv", () => store.get(name));
 	}
 
 	function isGood(entry: Entry, read: CacheableRead): boolean {

@@ -6,10 +6,9 @@
 export type Sleep = (ms: number, work?: Promise<unknown>) => Promise<void>;
 
 export const sleep: Sleep = (ms, work) => {
-	if (work === undefined) return scheduler.wait(ms);
 	const { promise, resolve } = Promise.withResolvers<void>();
 	const timer = setTimeout(resolve, ms);
 	const end = () => clearTimeout(timer);
-	work.then(end, end);
+	work?.then(end, end);
 	return promise;
 };

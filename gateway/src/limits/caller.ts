@@ -2,11 +2,11 @@
 // personal data: it is never logged and never stored as it is.
 
 import { hasClaims, type Identity } from "../identity/identity.ts";
-import { contextOfRequest } from "../observe/request-context.ts";
 
-/** What is known of the request at hand. */
-interface CallerEnv {
-	Variables: { identity?: Identity };
+/** Whom a count is for. A limit whose subject is not known does not apply. */
+export interface Subjects {
+	readonly caller: string | undefined;
+	readonly address: string | undefined;
 }
 
 /** Cloudflare sets this header and replaces what the client sent. Every other header with an address can be forged. */
@@ -56,15 +56,4 @@ export function callerOf(
 	if (hasClaims(claims)) return JSON.stringify([role, claims]);
 	const key = headers.get("apikey") ?? headers.get("authorization");
 	return JSON.stringify([role, key]);
-}
-
-/** The caller of the request at hand; before it is identified, its address. Undefined outside of a request. */
-export function callerOfRequest(anonRole: string): string | undefined {
-	const context = contextOfRequest<CallerEnv>();
-	if (context === undefined) return undefined;
-	const identity = context.get("identity");
-	const { headers } = context.req.raw;
-	return identity === undefined
-		? addressIn(headers)
-		: callerOf(identity, headers, anonRole);
 }

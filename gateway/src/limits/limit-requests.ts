@@ -1,19 +1,29 @@
 // Where a request is counted: when it arrives, when a read has to reach the origin, before a write. What the gateway asks for itself
 // counts for nobody.
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { GatewayEnv } from "../application/router.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
-import { contextOfRequest } from "../observe/request-context.ts";
+import {
+	contextOfRequest,
+	subjectsAfterAnswer,
+} from "../observe/request-context.ts";
 import { absenceOf } from "../origin/origin-absence.ts";
 import type { Origin } from "../pipeline.ts";
 import type { LimitedKind } from "../settings/rate-limits.ts";
-import { addressIn, callerOf, callerOfRequest, networkOf } from "./caller.ts";
-import { createLimiter, type LimiterDeps, type Subjects } from "./limiter.ts";
+import { addressIn, callerOf, networkOf, type Subjects } from "./caller.ts";
+import { createLimiter, type LimiterDeps } from "./limiter.ts";
 import { rateLimitFields } from "./rate-limit-fields.ts";
 
 const SAFE_METHODS = ["GET", "HEAD"];
 
+/** Outside of a request. */
+const NOBODY: Subjects = { caller: undefined, address: undefined };
+
 interface RequestLimits {
+	/** Whom a request counts for. */
+	subjectsOf(context: Context): Subjects;
+	/** Whom the request at hand counts for, also after its answer. */
+	subjectsOfRequest(): Subjects;
 	/** Counts the request for its address before its caller is known, and tells in the answer what was counted. */
 	readonly onArrival: MiddlewareHandler<GatewayEnv>;
 	/** Counts it for its caller. @throws {Refusal} */
@@ -40,6 +50,8 @@ export function createRequestLimits({
 	const limitsRequests = limiter.isLimited("requests");
 
 	return {
+		subjectsOf,
+		subjectsOfRequest,
 		async onArrival(context, next) {
 			if (limitsRequests)
 				await take("requests", {
@@ -121,11 +133,19 @@ export function createRequestLimits({
 		]);
 	}
 
+	function subjectsOf(context: Context): Subjects {
+		const { headers } = context.req.raw;
+		const identity: Identity | undefined = context.get("identity");
+		const address = addressIn(headers);
+		// Before it is identified, a request counts for its address.
+		const caller = identity ? callerOf(identity, headers, anonRole) : address;
+		return { caller, address };
+	}
+
 	function subjectsOfRequest(): Subjects {
-		const headers = contextOfRequest<GatewayEnv>()?.req.raw.headers;
-		return {
-			caller: callerOfRequest(anonRole),
-			address: headers && addressIn(headers),
-		};
+		const context = contextOfRequest();
+		return context === undefined
+			? (subjectsAfterAnswer() ?? NOBODY)
+			: subjectsOf(context);
 	}
 }

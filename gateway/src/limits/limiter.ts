@@ -9,16 +9,11 @@ import type {
 	RateLimit,
 	RateLimits,
 } from "../settings/rate-limits.ts";
+import type { Subjects } from "./caller.ts";
 import type { CallerCounts } from "./caller-counts.ts";
 import { type Counted, rateLimitFields } from "./rate-limit-fields.ts";
 import { createShares } from "./shares.ts";
 import { createWindowCounts, type Standing } from "./window-counts.ts";
-
-/** Whom a count is for. A limit whose subject is not known does not apply. */
-export interface Subjects {
-	readonly caller: string | undefined;
-	readonly address: string | undefined;
-}
 
 /** Cloudflare's rate limit of one location, for requests of any kind. Its period is the window of `requests`. */
 export interface LocationLimit {
@@ -130,8 +125,10 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		if (countsOf === undefined || kind === "requests") return counted;
 		const exact = await Promise.all(
 			due.map(async ({ name, subject, limit }, index) => {
-				const standing =
-					shares.spend(name) ?? (await exactly(name, subject, limit));
+				const own = () => shares.spend(name);
+				const asked = own() ?? (await exactly(name, subject, limit));
+				// Others of the isolate may have got a share meanwhile.
+				const standing = asked?.isAllowed === false ? (own() ?? asked) : asked;
 				if (standing === undefined) return counted[index];
 				if (!standing.isAllowed) counts.close(name, limit, standing.resetMs);
 				return { limit, ...standing };
@@ -176,11 +173,15 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		try {
 			const hash = await secretName(subject);
 			const asked = countsOf?.(hash).take(limit.name, limit, wantsShare);
-			const taken = await Promise.race([
-				asked,
-				sleep(COUNT_MS, asked).then(() => undefined),
+			const added = asked?.then((taken) =>
+				wantsShare ? shares.add(name, taken, askedAt) : taken,
+			);
+			// The object has counted the share, whether or not its answer is late, or the client gone.
+			if (wantsShare && added) waitUntil(added.catch(() => {}));
+			return await Promise.race([
+				added,
+				sleep(COUNT_MS, added).then(() => undefined),
 			]);
-			return wantsShare && taken ? shares.add(name, taken, askedAt) : taken;
 		} catch (error) {
 			log(error);
 			return undefined;

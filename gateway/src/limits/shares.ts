@@ -59,12 +59,16 @@ export function createShares(
 
 	function add(
 		name: string,
-		{ isAllowed, share, remaining, resetMs }: Taken,
+		// An object of a version before counts one.
+		{ isAllowed, share = 1, remaining, resetMs }: Taken,
 		askedAt: number,
 	): Standing {
-		const left = Math.max(0, share - 1);
+		const before = current(name);
+		// One that came meanwhile is added to.
+		const left = Math.max(0, share - 1) + (before?.left ?? 0);
 		// The object's window does not end before that, however long its answer took.
-		const until = askedAt + resetMs;
+		const ownUntil = askedAt + resetMs;
+		const until = before?.left ? Math.min(before.until, ownUntil) : ownUntil;
 		if (left > 0) shares.set(name, { left, remaining, until });
 		else shares.delete(name);
 		return { isAllowed, remaining: remaining + left, resetMs };

@@ -2,9 +2,8 @@
 // handed it. The fast path makes none.
 
 import type { Context, MiddlewareHandler } from "hono";
-import { every } from "hono/combine";
 import type { Refusal } from "../http/refusals.ts";
-import { contextOfRequest, keepContext } from "./request-context.ts";
+import { contextOfRequest } from "./request-context.ts";
 import {
 	newTraceContext,
 	type TraceContext,
@@ -49,7 +48,7 @@ export function observe(
 		await next();
 		onAnswer(context, observation);
 	};
-	return every(keepContext, watch);
+	return watch;
 }
 
 function observed(): Observed | undefined {

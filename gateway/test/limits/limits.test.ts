@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CallerCounts } from "../../src/limits/caller-counts.ts";
 import { type CountedWindow, countIn } from "../../src/limits/window-counts.ts";
+import { createRouter } from "../../src/routes.ts";
 import { answering, ISSUING, SIGNED_IN } from "../support/accounts.ts";
 import {
 	answeringKeys,
@@ -30,6 +31,29 @@ const [ADA, BOB] = [
 ];
 const NOTES = "/rest/v1/notes";
 const NEW_NOTE = { method: "POST", json: { title: "milk" } };
+
+/** A route that reads one page after another, and streams what went wrong. */
+function exporting(pages: number) {
+	const router = createRouter();
+	router.get("/", ({ var: { database } }) => {
+		const { readable, writable } = new TransformStream();
+		const write = async () => {
+			await scheduler.wait(20);
+			const statuses: number[] = [];
+			for (let page = 0; page < pages; page++) {
+				const read = database
+					.from("notes")
+					.select()
+					.limit(page + 1);
+				statuses.push((await read).status);
+			}
+			await new Response(statuses.join()).body?.pipeTo(writable);
+		};
+		void write();
+		return new Response(readable);
+	});
+	return router;
+}
 
 /** A gateway with these limits, whose clock the test sets. */
 function start(limits: string, options: GatewayOptions = {}) {
@@ -80,6 +104,15 @@ describe("a caller over a limit", () => {
 		expect(await ask(1, NOTES, { token: ADA })).toEqual([429]);
 		clock.ms += 1_000;
 		expect(await ask(1, NOTES, { token: ADA })).toEqual([200]);
+	});
+
+	it("cannot go on in the background, after its answer", async () => {
+		const routes = { "/export": exporting(6) };
+		const { from, origin } = start("misses=3/30s", { application: { routes } });
+		const answer = await from(HERE, "/export", { token: ADA });
+		// postgrest-js has the status 0 for what its fetch throws.
+		expect(await answer.text()).toBe("200,200,200,0,0,0");
+		expect(origin.received).toHaveLength(3);
 	});
 
 	it("holds up no other, and reaches the origin no more", async () => {
@@ -387,6 +420,39 @@ describe("the exact counts", () => {
 			),
 			{ numRuns: 20 },
 		);
+	});
+
+	it.each([10, 30, 100])(
+		"allow all of %d that an isolate asks at once",
+		async (quota) => {
+			const { countsOf } = shared();
+			const { ask } = start(`misses=${quota}/30s`, { countsOf });
+			const asked = Array.from({ length: quota + 5 }, () =>
+				ask(1, NOTES, { token: ADA }),
+			);
+			const statuses = (await Promise.all(asked)).flat();
+			expect(statuses.filter((status) => status === 200)).toHaveLength(quota);
+		},
+	);
+
+	it("lose no share to an object that answers late", async () => {
+		const { countsOf, names } = shared();
+		const background: Promise<unknown>[] = [];
+		const { ask } = start("misses=100/30s", {
+			waitUntil: (promise) => background.push(promise),
+			countsOf: (name) => ({
+				...countsOf(name),
+				async take(...asked) {
+					const taken = countsOf(name).take(...asked);
+					await scheduler.wait(200);
+					return taken;
+				},
+			}),
+		});
+		await ask(1, NOTES, { token: ADA });
+		await Promise.all(background);
+		await ask(9, NOTES, { token: ADA });
+		expect(names).toHaveLength(1);
 	});
 
 	it("know a caller by a hash alone", async () => {

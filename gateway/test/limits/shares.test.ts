@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createShares } from "../../src/limits/shares.ts";
+import type { Taken } from "../../src/limits/window-counts.ts";
 
 const TAKEN = { isAllowed: true, share: 3, remaining: 27, resetMs: 1_000 };
 
@@ -56,5 +57,29 @@ describe("a share of a quota", () => {
 		shares.add("ada", { ...TAKEN, share: 1 }, 0);
 		expect(shares.spend("ada")).toBeUndefined();
 		expect(shares.mayAsk("ada")).toBe(true);
+	});
+
+	it("that comes late is added to the one that was taken meanwhile, and ends with the earlier window", () => {
+		const { shares, clock } = start();
+		shares.mayAsk("ada");
+		clock.ms = 500;
+		shares.mayAsk("ada");
+		shares.add("ada", { ...TAKEN, resetMs: 5_000 }, 500);
+		shares.add("ada", TAKEN, 0);
+		const left = [1, 2, 3, 4].map(() => shares.spend("ada")?.remaining);
+		expect(left).toEqual([30, 29, 28, 27]);
+		shares.mayAsk("ada");
+		shares.add("ada", TAKEN, 500);
+		shares.add("ada", { ...TAKEN, share: 0, isAllowed: false }, 500);
+		expect(shares.spend("ada")).toBeDefined();
+		clock.ms = 1_500;
+		expect(shares.spend("ada")).toBeUndefined();
+	});
+
+	it("is one where the object is of a version before, which tells none", () => {
+		const { shares } = start();
+		shares.mayAsk("ada");
+		const { share: _, ...told } = TAKEN;
+		expect(shares.add("ada", told as Taken, 0).remaining).toBe(27);
 	});
 });

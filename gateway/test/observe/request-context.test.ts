@@ -1,15 +1,21 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
+import { contextStorage } from "hono/context-storage";
 import { expect, it } from "vitest";
 import {
 	contextOfRequest,
 	keepContext,
+	subjectsAfterAnswer,
 } from "../../src/observe/request-context.ts";
 
 const pathAtHand = () => contextOfRequest()?.req.path;
+const subjectsOf = ({ req }: Context) => ({
+	caller: req.path,
+	address: undefined,
+});
 
 it("is there for every step of its own request, beside others", async () => {
 	const app = new Hono();
-	app.use(keepContext);
+	app.use(keepContext(subjectsOf));
 	app.get("/:name", async (context) => {
 		await scheduler.wait(Number(context.req.query("ms")));
 		return context.text(String(pathAtHand()));
@@ -31,20 +37,32 @@ it.each([
 		},
 	],
 ])(
-	"ends with %s, so that work that goes on does not hold the request",
+	"ends with %s, and leaves whom the work that goes on counts for",
 	async (_, end) => {
 		const { promise: answered, resolve: onAnswered } =
 			Promise.withResolvers<void>();
-		let afterwards: Promise<string | undefined> | undefined;
+		let afterwards: Promise<unknown> | undefined;
 		const app = new Hono();
 		app.onError((_, context) => context.text("broken", 500));
-		app.use(keepContext);
+		app.use(keepContext(subjectsOf));
 		app.get("/a", (context) => {
-			afterwards = answered.then(pathAtHand);
+			expect(subjectsAfterAnswer()).toBeUndefined();
+			afterwards = answered.then(() => [
+				pathAtHand(),
+				subjectsAfterAnswer()?.caller,
+			]);
 			return end(String(context.req.path));
 		});
 		await app.request("/a");
 		onAnswered();
-		expect(await afterwards).toBeUndefined();
+		expect(await afterwards).toEqual([undefined, "/a"]);
 	},
 );
+
+it("is there also where an application stores the context itself", async () => {
+	const app = new Hono();
+	app.use(keepContext(subjectsOf));
+	app.use(contextStorage());
+	app.get("/a", (context) => context.text(String(pathAtHand())));
+	expect(await (await app.request("/a")).text()).toBe("/a");
+});
