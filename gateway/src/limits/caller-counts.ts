@@ -7,5 +7,6 @@ export interface CallerCounts {
 	 * @param wantsShare takes a tenth of what is left, where that is more
 	 */
 	take(name: string, quota: Quota, wantsShare?: boolean): Promise<Taken>;
-	giveBack(name: string): Promise<void>;
+	/** Takes one back that was counted so many milliseconds ago, where that was in the same window. */
+	giveBack(name: string, quota: Quota, agoMs: number): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { CallerCounts } from "./caller-counts.ts";
 import {
 	type CountedWindow,
 	countIn,
+	oneLess,
 	type Quota,
 	type Taken,
 } from "./window-counts.ts";
@@ -25,10 +26,10 @@ export class CallerLimits extends DurableObject implements CallerCounts {
 		return taken;
 	}
 
-	async giveBack(name: string): Promise<void> {
-		const window = this.#at(name);
-		if (window !== undefined && window.used > 0)
-			this.#put(name, { ...window, used: window.used - 1 });
+	async giveBack(name: string, quota: Quota, agoMs: number): Promise<void> {
+		const before = this.#at(name);
+		const window = oneLess(before, quota, Date.now() - agoMs);
+		if (window !== undefined && window !== before) this.#put(name, window);
 	}
 
 	override async alarm(): Promise<void> {

@@ -67,7 +67,13 @@ export function createRequestLimits({
 		async onceIdentified({ headers }, identity) {
 			if (!limitsRequests) return;
 			const caller = callerOf(identity, headers, anonRole);
-			await take("requests", { caller, address: undefined });
+			const arrivedAt = deps.now();
+			await take("requests", { caller, address: undefined }).catch((error) => {
+				// What is refused counts for nobody: others of the address may go on.
+				const address = addressIn(headers);
+				limiter.giveBack("requests", { caller: undefined, address }, arrivedAt);
+				throw error;
+			});
 		},
 		admitsHit({ headers }, identity) {
 			if (!limitsRequests) return true;
@@ -80,7 +86,11 @@ export function createRequestLimits({
 		countMisses: (origin) => counting(origin, () => "misses"),
 		checkMisses({ role }) {
 			if (limiter.isLimited("misses") && role !== GATEWAY.role)
-				limiter.check("misses", subjectsOfRequest());
+				try {
+					limiter.check("misses", subjectsOfRequest());
+				} catch (error) {
+					onlyRefusal(error);
+				}
 		},
 		countWrites: (writes) =>
 			counting(writes, ({ method }) =>
@@ -93,8 +103,9 @@ export function createRequestLimits({
 		},
 		async onUnknownKey() {
 			const subjects = subjectsOfRequest();
+			const takenAt = deps.now();
 			await take("unknownKeys", subjects);
-			return () => limiter.giveBack("unknownKeys", subjects);
+			return () => limiter.giveBack("unknownKeys", subjects, takenAt);
 		},
 	};
 
@@ -111,18 +122,19 @@ export function createRequestLimits({
 			)
 				return origin(request, identity, told);
 			const subjects = subjectsOfRequest();
+			const takenAt = deps.now();
 			await take(kind, subjects);
 			return origin(request, identity, told).catch((error) => {
 				// While the origin is away, reads are answered from the cache without a limit.
 				if (absenceOf(error)?.wasAsked === false)
-					limiter.giveBack(kind, subjects);
+					limiter.giveBack(kind, subjects, takenAt);
 				throw error;
 			});
 		};
 	}
 
 	async function take(kind: LimitedKind, subjects: Subjects): Promise<void> {
-		const counted = await limiter.take(kind, subjects);
+		const counted = await limiter.take(kind, subjects).catch(onlyRefusal);
 		const context = contextOfRequest<GatewayEnv>();
 		if (counted.length === 0 || context === undefined) return;
 		const before = context.get("counted") ?? [];
@@ -131,6 +143,12 @@ export function createRequestLimits({
 			...before.filter(({ limit }) => !again.includes(limit.name)),
 			...counted,
 		]);
+	}
+
+	/** The refusal names the limit that it is for: what was counted before it would hide that. */
+	function onlyRefusal(error: unknown): never {
+		contextOfRequest<GatewayEnv>()?.set("counted", undefined);
+		throw error;
 	}
 
 	function subjectsOf(context: Context): Subjects {

@@ -42,8 +42,8 @@ export interface Limiter {
 	check(kind: LimitedKind, subjects: Subjects): void;
 	/** Counts wherever there is a count. @throws {Refusal} where a limit does not allow it */
 	take(kind: LimitedKind, subjects: Subjects): Promise<readonly Counted[]>;
-	/** Takes back what was taken for nothing. */
-	giveBack(kind: LimitedKind, subjects: Subjects): void;
+	/** Takes back what was taken for nothing, where its window has not ended. */
+	giveBack(kind: LimitedKind, subjects: Subjects, takenAt: number): void;
 }
 
 /** About 100 bytes each. */
@@ -139,15 +139,21 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 		return all;
 	}
 
-	function giveBack(kind: LimitedKind, subjects: Subjects): void {
+	function giveBack(
+		kind: LimitedKind,
+		subjects: Subjects,
+		takenAt: number,
+	): void {
 		for (const { name, subject, limit } of dueOf(kind, subjects)) {
-			counts.giveBack(name);
-			if (countsOf !== undefined && !shares.giveBack(name))
-				waitUntil(
-					secretName(subject)
-						.then((hash) => countsOf(hash).giveBack(limit.name))
-						.catch(log),
-				);
+			counts.giveBack(name, limit, takenAt);
+			if (countsOf === undefined || kind === "requests") continue;
+			waitUntil(
+				secretName(subject)
+					.then((hash) =>
+						countsOf(hash).giveBack(limit.name, limit, now() - takenAt),
+					)
+					.catch(log),
+			);
 		}
 	}
 

@@ -17,8 +17,6 @@ export interface Shares {
 	mayAsk(name: string): boolean;
 	/** What the object has counted, one of which is spent. @param askedAt before the object was asked */
 	add(name: string, taken: Taken, askedAt: number): Standing;
-	/** @returns false where there is no share that it could go back to */
-	giveBack(name: string): boolean;
 }
 
 /**
@@ -31,7 +29,7 @@ export function createShares(
 	now: () => number,
 ): Shares {
 	const shares = new BoundedMap<Share>(maxShares);
-	return { spend, mayAsk, add, giveBack };
+	return { spend, mayAsk, add };
 
 	function current(name: string): Share | undefined {
 		const share = shares.get(name);
@@ -72,12 +70,5 @@ export function createShares(
 		if (left > 0) shares.set(name, { left, remaining, until });
 		else shares.delete(name);
 		return { isAllowed, remaining: remaining + left, resetMs };
-	}
-
-	function giveBack(name: string): boolean {
-		const share = current(name);
-		if (share === undefined || share.left === 0) return false;
-		shares.set(name, { ...share, left: share.left + 1 });
-		return true;
 	}
 }

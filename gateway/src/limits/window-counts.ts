@@ -55,12 +55,26 @@ export function countIn(
 	};
 }
 
+/** The window without one that was counted in it, or as it is where that was counted before it. */
+export function oneLess(
+	window: CountedWindow | undefined,
+	{ windowMs }: Quota,
+	takenAt: number,
+): CountedWindow | undefined {
+	return window === undefined ||
+		window.used === 0 ||
+		takenAt < window.until - windowMs
+		? window
+		: { ...window, used: window.used - 1 };
+}
+
 export interface WindowCounts {
 	/** Counts one more, if it is allowed. */
 	take(name: string, quota: Quota): Standing;
 	/** Whether one more would be allowed. Counts nothing. */
 	look(name: string, quota: Quota): Standing;
-	giveBack(name: string): void;
+	/** Takes one back that was counted then. One of a window that has ended stays counted. */
+	giveBack(name: string, quota: Quota, takenAt: number): void;
 	/** Nothing more is allowed for this time. */
 	close(name: string, { quota }: Quota, ms: number): void;
 }
@@ -79,10 +93,9 @@ export function createWindowCounts(
 		},
 		look: (name, quota) =>
 			countIn(windows.get(name), quota, now(), false).taken,
-		giveBack(name) {
-			const window = windows.get(name);
-			if (window !== undefined && window.used > 0)
-				windows.set(name, { ...window, used: window.used - 1 });
+		giveBack(name, quota, takenAt) {
+			const window = oneLess(windows.get(name), quota, takenAt);
+			if (window !== undefined) windows.set(name, window);
 		},
 		close(name, { quota }, ms) {
 			windows.set(name, { used: quota, until: now() + ms });

@@ -36,7 +36,8 @@ describe("the object of a caller", () => {
 		const object = newObject();
 		await object.take("misses", QUOTA);
 		await object.take("writes", QUOTA);
-		await object.giveBack("misses");
+		await object.giveBack("misses", QUOTA, 0);
+		await object.giveBack("misses", QUOTA, 120_000);
 		expect((await object.take("misses", QUOTA)).remaining).toBe(19);
 		expect((await object.take("writes", QUOTA)).remaining).toBe(18);
 	});

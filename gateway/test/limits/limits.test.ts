@@ -115,6 +115,27 @@ describe("a caller over a limit", () => {
 		expect(origin.received).toHaveLength(3);
 	});
 
+	it("is told which limit refuses, also where others were counted before", async () => {
+		const { ask, from } = start("requests=90/30s, misses=1/30s, writes=1/30s");
+		await ask(1, NOTES, { token: ADA });
+		await ask(1, NOTES, { ...NEW_NOTE, token: ADA });
+		for (const [name, options] of [
+			["misses", {}],
+			["writes", NEW_NOTE],
+		] as const) {
+			const refused = await from(HERE, NOTES, { ...options, token: ADA });
+			expect(refused.headers.get("RateLimit")).toBe(`"${name}";r=0;t=30`);
+		}
+	});
+
+	it("uses up nothing of its address by what is refused", async () => {
+		const { ask } = start("requests=2/30s, requests@address=4/30s");
+		expect(await ask(9, NOTES, { token: ADA })).toEqual([
+			...[200, 200, 429, 429, 429, 429, 429, 429, 429],
+		]);
+		expect(await ask(3, NOTES, { token: BOB })).toEqual([200, 200, 429]);
+	});
+
 	it("holds up no other, and reaches the origin no more", async () => {
 		const { ask, from, origin } = start("misses=2/30s");
 		await ask(5, NOTES, { token: ADA });

@@ -40,17 +40,6 @@ describe("a share of a quota", () => {
 		expect(shares.spend("ada")).toBeUndefined();
 	});
 
-	it("gets back what was spent for nothing, while there is some of it", () => {
-		const { shares } = start();
-		expect(shares.giveBack("ada")).toBe(false);
-		shares.mayAsk("ada");
-		expect(shares.giveBack("ada")).toBe(false);
-		shares.add("ada", TAKEN, 0);
-		expect(shares.giveBack("ada")).toBe(true);
-		const left = [1, 2, 3].map(() => shares.spend("ada")?.remaining);
-		expect(left).toEqual([29, 28, 27]);
-	});
-
 	it("that is one leaves nothing to spend", () => {
 		const { shares } = start();
 		shares.mayAsk("ada");

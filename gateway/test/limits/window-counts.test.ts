@@ -43,9 +43,20 @@ describe("a count", () => {
 	it("takes back what was taken for nothing", () => {
 		const { counts } = start();
 		for (let count = 0; count < 3; count++) counts.take("ada", QUOTA);
-		counts.giveBack("ada");
+		counts.giveBack("ada", QUOTA, 0);
 		expect(counts.take("ada", QUOTA).isAllowed).toBe(true);
 		expect(counts.take("ada", QUOTA).isAllowed).toBe(false);
+	});
+
+	it("takes nothing back of a window that has ended", () => {
+		const { clock, counts } = start();
+		for (let count = 0; count < 3; count++) counts.take("ada", QUOTA);
+		clock.ms = 1_000;
+		for (let count = 0; count < 3; count++) counts.take("ada", QUOTA);
+		counts.giveBack("ada", QUOTA, 999);
+		expect(counts.take("ada", QUOTA).isAllowed).toBe(false);
+		counts.giveBack("ada", QUOTA, 1_000);
+		expect(counts.take("ada", QUOTA).isAllowed).toBe(true);
 	});
 
 	it("is not changed by a look", () => {
