@@ -72,7 +72,12 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 	});
 	const known = createKnownFeed(now);
 	const catalog = createKnownCatalog({
-		load: () => withinLimit(withRetry(() => feed.catalog())),
+		load: () =>
+			withinLimit(
+				withRetry(() => feed.catalog()),
+				CALL_LIMIT_MS,
+				sleep,
+			),
 		...{ parseCatalog, flights, now, waitUntil, log },
 	});
 	let calls = 0;
@@ -143,6 +148,8 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 				withRetry(() => feed.sync(request)).then((answer) =>
 					learn(answer, sent),
 				),
+				CALL_LIMIT_MS,
+				sleep,
 			);
 		} catch (error) {
 			if (failure !== "feed-unreachable") log(error);
@@ -175,13 +182,6 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		return view;
 	}
 
-	function withinLimit<Value>(promise: Promise<Value>): Promise<Value> {
-		const limit = sleep(CALL_LIMIT_MS, promise).then(() => {
-			throw new Error(`The change feed took more than ${CALL_LIMIT_MS} ms`);
-		});
-		return Promise.race([promise, limit]);
-	}
-
 	function isQuiet(): boolean {
 		return now() < quietUntil;
 	}
@@ -190,6 +190,18 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 /** The feed's object answers, and cannot ask the database. The message is its `FeedFailure`. */
 class CannotPoll extends Error {
 	override readonly name = "CannotPoll";
+}
+
+/** @throws {Error} where the change feed takes longer */
+export function withinLimit<Value>(
+	call: Promise<Value>,
+	limitMs: number,
+	sleep: Sleep,
+): Promise<Value> {
+	const limit = sleep(limitMs, call).then(() => {
+		throw new Error(`The change feed took more than ${limitMs} ms`);
+	});
+	return Promise.race([call, limit]);
 }
 
 /** Calls once more where the object was just restarted or moved. An overloaded object is not called again. */

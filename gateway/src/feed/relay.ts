@@ -2,7 +2,7 @@
 // not isolates. It answers by what it has heard, if that is young enough, and asks the object otherwise. It stores nothing.
 //
 // All requests of a Durable Object run in one context. So here, as in polls.ts, a request may await another one's promise.
-import { withRetry } from "../consistency/freshness.ts";
+import { withinLimit, withRetry } from "../consistency/freshness.ts";
 import type { Sleep } from "../consistency/sleep.ts";
 import { createKnownFeed, type Needs } from "../consistency/view.ts";
 import type { CatalogAnswer, Feed, FeedFailure, SyncAnswer } from "./feed.ts";
@@ -44,7 +44,7 @@ export function createRelay({ feed, now, sleep }: RelayDeps): Feed {
 			const needs = { maxAgeMs, consistencyTokens };
 			// The relay or the object was set back to an older state. The object judges that.
 			if (known.isBehind(since))
-				return withinLimit(() => feed.sync({ ...needs, known: since }));
+				return ask(() => feed.sync({ ...needs, known: since }));
 			const called = isKnown(needs) ? {} : await bring(needs);
 			const answer = called.absent ?? known.answer(since);
 			if (answer === undefined) throw new Error("The relay knows nothing yet");
@@ -53,7 +53,7 @@ export function createRelay({ feed, now, sleep }: RelayDeps): Feed {
 				: { ...answer, failure: called.failure };
 		},
 		catalog() {
-			loading ??= withinLimit(() => feed.catalog()).finally(() => {
+			loading ??= ask(() => feed.catalog()).finally(() => {
 				loading = undefined;
 			});
 			return loading;
@@ -104,18 +104,14 @@ export function createRelay({ feed, now, sleep }: RelayDeps): Feed {
 			consistencyTokens: [...consistencyTokens],
 			known: known.sent,
 		};
-		const answer = await withinLimit(() => feed.sync(request));
+		const answer = await ask(() => feed.sync(request));
 		isAbsent = answer.state === "absent";
 		if (answer.state === "absent") return { absent: answer };
 		known.merge(answer, sent);
 		return { failure: answer.failure };
 	}
 
-	function withinLimit<Value>(ask: () => Promise<Value>): Promise<Value> {
-		const asked = withRetry(ask);
-		const limit = sleep(CALL_LIMIT_MS, asked).then(() => {
-			throw new Error(`The change feed took more than ${CALL_LIMIT_MS} ms`);
-		});
-		return Promise.race([asked, limit]);
+	function ask<Value>(work: () => Promise<Value>): Promise<Value> {
+		return withinLimit(withRetry(work), CALL_LIMIT_MS, sleep);
 	}
 }

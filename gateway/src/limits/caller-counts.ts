@@ -1,5 +1,11 @@
 // What the Durable Object of one caller, or of one address, counts for all isolates.
-import type { Quota, Taken } from "./window-counts.ts";
+import type { Quota, Standing } from "./window-counts.ts";
+
+/** Where a count stands once the share is taken. */
+export interface Taken extends Standing {
+	/** How many were counted: what is not spent of them in the window is lost to the caller. */
+	readonly share: number;
+}
 
 export interface CallerCounts {
 	/**

@@ -2,13 +2,12 @@
 // memory, and stores the counts once a second: an answer waits for no disk, and a restart forgets a second's counts at most. They are
 // deleted when their windows have ended.
 import { DurableObject } from "cloudflare:workers";
-import type { CallerCounts } from "./caller-counts.ts";
+import type { CallerCounts, Taken } from "./caller-counts.ts";
 import {
 	type CountedWindow,
 	countIn,
 	oneLess,
 	type Quota,
-	type Taken,
 } from "./window-counts.ts";
 
 const STORES_AFTER_MS = 1_000;
@@ -21,9 +20,14 @@ export class CallerLimits extends DurableObject implements CallerCounts {
 	// Nothing is awaited between reading a window and writing it: no other request comes between.
 	async take(name: string, quota: Quota, wantsShare = false): Promise<Taken> {
 		const before = this.#at(name);
-		const { window, taken } = countIn(before, quota, Date.now(), wantsShare);
-		if (taken.isAllowed) this.#put(name, window);
-		return taken;
+		const { window, standing, share } = countIn(
+			before,
+			quota,
+			Date.now(),
+			wantsShare,
+		);
+		if (standing.isAllowed) this.#put(name, window);
+		return { ...standing, share };
 	}
 
 	async giveBack(name: string, quota: Quota, agoMs: number): Promise<void> {

@@ -67,11 +67,11 @@ export function createRequestLimits({
 		async onceIdentified({ headers }, identity) {
 			if (!limitsRequests) return;
 			const caller = callerOf(identity, headers, anonRole);
-			const arrivedAt = deps.now();
+			const takenAt = deps.now();
 			await take("requests", { caller, address: undefined }).catch((error) => {
 				// What is refused counts for nobody: others of the address may go on.
 				const address = addressIn(headers);
-				limiter.giveBack("requests", { caller: undefined, address }, arrivedAt);
+				limiter.giveBack("requests", { caller: undefined, address }, takenAt);
 				throw error;
 			});
 		},

@@ -1,6 +1,7 @@
 // Shares of quotas that the objects of callers have counted for this isolate: it spends them without asking again.
 import { BoundedMap } from "../cache/bounded-map.ts";
-import type { Standing, Taken } from "./window-counts.ts";
+import type { Taken } from "./caller-counts.ts";
+import type { Standing } from "./window-counts.ts";
 
 interface Share {
 	/** None while the object is asked for it. */

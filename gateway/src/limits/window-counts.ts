@@ -10,12 +10,6 @@ export interface Standing {
 	readonly resetMs: number;
 }
 
-/** Where a count stands once the share is taken. */
-export interface Taken extends Standing {
-	/** How many were counted: what is not spent of them in the window is lost to the caller. */
-	readonly share: number;
-}
-
 export interface Quota {
 	readonly quota: number;
 	readonly windowMs: number;
@@ -35,8 +29,8 @@ export function countIn(
 	window: CountedWindow | undefined,
 	{ quota, windowMs }: Quota,
 	now: number,
-	wantsShare: boolean,
-): { window: CountedWindow; taken: Taken } {
+	wantsShare = false,
+): { window: CountedWindow; standing: Standing; share: number } {
 	const current =
 		window !== undefined && now < window.until
 			? window
@@ -46,9 +40,9 @@ export function countIn(
 	const share = Math.min(left, wanted);
 	return {
 		window: { used: current.used + share, until: current.until },
-		taken: {
+		share,
+		standing: {
 			isAllowed: share > 0,
-			share,
 			remaining: left - share,
 			resetMs: current.until - now,
 		},
@@ -87,12 +81,11 @@ export function createWindowCounts(
 	const windows = new BoundedMap<CountedWindow>(maxCounts);
 	return {
 		take(name, quota) {
-			const { window, taken } = countIn(windows.get(name), quota, now(), false);
+			const { window, standing } = countIn(windows.get(name), quota, now());
 			windows.set(name, window);
-			return taken;
+			return standing;
 		},
-		look: (name, quota) =>
-			countIn(windows.get(name), quota, now(), false).taken,
+		look: (name, quota) => countIn(windows.get(name), quota, now()).standing,
 		giveBack(name, quota, takenAt) {
 			const window = oneLess(windows.get(name), quota, takenAt);
 			if (window !== undefined) windows.set(name, window);

@@ -36,8 +36,8 @@ interface ObservedEnv {
 /** Serves a request under observation, and hands that on when the answer is there. */
 export function observe(
 	onAnswer: (context: Context, observation: Observation) => void,
-): MiddlewareHandler {
-	const watch: MiddlewareHandler<ObservedEnv> = async (context, next) => {
+): MiddlewareHandler<ObservedEnv> {
+	return async (context, next) => {
 		const observation: Observed = {
 			phases: new Map(),
 			trace: traceContextIn(context.req.raw.headers),
@@ -48,7 +48,6 @@ export function observe(
 		await next();
 		onAnswer(context, observation);
 	};
-	return watch;
 }
 
 function observed(): Observed | undefined {

@@ -379,9 +379,9 @@ describe("the exact counts", () => {
 			async take(limit, quota, wantsShare = false) {
 				names.push(name);
 				const before = windows.get(name + limit);
-				const { window, taken } = countIn(before, quota, NOW, wantsShare);
-				windows.set(name + limit, window);
-				return taken;
+				const counted = countIn(before, quota, NOW, wantsShare);
+				windows.set(name + limit, counted.window);
+				return { ...counted.standing, share: counted.share };
 			},
 			async giveBack() {},
 		});

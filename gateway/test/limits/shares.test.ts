@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Taken } from "../../src/limits/caller-counts.ts";
 import { createShares } from "../../src/limits/shares.ts";
-import type { Taken } from "../../src/limits/window-counts.ts";
 
 const TAKEN = { isAllowed: true, share: 3, remaining: 27, resetMs: 1_000 };
 

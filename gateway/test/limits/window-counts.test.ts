@@ -19,19 +19,11 @@ describe("a count", () => {
 		]);
 		clock.ms = 400;
 		const refused = take();
-		expect(refused).toMatchObject({
-			isAllowed: false,
-			remaining: 0,
-			resetMs: 600,
-		});
+		expect(refused).toEqual({ isAllowed: false, remaining: 0, resetMs: 600 });
 		clock.ms += refused.resetMs - 1;
 		expect(take().isAllowed).toBe(false);
 		clock.ms += 1;
-		expect(take()).toMatchObject({
-			isAllowed: true,
-			remaining: 2,
-			resetMs: 1_000,
-		});
+		expect(take()).toEqual({ isAllowed: true, remaining: 2, resetMs: 1_000 });
 	});
 
 	it("is each name's own", () => {
