@@ -8,8 +8,9 @@ import { migrate } from "../gateway/cli/migrate.ts";
 import { track } from "../gateway/cli/track.ts";
 import { catalogParts } from "../gateway/src/feed/catalog-parts.ts";
 import { parseCatalog } from "../gateway/src/planner/catalog.ts";
+import { takenBy } from "./cost/cpu.ts";
 import { median } from "./freshness/statistics.ts";
-import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
+import { startBenchPostgres } from "./postgres.ts";
 
 const TABLES = 400;
 const VIEWS = 40;
@@ -222,10 +223,8 @@ function ownCpuMs(): number {
 	return (user + system) / 1_000;
 }
 
-/** The CPU time of this connection's process in the server, user and system. */
+/** The CPU time of this connection's process in the server. */
 async function backendCpuMs(): Promise<number> {
 	const { rows } = await client.query("select pg_backend_pid() as pid");
-	const stat = await readFile(`/proc/${rows[0].pid}/stat`, "utf8");
-	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-	return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+	return (await takenBy(rows[0].pid)) / 1_000;
 }

@@ -5,9 +5,6 @@ import { join } from "node:path";
 import { freePort } from "../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../gateway/cli/stack/postgres.ts";
 
-/** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
-export const MS_PER_TICK = 10;
-
 /** @returns `directory` for the benchmark's files as well: `stop` removes it */
 export async function startBenchPostgres() {
 	const directory = await mkdtemp(join(tmpdir(), "postern-bench-"));

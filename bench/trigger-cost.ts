@@ -3,13 +3,14 @@
 // in the package of the server, `apt-get install postgresql`) it says so, and a client in this process does the updates.
 // Linux only: the server's CPU time comes from /proc.
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { prepareDatabase } from "../gateway/cli/stack/database.ts";
+import { takenByEndedChildren } from "./cost/cpu.ts";
 import { percentile } from "./freshness/statistics.ts";
-import { MS_PER_TICK, startBenchPostgres } from "./postgres.ts";
+import { startBenchPostgres } from "./postgres.ts";
 
 const ROWS = 100_000;
 const CONNECTIONS = 4;
@@ -184,11 +185,9 @@ async function updateByClient(
 	return { updates, updatesPerSecond: updates / seconds };
 }
 
-/** The CPU time of the server's ended sessions, user and system. */
+/** The CPU time of the server's ended sessions. */
 async function serverCpuMs(): Promise<number> {
 	// Sessions that were just closed are still ending.
 	await new Promise((resolve) => setTimeout(resolve, 100));
-	const stat = await readFile(`/proc/${postgres.pid}/stat`, "utf8");
-	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-	return (Number(fields[13]) + Number(fields[14])) * MS_PER_TICK;
+	return (await takenByEndedChildren(postgres.pid ?? 0)) / 1_000;
 }

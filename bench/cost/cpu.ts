@@ -26,6 +26,20 @@ export function spentBetween(before: ThreadTimes, after: ThreadTimes): number {
 	return sum;
 }
 
+/** What the processes have taken so far, in microseconds. */
+export async function takenBy(...pids: number[]): Promise<number> {
+	return spentBetween(new Map(), await threadTimes(pids));
+}
+
+/** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
+const MICROSECONDS_PER_TICK = 10_000;
+
+/** What those children of a process have taken that have ended, in microseconds. */
+export async function takenByEndedChildren(pid: number): Promise<number> {
+	const fields = fieldsIn(await textOf(`/proc/${pid}/stat`));
+	return (Number(fields[13]) + Number(fields[14])) * MICROSECONDS_PER_TICK;
+}
+
 async function withChildren(pids: readonly number[]): Promise<Set<number>> {
 	const family = new Set(pids);
 	const running = (await entriesOf("/proc")).map(Number).filter(Boolean);
@@ -37,9 +51,14 @@ async function withChildren(pids: readonly number[]): Promise<Set<number>> {
 	return family;
 }
 
-/** The second number after the name, which may have spaces and brackets. */
+/** The second field after the name. */
 export function parentIn(stat: string): number {
-	return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+	return Number(fieldsIn(stat)[1]);
+}
+
+/** The fields after the name, which may have spaces and brackets. */
+function fieldsIn(stat: string): string[] {
+	return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 /** Empty for what has ended. */
