@@ -2,6 +2,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
+import type { ContenderCost } from "./contenders/costs.ts";
+import type { AtDistance } from "./contenders/distance.ts";
+import type { ContenderLatency } from "./contenders/latency.ts";
 import type { Cost } from "./cost/measure.ts";
 import type { Size } from "./cost/sizes.ts";
 
@@ -13,13 +16,16 @@ export interface Figures {
 	readonly machine: string;
 	readonly costs?: readonly Cost[];
 	readonly sizes?: readonly Size[];
+	readonly contenders?: readonly ContenderCost[];
+	readonly latencies?: readonly ContenderLatency[];
+	readonly distances?: readonly AtDistance[];
 }
 
 export async function readFigures(): Promise<Figures> {
 	return JSON.parse(await readFile(FILE, "utf8"));
 }
 
-/** Other figures stay as they are. */
+/** Other figures stay as they are. @returns all, as they are recorded */
 export async function recordFigures(
 	measured: Partial<Figures>,
 ): Promise<Figures> {
@@ -32,7 +38,7 @@ export async function recordFigures(
 	};
 	const text = JSON.stringify(figures, shortened, "\t");
 	await writeFile(FILE, `${text}\n`);
-	return figures;
+	return JSON.parse(text);
 }
 
 /** Three digits are as many as a measurement gives. */

@@ -61,14 +61,15 @@ function sourceOf(answers: readonly Answered[], originUrl: string): string {
 }
 
 /** By the esbuild that wrangler brings. */
-async function bundled(source: string): Promise<string> {
+export async function bundled(source: string): Promise<string> {
 	const { build } = createRequire(wrangler())("esbuild");
 	const { outputFiles } = await build({
 		stdin: { contents: source, resolveDir: import.meta.dirname },
 		bundle: true,
 		write: false,
 		format: "esm",
-		external: ["cloudflare:*"],
+		conditions: ["workerd"],
+		external: ["cloudflare:*", "node:*"],
 	});
 	return outputFiles[0].text;
 }

@@ -5,7 +5,7 @@ import { buffer } from "node:stream/consumers";
 /** How many requests are under way at once. */
 export const CONCURRENCY = 16;
 /** Shorter than any of the servers keeps an idle connection, so none is closed while a request is on its way. */
-const IDLE_MS = 10_000;
+export const IDLE_MS = 10_000;
 const agent = new Agent({
 	keepAlive: true,
 	maxSockets: CONCURRENCY,
@@ -25,14 +25,12 @@ export interface Answered {
 	readonly body: Buffer;
 }
 
-export function ask({
-	url,
-	method = "GET",
-	headers = {},
-	body = "",
-}: Asked): Promise<Answered> {
+export function ask(
+	{ url, method = "GET", headers = {}, body = "" }: Asked,
+	by = agent,
+): Promise<Answered> {
 	return new Promise((resolve, reject) => {
-		request(url, { agent, method, headers }, (incoming) => {
+		request(url, { agent: by, method, headers }, (incoming) => {
 			buffer(incoming).then((body) => {
 				const { statusCode: status = 0, headers } = incoming;
 				const texts = Object.entries(headers).map(([name, value]) => [
@@ -71,8 +69,9 @@ export async function load(
 }
 
 /** @throws {Error} for any other status */
-export function expectOk({ status, body }: Answered): void {
-	if (status !== 200) throw new Error(`${status} in place of 200: ${body}`);
+export function expectOk({ status, body }: Answered, { url }: Asked): void {
+	if (status !== 200)
+		throw new Error(`${url} is answered with ${status}: ${body}`);
 }
 
 /** Closes the kept connections. */

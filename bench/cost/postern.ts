@@ -5,7 +5,17 @@ import { FRONT, RELAY } from "../../test/histories/faults/feed-relay.ts";
 import { type KvEntry, startKv } from "../../test/support/workerd/kv.ts";
 import { startWorkerd } from "../../test/support/workerd/workerd.ts";
 import type { BenchStack, Cleanup } from "../freshness/stack.ts";
+import type { Hit } from "./hits.ts";
 import { ask, CONCURRENCY } from "./load.ts";
+
+/** What the parts of `npm run bench` share. */
+export interface Setting {
+	readonly stack: BenchStack;
+	readonly bundle: string;
+	readonly hits: readonly Hit[];
+	/** Of the part. */
+	readonly cleanup: Cleanup;
+}
 
 /** A server, and the processes that it consists of. */
 export interface Server {
@@ -30,7 +40,7 @@ export interface Postern {
 const FEED_URL = "/sync?name=feed";
 
 /** An isolate with its objects in one process. */
-async function startWhole(
+export async function startWhole(
 	bundle: string,
 	{ credentials, postgrestUrl }: BenchStack,
 	cleanup: Cleanup,

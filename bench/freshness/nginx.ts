@@ -14,14 +14,22 @@ import {
 const execute = promisify(execFile);
 
 /** Debian's path is not on every user's PATH. */
-const COMMANDS = ["nginx", "/usr/sbin/nginx"];
+const FOLDERS = ["", "/usr/sbin/"];
 
 /** @returns the command, or undefined if this machine has no nginx */
-export async function findNginx(): Promise<string | undefined> {
-	for (const command of COMMANDS) {
+export function findNginx(): Promise<string | undefined> {
+	return findCommand("nginx", "-v");
+}
+
+/** @param versionOption is answered with the version. @returns undefined if this machine does not have the command */
+export async function findCommand(
+	name: string,
+	versionOption: string,
+): Promise<string | undefined> {
+	for (const folder of FOLDERS) {
 		try {
-			await execute(command, ["-v"]);
-			return command;
+			await execute(folder + name, [versionOption]);
+			return folder + name;
 		} catch {
 			// Not in this folder.
 		}

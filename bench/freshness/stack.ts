@@ -28,6 +28,8 @@ export type Cleanup = (() => Promise<unknown>)[];
 export interface BenchStack {
 	readonly pool: pg.Pool;
 	readonly postgrestUrl: string;
+	/** Of the superuser. */
+	readonly databaseUrl: string;
 	readonly credentials: Credentials;
 	/** PostgREST and Postgres. */
 	readonly originPids: readonly number[];
@@ -85,7 +87,10 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 	});
 	cleanup.push(postgrest.stop);
 	const originPids = [postgrest.pid ?? 0, postgres.pid ?? 0];
-	return { pool, credentials, originPids, postgrestUrl: postgrest.url };
+	return {
+		...{ pool, credentials, originPids },
+		...{ postgrestUrl: postgrest.url, databaseUrl: postgres.url },
+	};
 }
 
 /** The first setting takes effect when the server starts. With the second a commit is visible as soon as its time is recorded. */

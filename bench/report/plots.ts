@@ -1,6 +1,9 @@
 // The plots of docs/benchmarks.md, as SVG by Vega-Lite: it needs no browser.
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
+import type { ContenderCost } from "../contenders/costs.ts";
+import type { AtDistance } from "../contenders/distance.ts";
+import type { ContenderLatency } from "../contenders/latency.ts";
 import { titleOf } from "../cost/limits.ts";
 import type { Cost } from "../cost/measure.ts";
 
@@ -69,6 +72,100 @@ export function plotRatios(costs: readonly Cost[]): Promise<string> {
 			},
 		],
 	});
+}
+
+/** Bars of all processes' CPU. */
+export function plotContenders(
+	costs: readonly ContenderCost[],
+): Promise<string> {
+	return svgOf({
+		...COMMON,
+		data: {
+			values: costs.flatMap(({ name, read, microseconds }) =>
+				Object.entries(microseconds).map(([process, taken]) => ({
+					...{ name: plain(name), read, process, taken },
+				})),
+			),
+		},
+		facet: { row: { field: "read", type: "nominal", title: null, sort: null } },
+		spec: {
+			width: 420,
+			mark: "bar",
+			encoding: {
+				y: { field: "name", type: "nominal", sort: null, title: null },
+				x: {
+					field: "taken",
+					type: "quantitative",
+					title: "CPU, µs a read (less is better)",
+				},
+				color: { field: "process", type: "nominal", sort: null, title: null },
+			},
+		},
+	});
+}
+
+/** Three points for each contender and rate. */
+export function plotLatencies(
+	latencies: readonly ContenderLatency[],
+): Promise<string> {
+	return svgOf({
+		...COMMON,
+		data: {
+			values: latencies.flatMap(({ name, perSecond, p50, p99, p999 }) =>
+				Object.entries({ p50, p99, "p99.9": p999 }).map(([share, ms]) => ({
+					...{ name: plain(name), share, ms },
+					rate: `${perSecond} a second`,
+				})),
+			),
+		},
+		facet: { row: { field: "rate", type: "nominal", title: null, sort: null } },
+		spec: {
+			width: 420,
+			mark: { type: "point", filled: true, size: 70, opacity: 1 },
+			encoding: {
+				y: { field: "name", type: "nominal", sort: null, title: null },
+				x: {
+					field: "ms",
+					type: "quantitative",
+					scale: { type: "log" },
+					title: "latency, ms (logarithmic; less is better)",
+				},
+				color: { field: "share", type: "nominal", sort: null, title: null },
+			},
+		},
+	});
+}
+
+/** A line for each way to read. */
+export function plotDistances(
+	distances: readonly AtDistance[],
+): Promise<string> {
+	return svgOf({
+		...COMMON,
+		...{ width: 420, height: 260 },
+		data: {
+			values: distances.map((one) => ({ ...one, name: plain(one.name) })),
+		},
+		mark: { type: "line", point: true },
+		encoding: {
+			x: {
+				field: "roundTripMs",
+				type: "quantitative",
+				title: "round trip between edge and origin, ms",
+			},
+			y: {
+				field: "mean",
+				type: "quantitative",
+				title: "mean latency, ms (less is better)",
+			},
+			color: { field: "name", type: "nominal", sort: null, title: null },
+		},
+	});
+}
+
+/** Without Markdown. */
+function plain(name: string): string {
+	return name.replaceAll("`", "");
 }
 
 function svgOf(spec: TopLevelSpec): Promise<string> {

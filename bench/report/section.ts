@@ -2,6 +2,9 @@
 import type { Cost } from "../cost/measure.ts";
 import type { Size } from "../cost/sizes.ts";
 import type { Figures } from "../figures.ts";
+import { contenderSection, latencySection } from "./contenders.ts";
+import { distanceSection } from "./distances.ts";
+import { range, table, whole } from "./table.ts";
 
 const BEGIN = "<!-- npm run bench writes from here -->";
 const END = "<!-- to here -->";
@@ -16,7 +19,15 @@ export function withSection(text: string, section: string): string {
 
 /** Parts that were not measured yet are left out. */
 export function sectionOf(figures: Figures): string {
-	const { measuredOn, machine, costs, sizes } = figures;
+	const {
+		measuredOn,
+		machine,
+		costs,
+		sizes,
+		contenders,
+		latencies,
+		distances,
+	} = figures;
 	return [
 		`Measured on ${measuredOn}: ${machine}, shared, on a virtual machine; Postgres, PostgREST and workerd as \`npm start\` runs them.`,
 		...(costs
@@ -26,11 +37,13 @@ export function sectionOf(figures: Figures): string {
 				]
 			: []),
 		...(sizes ? [sizeTable(sizes)] : []),
+		...(contenders ? [contenderSection(contenders)] : []),
+		...(latencies ? [latencySection(latencies)] : []),
+		...(distances ? [distanceSection(distances)] : []),
 	].join("\n\n");
 }
 
 function costTable(costs: readonly Cost[]): string {
-	const whole = (number: number) => Math.round(number).toLocaleString("en");
 	return table(
 		[
 			...["Request", "Bytes", "Compared with", "Ratio"],
@@ -41,7 +54,7 @@ function costTable(costs: readonly Cost[]): string {
 			whole(cost.bytes),
 			cost.base,
 			verdict(cost),
-			cost.middle.map((edge) => edge.toFixed(2)).join(" to "),
+			range(cost.middle),
 			String(cost.aim ?? ""),
 			`${whole(cost.microseconds)}, ${whole(cost.baseMicroseconds)}`,
 		]),
@@ -65,14 +78,4 @@ function sizeTable(sizes: readonly Size[]): string {
 export function verdict({ ratio, aim }: Pick<Cost, "ratio" | "aim">): string {
 	const text = ratio.toFixed(2);
 	return aim !== undefined && ratio > aim ? `**${text}**` : text;
-}
-
-function table(
-	heads: readonly string[],
-	rows: readonly (readonly string[])[],
-): string {
-	const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-	return [line(heads), line(heads.map(() => "-")), ...rows.map(line)].join(
-		"\n",
-	);
 }

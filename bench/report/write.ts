@@ -2,18 +2,27 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Figures } from "../figures.ts";
-import { plotRatios } from "./plots.ts";
+import {
+	plotContenders,
+	plotDistances,
+	plotLatencies,
+	plotRatios,
+} from "./plots.ts";
 import { sectionOf, withSection } from "./section.ts";
 
 const DOCS = join(import.meta.dirname, "../../docs");
 
 export async function writeReport(figures: Figures): Promise<void> {
+	const { costs, contenders, latencies, distances } = figures;
+	const plots = {
+		ratios: costs && plotRatios(costs),
+		contenders: contenders && plotContenders(contenders),
+		latency: latencies && plotLatencies(latencies),
+		distance: distances && plotDistances(distances),
+	};
 	await mkdir(join(DOCS, "bench"), { recursive: true });
-	if (figures.costs)
-		await writeFile(
-			join(DOCS, "bench", "ratios.svg"),
-			await plotRatios(figures.costs),
-		);
+	for (const [name, plot] of Object.entries(plots))
+		if (plot) await writeFile(join(DOCS, "bench", `${name}.svg`), await plot);
 	const page = join(DOCS, "benchmarks.md");
 	const text = await readFile(page, "utf8");
 	await writeFile(page, withSection(text, sectionOf(figures)));
