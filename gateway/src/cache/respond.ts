@@ -1,6 +1,7 @@
 // Builds an answer from an entry, and writes the cache's headers: how the answer came about, and that no one downstream may
 // give it to others.
 import { setConsistencyTokens } from "../consistency/consistency-token.ts";
+import { headersOf } from "../origin/headers.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 import type { Entry } from "./entry.ts";
 import { etagOf } from "./etag.ts";
@@ -50,7 +51,7 @@ export function fromEntry(entry: Entry, request: PipelineRequest): Response {
 	const answer = new Response(isHead ? null : body, {
 		status,
 		statusText,
-		headers: headers.map(([name, value]) => [name, value]),
+		headers: headersOf(headers),
 	});
 	for (const name of echoed)
 		answer.headers.set(name, request.headers.get(name) ?? "");

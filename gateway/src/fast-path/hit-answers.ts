@@ -8,6 +8,7 @@ import { setConsistencyTokens } from "../consistency/consistency-token.ts";
 import type { View } from "../consistency/view.ts";
 import type { CorsHeaders } from "../http/cors.ts";
 import { HTTPS_ONLY, NO_SNIFFING } from "../http/own-answers.ts";
+import { headersOf } from "../origin/headers.ts";
 
 const ALLOW_ORIGIN = "Access-Control-Allow-Origin";
 const EXPOSE_HEADERS = "Access-Control-Expose-Headers";
@@ -67,9 +68,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 	}
 
 	function newHeaders(entry: Entry): HitHeaders {
-		const headers = new Headers(
-			entry.headers.map(([name, value]) => [name, value]),
-		);
+		const headers = headersOf(entry.headers);
 		headers.set("ETag", etagOf(entry));
 		setDownstream(headers);
 		headers.set(...NO_SNIFFING);

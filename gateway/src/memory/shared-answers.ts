@@ -4,7 +4,7 @@
 // The answer is handed over as values, and the others look for it: a Worker must not await another request's promise. A function may
 // give each of its callers another answer, so that calls are not shared.
 import type { Identity } from "../identity/identity.ts";
-import { originFieldsOf } from "../origin/headers.ts";
+import { headersOf, originFieldsOf } from "../origin/headers.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
 import { type PipelineRequest, pathIn } from "../pipeline.ts";
 import { createMemoryBudget, type MemoryShare } from "./memory-budget.ts";
@@ -152,7 +152,7 @@ export function createSharedAnswers({ timeoutMs, now }: SharedAnswersDeps): {
 function responseOf({ body, ...head }: Answer): Response {
 	// Some statuses allow no body, not even an empty one.
 	const whole = body.length === 0 ? null : body;
-	return new Response(whole, { ...head, headers: [...head.headers] });
+	return new Response(whole, { ...head, headers: headersOf(head.headers) });
 }
 
 function mayShare({ method, url, headers }: PipelineRequest): boolean {

@@ -85,12 +85,19 @@ function namedByConnection(headers: Headers): string[] {
 		.filter((name) => name !== "" && name !== "close" && name !== "keep-alive");
 }
 
-/** Names and values, as `new Headers` takes them. */
-type Fields = [name: string, value: string][];
+/** Names and values. */
+type Fields = readonly (readonly [name: string, value: string])[];
+
+/** One by one: of an array, `new Headers` costs the runtime five times as much. */
+export function headersOf(fields: Fields): Headers {
+	const headers = new Headers();
+	for (const [name, value] of fields) headers.append(name, value);
+	return headers;
+}
 
 /** The client's headers without those that must not reach the origin. */
 export function toOriginHeaders(from: Headers): Headers {
-	return new Headers(originFieldsOf(from));
+	return headersOf(originFieldsOf(from));
 }
 
 /** The same, without an object of the runtime's. */
@@ -100,19 +107,19 @@ export function originFieldsOf(from: Headers): Fields {
 
 /** The client's headers without those that must not reach the upstream. It verifies the client's credentials itself. */
 export function toUpstreamHeaders(from: Headers): Headers {
-	return new Headers(fieldsOf(from, isPosing));
+	return headersOf(fieldsOf(from, isPosing));
 }
 
 /** The origin's headers without those that are not for clients. */
-export function clientFieldsOf(from: Headers): Fields {
-	return fieldsOf(from, (name) =>
-		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),
+export function toClientHeaders(from: Headers): Headers {
+	return headersOf(
+		fieldsOf(from, (name) => startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES)),
 	);
 }
 
 function fieldsOf(from: Headers, isLeftOut: (name: string) => boolean): Fields {
 	const named = namedByConnection(from);
-	const fields: Fields = [];
+	const fields: [string, string][] = [];
 	// An iterator would be an object of the runtime's.
 	from.forEach((value, name) => {
 		if (HOP_BY_HOP.includes(name) || named.includes(name) || isLeftOut(name))

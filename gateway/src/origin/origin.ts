@@ -15,7 +15,7 @@ import {
 } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { allowedMethods } from "./allowed-methods.ts";
-import { clientFieldsOf, setPassage, toOriginHeaders } from "./headers.ts";
+import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import { type Fetch, send } from "./send.ts";
@@ -100,7 +100,7 @@ function fromOrigin(
 	const answer = new Response(response.body, {
 		status,
 		statusText,
-		headers: clientFieldsOf(response.headers),
+		headers: toClientHeaders(response.headers),
 	});
 	const { headers } = answer;
 	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). The database may set any other address.
