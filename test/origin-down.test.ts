@@ -113,6 +113,21 @@ describe("an origin that fails", () => {
 		},
 	);
 
+	it.each(WRITES)(
+		"is asked once if it hangs up on a kept connection after a body: %s",
+		async (method) => {
+			await send({});
+			origin.answer = (received) => received.socket.destroy();
+			origin.received.length = 0;
+			const headers = { "content-type": "application/json" };
+			const { status } = await send({ method, headers, body: "{}" });
+			expect({ status, asked: origin.received.length }).toEqual({
+				status: 503,
+				asked: 1,
+			});
+		},
+	);
+
 	it.each(METHODS)("is asked once, even if it is busy: %s", async (method) => {
 		origin.answer = (_, answering) =>
 			answering.writeHead(503, { "retry-after": "0" }).end();

@@ -18,6 +18,8 @@ export type PipelineRequest = Pick<
 > & {
 	/** Whether its signal aborts at a deadline, so that nobody else needs to watch the clock for it. */
 	readonly hasDeadline?: boolean;
+	/** The whole body, where it is there already: it needs no stream. */
+	readonly wholeBytes?: Uint8Array | undefined;
 };
 
 /** A request with other parts. Its body and its signal are read only where they are asked for: each is an object of the runtime's. */
@@ -37,6 +39,7 @@ export function withParts(
 		url,
 		headers,
 		hasDeadline,
+		wholeBytes: from.wholeBytes,
 		get body() {
 			return from.body;
 		},
@@ -44,6 +47,24 @@ export function withParts(
 			return signalOf();
 		},
 		arrayBuffer: () => from.arrayBuffer(),
+	};
+}
+
+/** A request whose whole body is there. */
+export function withBytes(
+	from: Pick<PipelineRequest, "method" | "url" | "headers" | "signal">,
+	wholeBytes: Uint8Array,
+): PipelineRequest {
+	const { method, url, headers } = from;
+	return {
+		...{ method, url, headers, wholeBytes },
+		get body() {
+			return new Response(wholeBytes).body;
+		},
+		get signal() {
+			return from.signal;
+		},
+		arrayBuffer: () => new Response(wholeBytes).arrayBuffer(),
 	};
 }
 

@@ -1,8 +1,7 @@
 // Postern's own users, as the database keeps them: a typed client of the functions in schema `postern`, which only the gateway
 // may call. Passwords and refresh tokens pass through here and are kept nowhere.
-import { PostgrestError } from "@supabase/postgrest-js";
 import * as z from "zod/mini";
-import { askDatabase } from "../http/database.ts";
+import { callFunction } from "../http/database.ts";
 import { parseExactJson } from "../http/exact-json.ts";
 import { jsonObject } from "../http/fields.ts";
 import {
@@ -11,7 +10,7 @@ import {
 	type RefusalOptions,
 } from "../http/refusals.ts";
 import { GATEWAY } from "../identity/identity.ts";
-import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import type { Pipeline } from "../pipeline.ts";
 
 const user = z.lazy(() =>
 	z.object({
@@ -213,18 +212,9 @@ export function createAccounts(
 		name: string,
 		parameters: Record<string, unknown>,
 	): Promise<unknown> {
-		const request = new Request(`${PIPELINE_URL}/rpc/${name}`, {
-			method: "POST",
-			headers: {
-				"Content-Type": "application/json",
-				"Content-Profile": "postern",
-			},
-			body: JSON.stringify(parameters),
-		});
-		const response = await askDatabase(pipeline, GATEWAY, request);
-		const text = await response.text();
-		if (!response.ok) throw new PostgrestError(JSON.parse(text));
-		return parseExactJson(text);
+		const call = { name, parameters };
+		const { json } = await callFunction(pipeline, GATEWAY, call);
+		return parseExactJson(json);
 	}
 }
 

@@ -3,7 +3,7 @@
 import { strictUtf8 } from "../http/utf8.ts";
 import type { Identity } from "../identity/identity.ts";
 import { wholeBody } from "../origin/send.ts";
-import type { PipelineRequest } from "../pipeline.ts";
+import { type PipelineRequest, withBytes } from "../pipeline.ts";
 import {
 	type CallArguments,
 	parseCallArguments,
@@ -35,16 +35,13 @@ export function arrivalOf(
 }
 
 /** Whether the body may be one that is worth reading. */
-export function hasSmallBody({
-	method,
-	headers,
-	body,
-}: PipelineRequest): boolean {
+export function hasSmallBody(request: PipelineRequest): boolean {
+	if (request.method !== "POST") return false;
+	const { headers } = request;
 	const length = headers.get("content-length");
 	return (
-		method === "POST" &&
-		body !== null &&
 		length !== null &&
+		request.body !== null &&
 		Number(length) <= MAX_ARGUMENTS_BYTES &&
 		!headers.has("content-encoding") &&
 		JSON_TYPE.test(headers.get("content-type") ?? "")
@@ -59,13 +56,12 @@ export async function withArguments(
 	arrived: ArrivedRead,
 	now: () => number,
 ): Promise<ArrivedRead> {
-	const { url, method, headers, signal } = arrived.request;
 	const body = await wholeBody(arrived.request);
 	return {
 		...arrived,
 		// A client may take any time to send its body.
 		arrivedAt: now(),
-		request: new Request(url, { method, headers, body, signal }),
+		request: withBytes(arrived.request, body),
 		callArguments: argumentsIn(body),
 	};
 }
@@ -75,7 +71,7 @@ export function isStreaming({ request, callArguments }: ArrivedRead): boolean {
 	return request.method === "POST" && callArguments === undefined;
 }
 
-function argumentsIn(body: ArrayBuffer): CallArguments | undefined {
+function argumentsIn(body: Uint8Array): CallArguments | undefined {
 	try {
 		return parseCallArguments(strictUtf8.decode(body));
 	} catch {

@@ -3,7 +3,7 @@
 // It checks the contract and the shape of each answer. An answer of another shape is an error, and never means that nothing changed.
 import { PostgrestError } from "@supabase/postgrest-js";
 import * as z from "zod/mini";
-import { openDatabase } from "../http/database.ts";
+import { callFunction } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, GATEWAY_FOR_CODES } from "../identity/identity.ts";
 import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
@@ -129,17 +129,10 @@ export function createTracking(
 
 	function call(name: string, parameters: object): Promise<Called> {
 		return withinLimit(async (signal) => {
-			const options = { schema: "postern", signal };
-			let server: string | null = null;
-			const heard: Pipeline = async (request, identity) => {
-				const response = await pipeline(request, identity);
-				server = response.headers.get("server");
-				return response;
-			};
-			const database = openDatabase(heard, GATEWAY_FOR_CODES, options);
+			const call = { name, parameters, signal };
 			try {
-				const { data } = await database.rpc(name, parameters).throwOnError();
-				return { answer: data, server };
+				const called = await callFunction(pipeline, GATEWAY_FOR_CODES, call);
+				return { answer: JSON.parse(called.json), server: called.server };
 			} catch (error) {
 				throw absence(error) ?? error;
 			}

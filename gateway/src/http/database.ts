@@ -1,8 +1,14 @@
 // A postgrest-js client whose fetch is the pipeline: how routes ask the database.
-import { PostgrestClient } from "@supabase/postgrest-js";
+import { PostgrestClient, PostgrestError } from "@supabase/postgrest-js";
+import { UTF8 } from "../cache/entry.ts";
 import { GATEWAY, type Identity } from "../identity/identity.ts";
 import { wholeBodyOf } from "../origin/whole-body.ts";
-import { PIPELINE_URL, type Pipeline } from "../pipeline.ts";
+import {
+	PIPELINE_URL,
+	type Pipeline,
+	type PipelineRequest,
+	withBytes,
+} from "../pipeline.ts";
 import { asksForToken } from "./anonymous-401.ts";
 import { Refusal } from "./refusals.ts";
 
@@ -25,18 +31,74 @@ export function openDatabase(
 			askDatabase(
 				pipeline,
 				identity,
-				new Request(input, signal ? { ...init, signal } : init),
+				requestOf(String(input), signal ? { ...init, signal } : init),
 			),
 		retry: false,
 		// The type of an untyped client names the schema public; which one is asked is told at run time.
 	}) as PostgrestClient;
 }
 
+/** A request of postgrest-js. Its body is a text. */
+function requestOf(
+	url: string,
+	{ method = "GET", headers, body, signal }: RequestInit = {},
+): PipelineRequest {
+	const parts = {
+		...{ method, url, headers: new Headers(headers) },
+		signal: signal ?? new AbortController().signal,
+	};
+	return typeof body === "string"
+		? withBytes(parts, UTF8.encode(body))
+		: { ...parts, body: null, arrayBuffer: async () => new ArrayBuffer() };
+}
+
+interface FunctionCall {
+	readonly name: string;
+	readonly parameters: object;
+	readonly signal?: AbortSignal;
+}
+
+/**
+ * Calls a function of schema `postern`. @returns what it returned, in JSON, with the header `Server`
+ * @throws {PostgrestError} PostgREST's error
+ */
+export async function callFunction(
+	pipeline: Pipeline,
+	identity: Identity,
+	{ name, parameters, signal }: FunctionCall,
+): Promise<{ json: string; server: string | null }> {
+	const request = requestOf(`${PIPELINE_URL}/rpc/${name}`, {
+		method: "POST",
+		headers: {
+			"Content-Type": "application/json",
+			"Content-Profile": "postern",
+		},
+		body: JSON.stringify(parameters),
+		...(signal && { signal }),
+	});
+	const response = await ask(pipeline, identity, request);
+	const json = new TextDecoder().decode(await wholeBodyOf(response));
+	if (!response.ok) throw new PostgrestError(JSON.parse(json));
+	return { json, server: response.headers.get("server") };
+}
+
 /** PostgREST's answer, its errors included. Refuses where the caller has no credentials, or the gateway no privilege. */
 export async function askDatabase(
 	pipeline: Pipeline,
 	identity: Identity,
-	request: Request,
+	request: PipelineRequest,
+): Promise<Response> {
+	const response = await ask(pipeline, identity, request);
+	// Whole, since postgrest-js would throw what a body that breaks off throws.
+	return response.body === null
+		? response
+		: new Response(await wholeBodyOf(response), response);
+}
+
+async function ask(
+	pipeline: Pipeline,
+	identity: Identity,
+	request: PipelineRequest,
 ): Promise<Response> {
 	const response = await pipeline(request, identity);
 	if (asksForToken(response)) throw new Refusal("unauthenticated");
@@ -45,8 +107,5 @@ export async function askDatabase(
 		throw new Refusal("origin_refused", {
 			cause: new Error(`For the role postern: ${await response.text()}`),
 		});
-	// Whole, since postgrest-js would throw what a body that breaks off throws.
-	return response.body === null
-		? response
-		: new Response(await wholeBodyOf(response), response);
+	return response;
 }

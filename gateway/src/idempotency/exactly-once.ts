@@ -16,7 +16,12 @@ import {
 	wholeBodyOf,
 	withBody,
 } from "../origin/whole-body.ts";
-import type { Origin, PipelineRequest, PreRequest } from "../pipeline.ts";
+import {
+	type Origin,
+	type PipelineRequest,
+	type PreRequest,
+	withBytes,
+} from "../pipeline.ts";
 import { createClaims, type KeptAnswer } from "./claims.ts";
 import { idempotencyKeyOf, REPLAYED, WRITE_NUMBER } from "./idempotency-key.ts";
 
@@ -77,11 +82,8 @@ export function createExactlyOnce(
 		const headers = new Headers(request.headers);
 		if (body.length > 0) headers.set("content-length", String(body.length));
 		// Without the client's signal: a client that goes away will repeat the write, and ask for its answer.
-		const unsent = new Request(url, {
-			method,
-			headers,
-			body: body.length === 0 ? null : body,
-		});
+		const { signal } = new AbortController();
+		const unsent = withBytes({ method, url, headers, signal }, body);
 		const writing = withinDeadline(unsent, deadlineMs, async (request) => {
 			if (!(await preRequest.isCalled()))
 				throw new Refusal("idempotency_unsupported");

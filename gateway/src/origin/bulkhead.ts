@@ -10,7 +10,12 @@ import {
 	createSharedAnswers,
 	type SharedRead,
 } from "../memory/shared-answers.ts";
-import { type Origin, type PipelineRequest, pathIn } from "../pipeline.ts";
+import {
+	type Origin,
+	type PipelineRequest,
+	pathIn,
+	withBytes,
+} from "../pipeline.ts";
 import { refusalOfAbort } from "./deadline.ts";
 import { createFairPlaces, type Wait } from "./fair-places.ts";
 import { NotAsked } from "./origin-absence.ts";
@@ -92,11 +97,11 @@ export function createBulkhead(
 async function withWholeBody(
 	request: PipelineRequest,
 ): Promise<PipelineRequest | undefined> {
-	const { url, method, headers, signal } = request;
-	if (method === "GET" || method === "HEAD" || request.body === null)
+	const { method, headers, wholeBytes } = request;
+	const isRead = method === "GET" || method === "HEAD";
+	if (isRead || (wholeBytes === undefined && request.body === null))
 		return request;
 	const length = headers.get("content-length");
 	if (length === null || Number(length) > MAX_BODY_BYTES) return undefined;
-	const body = await wholeBody(request);
-	return new Request(url, { method, headers, body, signal });
+	return withBytes(request, await wholeBody(request));
 }

@@ -82,11 +82,17 @@ function passing(
 	request: PipelineRequest,
 	onSent: () => void,
 	onBroken: (cause: unknown) => void,
-): ReadableStream | null {
-	const { body } = request;
+): ReadableStream | Uint8Array | null {
+	const { wholeBytes } = request;
+	if (wholeBytes !== undefined && wholeBytes.length > 0) {
+		onSent();
+		return wholeBytes;
+	}
 	const length = request.headers.get("content-length");
 	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
-	if (isRead(request) || body === null || length === "0") {
+	const body =
+		isRead(request) || wholeBytes || length === "0" ? null : request.body;
+	if (body === null) {
 		onSent();
 		return null;
 	}
@@ -116,11 +122,9 @@ function emptyBodyOf(method: string): ReadableStream | null {
  * The request's body, as soon as all of it is there.
  * @throws {Refusal} where the client breaks it off
  */
-export async function wholeBody(
-	request: PipelineRequest,
-): Promise<ArrayBuffer> {
+export async function wholeBody(request: PipelineRequest): Promise<Uint8Array> {
 	try {
-		return await request.arrayBuffer();
+		return request.wholeBytes ?? new Uint8Array(await request.arrayBuffer());
 	} catch (cause) {
 		if (request.signal.aborted) throw refusalOfAbort(request.signal, cause);
 		if (cause instanceof Refusal) throw cause;
