@@ -129,18 +129,11 @@ begin
   reached as materialized (
     select distinct kind, node from reach
   ),
-  -- Joined by both: PostgreSQL would compare each that was reached with each expression.
-  owner (number, kind, node) as materialized (
-    select one.number, one.kind, member.node
-    from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
-    cross join unnest(one.nodes) as member (node)
-  ),
   expression as materialized (
-    select one.kind, one.nodes, one.tree, one.is_parsed_in_calls, one.is_immutable
-    from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
-    where one.number = any (array(
-      select distinct owner.number from owner join reached on reached.kind = owner.kind and reached.node = owner.node
-    ))
+    select one.kind, one.nodes, one.is_parsed_in_calls, one.is_immutable
+    from unnest(expressions) as one
+    -- "in", because of a join PostgreSQL would compare each that was reached with each expression.
+    where (select bool_or((one.kind, member.node) in (select reached.kind, reached.node from reached)) from unnest(one.nodes) as member (node))
   ),
   -- This is what costs most.
   judged as materialized (
@@ -150,18 +143,23 @@ begin
       setting.claims,
       setting.headers,
       setting.cookies,
-      postern.reads_clock(alike.tree, printed.expression, timed_types, alike.is_parsed_in_calls) as reads_clock,
-      array_remove(postern.reasons_in(alike.tree) || array[
+      postern.reads_clock(parsed.tree, parsed.expression, timed_types, alike.is_parsed_in_calls) as reads_clock,
+      array_remove(postern.reasons_in(parsed.tree) || array[
         setting.reason,
         -- PostgreSQL keeps its first result in a prepared statement's plan.
         case when alike.is_immutable
-          and (alike.tree ~ ':relid [1-9]' or setting.claims || setting.headers || setting.cookies <> '{}')
+          and (parsed.tree ~ ':relid [1-9]' or setting.claims || setting.headers || setting.cookies <> '{}')
           then 'is marked immutable, and reads tables or settings' end
       ], null) as reasons
     from expression as alike
     -- Expressions that have the same tree differ in the names of columns only, so one of them is printed for all.
-    cross join lateral (select postern.printed(alike.kind, alike.nodes[1]) as expression offset 0) as printed
-    cross join lateral postern.setting_reads(alike.tree, printed.expression, claim_sources, claim_functions) as setting
+    cross join lateral (
+      select
+        postern.tree_of(alike.kind, alike.nodes[1], alike.is_parsed_in_calls) as tree,
+        postern.printed(alike.kind, alike.nodes[1]) as expression
+      offset 0
+    ) as parsed
+    cross join lateral postern.setting_reads(parsed.tree, parsed.expression, claim_sources, claim_functions) as setting
   ),
   fact (kind, node, tag, max_staleness, reads_clock, claims, headers, cookies, reasons) as materialized (
     select

@@ -15,7 +15,8 @@ begin
     select type_functions.type, type_functions.function from postern.type_functions
   ),
   expression as materialized (
-    select one.number, one.kind, one.nodes, one.tree from unnest(expressions) with ordinality as one (kind, nodes, tree, is_parsed_in_calls, is_immutable, number)
+    select one.number, one.kind, one.nodes, one.is_parsed_in_calls
+    from unnest(expressions) with ordinality as one (kind, nodes, is_parsed_in_calls, is_immutable, number)
   ),
   named (number, to_kind, to_node) as materialized (
     select distinct
@@ -25,7 +26,7 @@ begin
     from expression
     -- One pass over the tree: most of the time goes into reading it.
     cross join regexp_matches(
-      expression.tree,
+      postern.tree_of(expression.kind, expression.nodes[1], expression.is_parsed_in_calls),
       ':(funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|opno|opnos|eqop|sortop|relid) (?:\(o )?([1-9][\d ]*)',
       'g'
     ) as found (parts)
@@ -60,7 +61,9 @@ begin
     union
     select expression.kind, one.node, 'function', unnamed.function
     from expression
-    cross join regexp_matches(expression.tree, ':\w*type\w* ([1-9]\d*)', 'gi') as typed (parts)
+    cross join regexp_matches(
+      postern.tree_of(expression.kind, expression.nodes[1], expression.is_parsed_in_calls), ':\w*type\w* ([1-9]\d*)', 'gi'
+    ) as typed (parts)
     cross join unnest(expression.nodes) as one (node)
     join unnamed on unnamed.type = typed.parts[1]::oid
     -- Evaluated once. Most databases have no such function, and then this search is skipped.
@@ -78,7 +81,9 @@ begin
     -- PL/pgSQL casts what it assigns to a variable.
     select 'function', one.node, 'function', pg_cast.castfunc
     from expression
-    cross join regexp_matches(expression.tree, ':paramtype ([1-9]\d*)', 'g') as parameter (parts)
+    cross join regexp_matches(
+      postern.tree_of(expression.kind, expression.nodes[1], expression.is_parsed_in_calls), ':paramtype ([1-9]\d*)', 'g'
+    ) as parameter (parts)
     cross join unnest(expression.nodes) as one (node)
     join pg_catalog.pg_cast on pg_cast.casttarget = parameter.parts[1]::oid
     where expression.kind = 'function'

@@ -39,52 +39,71 @@ end
 $$;
 comment on function postern.printed(text, oid) is 'The SQL of a view, policy or function with a parse tree, with _ in place of each quoted name.';
 
--- Many policies are alike, and what is found in a tree is the same for all of them.
+-- A tree is read where it is looked into, and handed on nowhere: all trees of a large schema are megabytes, and a copy takes longer than a
+-- search.
+create or replace function postern.tree_of(kind text, node oid, is_parsed_in_calls boolean)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case kind
+    when 'relation' then (select ev_action::text from pg_catalog.pg_rewrite where ev_class = node and ev_type = '1')
+    when 'policy' then (select polqual::text from pg_catalog.pg_policy where pg_policy.oid = node)
+    else (
+      select concat_ws(
+        ' ',
+        -- A declaration replaces the body.
+        case when not exists (select from postern.cacheable_functions as declared where declared.function = node) then
+          coalesce(
+            prosqlbody::text,
+            case when is_parsed_in_calls then (select analysis.tree from postern.function_analyses as analysis where analysis.function = node) end
+          )
+        end,
+        proargdefaults::text
+      )
+      from pg_catalog.pg_proc
+      where pg_proc.oid = node
+    )
+  end;
+end
+$$;
+comment on function postern.tree_of(text, oid, boolean) is 'The parse tree of a view, policy or function, as pg_node_tree has it.';
+
 create or replace function postern.find_expressions(analyses postern.analyses[])
-returns table (kind text, nodes oid[], tree text, is_parsed_in_calls boolean, is_immutable boolean)
+returns table (kind text, nodes oid[], is_parsed_in_calls boolean, is_immutable boolean)
 language sql stable
 begin atomic
-  select expression.kind, array_agg(expression.node order by expression.node), expression.tree, expression.is_parsed_in_calls, expression.is_immutable
-  from (
-    select 'relation', rule.ev_class, rule.ev_action::text, false, false
-    from pg_catalog.pg_rewrite as rule
-    join pg_catalog.pg_class as class on class.oid = rule.ev_class
-    where rule.ev_type = '1'
-      and class.relkind = 'v'
-      and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
-    union all
-    select
-      'policy',
-      policy.oid,
-      case
-        -- Up to PostgreSQL 16, a tree has the places of its nodes in the statement, by which policies that are alike would differ.
-        when current_setting('server_version_num')::integer < 170000 then regexp_replace(policy.polqual::text, ':location \d+', ':location -1', 'g')
-        else policy.polqual::text
-      end,
-      false,
-      false
-    from pg_catalog.pg_policy as policy
-    where policy.polcmd in ('r', '*')
-      and policy.polqual is not null
-    union all
-    select 'function', proc.oid, concat_ws(' ', body.tree, proc.proargdefaults::text), analysis.function is not null, proc.provolatile = 'i'
-    from pg_catalog.pg_proc as proc
-    left join unnest(analyses) as analysis on analysis.function = proc.oid and analysis.tree is not null
-    left join lateral (
-      select coalesce(proc.prosqlbody::text, analysis.tree)
-      -- The declaration replaces the body.
-      where not exists (select from postern.cacheable_functions as declared where declared.function = proc.oid)
-    ) as body (tree) on true
-    where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
-      and proc.pronamespace <> 'postern'::regnamespace
-      and coalesce(body.tree, proc.proargdefaults::text) is not null
-  ) as expression (kind, node, tree, is_parsed_in_calls, is_immutable)
-  group by expression.kind, expression.tree, expression.is_parsed_in_calls, expression.is_immutable;
+  select 'relation', array[rule.ev_class], false, false
+  from pg_catalog.pg_rewrite as rule
+  join pg_catalog.pg_class as class on class.oid = rule.ev_class
+  where rule.ev_type = '1'
+    and class.relkind = 'v'
+    and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
+  union all
+  -- Many policies are alike, and what is found in a tree is the same for all of them.
+  select 'policy', array_agg(policy.oid order by policy.oid), false, false
+  from pg_catalog.pg_policy as policy
+  where policy.polcmd in ('r', '*')
+    and policy.polqual is not null
+  group by case
+    -- Up to PostgreSQL 16, a tree has the places of its nodes in the statement, by which policies that are alike would differ.
+    when current_setting('server_version_num')::integer < 170000 then regexp_replace(policy.polqual::text, ':location \d+', ':location -1', 'g')
+    else policy.polqual::text
+  end
+  union all
+  select 'function', array[proc.oid], analysis.function is not null, proc.provolatile = 'i'
+  from pg_catalog.pg_proc as proc
+  left join unnest(analyses) as analysis on analysis.function = proc.oid and analysis.is_understood
+  where (proc.pronamespace <> 'pg_catalog'::regnamespace or proc.oid >= 16384)
+    and proc.pronamespace <> 'postern'::regnamespace
+    and (proc.prosqlbody is not null or analysis.function is not null or proc.proargdefaults is not null);
 end;
-comment on function postern.find_expressions(postern.analyses[]) is 'The parse trees that postern.catalog looks into, each once for all that have it.';
+comment on function postern.find_expressions(postern.analyses[]) is
+'What has a parse tree that postern.catalog looks into. Nodes whose trees differ in no more than the names of columns are together.';
 
 create or replace view postern.expressions as
-select found.kind, found.nodes, found.tree, found.is_parsed_in_calls, found.is_immutable
+select found.kind, found.nodes, found.is_parsed_in_calls, found.is_immutable
 from postern.find_expressions(array(select known from postern.analyses as known)) as found;
 comment on view postern.expressions is
 'What postern.find_expressions() returns, as a type: what needs it takes an array, because several functions of one call need it.';

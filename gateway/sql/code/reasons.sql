@@ -177,7 +177,7 @@ begin atomic
       when declared.function is not null then format('%s has changed since it was declared cacheable', proc.oid::regprocedure)
       when schema.nspname ~ '^pg_temp_' then format('%s is temporary', proc.oid::regprocedure)
       -- Marked volatile may mean that nothing was said: the parse tree tells.
-      when proc.prosqlbody is not null or text_function.tree is not null then null
+      when proc.prosqlbody is not null or text_function.is_understood then null
       when text_function.reason is not null then format(
         'what %s reads is not known: %s%s',
         proc.oid::regprocedure, text_function.reason,

@@ -205,7 +205,8 @@ begin atomic
   )
   select candidate.oid, format('%s\.%s', candidate.nspname, candidate.proname)
   from candidate
-  left join unnest(analyses) as analysis on analysis.function = candidate.oid
+  left join unnest(analyses) as understood on understood.function = candidate.oid and understood.is_understood
+  left join postern.function_analyses as analysis on analysis.function = understood.function
   cross join lateral (
     select
       coalesce(candidate.prosqlbody::text, analysis.tree) as tree,

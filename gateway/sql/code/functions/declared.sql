@@ -48,7 +48,8 @@ begin
     select read.claims
     from reach
     join unnest(expressions) as expression on expression.kind = reach.kind and reach.node = any (expression.nodes)
-    cross join lateral postern.setting_reads(expression.tree, postern.printed(reach.kind, reach.node), claim_sources, claim_functions) as read
+    cross join lateral postern.setting_reads(
+      postern.tree_of(reach.kind, reach.node, expression.is_parsed_in_calls), postern.printed(reach.kind, reach.node), claim_sources, claim_functions) as read
   )
   select
     array(

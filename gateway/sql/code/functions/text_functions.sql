@@ -186,7 +186,7 @@ comment on function postern.is_current(postern.function_analyses, text, text, te
 
 -- plpgsql, because it keeps the plan, which takes longer to make than to run.
 create or replace function postern.known_analyses()
-returns table (function oid, own_path text[], schemas text[], paths text[], tree text, expression text, reason text)
+returns table (function oid, own_path text[], schemas text[], paths text[], is_understood boolean, reason text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -198,8 +198,7 @@ begin
       text_function.own_path,
       text_function.schemas,
       analysis.paths,
-      analysis.tree,
-      analysis.expression,
+      analysis.tree is not null,
       case
         when analysis.function is null then 'it, or what a name in it means, has changed since functions were analysed: select postern.analyze_functions()'
         else analysis.reason
@@ -211,10 +210,10 @@ begin
 end
 $$;
 comment on function postern.known_analyses() is
-'Functions in SQL and PL/pgSQL with a body that is text: what the body means now, or the reason why that is not known. paths is null where there is no analysis.';
+'Functions in SQL and PL/pgSQL with a body that is text. is_understood: postern.function_analyses has the tree of what the body means now. Otherwise the reason tells why that is not known. paths is null where there is no analysis.';
 
 create or replace view postern.analyses as
-select known.function, known.own_path, known.schemas, known.paths, known.tree, known.expression, known.reason
+select known.function, known.own_path, known.schemas, known.paths, known.is_understood, known.reason
 from postern.known_analyses() as known;
 comment on view postern.analyses is
 'What postern.known_analyses() returns, as a type: what needs it takes an array, because several functions of one call need it.';
@@ -279,7 +278,7 @@ as $$
   from unnest(analyses) as analysis
   cross join called
   where analysis.own_path is null
-    and analysis.tree is not null
+    and analysis.is_understood
     and postern.restricted_path(called.path, analysis.schemas) <> all (analysis.paths)
 $$;
 comment on function postern.missing_paths(postern.analyses[], text[], text) is 'The analysed functions that requests may call under a search path that they were not analysed for.';
