@@ -74,7 +74,7 @@ begin
     select class.oid, schema.nspname, class.relname, root.oid, postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root.relname::text)
     from pg_catalog.pg_class as class
     join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-    left join postern.inherited_roots on inherited_roots.relation = class.oid
+    left join postern.inherited_roots() on inherited_roots.relation = class.oid
     join pg_catalog.pg_class as root on root.oid = coalesce(inherited_roots.roots[1], class.oid)
     join pg_catalog.pg_namespace as root_schema on root_schema.oid = root.relnamespace
     where class.relkind in ('r', 'p', 'm') and class.oid >= 16384
@@ -105,7 +105,7 @@ begin
   with_calls (relation) as materialized (
     select attribute.attrelid
     from pg_catalog.pg_attribute as attribute
-    join postern.type_functions as unnamed on unnamed.type = attribute.atttypid
+    join postern.type_functions() as unnamed on unnamed.type = attribute.atttypid
     where attribute.attnum > 0
   ),
   -- A policy counts for every role: memberships change, and a connection's prepared statements keep the policies that they

@@ -12,7 +12,7 @@ as $$
 begin
   return query
   with unnamed as materialized (
-    select type_functions.type, type_functions.function from postern.type_functions
+    select type_functions.type, type_functions.function from postern.type_functions()
   ),
   expression as materialized (
     select one.number, one.kind, one.nodes, one.is_parsed_in_calls

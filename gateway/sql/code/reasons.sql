@@ -132,7 +132,7 @@ select
     else tracked.reason
   end as reason
 from pg_catalog.pg_class as class
-left join postern.inherited_roots on inherited_roots.relation = class.oid
+left join postern.inherited_roots() on inherited_roots.relation = class.oid
 cross join lateral (select coalesce(inherited_roots.roots, array[class.oid]) as roots) as root
 join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
 join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace

@@ -50,20 +50,32 @@ end
 $$;
 comment on function postern.roots_of(oid) is 'The relations at the top of the partition or inheritance tree of a relation.';
 
--- For all relations at once. A relation that is not here is its own root.
-create or replace view postern.inherited_roots as
-with recursive ancestors (relation, ancestor) as (
-  select pg_inherits.inhrelid, pg_inherits.inhparent from pg_catalog.pg_inherits
-  union
-  select ancestors.relation, pg_inherits.inhparent
-  from ancestors
-  join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.ancestor
-)
-select ancestors.relation, array_agg(ancestors.ancestor order by ancestors.ancestor) as roots
-from ancestors
-where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.ancestor)
-group by ancestors.relation;
-comment on view postern.inherited_roots is 'What postern.roots_of answers for each partition and inheritance child.';
+-- For all relations at once. A relation that is not here is its own root. Most databases have none here, and then nothing is planned.
+create or replace function postern.inherited_roots()
+returns table (relation oid, roots oid[])
+language plpgsql stable
+rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from pg_catalog.pg_inherits) then
+    return;
+  end if;
+  return query
+    with recursive ancestors (relation, ancestor) as (
+      select pg_inherits.inhrelid, pg_inherits.inhparent from pg_catalog.pg_inherits
+      union
+      select ancestors.relation, pg_inherits.inhparent
+      from ancestors
+      join pg_catalog.pg_inherits on pg_inherits.inhrelid = ancestors.ancestor
+    )
+    select ancestors.relation, array_agg(ancestors.ancestor order by ancestors.ancestor)
+    from ancestors
+    where not exists (select from pg_catalog.pg_inherits where pg_inherits.inhrelid = ancestors.ancestor)
+    group by ancestors.relation;
+end
+$$;
+comment on function postern.inherited_roots() is 'What postern.roots_of answers for each partition and inheritance child.';
 
 create or replace function postern.tag_of(relation oid)
 returns text

@@ -8,5 +8,7 @@ begin
 
   -- What it returns changes, which "create or replace" cannot do. cascade: the functions that take what it returns, which are made again.
   drop function if exists postern.known_analyses() cascade;
+  -- Functions now, which plan what most databases have nothing of only where there is something.
+  drop view if exists postern.relation_facts, postern.type_functions, postern.inherited_roots;
 end
 $migration$;
