@@ -19,8 +19,7 @@ set search_path = pg_catalog, pg_temp
 -- JIT takes seconds to compile what runs in a fraction of one, and planning takes as long as running does.
 set jit = off
 set plan_cache_mode = force_generic_plan
--- With less, the parse trees of a large schema go through temporary files. With more, each recursive query zeroes a larger hash table than
--- it needs, because PostgreSQL expects far more rows.
+-- With more, each recursive query zeroes a larger hash table than it needs, because PostgreSQL expects far more rows.
 set work_mem = '4MB'
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
