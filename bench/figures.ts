@@ -7,6 +7,7 @@ import type { AtDistance } from "./contenders/distance.ts";
 import type { ContenderLatency } from "./contenders/latency.ts";
 import type { Cost } from "./cost/measure.ts";
 import type { Size } from "./cost/sizes.ts";
+import type { Growth } from "./growth/growth.ts";
 
 const FILE = join(import.meta.dirname, "figures.json");
 
@@ -18,6 +19,8 @@ export interface Figures {
 	readonly sizes?: readonly Size[];
 	readonly contenders?: readonly ContenderCost[];
 	readonly latencies?: readonly ContenderLatency[];
+	readonly growth?: readonly Growth[];
+	readonly memory?: readonly Size[];
 	readonly distances?: readonly AtDistance[];
 }
 

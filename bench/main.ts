@@ -18,6 +18,8 @@ import type { Rounds } from "./cost/measure.ts";
 import type { Setting } from "./cost/postern.ts";
 import { type Figures, recordFigures } from "./figures.ts";
 import { type Cleanup, startStack } from "./freshness/stack.ts";
+import { growth } from "./growth/growth.ts";
+import { memory } from "./growth/memory.ts";
 import { writeReport } from "./report/write.ts";
 
 const QUICK: Rounds = { rounds: 5, requests: 150 };
@@ -61,6 +63,8 @@ const PARTS: Readonly<
 	distances: async (setting) => ({
 		distances: await latenciesFromAfar(setting),
 	}),
+	growth: async (setting) => ({ growth: await growth(setting) }),
+	memory: async (setting) => ({ memory: await memory(setting) }),
 };
 
 const wanted = isTrial

@@ -5,9 +5,19 @@ import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 const MB = 1_048_576;
 
 /** The resident memory of a process: what V8 and the allocator have not given back to the system is in it. */
-export async function residentMb(pid: number): Promise<number> {
+export function residentMb(pid: number): Promise<number> {
+	return statusMb(pid, "VmRSS");
+}
+
+/** The most that it was. */
+export function peakMb(pid: number): Promise<number> {
+	return statusMb(pid, "VmHWM");
+}
+
+async function statusMb(pid: number, field: string): Promise<number> {
 	const status = await readFile(`/proc/${pid}/status`, "utf8");
-	return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1_024) / MB;
+	const kib = new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1];
+	return (Number(kib) * 1_024) / MB;
 }
 
 /**

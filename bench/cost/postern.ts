@@ -59,6 +59,19 @@ export async function startWhole(
 	return { url: worker.url, pids: [worker.pid ?? 0] };
 }
 
+/** The change feed's object, which takes calls over HTTP. */
+export async function startObject(
+	bundle: string,
+	stack: BenchStack,
+	cleanup: Cleanup,
+): Promise<Server> {
+	const port = await freePort();
+	const { pids } = await startWhole(bundle, stack, cleanup, {
+		companions: [{ name: "front", source: FRONT, port }],
+	});
+	return { pids, url: `http://${LOOPBACK}:${port}${FEED_URL}` };
+}
+
 export async function startPostern(
 	bundle: string,
 	stack: BenchStack,
@@ -81,11 +94,8 @@ export async function startPostern(
 		},
 	});
 	cleanup.push(countingKv.stop);
-	const port = await freePort();
-	const object = await start({
-		companions: [{ name: "front", source: FRONT, port }],
-	});
-	const servers = { OBJECT: `${LOOPBACK}:${port}` };
+	const object = await startObject(bundle, stack, cleanup);
+	const servers = { OBJECT: new URL(object.url).host };
 	const asPart = {
 		kv: { CACHE: kv.address },
 		companions: [{ name: "relay", source: RELAY, servers }],
@@ -96,15 +106,15 @@ export async function startPostern(
 		kvWrites: () => writes,
 		isolate: await start(asPart),
 		filler: await start({ ...asPart, variables: { KV_FROM_ASK: "1" } }),
-		object: { ...object, url: `http://${servers.OBJECT}${FEED_URL}` },
+		object,
 	};
 }
 
-/** A call of the object that polls: it knows the caller to have all changes. */
-export async function pollOf({ url }: Server) {
+/** A call of the object, which polls unless its last poll is young enough: it knows the caller to have all changes. */
+export async function pollOf({ url }: Server, maxAgeMs = 0) {
 	const poll = (known: object | undefined) => ({
 		...{ url, method: "POST" },
-		body: JSON.stringify({ known, maxAgeMs: 0 }),
+		body: JSON.stringify({ known, maxAgeMs }),
 	});
 	const { body } = await ask(poll(undefined));
 	const { feedEpoch, seq } = JSON.parse(`${body}`).answer;

@@ -6,11 +6,16 @@ import type { AtDistance } from "../contenders/distance.ts";
 import type { ContenderLatency } from "../contenders/latency.ts";
 import { titleOf } from "../cost/limits.ts";
 import type { Cost } from "../cost/measure.ts";
+import type { Growth } from "../growth/growth.ts";
 
 const COMMON = {
 	$schema: "https://vega.github.io/schema/vega-lite/v6.json",
 	background: "white",
-	config: { font: "sans-serif", axis: { labelLimit: 420 } },
+	config: {
+		font: "sans-serif",
+		axis: { labelLimit: 420 },
+		legend: { labelLimit: 420 },
+	},
 } as const;
 
 /** Ratios, with the middle half of their rounds, and a tick where they should be. */
@@ -87,7 +92,12 @@ export function plotContenders(
 				})),
 			),
 		},
-		facet: { row: { field: "read", type: "nominal", title: null, sort: null } },
+		facet: {
+			row: {
+				...{ field: "read", type: "nominal", title: null },
+				sort: [...new Set(costs.map(({ read }) => read))],
+			},
+		},
 		spec: {
 			width: 420,
 			mark: "bar",
@@ -160,6 +170,43 @@ export function plotDistances(
 			},
 			color: { field: "name", type: "nominal", sort: null, title: null },
 		},
+	});
+}
+
+/** A plot for each thing that there is more and more of. */
+export function plotGrowth(growths: readonly Growth[]): Promise<string> {
+	const kinds = [...new Set(growths.map(({ of }) => of))];
+	return svgOf({
+		...COMMON,
+		resolve: { scale: { color: "independent" } },
+		vconcat: kinds.map((kind) => ({
+			...{ width: 420, height: 160 },
+			data: {
+				values: growths
+					.filter(({ of }) => of === kind)
+					.flatMap(({ name, unit, points }) =>
+						points.map(([size, cost]) => ({
+							...{ size, cost, name: `${plain(name)} (${unit})` },
+						})),
+					),
+			},
+			mark: { type: "line", point: true },
+			encoding: {
+				x: {
+					field: "size",
+					type: "quantitative",
+					scale: { type: "log" },
+					title: `number of ${kind} (logarithmic)`,
+				},
+				y: {
+					field: "cost",
+					type: "quantitative",
+					scale: { type: "log" },
+					title: "CPU (logarithmic)",
+				},
+				color: { field: "name", type: "nominal", sort: null, title: null },
+			},
+		})),
 	});
 }
 

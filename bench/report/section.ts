@@ -4,6 +4,7 @@ import type { Size } from "../cost/sizes.ts";
 import type { Figures } from "../figures.ts";
 import { contenderSection, latencySection } from "./contenders.ts";
 import { distanceSection } from "./distances.ts";
+import { growthSection } from "./growth.ts";
 import { range, table, whole } from "./table.ts";
 
 const BEGIN = "<!-- npm run bench writes from here -->";
@@ -27,6 +28,8 @@ export function sectionOf(figures: Figures): string {
 		contenders,
 		latencies,
 		distances,
+		growth,
+		memory,
 	} = figures;
 	return [
 		`Measured on ${measuredOn}: ${machine}, shared, on a virtual machine; Postgres, PostgREST and workerd as \`npm start\` runs them.`,
@@ -36,10 +39,13 @@ export function sectionOf(figures: Figures): string {
 					costTable(costs),
 				]
 			: []),
-		...(sizes ? [sizeTable(sizes)] : []),
+		...(sizes || memory
+			? [sizeTable([...(sizes ?? []), ...(memory ?? [])])]
+			: []),
 		...(contenders ? [contenderSection(contenders)] : []),
 		...(latencies ? [latencySection(latencies)] : []),
 		...(distances ? [distanceSection(distances)] : []),
+		...(growth ? [growthSection(growth)] : []),
 	].join("\n\n");
 }
 
@@ -68,14 +74,20 @@ function sizeTable(sizes: readonly Size[]): string {
 			size.name,
 			size.base,
 			verdict(size),
-			String(size.aim),
+			size.atLeast === undefined
+				? String(size.aim)
+				: `${size.atLeast} to ${size.aim}`,
 			size.value,
 		]),
 	);
 }
 
 /** A ratio that misses its aim stands out. */
-export function verdict({ ratio, aim }: Pick<Cost, "ratio" | "aim">): string {
+export function verdict({
+	ratio,
+	aim = Number.POSITIVE_INFINITY,
+	atLeast = 0,
+}: Pick<Cost, "ratio" | "aim"> & Pick<Size, "atLeast">): string {
 	const text = ratio.toFixed(2);
-	return aim !== undefined && ratio > aim ? `**${text}**` : text;
+	return ratio > aim || ratio < atLeast ? `**${text}**` : text;
 }

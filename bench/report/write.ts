@@ -5,6 +5,7 @@ import type { Figures } from "../figures.ts";
 import {
 	plotContenders,
 	plotDistances,
+	plotGrowth,
 	plotLatencies,
 	plotRatios,
 } from "./plots.ts";
@@ -13,12 +14,13 @@ import { sectionOf, withSection } from "./section.ts";
 const DOCS = join(import.meta.dirname, "../../docs");
 
 export async function writeReport(figures: Figures): Promise<void> {
-	const { costs, contenders, latencies, distances } = figures;
+	const { costs, contenders, latencies, distances, growth } = figures;
 	const plots = {
 		ratios: costs && plotRatios(costs),
 		contenders: contenders && plotContenders(contenders),
 		latency: latencies && plotLatencies(latencies),
 		distance: distances && plotDistances(distances),
+		growth: growth && plotGrowth(growth),
 	};
 	await mkdir(join(DOCS, "bench"), { recursive: true });
 	for (const [name, plot] of Object.entries(plots))

@@ -20,6 +20,7 @@ it("writes a ratio that misses its aim in bold", () => {
 	expect(verdict({ ratio: 1.2, aim: 1.1 })).toBe("**1.20**");
 	expect(verdict({ ratio: 1.1, aim: 1.1 })).toBe("1.10");
 	expect(verdict({ ratio: 3 })).toBe("3.00");
+	expect(verdict({ ratio: 0.8, atLeast: 0.9, aim: 1.1 })).toBe("**0.80**");
 });
 
 it("leaves out what was not measured", () => {
