@@ -1,7 +1,7 @@
 // What may stand between a client and the same Postgres.
 import { startFloor } from "../cost/floor.ts";
 import { LIST, ONE, warm } from "../cost/hits.ts";
-import { type Asked, ask } from "../cost/load.ts";
+import type { Asked } from "../cost/load.ts";
 import { type Setting, startWhole } from "../cost/postern.ts";
 import { startTutorial } from "../cost/tutorial.ts";
 import { findNginx, startNginx } from "../freshness/nginx.ts";
@@ -40,26 +40,20 @@ export async function startContenders(setting: Setting): Promise<Contender[]> {
 	const { postgrestUrl, originPids } = stack;
 	const [postgrest = 0, postgres = 0] = originPids;
 	const origin = { PostgREST: postgrest, Postgres: postgres };
-	const answer = await ask(again(postgrestUrl)("one row"));
-	const floor = await startFloor([answer], postgrestUrl);
+	const floor = await startFloor([], postgrestUrl);
 	cleanup.push(floor.stop);
 	const workerd = floor.pid ?? 0;
 	const tutorial = await startTutorial(postgrestUrl, cleanup);
 	const [tutorialPid = 0] = tutorial.pids;
 	const postern = await startWarm(setting);
 	const [posternPid = 0] = postern.pids;
-	const caching = (name: string, root: string, own: Contender["processes"]) => [
-		{
-			name: `${name}, hit`,
-			processes: { ...own, ...origin },
-			asked: again(root),
-		},
-		{
-			name: `${name}, miss`,
-			processes: { ...own, ...origin },
-			asked: once(root),
-		},
-	];
+	const caching = (name: string, root: string, own: Contender["processes"]) => {
+		const processes = { ...own, ...origin };
+		return [
+			{ name: `${name}, hit`, processes, asked: again(root) },
+			{ name: `${name}, miss`, processes, asked: once(root) },
+		];
+	};
 	return [
 		{ name: DIRECT, processes: origin, asked: once(postgrestUrl) },
 		{

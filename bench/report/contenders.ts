@@ -5,11 +5,15 @@ import { DIRECT } from "../contenders/start.ts";
 import { range, table, whole } from "./table.ts";
 
 export function contenderSection(costs: readonly ContenderCost[]): string {
+	const byRatio = costs
+		.filter(({ read }) => read === "one row")
+		.toSorted((one, other) => one.ratio - other.ratio);
+	const [cheapest, dearest] = [byRatio[0], byRatio.at(-1)];
 	return [
 		"### What else may stand before the same Postgres",
 		`CPU time of a read, 16 at once, of all processes that take part, compared with that of ${DIRECT}. A hit asks for the same URL each time, everything else for a new one. KV's own process is not counted.
 The proxy is one line in workerd; the Worker that asks Postgres uses the package \`postgres\`, a new client for each request, and PgBouncer in the place of Hyperdrive.
-The answers of nginx and of the tutorial's cache are the same for all callers, and as old as their time to live allows. nginx takes a fraction of what any Worker takes, and is where you put it; a miss of Postern is the dearest read of all.`,
+The answers of nginx and of the tutorial's cache are the same for all callers, and as old as their time to live allows. Of all reads of one row ${cheapest?.name} costs least, and ${dearest?.name} most.`,
 		"![CPU of a read by process](bench/contenders.svg)",
 		table(
 			[

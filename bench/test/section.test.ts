@@ -1,4 +1,6 @@
 import { expect, it } from "vitest";
+import { latencySection } from "../report/contenders.ts";
+import { growthSection } from "../report/growth.ts";
 import { sectionOf, verdict, withSection } from "../report/section.ts";
 
 const BEGIN = "<!-- npm run bench writes from here -->";
@@ -21,6 +23,34 @@ it("writes a ratio that misses its aim in bold", () => {
 	expect(verdict({ ratio: 1.1, aim: 1.1 })).toBe("1.10");
 	expect(verdict({ ratio: 3 })).toBe("3.00");
 	expect(verdict({ ratio: 0.8, atLeast: 0.9, aim: 1.1 })).toBe("**0.80**");
+});
+
+it("says what a contender's latency is to PostgREST's at the same rate", () => {
+	const at = (perSecond: number, name: string, p50: number) => ({
+		...{ perSecond, name, p50, mean: p50, p99: 9, p999: 10 },
+	});
+	const section = latencySection([
+		...[at(100, "PostgREST itself", 2), at(100, "a proxy", 3)],
+		...[at(200, "PostgREST itself", 4), at(200, "a proxy", 5)],
+	]);
+	expect(section).toContain(
+		"| a proxy | 1.50 | 1.25 | 3.0, 9.0, 10.0 | 5.0, 9.0, 10.0 |",
+	);
+});
+
+it("says how many times as much the most costs as the least", () => {
+	const section = growthSection([
+		{
+			...{ name: "a poll", of: "tags", unit: "ms" },
+			points: [
+				[10, 2],
+				[1_000, 25],
+			],
+		},
+	]);
+	expect(section).toContain(
+		"| tags | a poll | 13 for 100 | 10: 2, 1,000: 25 ms |",
+	);
 });
 
 it("leaves out what was not measured", () => {
