@@ -39,7 +39,7 @@ type Sized = (size: number) => Promise<Readonly<Record<string, number>>>;
 
 export async function growth(setting: Setting): Promise<Growth[]> {
 	return [
-		...(await grow("keys", "µs", [100, 1_000, 10_000], hits(setting))),
+		...(await grow("keys", "µs", [100, 1_000, 5_000], hits(setting))),
 		...(await grow("keys", "µs", [100, 1_000, 10_000, 100_000], lookUps)),
 		...(await growSchemaAndTags()),
 		...(await grow(

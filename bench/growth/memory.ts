@@ -10,8 +10,8 @@ import type { Setting } from "../cost/postern.ts";
 import { type Size, small } from "../cost/sizes.ts";
 
 /** What is counted when all is full: entries (read-cache.ts), requests (fast-path.ts) and plans (planner.ts), all in gateway/src. */
-const COUNTED_MB = 32 + 4 + 2;
-/** More than fit, at about 3 kB each. */
+const COUNTED_MB = 48 + 4 + 2;
+/** More than fit, at about 9 kB each. */
 const SMALL_ENTRIES = 13_000;
 /** Asked for in turn, so that each answer is there when it is asked for again. */
 const BATCH = 1_000;

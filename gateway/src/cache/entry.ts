@@ -38,8 +38,8 @@ export interface Store {
 	put(name: string, entry: Entry): Promise<void>;
 }
 
-/** Of an entry's fields, and of the headers that the fast path keeps with it. */
-const FIXED_BYTES = 2_048;
+/** Of an entry's fields. */
+const FIXED_BYTES = 1_024;
 
 /** Approximate size in bytes. */
 export function sizeOf(entry: Entry): number {

@@ -22,7 +22,7 @@ import { type Entry, sizeOf } from "./entry.ts";
 import { createSecondAsks, type SecondAsks } from "./second-asks.ts";
 
 /** An isolate has 128 MB in all. */
-const MEMORY_BYTES = 33_554_432;
+const MEMORY_BYTES = 50_331_648;
 
 /** Longer than nearly every answer takes: then those who wait for it ask for themselves. */
 const TURN_MS = 5_000;

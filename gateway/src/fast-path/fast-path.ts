@@ -14,7 +14,7 @@ import type { Identity } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { type Question, textOf } from "../planner/planner.ts";
-import { createHitAnswers } from "./hit-answers.ts";
+import { createHitAnswers, HEADERS_BYTES } from "./hit-answers.ts";
 
 interface FastPathDeps extends CacheParts {
 	/** The path that stands for PostgREST's root. */
@@ -47,7 +47,9 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 	const { planner, freshness, memory, secondAsks, recall, now, log } = deps;
 	let remembered = rememberedTexts();
 	let plannedBy: Catalog | undefined;
-	const { answerWith } = createHitAnswers(deps.cors);
+	const { answerWith } = createHitAnswers(deps.cors, (name) =>
+		memory.grow(name, HEADERS_BYTES),
+	);
 
 	return function fastPath(request) {
 		if (request.method !== "GET") return undefined;
@@ -87,7 +89,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 			// An entry that no poll covers yet is for its first reader alone.
 			isCovered(entry, view);
 		if (!isForCaller || !deps.admits(request, identity)) return undefined;
-		const known = { entry, view, maxAgeMs };
+		const known = { name: plan.key, entry, view, maxAgeMs };
 		return answerWith(known, headers, asked.isOverHttps, now());
 	}
 

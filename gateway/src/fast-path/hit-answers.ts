@@ -26,6 +26,7 @@ interface HitHeaders {
 	readonly headers: Headers;
 	/** Those of a 304. Undefined until they are wanted, and after a change of the others. */
 	notModified: Headers | undefined;
+	is304Counted: boolean;
 	view: View | undefined;
 	age: number;
 	cacheStatus: string;
@@ -33,15 +34,24 @@ interface HitHeaders {
 	isOverHttps: boolean;
 }
 
+/** What the runtime takes for the headers of an answer, as measured: see `npm run bench -- --only memory`. */
+export const HEADERS_BYTES = 7_168;
+
 interface FreshEntry {
+	/** What it is kept by. */
+	readonly name: string;
 	/** Fresh as of the view, and covered by it. */
 	readonly entry: Entry;
 	readonly view: View;
 	readonly maxAgeMs: number;
 }
 
-export function createHitAnswers(cors: CorsHeaders) {
-	/** Kept as long as the entry, whose `sizeOf` counts it. */
+/** @param onHeadersKept counts the headers that are kept with the entry of a name */
+export function createHitAnswers(
+	cors: CorsHeaders,
+	onHeadersKept: (name: string) => void,
+) {
+	/** Kept as long as the entry. */
 	const hitHeaders = new WeakMap<Entry, HitHeaders>();
 
 	return { answerWith };
@@ -54,12 +64,14 @@ export function createHitAnswers(cors: CorsHeaders) {
 		now: number,
 	): Response {
 		const { entry } = fresh;
-		const made = hitHeaders.get(entry) ?? newHeaders(entry);
+		const made = hitHeaders.get(entry) ?? newHeaders(fresh);
 		move(made, fresh, now);
 		if (made.isOverHttps !== isOverHttps) setScheme(made, isOverHttps);
 		if (cors.isByOrigin) allow(made, cors.allowedOrigin(sent.get("origin")));
 		const wanted = sent.get("if-none-match");
 		if (wanted !== null && matches(wanted, entry.etag)) {
+			if (!made.is304Counted) onHeadersKept(fresh.name);
+			made.is304Counted = true;
 			made.notModified ??= in304(made.headers);
 			return new Response(null, { status: 304, headers: made.notModified });
 		}
@@ -67,7 +79,8 @@ export function createHitAnswers(cors: CorsHeaders) {
 		return new Response(body, { status, statusText, headers: made.headers });
 	}
 
-	function newHeaders(entry: Entry): HitHeaders {
+	function newHeaders({ name, entry }: FreshEntry): HitHeaders {
+		onHeadersKept(name);
 		const headers = headersOf(entry.headers);
 		headers.set("ETag", etagOf(entry));
 		setDownstream(headers);
@@ -78,6 +91,7 @@ export function createHitAnswers(cors: CorsHeaders) {
 		const made = {
 			headers,
 			notModified: undefined,
+			is304Counted: false,
 			view: undefined,
 			age: -1,
 			cacheStatus: "",

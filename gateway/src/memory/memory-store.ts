@@ -1,7 +1,7 @@
 // What one isolate remembers between requests, within a bound in bytes. The least recently used goes first.
 // Holds values, never promises: a request must not await a promise of another one.
 export class MemoryStore<Value> {
-	readonly #values = new Map<string, Value>();
+	readonly #kept = new Map<string, Kept<Value>>();
 	readonly #maxBytes: number;
 	readonly #sizeOf: (value: Value) => number;
 	#bytes = 0;
@@ -18,35 +18,44 @@ export class MemoryStore<Value> {
 	}
 
 	get(name: string): Value | undefined {
-		const value = this.#values.get(name);
-		if (value === undefined) return undefined;
+		const kept = this.#kept.get(name);
+		if (kept === undefined) return undefined;
 		// A Map keeps the order of insertion, so the last is the most recently used.
-		this.#values.delete(name);
-		this.#values.set(name, value);
-		return value;
+		this.#kept.delete(name);
+		this.#kept.set(name, kept);
+		return kept.value;
 	}
 
 	put(name: string, value: Value): void {
 		this.#forget(name);
-		const size = this.#sizeWith(name, value);
+		const bytes = 2 * name.length + this.#sizeOf(value);
 		// A larger one would drive out all others, and then itself.
-		if (size > this.#maxBytes) return;
-		this.#values.set(name, value);
-		this.#bytes += size;
-		for (const oldest of this.#values.keys()) {
+		if (bytes > this.#maxBytes) return;
+		this.#kept.set(name, { value, bytes: 0 });
+		this.grow(name, bytes);
+	}
+
+	/** Counts what is kept with a value from now on. */
+	grow(name: string, bytes: number): void {
+		const kept = this.#kept.get(name);
+		if (kept === undefined) return;
+		kept.bytes += bytes;
+		this.#bytes += bytes;
+		for (const oldest of this.#kept.keys()) {
 			if (this.#bytes <= this.#maxBytes) break;
 			this.#forget(oldest);
 		}
 	}
 
 	#forget(name: string): void {
-		const value = this.#values.get(name);
-		if (value === undefined) return;
-		this.#values.delete(name);
-		this.#bytes -= this.#sizeWith(name, value);
+		const kept = this.#kept.get(name);
+		if (kept === undefined) return;
+		this.#kept.delete(name);
+		this.#bytes -= kept.bytes;
 	}
+}
 
-	#sizeWith(name: string, value: Value): number {
-		return 2 * name.length + this.#sizeOf(value);
-	}
+interface Kept<Value> {
+	readonly value: Value;
+	bytes: number;
 }

@@ -121,6 +121,21 @@ describe("the memory of an isolate", () => {
 		expect(filled(3 * size, "a", "a", "a").bytes).toBe(size);
 	});
 
+	it("counts what is kept with an entry later, and makes room for it", () => {
+		const store = filled(3 * size, "a", "b", "c");
+		store.grow("c", size);
+		expect(store.bytes).toBe(3 * size);
+		expect(names(store)).toEqual(["b", "c"]);
+		store.put("c", entryOf());
+		expect(store.bytes).toBe(2 * size);
+	});
+
+	it("counts nothing for an entry that is gone", () => {
+		const store = filled(3 * size, "a");
+		store.grow("b", size);
+		expect(store.bytes).toBe(size);
+	});
+
 	it("counts a body", () => {
 		const body = new Uint8Array(1_000);
 		expect(

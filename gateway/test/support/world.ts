@@ -190,7 +190,7 @@ export async function live(
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Has space for a few entries, so that it forgets some.
-			memory: new MemoryStore(9_000, sizeOf),
+			memory: new MemoryStore(4_500, sizeOf),
 			store,
 			checkMisses() {},
 			secondAsks: createSecondAsks({
