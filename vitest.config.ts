@@ -90,16 +90,16 @@ const PATIENT = { poll: { timeout: 20_000 } };
 
 const isCompose = process.env.POSTERN_TEST_ORIGIN === "compose";
 
-/** The suites with a Worker wait half of the time, and nothing is theirs together: each process has a whole stack of its own. So there is one process more than the usual two cores. */
+/** The suites with a Worker wait half of the time, and nothing is theirs together: each process has a whole stack of its own. */
 const WITH_SERVERS = {
-	maxWorkers: isCompose ? 1 : 3,
+	maxWorkers: isCompose ? 1 : 2,
 	sequence: { groupOrder: 3 },
 	expect: PATIENT,
 };
 
 /** The suites with a database alone: each process has its own. */
 const WITH_DATABASE = {
-	maxWorkers: 3,
+	maxWorkers: 2,
 	sequence: { groupOrder: 2 },
 	expect: PATIENT,
 };
