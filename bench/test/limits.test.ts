@@ -9,6 +9,12 @@ describe("tooDear", () => {
 		expect(tooDear([row(1.51)], [row(1)])).toEqual([row(1.51)]);
 	});
 
+	it("lets a row through up to one and a half times its aim, whatever its record", () => {
+		const record = { ...row(1), aim: 2 };
+		expect(tooDear([row(3)], [record])).toEqual([]);
+		expect(tooDear([row(3.01)], [record])).toEqual([row(3.01)]);
+	});
+
 	it("compares with the record of the same name and base", () => {
 		const records = [{ ...row(9), base: "an empty route" }, row(1)];
 		expect(tooDear([row(2)], records)).toEqual([row(2)]);
@@ -23,7 +29,7 @@ describe("tooDear", () => {
 describe("sentencesOf", () => {
 	it("names the row, its ratio and the record", () => {
 		expect(sentencesOf([row(2)], [row(1)])).toEqual([
-			'"hit / a proxy" is 2.00, more than 1.5 times the recorded 1.00.',
+			'"hit / a proxy" is 2.00, more than 1.5 times 1.00, its record or its aim.',
 		]);
 	});
 
