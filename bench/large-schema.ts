@@ -1,9 +1,7 @@
 // `npm run bench:schema`: what a large schema costs. 400 tables with policies, foreign keys, views and functions: tracking them, the
 // catalog in the database and in an isolate, and what event triggers and the analysis of functions add to DDL.
 // Linux only: the server's CPU time comes from /proc.
-import { readFile } from "node:fs/promises";
 import pg from "pg";
-import { migrate } from "../gateway/cli/migrate.ts";
 import { track } from "../gateway/cli/track.ts";
 import { median } from "./freshness/statistics.ts";
 import {
@@ -12,8 +10,8 @@ import {
 	catalogCosts,
 	functionOf,
 	growSchema,
-	HELPERS,
 	measure,
+	prepare,
 } from "./growth/catalog.ts";
 import { startBenchPostgres } from "./postgres.ts";
 
@@ -21,8 +19,6 @@ const SIZE = { tables: 400, views: 40, functions: 100 };
 const ROUNDS = 7;
 /** How many functions each round of DDL creates. */
 const CREATED = 20;
-
-const ROLES = new URL("../gateway/sql/roles.sql", import.meta.url);
 
 const DDL: Readonly<
 	Record<string, (n: number, round: number) => readonly string[]>
@@ -41,12 +37,7 @@ const postgres = await startBenchPostgres();
 const client = new pg.Client({ connectionString: postgres.url });
 try {
 	await client.connect();
-	await client.query(
-		"select set_config('postern.authenticator_password', 'bench', false)",
-	);
-	await client.query(await readFile(ROLES, "utf8"));
-	await migrate({ databaseUrl: postgres.url, log: () => {} });
-	await client.query(HELPERS);
+	await prepare(client, postgres.url);
 	await client.query(growSchema({ tables: 0, views: 0, functions: 0 }, SIZE));
 	await client.query("vacuum analyze");
 	console.table(await tracking());

@@ -1,6 +1,8 @@
 // A schema of any size, and what its catalog costs: in the database, in the change feed and in an isolate.
+import { readFile } from "node:fs/promises";
 import { deserialize, serialize } from "node:v8";
 import type { Client } from "pg";
+import { migrate } from "../../gateway/cli/migrate.ts";
 import { catalogParts } from "../../gateway/src/feed/catalog-parts.ts";
 import { parseCatalog } from "../../gateway/src/planner/catalog.ts";
 import { takenBy } from "../cost/cpu.ts";
@@ -25,8 +27,10 @@ export async function measure(
 	return { ms: performance.now() - began, cpuMs: (await cpu()) - before };
 }
 
+const ROLES = new URL("../../gateway/sql/roles.sql", import.meta.url);
+
 /** What the tables' policies and the functions use. */
-export const HELPERS = `
+const HELPERS = `
 	create schema auth;
 	create schema api;
 	grant usage on schema api, auth to anon, authenticated;
@@ -38,6 +42,19 @@ export const HELPERS = `
 	create function api.is_member(org integer) returns boolean language sql stable security definer set search_path = api as $$
 		select exists (select from members where org_id = org and user_id = auth.uid()) $$;
 `;
+
+/** Postern's SQL, and what a schema that grows begins with. */
+export async function prepare(
+	client: Client,
+	databaseUrl: string,
+): Promise<void> {
+	await client.query(
+		"select set_config('postern.authenticator_password', 'bench', false)",
+	);
+	await client.query(await readFile(ROLES, "utf8"));
+	await migrate({ databaseUrl, log: () => {} });
+	await client.query(HELPERS);
+}
 
 /** The statements that let a schema grow. */
 export function growSchema(from: SchemaSize, to: SchemaSize): string {

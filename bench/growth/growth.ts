@@ -1,8 +1,6 @@
 // What becomes dearer the more there is of something: keys, tables, changed tags, isolates. Costs are CPU time.
-import { readFile } from "node:fs/promises";
 import { deserialize, serialize } from "node:v8";
 import pg from "pg";
-import { migrate } from "../../gateway/cli/migrate.ts";
 import { track } from "../../gateway/cli/track.ts";
 import type { Change } from "../../gateway/src/feed/feed.ts";
 import { LastChanges } from "../../gateway/src/feed/last-changes.ts";
@@ -20,9 +18,9 @@ import {
 	type Cost,
 	catalogCosts,
 	growSchema,
-	HELPERS,
 	measure,
 	ownCpuMs,
+	prepare,
 	type SchemaSize,
 } from "./catalog.ts";
 
@@ -108,20 +106,13 @@ async function lookUps(keys: number) {
 	return { "a look-up in memory, in Node": (1_000 * cost.cpuMs) / LOOK_UPS };
 }
 
-const ROLES = new URL("../../gateway/sql/roles.sql", import.meta.url);
-
 /** In a Postgres of its own: no other part's PostgREST has to load the schema. */
 async function growSchemaAndTags(): Promise<Growth[]> {
 	const postgres = await startBenchPostgres();
 	const client = new pg.Client({ connectionString: postgres.url });
 	try {
 		await client.connect();
-		await client.query(
-			"select set_config('postern.authenticator_password', 'bench', false)",
-		);
-		await client.query(await readFile(ROLES, "utf8"));
-		await migrate({ databaseUrl: postgres.url, log: () => {} });
-		await client.query(HELPERS);
+		await prepare(client, postgres.url);
 		const tags = await grow("changed tags", "ms", TAGS, await polls(client));
 		const schema = await grow(
 			"tables",

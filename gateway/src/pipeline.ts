@@ -50,6 +50,10 @@ export function withParts(
 	};
 }
 
+export function isRead(method: string): boolean {
+	return method === "GET" || method === "HEAD";
+}
+
 /** A request whose whole body is there. */
 export function withBytes(
 	from: Pick<PipelineRequest, "method" | "url" | "headers" | "signal">,

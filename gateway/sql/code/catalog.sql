@@ -131,7 +131,7 @@ begin
   expression as materialized (
     select one.kind, one.nodes, one.is_parsed_in_calls, one.is_immutable
     from unnest(expressions) as one
-    -- "in", because of a join PostgreSQL would compare each that was reached with each expression.
+    -- PostgreSQL looks up what stands before "in". A join would compare each expression with each that was reached.
     where (select bool_or((one.kind, member.node) in (select reached.kind, reached.node from reached)) from unnest(one.nodes) as member (node))
   ),
   -- This is what costs most.

@@ -2,7 +2,7 @@
 // than the cache's; and how deep it may embed. Stands before the cache, for clients' requests and for those of resource routes.
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, type Identity, isAmong } from "../identity/identity.ts";
-import { type Pipeline, pathIn } from "../pipeline.ts";
+import { isRead, type Pipeline, pathIn } from "../pipeline.ts";
 import type { Config } from "../settings/settings.ts";
 
 const EXACT_COUNT = /(?:^|,)\s*count=exact\s*(?:,|$)/;
@@ -24,7 +24,7 @@ export function limitForms(
 			requireRole(identity, roles.exactCount, "EXACT_COUNT_ROLES");
 		if (QUERY_PLAN.test(headers.get("accept") ?? ""))
 			requireRole(identity, roles.queryPlan, "QUERY_PLAN_ROLES");
-		if (pathIn(url) === "/" && (method === "GET" || method === "HEAD"))
+		if (pathIn(url) === "/" && isRead(method))
 			requireRole(identity, roles.openapi, "OPENAPI_ROLES");
 		if (deepestEmbed(url) > maxEmbedDepth)
 			throw new Refusal("embed_too_deep", {

@@ -2,6 +2,7 @@
 // PostgREST gets only a part of one that is too large, and does nothing with it.
 import type { MiddlewareHandler } from "hono";
 import { Refusal } from "../http/refusals.ts";
+import { isRead } from "../pipeline.ts";
 import type { SizeLimits } from "../settings/size-limits.ts";
 
 /** Of a field: `: ` and the line's end. */
@@ -22,8 +23,7 @@ export function limitSizes(limits: SizeLimits): MiddlewareHandler {
 		const length = raw.headers.get("content-length");
 		if (Number(length) > limits.body) throw bodyTooLarge(limits.body);
 		// The body of a read has no meaning, and is not read: no Request can be made of one.
-		const isRead = raw.method === "GET" || raw.method === "HEAD";
-		if (!isRead && raw.body !== null && length === null)
+		if (!isRead(raw.method) && raw.body !== null && length === null)
 			context.req.raw = new Request(raw, {
 				body: counted(raw.body, limits.body, () => bodyTooLarge(limits.body)),
 			});

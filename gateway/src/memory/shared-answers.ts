@@ -6,7 +6,7 @@
 import type { Identity } from "../identity/identity.ts";
 import { headersOf, originFieldsOf } from "../origin/headers.ts";
 import { isWhole, readAnswer, withBody } from "../origin/whole-body.ts";
-import { type PipelineRequest, pathIn } from "../pipeline.ts";
+import { isRead, type PipelineRequest, pathIn } from "../pipeline.ts";
 import { createMemoryBudget, type MemoryShare } from "./memory-budget.ts";
 
 /** A larger answer is not shared: it streams. */
@@ -157,7 +157,7 @@ function responseOf({ body, ...head }: Answer): Response {
 
 function mayShare({ method, url, headers }: PipelineRequest): boolean {
 	return (
-		(method === "GET" || method === "HEAD") &&
+		isRead(method) &&
 		!pathIn(url).startsWith("/rpc/") &&
 		!/\bno-store\b/i.test(headers.get("cache-control") ?? "")
 	);

@@ -11,6 +11,7 @@ import {
 	type SharedRead,
 } from "../memory/shared-answers.ts";
 import {
+	isRead,
 	type Origin,
 	type PipelineRequest,
 	pathIn,
@@ -98,8 +99,7 @@ async function withWholeBody(
 	request: PipelineRequest,
 ): Promise<PipelineRequest | undefined> {
 	const { method, headers, wholeBytes } = request;
-	const isRead = method === "GET" || method === "HEAD";
-	if (isRead || (wholeBytes === undefined && request.body === null))
+	if (isRead(method) || (wholeBytes === undefined && request.body === null))
 		return request;
 	const length = headers.get("content-length");
 	if (length === null || Number(length) > MAX_BODY_BYTES) return undefined;

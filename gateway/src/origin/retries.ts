@@ -1,7 +1,7 @@
 // Sends a read once more where it got no answer: connections that were kept open end with their server, and a tunnel that
 // restarts refuses for a moment. A write is never sent twice.
 import { Refusal } from "../http/refusals.ts";
-import type { Origin, PipelineRequest } from "../pipeline.ts";
+import { isRead, type Origin, type PipelineRequest } from "../pipeline.ts";
 
 /** The pause before it, in milliseconds: at least this, and at most twice as long, so that many do not come at once. */
 const PAUSE_MS = 50;
@@ -36,7 +36,7 @@ function mayRepeat(
 	error: unknown,
 ): boolean {
 	return (
-		(method === "GET" || method === "HEAD") &&
+		isRead(method) &&
 		!signal.aborted &&
 		error instanceof Refusal &&
 		error.code === "origin_unreachable"

@@ -1,6 +1,6 @@
 // Sends a request on, its body streamed, and waits for the head of the answer. Never follows a redirect.
 import { Refusal } from "../http/refusals.ts";
-import type { PipelineRequest } from "../pipeline.ts";
+import { isRead, type PipelineRequest } from "../pipeline.ts";
 import { abortedWith, refusalOfAbort } from "./deadline.ts";
 
 /** `fetch`, or the fetch of a Workers VPC binding. */
@@ -26,7 +26,7 @@ export async function send(
 		destination;
 	// The deadline is for the head of the answer, and begins when the whole request has been taken. Bodies may stream for any
 	// time, both ways.
-	const isWatched = isRead(request) && request.hasDeadline === true;
+	const isWatched = isRead(request.method) && request.hasDeadline === true;
 	const sending = isWatched ? undefined : abortedWith(request.signal);
 	let timer: number | null = null;
 	let isOver = false;
@@ -73,10 +73,6 @@ export async function send(
 	}
 }
 
-function isRead({ method }: PipelineRequest): boolean {
-	return method === "GET" || method === "HEAD";
-}
-
 /** The request's body, with its length where that is known. Calls `onSent` when all of it has been taken. */
 function passing(
 	request: PipelineRequest,
@@ -91,7 +87,9 @@ function passing(
 	const length = request.headers.get("content-length");
 	// The body of a read has no meaning (RFC 9110, section 9.3.1), and the runtime makes one of `Content-Length: 0`.
 	const body =
-		isRead(request) || wholeBytes || length === "0" ? null : request.body;
+		isRead(request.method) || wholeBytes || length === "0"
+			? null
+			: request.body;
 	if (body === null) {
 		onSent();
 		return null;
