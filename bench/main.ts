@@ -22,8 +22,8 @@ import { growth } from "./growth/growth.ts";
 import { memory } from "./growth/memory.ts";
 import { writeReport } from "./report/write.ts";
 
-const QUICK: Rounds = { rounds: 5, requests: 150 };
-const FULL: Rounds = { rounds: 7, requests: 200 };
+const QUICK: Rounds = { rounds: 7, requests: 150 };
+const FULL: Rounds = { rounds: 11, requests: 200 };
 
 const { values } = parseArgs({
 	options: {

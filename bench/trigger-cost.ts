@@ -189,5 +189,5 @@ async function updateByClient(
 async function serverCpuMs(): Promise<number> {
 	// Sessions that were just closed are still ending.
 	await new Promise((resolve) => setTimeout(resolve, 100));
-	return (await takenByEndedChildren(postgres.pid ?? 0)) / 1_000;
+	return takenByEndedChildren(postgres.pid ?? 0) / 1_000;
 }

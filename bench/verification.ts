@@ -45,7 +45,7 @@ const cases: Record<string, (index: number) => string | undefined> = {
 const costs = new Map(Object.keys(cases).map((name) => [name, [] as number[]]));
 for (let round = 0; round <= ROUNDS; round += 1) {
 	for (const [name, tokenOf] of Object.entries(cases)) {
-		const before = await threadTimes(workerd);
+		const before = threadTimes(workerd);
 		await load({ count: REQUESTS, check: expectOk }, (index) => {
 			const bearer = tokenOf(index);
 			return {
@@ -53,7 +53,7 @@ for (let round = 0; round <= ROUNDS; round += 1) {
 				headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
 			};
 		});
-		const spent = spentBetween(before, await threadTimes(workerd));
+		const spent = spentBetween(before, threadTimes(workerd));
 		// The first round warms up.
 		if (round > 0) costs.get(name)?.push(spent / 1_000);
 	}

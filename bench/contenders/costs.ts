@@ -69,11 +69,10 @@ async function sampleOf(
 	read: Read,
 	count: number,
 ): Promise<Sample> {
-	const times = () =>
-		Promise.all(Object.values(processes).map((pid) => threadTimes([pid])));
-	const before = await times();
+	const times = () => Object.values(processes).map((pid) => threadTimes([pid]));
+	const before = times();
 	await load({ count, check: expectOk }, () => asked(read));
-	const after = await times();
+	const after = times();
 	return Object.fromEntries(
 		Object.keys(processes).map((program, index) => {
 			const [from, to] = [before[index], after[index]];

@@ -1,18 +1,16 @@
 // The CPU time that processes have taken, with the processes that they started. Linux only: the time is /proc's.
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** The CPU time so far of each thread, in microseconds, by process and thread. */
 export type ThreadTimes = ReadonlyMap<string, number>;
 
-export async function threadTimes(
-	pids: readonly number[],
-): Promise<ThreadTimes> {
+export function threadTimes(pids: readonly number[]): ThreadTimes {
 	const times = new Map<string, number>();
-	for (const pid of await withChildren(pids)) {
-		for (const thread of await entriesOf(`/proc/${pid}/task`)) {
+	for (const pid of withChildren(pids)) {
+		for (const thread of entriesOf(`/proc/${pid}/task`)) {
 			// The first number of schedstat is in nanoseconds.
 			const path = `/proc/${pid}/task/${thread}`;
-			const stat = await textOf(`${path}/schedstat`);
+			const stat = textOf(`${path}/schedstat`);
 			times.set(path, Number(stat.split(" ")[0]) / 1_000);
 		}
 	}
@@ -27,26 +25,25 @@ export function spentBetween(before: ThreadTimes, after: ThreadTimes): number {
 }
 
 /** What the processes have taken so far, in microseconds. */
-export async function takenBy(...pids: number[]): Promise<number> {
-	return spentBetween(new Map(), await threadTimes(pids));
+export function takenBy(...pids: number[]): number {
+	return spentBetween(new Map(), threadTimes(pids));
 }
 
 /** Clock ticks of /proc/PID/stat: 100 a second on Linux. */
 const MICROSECONDS_PER_TICK = 10_000;
 
 /** What those children of a process have taken that have ended, in microseconds. */
-export async function takenByEndedChildren(pid: number): Promise<number> {
-	const fields = fieldsIn(await textOf(`/proc/${pid}/stat`));
+export function takenByEndedChildren(pid: number): number {
+	const fields = fieldsIn(textOf(`/proc/${pid}/stat`));
 	return (Number(fields[13]) + Number(fields[14])) * MICROSECONDS_PER_TICK;
 }
 
-async function withChildren(pids: readonly number[]): Promise<Set<number>> {
+function withChildren(pids: readonly number[]): Set<number> {
 	const family = new Set(pids);
-	const running = (await entriesOf("/proc")).map(Number).filter(Boolean);
+	const running = entriesOf("/proc").map(Number).filter(Boolean);
 	// A child's number may be lower than its parent's, but no process here has grandchildren.
 	for (const pid of running) {
-		if (family.has(parentIn(await textOf(`/proc/${pid}/stat`))))
-			family.add(pid);
+		if (family.has(parentIn(textOf(`/proc/${pid}/stat`)))) family.add(pid);
 	}
 	return family;
 }
@@ -62,10 +59,18 @@ function fieldsIn(stat: string): string[] {
 }
 
 /** Empty for what has ended. */
-function entriesOf(path: string): Promise<string[]> {
-	return readdir(path).catch(() => []);
+function entriesOf(path: string): string[] {
+	try {
+		return readdirSync(path);
+	} catch {
+		return [];
+	}
 }
 
-function textOf(path: string): Promise<string> {
-	return readFile(path, "utf8").catch(() => "");
+function textOf(path: string): string {
+	try {
+		return readFileSync(path, "utf8");
+	} catch {
+		return "";
+	}
 }

@@ -1,4 +1,4 @@
-// Measures rows: rounds of Postern and of what it is compared with alternate, so that what the machine does else meets both.
+// Measures rows: Postern and what it is compared with take short turns, so that what the machine does else meets both.
 import { median, percentile } from "../freshness/statistics.ts";
 import { spentBetween, threadTimes } from "./cpu.ts";
 import { type Answered, type Asked, load } from "./load.ts";
@@ -11,8 +11,10 @@ export interface Rounds {
 	readonly requests: number;
 }
 
-/** Until the runtime has compiled what a row runs. */
+/** Of every row, before anything is counted: until V8 has compiled what the rows run, on both sides. */
 const WARMING_ROUNDS = 3;
+/** Of one side. The shorter the turns, the more alike are the moments that the two sides meet. */
+const REQUESTS_OF_A_TURN = 50;
 
 export interface Cost {
 	readonly name: string;
@@ -33,77 +35,108 @@ export async function measure(
 	posterns: readonly Postern[],
 	rounds: Rounds,
 ): Promise<Cost[][]> {
+	for (const row of rows)
+		await roundsOf(row, posterns, { ...rounds, rounds: WARMING_ROUNDS });
 	const costs: Cost[][] = [];
-	for (const row of rows) costs.push(await measureRow(row, posterns, rounds));
+	for (const row of rows) {
+		const samples = await roundsOf(row, posterns, rounds);
+		costs.push(samples.map((ofPostern) => costOf(row, ofPostern)));
+	}
 	return costs;
 }
 
-async function measureRow(
+/** What a round took, in microseconds a request. */
+interface Sample {
+	readonly of: number;
+	readonly against: number;
+	/** Of an answer. */
+	readonly bytes: number;
+}
+
+function costOf({ name, base, aim }: Row, samples: readonly Sample[]): Cost {
+	const ratios = samples.map(({ of, against }) => of / against);
+	return {
+		...{ name, base, ratio: median(ratios) },
+		middle: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
+		microseconds: median(samples.map(({ of }) => of)),
+		baseMicroseconds: median(samples.map(({ against }) => against)),
+		bytes: samples.at(-1)?.bytes ?? 0,
+		...(aim !== undefined && { aim }),
+	};
+}
+
+/** @returns the samples of each Postern */
+async function roundsOf(
 	row: Row,
 	posterns: readonly Postern[],
 	{ rounds, requests }: Rounds,
-): Promise<Cost[]> {
+): Promise<Sample[][]> {
 	const count = Math.ceil(requests * (row.share ?? 1));
-	const samples = posterns.map(() => ({
-		of: [] as number[],
-		against: [] as number[],
-		bytes: 0,
-	}));
-	for (let round = -WARMING_ROUNDS; round < rounds; round += 1) {
-		for (const [which, postern] of posterns.entries()) {
-			await row.prepare?.(postern, count);
-			const against = await costOf(row, row.against, count);
-			const of = await costOf(row, row.of(postern), count, row.says);
-			const sample = samples[which];
-			if (round < 0 || sample === undefined) continue;
-			sample.of.push(of.cost);
-			sample.against.push(against.cost);
-			sample.bytes = of.bytes;
-		}
+	const samples = posterns.map((): Sample[] => []);
+	for (let round = 0; round < rounds; round += 1)
+		for (const [which, postern] of posterns.entries())
+			samples[which]?.push(await roundOf(row, postern, count));
+	return samples;
+}
+
+/** The two sides take turns, and turns at being first. */
+async function roundOf(
+	row: Row,
+	postern: Postern,
+	count: number,
+): Promise<Sample> {
+	await row.prepare?.(postern, count);
+	const of = meterOf(row, row.of(postern), row.says);
+	const against = meterOf(row, row.against);
+	let order = [against, of];
+	for (let first = 0; first < count; first += REQUESTS_OF_A_TURN) {
+		const requests = Math.min(REQUESTS_OF_A_TURN, count - first);
+		for (const side of order) await side.ask(first, requests);
+		order = order.toReversed();
 	}
-	const { name, base, aim } = row;
-	return samples.map(({ of, against, bytes }) => {
-		const ratios = of.map((cost, round) => cost / (against[round] ?? 0));
-		return {
-			...{ name, base, ratio: median(ratios) },
-			middle: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
-			microseconds: median(of),
-			baseMicroseconds: median(against),
-			bytes,
-			...(aim !== undefined && { aim }),
-		};
-	});
+	of.expectAnswers(count);
+	return {
+		of: of.microseconds / count,
+		against: against.microseconds / count,
+		bytes: of.bytes,
+	};
 }
 
 /** How many of the answers may be others than the row is about: a poll may come in between. */
 const OTHERS = 0.1;
 
-async function costOf(
+/** Sends requests to a side, and adds up what they take. */
+function meterOf(
 	{ name, status, concurrency }: Row,
 	{ pids, asked }: Side,
-	count: number,
 	says = "",
-): Promise<{ cost: number; bytes: number }> {
+) {
 	const others: string[] = [];
-	let bytes = 0;
-	const check = (answer: Answered, { url }: Asked) => {
+	const meter = { microseconds: 0, bytes: 0, ask, expectAnswers };
+	return meter;
+
+	async function ask(first: number, count: number): Promise<void> {
+		const options = { count, check, ...(concurrency && { concurrency }) };
+		const before = threadTimes(pids);
+		await load(options, (number) => asked(first + number));
+		meter.microseconds += spentBetween(before, threadTimes(pids));
+	}
+
+	function check(answer: Answered, { url }: Asked): void {
 		if (answer.status !== status)
 			throw new Error(
 				`${url} is answered with ${answer.status}: ${answer.body}`,
 			);
-		bytes = answer.body.length;
+		meter.bytes = answer.body.length;
 		const said = answer.headers["cache-status"] ?? "";
 		if (!said.includes(says)) others.push(said);
-	};
-	const before = await threadTimes(pids);
-	await load(
-		{ count, check, ...(concurrency !== undefined && { concurrency }) },
-		asked,
-	);
-	const cost = spentBetween(before, await threadTimes(pids)) / count;
-	if (others.length > OTHERS * count)
-		throw new Error(
-			`"${name}": of ${count} answers ${others.length} do not say "${says}" in Cache-Status, but for example "${others[0]}".`,
-		);
-	return { cost, bytes };
+	}
+
+	/** @throws {Error} where too many were others */
+	function expectAnswers(count: number): void {
+		if (others.length > OTHERS * count)
+			throw new Error(
+				`"${name}": of ${count} answers ${others.length} do not say "${says}" in Cache-Status, but for example "${others[0]}".`,
+			);
+	}
 }

@@ -144,5 +144,5 @@ export function ownCpuMs(): number {
 /** The CPU time of the connection's process in the server. */
 export async function backendCpuMs(client: Client): Promise<number> {
 	const { rows } = await client.query("select pg_backend_pid() as pid");
-	return (await takenBy(rows[0].pid)) / 1_000;
+	return takenBy(rows[0].pid) / 1_000;
 }

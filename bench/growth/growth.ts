@@ -82,12 +82,12 @@ function hits(setting: Setting): Sized {
 				asked(filled + number),
 			);
 		filled = keys;
-		const before = await threadTimes(pids);
+		const before = threadTimes(pids);
 		// 7,919 is a prime: the keys are far apart.
 		await load({ count: HITS, check: expectOk }, (number) =>
 			asked((7_919 * number) % keys),
 		);
-		const spent = spentBetween(before, await threadTimes(pids));
+		const spent = spentBetween(before, threadTimes(pids));
 		return { "a hit, in the isolate": spent / HITS };
 	};
 }
@@ -242,11 +242,11 @@ async function calls({ stack, bundle, cleanup }: Setting): Promise<Sized> {
 	const object = await startObject(bundle, stack, cleanup);
 	const asked = await pollOf(object, MAX_AGE_MS);
 	const times = () =>
-		Promise.all([threadTimes(object.pids), threadTimes(stack.originPids)]);
+		[threadTimes(object.pids), threadTimes(stack.originPids)] as const;
 	return async (isolates) => {
-		const [before, originBefore] = await times();
+		const [before, originBefore] = times();
 		await openLoop(isolates / CALL_EVERY_SECONDS, SECONDS, () => asked);
-		const [after, originAfter] = await times();
+		const [after, originAfter] = times();
 		const perSecond = (microseconds: number) => microseconds / 1_000 / SECONDS;
 		return {
 			"the change feed's object": perSecond(spentBetween(before, after)),
