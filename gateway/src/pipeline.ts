@@ -84,6 +84,8 @@ export interface PreRequest {
 	readonly claim?: string;
 	/** Of a write with If-Match. */
 	readonly match?: string;
+	/** Whether the answer is to name the write's transaction. */
+	readonly transaction?: "name";
 }
 
 /** The pipeline behind which PostgREST is. The headers of its answers can be changed. */

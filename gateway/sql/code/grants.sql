@@ -17,6 +17,7 @@ grant usage on schema postern to public;
 grant execute on function
   postern.pre_request(),
   postern.claim_key(),
+  postern.name_transaction(),
   postern.check_row(),
   postern.locking_query(jsonb),
   postern.has_changed(jsonb, text),

@@ -1,5 +1,6 @@
 // The read cache, shaped like the pipeline that it wraps. A read is answered from a store only while the change feed shows
-// that the entry is fresh. Otherwise the origin is asked. After a write the feed is polled, so that its token covers the write.
+// that the entry is fresh. Otherwise the origin is asked. The token of a write names its transaction, or a poll of the feed after it.
+import { takeTransactionToken } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
@@ -106,7 +107,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 	): Promise<Response> {
 		const answer = await deps.writes(request, identity);
 		// With any status: a function may set an error status and commit.
-		const consistencyToken = await freshness.afterWrite();
+		const consistencyToken = await freshness.afterWrite(
+			takeTransactionToken(answer.headers),
+		);
 		return labelled(answer, consistencyToken, { forwarded: "method" });
 	}
 

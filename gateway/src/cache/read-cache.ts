@@ -97,7 +97,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 	const secondAsks = createSecondAsks({ store, storedFromAsk, waitUntil });
 	const pipeline = createCache({
 		origin,
-		writes: createConditionalWrites(deps.writes, {
+		writes: createConditionalWrites(naming(deps.writes), {
 			preRequest: deps.preRequest,
 			...{ planner, freshness, maxStalenessMs },
 		}),
@@ -145,4 +145,10 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 			};
 		},
 	};
+}
+
+/** Writes whose answers name their transactions, where PostgREST calls postern.pre_request(). */
+function naming(writes: Origin): Origin {
+	return (request, identity, told) =>
+		writes(request, identity, { ...told, transaction: "name" });
 }

@@ -21,8 +21,11 @@ export interface Freshness {
 	knownCatalog(view: View): Catalog | undefined;
 	/** The last known catalog, current or not. */
 	lastCatalog(): Catalog | undefined;
-	/** @returns a token that covers the write that was just done. Never rejects. */
-	afterWrite(): Promise<string>;
+	/**
+	 * Asks the feed; in the background where the database has named the write's transaction, for those who read without its token.
+	 * @returns a token that covers the write that was just done. Never rejects.
+	 */
+	afterWrite(transactionToken?: string): Promise<string>;
 	/** A token for everything that the origin has shown by now. */
 	consistencyTokenNow(): string;
 	/** What the feed has told, however old, with the catalog as of it; undefined where it has told nothing lately. */
@@ -98,7 +101,11 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		catalog: catalog.at,
 		knownCatalog: catalog.current,
 		lastCatalog: catalog.last,
-		async afterWrite() {
+		async afterWrite(transactionToken) {
+			if (transactionToken !== undefined) {
+				reads.keepUp(0);
+				return transactionToken;
+			}
 			const view = await writes.join({ maxAgeMs: 0, consistencyTokens: [] });
 			// Another isolate may know already that the database has begun to track.
 			return view?.consistencyToken ?? FORCING_TOKEN;

@@ -21,7 +21,7 @@ export interface View {
 	readonly cursor: string;
 	/** By the isolate's clock, not later than the beginning of the view's poll. */
 	readonly asOf: number;
-	/** Stands for everything that was committed before that poll. */
+	/** Stands for everything that was committed before that poll began. */
 	readonly consistencyToken: string;
 	/** Whether PostgREST has loaded the schema as of the catalog's last change. */
 	readonly isSchemaLoaded: boolean;
@@ -50,12 +50,11 @@ type Following = Extract<SyncAnswer, { state: "following" }>;
 /** The newest answer of the feed, merged with those before it. */
 interface Known {
 	readonly call: Call;
-	/** The poll, by the object's clock. */
+	/** The poll, by the object's clock, and the cursor of the last one. */
 	readonly position: Position;
 	/** The object's clock, at some moment after `call.sentAt`. */
 	readonly objectNow: number;
 	readonly seq: number;
-	readonly cursor: string;
 	/** All changes of the feed epoch. Later answers are added. */
 	readonly lastChanges: LastChanges;
 	readonly asOf: number;
@@ -125,10 +124,9 @@ export function createKnownFeed(now: () => number) {
 		lastChanges.record(changes);
 		return learn({
 			call,
-			position: { feedEpoch, objectRun, asOf },
+			position: { feedEpoch, objectRun, asOf, cursor },
 			objectNow: answer.now,
 			seq,
-			cursor,
 			lastChanges,
 			// Subtract 1 ms: both clocks round down.
 			asOf: call.sentAt - (answer.now - asOf) - 1,
@@ -139,7 +137,7 @@ export function createKnownFeed(now: () => number) {
 	/** What the object would have answered, had it been asked for what is known. */
 	function answer(since: SyncRequest["known"]): Following | undefined {
 		if (known === undefined) return undefined;
-		const { position, seq, cursor, lastChanges, isSchemaLoaded } = known;
+		const { position, seq, lastChanges, isSchemaLoaded } = known;
 		const isWhole = since?.feedEpoch !== position.feedEpoch;
 		return {
 			state: "following",
@@ -148,7 +146,6 @@ export function createKnownFeed(now: () => number) {
 			prunedBelow: lastChanges.prunedBelow,
 			// The age of the poll by this clock. An upper bound of the object's clock, as in consistencyTokenNow.
 			now: position.asOf + Math.ceil((now() - known.asOf) * 1.001) + 1,
-			cursor,
 			changes: lastChanges.since(isWhole ? 0 : since.seq),
 			isWhole,
 			isSchemaLoaded,
@@ -179,11 +176,11 @@ function isNewer(answer: Following, call: Call, known: Known): boolean {
 }
 
 function toView(known: Known): View {
-	const { position, seq, cursor, asOf, isSchemaLoaded, lastChanges } = known;
+	const { position, seq, asOf, isSchemaLoaded, lastChanges } = known;
 	return {
 		feedEpoch: position.feedEpoch,
 		seq,
-		cursor,
+		cursor: position.cursor,
 		asOf,
 		consistencyToken: toConsistencyToken(position),
 		isSchemaLoaded,

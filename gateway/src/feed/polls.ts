@@ -78,8 +78,8 @@ export function createPolls({ tracking, state, now, sleep }: PollsDeps) {
 	function isCovered(consistencyToken: string): boolean {
 		const { stored, objectRun } = state;
 		if (stored === undefined) return false;
-		const { feedEpoch } = stored;
-		return covers({ feedEpoch, objectRun, asOf }, consistencyToken);
+		const { feedEpoch, cursor } = stored;
+		return covers({ feedEpoch, objectRun, asOf, cursor }, consistencyToken);
 	}
 
 	function isAbsent(): boolean {

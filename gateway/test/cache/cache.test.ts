@@ -1050,6 +1050,19 @@ describe("a write", () => {
 		},
 	);
 
+	it("carries the name of its transaction, where the database tells it", async () => {
+		const name = "0123456789abcdef.700";
+		const { ask } = startCache({
+			answer: () =>
+				rows(null, { status: 204, headers: { "Postern-Transaction": name } }),
+		});
+		const answer = await ask("/notes", { method: "PATCH" });
+		expect([
+			tokensOf(answer),
+			answer.headers.has("Postern-Transaction"),
+		]).toEqual([[name], false]);
+	});
+
 	it("that fails carries one as well, because it may have been done", async () => {
 		const { ask, feed } = startCache({
 			answer: () => rows("{}", { status: 409 }),

@@ -323,6 +323,18 @@ describe("a history finds", () => {
 			"writes that are not followed by a poll",
 			withViewsToken((token) => ({ afterWrite: async () => token() })),
 		],
+		[
+			"writes whose tokens pass for covered by any view",
+			telling((real) => ({
+				view: (needs) =>
+					real.view({
+						...needs,
+						consistencyTokens: needs.consistencyTokens.filter(
+							(token) => token.split(".").length === 3,
+						),
+					}),
+			})),
+		],
 		["relays that do not say how old their answer is", { relay: ageless }],
 		["relays that do not pass tokens on", { relay: tokenless }, PAST_THE_RELAY],
 		["clients that carry nothing", { client: (fetch) => fetch }],

@@ -27,6 +27,9 @@ interface Asked<Answer> {
 }
 
 /** An isolate, a clock that stands still, and a feed that answers when the test says so. */
+/** Of the database. */
+const INCARNATION = "0123456789abcdef";
+
 function startIsolate() {
 	const time = stoppedTime();
 	const asked: Asked<SyncAnswer>[] = [];
@@ -581,6 +584,27 @@ describe("after a write", () => {
 			toConsistencyToken(answer),
 			6,
 		]);
+	});
+
+	it("the token names its transaction, where the database has told it, and waits for nothing", async () => {
+		const { learn, freshness, asked, following, view, time } = startIsolate();
+		await learn({ cursor: `${INCARNATION}@700:700:@` });
+		const token = `${INCARNATION}.700`;
+		const written = await freshness.afterWrite(token);
+		expect([written, asked.map(({ request }) => request.maxAgeMs)]).toEqual([
+			token,
+			[0],
+		]);
+		const isKnown = () =>
+			freshness.knownView({ maxAgeMs: 1_000, consistencyTokens: [token] });
+		expect(isKnown()).toBeUndefined();
+		const reading = view({ consistencyTokens: [token] });
+		await settle();
+		asked[0]?.answer(
+			following({ seq: 6, isWhole: false, cursor: `${INCARNATION}@701:701:@` }),
+		);
+		expect((await time.until(reading))?.seq).toBe(6);
+		expect([isKnown()?.seq, asked.length]).toEqual([6, 1]);
 	});
 
 	it("the feed is called even during a reader's call", async () => {

@@ -271,8 +271,9 @@ function startFeed(now: () => number) {
 		catalog: async () => feed.catalog,
 		knownCatalog: () => feed.catalog,
 		lastCatalog: () => feed.lastCatalog,
-		async afterWrite() {
+		async afterWrite(transactionToken) {
 			feed.syncs++;
+			if (transactionToken !== undefined) return transactionToken;
 			return feed.reason === "untracked" ? FORCING_TOKEN : tokenAt(now());
 		},
 		consistencyTokenNow: () =>

@@ -17,6 +17,9 @@ import { catalogOf, table } from "./catalog.ts";
 
 type Following = Extract<SyncAnswer, { state: "following" }>;
 
+/** Of the database. */
+const INCARNATION = "0123456789abcdef";
+
 interface FeedOptions {
 	/** The object's clock, in milliseconds. */
 	now: () => number;
@@ -55,6 +58,9 @@ export function startFeed({
 	let runs = 1;
 	let seq = 0;
 	let asOf = Number.NEGATIVE_INFINITY;
+	let cursor = "";
+	let nextTransaction = 3;
+	const transactions = new Set<number>();
 	let running: Promise<void> | undefined;
 	let queued: Promise<void> | undefined;
 
@@ -65,6 +71,7 @@ export function startFeed({
 		const began = Math.max(now(), asOf + 1);
 		await pause();
 		const tags = unpolled.splice(0);
+		cursor = `${INCARNATION}@3:${nextTransaction}:${[...transactions]}@`;
 		if (tags.length > 0) seq++;
 		for (const tag of tags) lastChange.set(tag, seq);
 		await pause();
@@ -96,7 +103,7 @@ export function startFeed({
 				objectRun: objectRun(),
 				asOf,
 				now: now(),
-				cursor: `cursor ${seq}`,
+				cursor,
 			},
 			...{ changes, isWhole, isSchemaLoaded: true },
 		};
@@ -107,7 +114,7 @@ export function startFeed({
 			requests.push(request);
 			if (isAbsent) return { state: "absent", reason: "nothing is tracked" };
 			const { maxAgeMs, consistencyTokens = [] } = request;
-			const position = { feedEpoch, objectRun: objectRun(), asOf };
+			const position = { feedEpoch, objectRun: objectRun(), asOf, cursor };
 			const isGood =
 				maxAgeMs > 0 &&
 				now() - asOf <= maxAgeMs &&
@@ -133,6 +140,15 @@ export function startFeed({
 			asOf: Math.max(0, asOf),
 			failure: "origin-unreachable",
 		}),
+		/** Begins a transaction. @returns its name, and a function that ends it */
+		begin() {
+			const transaction = nextTransaction++;
+			transactions.add(transaction);
+			return {
+				name: `${INCARNATION}.${transaction}`,
+				end: () => transactions.delete(transaction),
+			};
+		},
 		/** Commits a change, which later polls find. */
 		commit(tag: string) {
 			unpolled.push(tag);
@@ -151,6 +167,7 @@ export function startFeed({
 		beginEpoch() {
 			feedEpoch += "x";
 			seq = 0;
+			cursor = "";
 			lastChange.clear();
 			unpolled.length = 0;
 			this.restart();

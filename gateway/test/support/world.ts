@@ -5,6 +5,7 @@ import { createCache } from "../../src/cache/cache.ts";
 import { sizeOf } from "../../src/cache/entry.ts";
 import { createSecondAsks } from "../../src/cache/second-asks.ts";
 import { openConsistencyScope } from "../../src/consistency/consistency-scope.ts";
+import { TRANSACTION_HEADER } from "../../src/consistency/consistency-token.ts";
 import {
 	createFreshness,
 	type Freshness,
@@ -151,11 +152,27 @@ export async function live(
 		await pause(200);
 		if (isDown) throw new Refusal("origin_unreachable");
 		const tags = tagsOf(request.url);
-		if (request.method === "POST") for (const tag of tags) commit(tag);
+		const written = request.method === "POST" ? await write(tags) : "";
 		const all = versionsAt(time.now());
 		const body = JSON.stringify(tags.map((tag) => [tag, all[tag] ?? 0]));
 		await pause(200);
-		return rows(body);
+		return rows(body, {
+			headers: written === "" ? {} : { [TRANSACTION_HEADER]: written },
+		});
+	};
+	/** @returns the name of its transaction */
+	const write = async (tags: readonly string[]) => {
+		const { name, end } = feed.begin();
+		await pause(200);
+		for (const tag of tags) commit(tag);
+		end();
+		return name;
+	};
+	/** A PostgREST that does not call postern.pre_request(). */
+	const unnaming: Pipeline = async (...asked) => {
+		const answer = await origin(...asked);
+		answer.headers.delete(TRANSACTION_HEADER);
+		return answer;
 	};
 
 	function startIsolate(number: number): Pipeline {
@@ -186,7 +203,7 @@ export async function live(
 		});
 		return createCache({
 			origin,
-			writes: origin,
+			writes: number % 2 === 0 ? origin : unnaming,
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
 			// Has space for a few entries, so that it forgets some.

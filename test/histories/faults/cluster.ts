@@ -86,8 +86,8 @@ async function start(
 	const storage = await mkdtemp(join(tmpdir(), "postern-feed-"));
 	cleanup.push(() => rm(storage, { recursive: true, force: true }));
 	const links: Link[] = [];
-	const linkTo = async (target: string) => {
-		const link = await startLink(target);
+	const linkTo = async (...[target, dropped]: Parameters<typeof startLink>) => {
+		const link = await startLink(target, dropped);
 		links.push(link);
 		cleanup.push(link.stop);
 		return link;
@@ -115,7 +115,12 @@ async function start(
 
 	const instances: Instance[] = [];
 	for (let number = 1; number <= options.instances; number += 1) {
-		const originLink = await linkTo(postgrest);
+		// Writes have the tokens of their transactions in every other isolate, and in the rest those of a poll.
+		const isNaming = number % 2 === 0;
+		const originLink = await linkTo(
+			postgrest,
+			isNaming ? undefined : "postern-transaction",
+		);
 		const feedLink = await linkTo(`${LOOPBACK}:${frontPort}`);
 		const port = await freePort();
 		const process = await restartable(() =>

@@ -52,7 +52,8 @@ interface Answer {
 	body: Buffer;
 }
 
-export async function startLink(target: string): Promise<Link> {
+/** @param dropped a request header that does not arrive */
+export async function startLink(target: string, dropped = ""): Promise<Link> {
 	const agent = new Agent({ keepAlive: true });
 	const faults = new Set<{ fault: Fault; left: number }>();
 	let underWay = 0;
@@ -109,7 +110,8 @@ export async function startLink(target: string): Promise<Link> {
 		body: Buffer,
 	): Promise<Answer> {
 		const [host, toPort] = link.target.split(":");
-		const { method, url: path, headers } = request;
+		const { method, url: path } = request;
+		const { [dropped]: _, ...headers } = request.headers;
 		const sent = send({ host, port: toPort, method, path, headers, agent });
 		sent.end(body);
 		const [answer] = (await once(sent, "response")) as [IncomingMessage];

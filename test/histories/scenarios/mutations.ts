@@ -55,8 +55,8 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "the feed is not asked after a write",
 		file: "cache/cache.ts",
-		from: "await freshness.afterWrite()",
-		to: "(await freshness.view({ maxAgeMs: 60_000, consistencyTokens: [] })).consistencyToken",
+		from: "await freshness.afterWrite(",
+		to: "(await freshness.view({ maxAgeMs: 60_000, consistencyTokens: [] })).consistencyToken; void (",
 		scenario: scenarios.ownWrite,
 		found: "session",
 	},
@@ -66,6 +66,22 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 		from: "return nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
 		to: "return running ?? nextPoll(); if (now() - asOf <= maxAgeMs) return true;",
 		scenario: scenarios.pollUnderWay,
+		found: "session",
+	},
+	{
+		name: "a snapshot shows transactions that began after it",
+		file: "consistency/consistency-token.ts",
+		from: "Number(transaction) < Number(end) &&",
+		to: "",
+		scenario: scenarios.ownTransactionElsewhere,
+		found: "session",
+	},
+	{
+		name: "a snapshot shows transactions that were running",
+		file: "consistency/consistency-token.ts",
+		from: '&& !running.split(",").includes(transaction)',
+		to: "",
+		scenario: scenarios.overtakenWrite,
 		found: "session",
 	},
 	{

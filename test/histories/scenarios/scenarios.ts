@@ -145,6 +145,28 @@ export const ownWriteElsewhere: Scenario = async (stage) => {
 	await stage.read("/boards?id=eq.6", { session, at: 1, as: "ada" });
 };
 
+/** The same, where the database names the write's transaction, and the other isolate has heard of nothing since. */
+export const ownTransactionElsewhere: Scenario = async (stage) => {
+	const session = stage.session("ada");
+	await stage.warm("/boards?id=eq.6", { as: "ada" });
+	await stage.write(session, patch("/boards?id=eq.6"), { at: 1 });
+	await stage.read("/boards?id=eq.6", { session, as: "ada" });
+};
+
+/** A write waits for a lock while later transactions end and are polled. Then its session reads through another isolate. */
+export const overtakenWrite: Scenario = async (stage) => {
+	const session = stage.session("ada");
+	await stage.warm("/boards?id=eq.6", { as: "ada" });
+	const commit = await stage.begin(sqlWrite("boards", 6));
+	const written = stage.write(session, patch("/boards?id=eq.6"), { at: 1 });
+	await sleep(200);
+	await stage.sql(sqlWrite("late", 1));
+	await stage.refresh();
+	await commit();
+	await written;
+	await stage.read("/boards?id=eq.6", { session, as: "ada" });
+};
+
 /** A session sees a write in SQL, and reads through another isolate. */
 export const seenElsewhere: Scenario = async (stage) => {
 	const session = stage.session("ada");
