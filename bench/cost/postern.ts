@@ -28,6 +28,8 @@ export interface Postern {
 	readonly whole: Server;
 	/** An isolate whose change feed is the object below. Its KV and the next one's are one. */
 	readonly isolate: Server;
+	/** The first two again, in front of a PostgREST that names the transactions of writes. */
+	readonly naming: Pick<Postern, "whole" | "isolate">;
 	/** Puts every answer into KV at once. */
 	readonly filler: Server;
 	/** How many values the whole one has put into its KV. */
@@ -77,8 +79,10 @@ export async function startPostern(
 	stack: BenchStack,
 	cleanup: Cleanup,
 ): Promise<Postern> {
-	const start = (options: Parameters<typeof startWhole>[3]) =>
-		startWhole(bundle, stack, cleanup, options);
+	const start = (
+		options: Parameters<typeof startWhole>[3],
+		{ postgrestUrl } = stack as Pick<BenchStack, "postgrestUrl">,
+	) => startWhole(bundle, { ...stack, postgrestUrl }, cleanup, options);
 	const kv = await startKv();
 	cleanup.push(kv.stop);
 	const entries = new Map<string, KvEntry>();
@@ -105,6 +109,10 @@ export async function startPostern(
 		whole: await start({ kv: { CACHE: countingKv.address } }),
 		kvWrites: () => writes,
 		isolate: await start(asPart),
+		naming: {
+			whole: await start({}, stack.naming),
+			isolate: await start(asPart, stack.naming),
+		},
 		filler: await start({ ...asPart, variables: { KV_FROM_ASK: "1" } }),
 		object,
 	};

@@ -153,7 +153,7 @@ function misses({ floor }: World): Row[] {
 }
 
 async function writes(world: World): Promise<Row[]> {
-	const { credentials, floor, originPids } = world;
+	const { credentials, floor } = world;
 	const [ofCaller, ofOrigin] = await Promise.all([
 		issueCallerToken(credentials.tokenSigningKey, WRITER),
 		issueToken(
@@ -173,31 +173,48 @@ async function writes(world: World): Promise<Row[]> {
 			},
 			body: JSON.stringify({ title: `Note ${number}` }),
 		});
-	const row = (
+	const common = { status: 204, share: 0.2 };
+	const rowsOf = (
 		name: string,
-		aim: number,
-		serverOf: (postern: Postern) => Server,
-		pids?: readonly number[],
-	): Row => ({
-		name: `PATCH, ${name}`,
-		base: pids ? `${ORIGIN} for a proxied one` : "a proxied one",
-		...{ aim, status: 204, share: 0.2 },
-		of: (postern) => {
-			const server = serverOf(postern);
-			return {
-				pids: pids ?? server.pids,
-				asked: patch(`${server.url}/rest/v1`, ofCaller),
-			};
-		},
-		against: {
-			pids: pids ?? pidsOf(floor),
-			asked: patch(floor.proxyUrl, ofOrigin),
-		},
-	});
+		posternOf: (postern: Postern) => Pick<Postern, "whole" | "isolate">,
+		originPids: readonly number[],
+	): Row[] => {
+		const writing = ({ url }: Server) => patch(`${url}/rest/v1`, ofCaller);
+		const row = (part: string, aim: number, which: "whole" | "isolate") => ({
+			...{ name: `${name}, ${part}`, base: "a proxied one", aim, ...common },
+			of(postern: Postern) {
+				const server = posternOf(postern)[which];
+				return { pids: server.pids, asked: writing(server) };
+			},
+			against: {
+				pids: pidsOf(floor),
+				asked: patch(floor.proxyUrl, ofOrigin),
+			},
+		});
+		return [
+			row("the isolate", 1.5, "isolate"),
+			row("the isolate and the object", 2.5, "whole"),
+			{
+				...{ name: `${name}, ${ORIGIN}`, base: `${ORIGIN} for a proxied one` },
+				...{ aim: 1.5, ...common },
+				of: (postern) => ({
+					pids: originPids,
+					asked: writing(posternOf(postern).whole),
+				}),
+				against: {
+					pids: world.originPids,
+					asked: patch(floor.proxyUrl, ofOrigin),
+				},
+			},
+		];
+	};
 	return [
-		row("the isolate", 1.5, ({ isolate }) => isolate),
-		row("the isolate and the object", 2.5, ({ whole }) => whole),
-		row(ORIGIN, 1.5, ({ whole }) => whole, originPids),
+		...rowsOf("PATCH", (postern) => postern, world.originPids),
+		...rowsOf(
+			"PATCH with db-pre-request",
+			({ naming }) => naming,
+			world.naming.originPids,
+		),
 	];
 }
 

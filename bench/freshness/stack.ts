@@ -1,5 +1,5 @@
-// The parts that the contenders share: one Postgres with the benchmark's tables, one PostgREST that lets anyone read. In front of
-// it Postern as a cluster of isolates with one KV and one change feed.
+// The parts that the contenders share: one Postgres with the benchmark's tables, one PostgREST that lets anyone read, and one that
+// calls postern.pre_request(). In front of it Postern as a cluster of isolates with one KV and one change feed.
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,10 @@ import {
 import { prepareDatabase } from "../../gateway/cli/stack/database.ts";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
-import { startPostgrest } from "../../gateway/cli/stack/postgrest.ts";
+import {
+	startPostgrest,
+	WITH_PRE_REQUEST,
+} from "../../gateway/cli/stack/postgrest.ts";
 import {
 	type Cluster,
 	startCluster,
@@ -25,14 +28,19 @@ import { createTables } from "./tables.ts";
 /** Called in reverse order when the benchmark is over. */
 export type Cleanup = (() => Promise<unknown>)[];
 
-export interface BenchStack {
-	readonly pool: pg.Pool;
+interface BenchOrigin {
 	readonly postgrestUrl: string;
+	/** PostgREST and Postgres. */
+	readonly originPids: readonly number[];
+}
+
+export interface BenchStack extends BenchOrigin {
+	readonly pool: pg.Pool;
+	/** The one whose answers to writes name their transactions. */
+	readonly naming: BenchOrigin;
 	/** Of the superuser. */
 	readonly databaseUrl: string;
 	readonly credentials: Credentials;
-	/** PostgREST and Postgres. */
-	readonly originPids: readonly number[];
 }
 
 const CONNECTIONS = 10;
@@ -75,21 +83,26 @@ export async function startStack(cleanup: Cleanup): Promise<BenchStack> {
 	pool.on("error", () => {});
 	cleanup.push(() => pool.end());
 	await createTables(pool);
-	const postgrest = await startPostgrest({
-		databaseUrl: asAuthenticator(postgres.url, authenticatorPassword),
-		jwks: credentials.originJwks,
-		// nginx could not keep apart the answers to callers with tokens, so all readers are anonymous.
-		anonRole: "anon",
-		port: await freePort(),
-		adminPort: await freePort(),
-		publicUrl: "http://localhost",
-		log: silent,
-	});
-	cleanup.push(postgrest.stop);
-	const originPids = [postgrest.pid ?? 0, postgres.pid ?? 0];
+	const start = async (settings: Readonly<Record<string, string>>) => {
+		const postgrest = await startPostgrest({
+			databaseUrl: asAuthenticator(postgres.url, authenticatorPassword),
+			jwks: credentials.originJwks,
+			// nginx could not keep apart the answers to callers with tokens, so all readers are anonymous.
+			anonRole: "anon",
+			port: await freePort(),
+			adminPort: await freePort(),
+			publicUrl: "http://localhost",
+			settings,
+			log: silent,
+		});
+		cleanup.push(postgrest.stop);
+		const originPids = [postgrest.pid ?? 0, postgres.pid ?? 0];
+		return { postgrestUrl: postgrest.url, originPids };
+	};
 	return {
-		...{ pool, credentials, originPids },
-		...{ postgrestUrl: postgrest.url, databaseUrl: postgres.url },
+		...(await start({})),
+		...{ pool, credentials, databaseUrl: postgres.url },
+		naming: await start(WITH_PRE_REQUEST),
 	};
 }
 

@@ -13,7 +13,7 @@ import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import {
 	startPostgrest,
-	WITH_KEYS,
+	WITH_PRE_REQUEST,
 } from "../../gateway/cli/stack/postgrest.ts";
 import type { Service } from "../../gateway/cli/stack/service.ts";
 import { issueCallerToken } from "../../gateway/cli/stack/tokens.ts";
@@ -90,7 +90,7 @@ export async function startFaultyStack({
 				databaseUrl: asAuthenticator(url, authenticatorPassword),
 				jwks: originJwks,
 				publicUrl: "http://localhost:8787/rest/v1",
-				settings: WITH_KEYS,
+				settings: WITH_PRE_REQUEST,
 				...ports,
 				log: silent,
 			}),

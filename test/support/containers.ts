@@ -8,7 +8,7 @@ import {
 	Wait,
 } from "testcontainers";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
-import { WITH_KEYS } from "../../gateway/cli/stack/postgrest.ts";
+import { WITH_PRE_REQUEST } from "../../gateway/cli/stack/postgrest.ts";
 
 /** The images of docker-compose.yml, by the same names and with the same defaults. */
 const IMAGES = {
@@ -118,7 +118,7 @@ export async function startPostgrestContainer(
 			PGRST_DB_SCHEMAS: "api,postern",
 			...(options.anonRole
 				? { PGRST_DB_ANON_ROLE: options.anonRole }
-				: WITH_KEYS),
+				: WITH_PRE_REQUEST),
 			PGRST_JWT_SECRET: options.jwks,
 			PGRST_JWT_AUD: "postgrest",
 			PGRST_JWT_CACHE_MAX_LIFETIME: "300",

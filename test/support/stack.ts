@@ -20,7 +20,7 @@ import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../gateway/cli/stack/postgres.ts";
 import {
 	startPostgrest,
-	WITH_KEYS,
+	WITH_PRE_REQUEST,
 } from "../../gateway/cli/stack/postgrest.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import {
@@ -186,7 +186,7 @@ async function embeddedOrigin(
 	};
 	const closed = await startPostgrest({
 		...common,
-		settings: WITH_KEYS,
+		settings: WITH_PRE_REQUEST,
 		port: await freePort(),
 		adminPort: await freePort(),
 	});

