@@ -2,6 +2,7 @@
 // that the entry is fresh. Otherwise the origin is asked. The token of a write names its transaction, or a poll of the feed after it.
 import { takeTransactionToken } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
+import type { OwnWrites } from "../consistency/own-writes.ts";
 import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import { type Identity, isAmong } from "../identity/identity.ts";
@@ -47,6 +48,7 @@ export interface CacheDeps {
 	writes: Pipeline;
 	planner: Planner;
 	freshness: Freshness;
+	ownWrites: OwnWrites;
 	memory: MemoryStore<Entry>;
 	/** Beyond the isolate, if there is one. Never rejects, and never takes long. */
 	store: Store | undefined;
@@ -79,7 +81,8 @@ interface NamedRead extends CacheableRead {
 type Forwarded = NonNullable<CacheStatus["forwarded"]>;
 
 export function createCache(deps: CacheDeps): Pipeline {
-	const { origin, freshness, memory, secondAsks, flights, now } = deps;
+	const { origin, freshness, ownWrites, memory, secondAsks, flights, now } =
+		deps;
 	const { mayWrite, planRead } = createPlanRead(deps);
 	const fromStore = createFromStore(deps);
 	const readOrAgain = createOutageAnswers(deps);
@@ -107,9 +110,10 @@ export function createCache(deps: CacheDeps): Pipeline {
 	): Promise<Response> {
 		const answer = await deps.writes(request, identity);
 		// With any status: a function may set an error status and commit.
-		const consistencyToken = await freshness.afterWrite(
-			takeTransactionToken(answer.headers),
-		);
+		const transactionToken = takeTransactionToken(answer.headers);
+		if (transactionToken !== undefined)
+			ownWrites.remember(identity, transactionToken);
+		const consistencyToken = transactionToken ?? (await freshness.afterWrite());
 		return labelled(answer, consistencyToken, { forwarded: "method" });
 	}
 

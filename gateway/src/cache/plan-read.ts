@@ -1,6 +1,6 @@
 // Plans a read by a catalog that is current as of a view, with a view no older than the plan allows.
-import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
+import type { OwnWrites } from "../consistency/own-writes.ts";
 import type { View } from "../consistency/view.ts";
 import { timed, timedNow } from "../observe/observation.ts";
 import { type PipelineRequest, pathIn } from "../pipeline.ts";
@@ -32,13 +32,14 @@ const MAX_LOGGED = 1_000;
 interface PlanReadDeps {
 	planner: Planner;
 	freshness: Freshness;
+	ownWrites: OwnWrites;
 	maxStalenessMs: number;
 	waitUntil: (promise: Promise<unknown>) => void;
 	log: (error: unknown) => void;
 }
 
 export function createPlanRead(deps: PlanReadDeps) {
-	const { planner, freshness } = deps;
+	const { planner, freshness, ownWrites } = deps;
 	const logged = new BoundedMap<true>(MAX_LOGGED);
 
 	return { mayWrite, planRead };
@@ -57,7 +58,8 @@ export function createPlanRead(deps: PlanReadDeps) {
 	}
 
 	async function planRead(arrived: ArrivedRead): Promise<PlannedRead> {
-		const consistencyTokens = consistencyTokensIn(arrived.request.headers);
+		const { identity, request, directives } = arrived;
+		const consistencyTokens = ownWrites.tokensFor(identity, request.headers);
 		let catalog = freshness.lastCatalog();
 		let plan = catalog && planBy(catalog, arrived);
 		if (plan?.kind === "bypass") {
@@ -68,9 +70,10 @@ export function createPlanRead(deps: PlanReadDeps) {
 		let maxStalenessMs = plan?.maxStalenessMs ?? deps.maxStalenessMs;
 		// A second round where the catalog was not known and allows less than was assumed.
 		for (let round = 0; round < 2; round++) {
-			const maxAgeMs = allowedAgeMs(arrived.directives, maxStalenessMs);
+			const maxAgeMs = allowedAgeMs(directives, maxStalenessMs);
 			const { view, current } = await timed("view", async () => {
 				const view = await freshness.view({ maxAgeMs, consistencyTokens });
+				if (view !== undefined) ownWrites.areShown(identity, consistencyTokens);
 				return { view, current: view && (await freshness.catalog(view)) };
 			});
 			if (view === undefined || current === undefined)

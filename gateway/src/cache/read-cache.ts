@@ -2,6 +2,7 @@
 
 import { createConditionalWrites } from "../conditions/conditional-writes.ts";
 import { createFreshness, type Freshness } from "../consistency/freshness.ts";
+import { createOwnWrites, type OwnWrites } from "../consistency/own-writes.ts";
 import { createSingleFlight } from "../consistency/single-flight.ts";
 import type { Sleep } from "../consistency/sleep.ts";
 import { isContractReason } from "../feed/contract.ts";
@@ -61,6 +62,7 @@ export interface CacheReadiness {
 export interface CacheParts {
 	readonly planner: QuestionPlanner;
 	readonly freshness: Freshness;
+	readonly ownWrites: OwnWrites;
 	readonly memory: MemoryStore<Entry>;
 	readonly secondAsks: Pick<SecondAsks, "isWaiting">;
 }
@@ -90,6 +92,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		maxStalenessMs,
 		audienceOf: (identity) => tokenClaimsOf(identity).aud,
 	});
+	const ownWrites = createOwnWrites();
 	const memory = new MemoryStore(MEMORY_BYTES, sizeOf);
 	const store =
 		kv && createFailOpenStore({ store: new KvStore(kv), now, sleep, log });
@@ -103,6 +106,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		}),
 		planner,
 		freshness,
+		ownWrites,
 		memory,
 		store,
 		checkMisses: deps.checkMisses,
@@ -122,7 +126,7 @@ export function createReadCache(origin: Pipeline, deps: CacheDeps): ReadCache {
 		log,
 	});
 	return {
-		parts: { planner, freshness, memory, secondAsks },
+		parts: { planner, freshness, ownWrites, memory, secondAsks },
 		pipeline,
 		async readiness() {
 			const view = await freshness.view({

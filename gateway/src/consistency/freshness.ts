@@ -21,11 +21,8 @@ export interface Freshness {
 	knownCatalog(view: View): Catalog | undefined;
 	/** The last known catalog, current or not. */
 	lastCatalog(): Catalog | undefined;
-	/**
-	 * Asks the feed; in the background where the database has named the write's transaction, for those who read without its token.
-	 * @returns a token that covers the write that was just done. Never rejects.
-	 */
-	afterWrite(transactionToken?: string): Promise<string>;
+	/** Asks the feed. @returns a token that covers the write that was just done. Never rejects. */
+	afterWrite(): Promise<string>;
 	/** A token for everything that the origin has shown by now. */
 	consistencyTokenNow(): string;
 	/** What the feed has told, however old, with the catalog as of it; undefined where it has told nothing lately. */
@@ -101,11 +98,7 @@ export function createFreshness(deps: FreshnessDeps): Freshness {
 		catalog: catalog.at,
 		knownCatalog: catalog.current,
 		lastCatalog: catalog.last,
-		async afterWrite(transactionToken) {
-			if (transactionToken !== undefined) {
-				reads.keepUp(0);
-				return transactionToken;
-			}
+		async afterWrite() {
 			const view = await writes.join({ maxAgeMs: 0, consistencyTokens: [] });
 			// Another isolate may know already that the database has begun to track.
 			return view?.consistencyToken ?? FORCING_TOKEN;

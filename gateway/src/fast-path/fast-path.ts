@@ -4,7 +4,6 @@ import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
 import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
-import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { CorsHeaders } from "../http/cors.ts";
 import { isOverHttps } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
@@ -44,7 +43,8 @@ const QUESTION_BYTES = 1_024;
 export type FastPath = (request: Request) => Response | undefined;
 
 export function createFastPath(deps: FastPathDeps): FastPath {
-	const { planner, freshness, memory, secondAsks, recall, now, log } = deps;
+	const { planner, freshness, ownWrites, memory, secondAsks } = deps;
+	const { recall, now, log } = deps;
 	let remembered = rememberedTexts();
 	let plannedBy: Catalog | undefined;
 	const { answerWith } = createHitAnswers(deps.cors, (name) =>
@@ -75,7 +75,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		if (identity === undefined) return undefined;
 		const plan = planner.planFor(question, identity, headers);
 		const maxAgeMs = allowedAgeMs(directives, plan.maxStalenessMs);
-		const consistencyTokens = consistencyTokensIn(headers);
+		const consistencyTokens = ownWrites.tokensFor(identity, headers);
 		const view = freshness.knownView({ maxAgeMs, consistencyTokens });
 		if (view === undefined || freshness.knownCatalog(view) !== catalog)
 			return undefined;

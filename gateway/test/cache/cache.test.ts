@@ -1050,17 +1050,59 @@ describe("a write", () => {
 		},
 	);
 
-	it("carries the name of its transaction, where the database tells it", async () => {
-		const name = "0123456789abcdef.700";
-		const { ask } = startCache({
-			answer: () =>
-				rows(null, { status: 204, headers: { "Postern-Transaction": name } }),
+	describe("whose transaction the database names", () => {
+		const NAME = "0123456789abcdef.700";
+		const ADA = { role: "authenticated", claims: { sub: "ada" } };
+		const BOB = { role: "authenticated", claims: { sub: "bob" } };
+		const start = () =>
+			startCache({
+				answer: ({ method }) =>
+					rows("[]", {
+						headers: method === "PATCH" ? { "Postern-Transaction": NAME } : {},
+					}),
+			});
+
+		it("carries that name, and nobody polls for it", async () => {
+			const { ask, feed } = start();
+			const answer = await ask("/notes", { method: "PATCH" });
+			expect([
+				feed.syncs,
+				tokensOf(answer),
+				answer.headers.has("Postern-Transaction"),
+			]).toEqual([0, [NAME], false]);
 		});
-		const answer = await ask("/notes", { method: "PATCH" });
-		expect([
-			tokensOf(answer),
-			answer.headers.has("Postern-Transaction"),
-		]).toEqual([[name], false]);
+
+		it("is shown to its user, who sends no token, and until then delays nobody else", async () => {
+			const { ask, feed } = start();
+			await ask("/notes", { method: "PATCH", identity: ADA });
+			for (const [index, identity] of [BOB, ANYBODY, ADA, ADA].entries())
+				await ask(`/notes?id=eq.${index}`, { identity });
+			expect(feed.needs.map((it) => it.consistencyTokens)).toEqual([
+				[],
+				[],
+				[NAME],
+				[],
+			]);
+		});
+
+		it("by a caller that is no user delays nobody", async () => {
+			const { ask, feed } = start();
+			await ask("/notes", { method: "PATCH" });
+			await ask();
+			expect(feed.needs.map((it) => it.consistencyTokens)).toEqual([[]]);
+		});
+
+		it("is remembered while the feed cannot be asked", async () => {
+			const { ask, feed } = start();
+			await ask("/notes", { method: "PATCH", identity: ADA });
+			feed.failFrom(0);
+			await ask("/notes", { identity: ADA });
+			await ask("/notes", { identity: ADA });
+			expect(feed.needs.map((it) => it.consistencyTokens)).toEqual([
+				[NAME],
+				[NAME],
+			]);
+		});
 	});
 
 	it("that fails carries one as well, because it may have been done", async () => {

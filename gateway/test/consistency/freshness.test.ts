@@ -123,6 +123,23 @@ describe("a view", () => {
 		]).toEqual([[undefined], "e1", 5, 3, 0]);
 	});
 
+	it("covers the token of a transaction that its cursor shows", async () => {
+		const { learn, asked, following, view, freshness, time } = startIsolate();
+		await learn({ cursor: `${INCARNATION}@700:700:@` });
+		const consistencyTokens = [`${INCARNATION}.700`];
+		const isKnown = () =>
+			freshness.knownView({ maxAgeMs: 1_000, consistencyTokens });
+		expect(isKnown()).toBeUndefined();
+		const reading = view({ consistencyTokens });
+		await settle();
+		expect(asked[0]?.request.consistencyTokens).toEqual(consistencyTokens);
+		asked[0]?.answer(
+			following({ seq: 6, isWhole: false, cursor: `${INCARNATION}@701:701:@` }),
+		);
+		expect((await time.until(reading))?.seq).toBe(6);
+		expect([isKnown()?.seq, asked.length]).toEqual([6, 1]);
+	});
+
 	it("is given from memory while it is young enough", async () => {
 		const { learn, view, asked, time } = startIsolate();
 		await learn();
@@ -584,27 +601,6 @@ describe("after a write", () => {
 			toConsistencyToken(answer),
 			6,
 		]);
-	});
-
-	it("the token names its transaction, where the database has told it, and waits for nothing", async () => {
-		const { learn, freshness, asked, following, view, time } = startIsolate();
-		await learn({ cursor: `${INCARNATION}@700:700:@` });
-		const token = `${INCARNATION}.700`;
-		const written = await freshness.afterWrite(token);
-		expect([written, asked.map(({ request }) => request.maxAgeMs)]).toEqual([
-			token,
-			[0],
-		]);
-		const isKnown = () =>
-			freshness.knownView({ maxAgeMs: 1_000, consistencyTokens: [token] });
-		expect(isKnown()).toBeUndefined();
-		const reading = view({ consistencyTokens: [token] });
-		await settle();
-		asked[0]?.answer(
-			following({ seq: 6, isWhole: false, cursor: `${INCARNATION}@701:701:@` }),
-		);
-		expect((await time.until(reading))?.seq).toBe(6);
-		expect([isKnown()?.seq, asked.length]).toEqual([6, 1]);
 	});
 
 	it("the feed is called even during a reader's call", async () => {

@@ -5,6 +5,7 @@ import { type Entry, type Store, sizeOf } from "../../src/cache/entry.ts";
 import { createSecondAsks } from "../../src/cache/second-asks.ts";
 import { FORCING_TOKEN } from "../../src/consistency/consistency-token.ts";
 import type { Freshness } from "../../src/consistency/freshness.ts";
+import { createOwnWrites } from "../../src/consistency/own-writes.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Needs, View } from "../../src/consistency/view.ts";
 import type { Identity } from "../../src/identity/identity.ts";
@@ -151,6 +152,7 @@ export function startCache({
 				!["GET", "HEAD"].includes(method) && !url.includes("/rpc/stable"),
 		},
 		freshness: feed.freshness,
+		ownWrites: createOwnWrites(),
 		memory,
 		store: undefined,
 		checkMisses() {},
@@ -271,9 +273,8 @@ function startFeed(now: () => number) {
 		catalog: async () => feed.catalog,
 		knownCatalog: () => feed.catalog,
 		lastCatalog: () => feed.lastCatalog,
-		async afterWrite(transactionToken) {
+		async afterWrite() {
 			feed.syncs++;
-			if (transactionToken !== undefined) return transactionToken;
 			return feed.reason === "untracked" ? FORCING_TOKEN : tokenAt(now());
 		},
 		consistencyTokenNow: () =>

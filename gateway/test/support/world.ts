@@ -10,6 +10,7 @@ import {
 	createFreshness,
 	type Freshness,
 } from "../../src/consistency/freshness.ts";
+import { createOwnWrites } from "../../src/consistency/own-writes.ts";
 import { createSingleFlight } from "../../src/consistency/single-flight.ts";
 import type { Feed } from "../../src/feed/feed.ts";
 import { createRelay } from "../../src/feed/relay.ts";
@@ -206,6 +207,7 @@ export async function live(
 			writes: number % 2 === 0 ? origin : unnaming,
 			planner: plannerOf(maxStalenessMs),
 			freshness: mutant.freshness?.(freshness) ?? freshness,
+			ownWrites: createOwnWrites(),
 			// Has space for a few entries, so that it forgets some.
 			memory: new MemoryStore(4_500, sizeOf),
 			store,
