@@ -10,7 +10,7 @@ import {
 	refusalInWords,
 	startGateway,
 } from "../support/gateway.ts";
-import { startFeed } from "../support/memory-feed.ts";
+import { cursorAt, startFeed } from "../support/memory-feed.ts";
 import type { Received } from "../support/origin.ts";
 import { NOW } from "../support/tokens.ts";
 
@@ -101,8 +101,8 @@ describe("a write with If-Match", () => {
 		await etag();
 		await patch(sent);
 		expect(told()).toEqual([
-			{ ...NOTE, since: "cursor 0" },
-			{ ...NOTE, since: "cursor 1" },
+			{ ...NOTE, since: cursorAt(0) },
+			{ ...NOTE, since: cursorAt(1) },
 		]);
 	});
 
@@ -119,7 +119,7 @@ describe("a write with If-Match", () => {
 		await patch(`${sent}, ${await etag()}`);
 		expect(told()).toEqual([
 			{ ...NOTE, since: null },
-			{ ...NOTE, since: "cursor 1" },
+			{ ...NOTE, since: cursorAt(1) },
 		]);
 	});
 
@@ -138,7 +138,7 @@ describe("a write with If-Match", () => {
 		await one.etag();
 		feed.commit("api.notes(1)");
 		await one.patch(await other.etag());
-		expect(one.told()).toEqual([{ ...NOTE, since: "cursor 1" }]);
+		expect(one.told()).toEqual([{ ...NOTE, since: cursorAt(1) }]);
 	});
 
 	it("names any version for *, and none for ETags without a moment", async () => {
@@ -318,5 +318,5 @@ it("gives the repeat of a write with an idempotency key its first answer, though
 		204,
 		"true",
 	]);
-	expect(told()).toEqual([{ ...NOTE, since: "cursor 0" }]);
+	expect(told()).toEqual([{ ...NOTE, since: cursorAt(0) }]);
 });

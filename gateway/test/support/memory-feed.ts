@@ -19,6 +19,7 @@ type Following = Extract<SyncAnswer, { state: "following" }>;
 
 /** Of the database. */
 const INCARNATION = "0123456789abcdef";
+const FIRST_TRANSACTION = 3;
 
 interface FeedOptions {
 	/** The object's clock, in milliseconds. */
@@ -44,6 +45,15 @@ const CATALOG = catalogOf({
 	],
 });
 
+/** The cursor of a poll. Its digest is the number that the poll gave. */
+export function cursorAt(
+	seq: number,
+	nextTransaction = FIRST_TRANSACTION,
+	running: Iterable<number> = [],
+): string {
+	return `${INCARNATION}@${FIRST_TRANSACTION}:${nextTransaction}:${[...running]}@${seq}`;
+}
+
 /** A feed that records its requests, with `commit` to change its database. */
 export function startFeed({
 	now,
@@ -59,7 +69,7 @@ export function startFeed({
 	let seq = 0;
 	let asOf = Number.NEGATIVE_INFINITY;
 	let cursor = "";
-	let nextTransaction = 3;
+	let nextTransaction = FIRST_TRANSACTION;
 	const transactions = new Set<number>();
 	let running: Promise<void> | undefined;
 	let queued: Promise<void> | undefined;
@@ -71,8 +81,8 @@ export function startFeed({
 		const began = Math.max(now(), asOf + 1);
 		await pause();
 		const tags = unpolled.splice(0);
-		cursor = `${INCARNATION}@3:${nextTransaction}:${[...transactions]}@`;
 		if (tags.length > 0) seq++;
+		cursor = cursorAt(seq, nextTransaction, transactions);
 		for (const tag of tags) lastChange.set(tag, seq);
 		await pause();
 		if (ownRun === objectRun()) asOf = began;
