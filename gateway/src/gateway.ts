@@ -20,6 +20,8 @@ import { withoutConditions } from "./conditions/conditional-writes.ts";
 import { openConsistencyScope } from "./consistency/consistency-scope.ts";
 import type { Sleep } from "./consistency/sleep.ts";
 import { createFastPath, type FastPath } from "./fast-path/fast-path.ts";
+import { createFindHit } from "./fast-path/find-hit.ts";
+import { createRouteHits } from "./fast-path/route-hits.ts";
 import type { Feed } from "./feed/feed.ts";
 import { withAnonymous401 } from "./http/anonymous-401.ts";
 import { corsHeadersOf, crossOrigin } from "./http/cors.ts";
@@ -178,6 +180,16 @@ export function createGateway(deps: Deps): Gateway {
 		return refuse(refusal);
 	};
 
+	const memory = cache && {
+		...cache.parts,
+		findHit: createFindHit(cache.parts, now),
+	};
+	const findRouteHit =
+		memory &&
+		createRouteHits({
+			...{ ...memory, now, log },
+			maxEmbedDepth: config.sizeLimits.embedDepth,
+		});
 	const counters = createCounters(deps);
 	const withEtag = createRouteEtags(now);
 	const app = new Hono<GatewayEnv>({ getPath: pathOf });
@@ -233,11 +245,20 @@ export function createGateway(deps: Deps): Gateway {
 	app.use(limits.onArrival);
 	app.use(async (context, next) => {
 		const { raw } = context.req;
-		const identity = await timed("identity", () => identify(raw));
+		const identity = await timed(
+			"identity",
+			async () => recall(raw) ?? identify(raw),
+		);
 		context.set("identity", identity);
 		await limits.onceIdentified(raw, identity);
-		const scope = openConsistencyScope(raw, pipeline, config.causalCookie);
+		const scope = openConsistencyScope(
+			raw,
+			pipeline,
+			config.causalCookie,
+			findRouteHit,
+		);
 		context.set("pipeline", scope.pipeline);
+		context.set("recall", scope.recall);
 		await next();
 		scope.close(context.res.headers);
 		const { res } = context;
@@ -273,10 +294,10 @@ export function createGateway(deps: Deps): Gateway {
 	const fullPath = (request: Request) => app.fetch(request);
 	// With cookies each answer sets one of its own.
 	const fastPath =
-		cache === undefined || config.causalCookie
+		memory === undefined || config.causalCookie
 			? () => undefined
 			: createFastPath({
-					...cache.parts,
+					...memory,
 					mount: REST,
 					profileAliases: config.profileAliases,
 					cors: corsHeadersOf(config.corsOrigins),

@@ -22,6 +22,13 @@ export type PipelineRequest = Pick<
 	readonly wholeBytes?: Uint8Array | undefined;
 };
 
+/** A GET into the pipeline, in texts: they cost the runtime nothing. */
+export interface PlainRead {
+	readonly url: string;
+	/** By names in lower case. */
+	readonly headers: Readonly<Record<string, string>>;
+}
+
 /** A request with other parts. Its body and its signal are read only where they are asked for: each is an object of the runtime's. */
 export function withParts(
 	from: PipelineRequest,

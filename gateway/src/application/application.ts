@@ -34,7 +34,8 @@ export function mountRoutes(
 		app.use(`${path}/*`, async ({ req, get, set }, next) => {
 			const [pipeline, identity] = [get("pipeline"), get("identity")];
 			const { signal } = req.raw;
-			set("database", openDatabase(pipeline, identity, { signal }));
+			const recall = get("recall");
+			set("database", openDatabase(pipeline, identity, { signal, recall }));
 			set("accounts", accountsOf(req.raw, pipeline, identity));
 			await next();
 		});

@@ -3,6 +3,7 @@ import type { PostgrestClient } from "@supabase/postgrest-js";
 import { Hono } from "hono";
 import { getPathNoStrict } from "hono/utils/url";
 import type { CallerAccounts } from "../accounts/caller-accounts.ts";
+import type { Recall } from "../http/database.ts";
 import { partsOf } from "../http/url-parts.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Counted } from "../limits/rate-limit-fields.ts";
@@ -35,6 +36,8 @@ export type Routes = Readonly<Record<string, Router>>;
 export interface GatewayEnv {
 	Variables: RouteEnv["Variables"] & {
 		pipeline: Pipeline;
+		/** Answers of the isolate's memory. */
+		recall: Recall;
 		/** What was counted of the request for its caller's limits. */
 		counted?: readonly Counted[];
 	};

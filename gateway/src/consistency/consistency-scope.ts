@@ -2,6 +2,8 @@
 // before it saw, and the client receives the tokens of all of them.
 import { type Moment, momentIn } from "../cache/etag.ts";
 import { setDownstream } from "../cache/respond.ts";
+import type { FindRouteHit } from "../fast-path/route-hits.ts";
+import type { Recall } from "../http/database.ts";
 import { Refusal } from "../http/refusals.ts";
 import {
 	KEY_HEADER,
@@ -29,17 +31,23 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 interface ConsistencyScope {
 	/** The pipeline on behalf of this client. */
 	readonly pipeline: Pipeline;
+	/** The entry that answers a read, where the isolate's memory has it. */
+	readonly recall: Recall;
 	/** What all reads of the route are right as of, or later; undefined where that is not known of one, and without any. */
 	readonly moment: Moment | undefined;
 	/** Writes the tokens of everything that the client has seen into its answer. */
 	close(headers: Headers): void;
 }
 
-/** @param hasCookies whether browsers carry tokens as cookies */
+/**
+ * @param hasCookies whether browsers carry tokens as cookies
+ * @param findRouteHit finds answers in the isolate's memory
+ */
 export function openConsistencyScope(
 	client: Request,
 	pipeline: Pipeline,
 	hasCookies: boolean,
+	findRouteHit?: FindRouteHit,
 ): ConsistencyScope {
 	const cookies = hasCookies
 		? parseTokenCookies(client.headers)
@@ -62,6 +70,17 @@ export function openConsistencyScope(
 		get moment() {
 			return earliestOf(moments);
 		},
+		recall(read, identity) {
+			if (CARRIED.some((name) => client.headers.has(name))) return undefined;
+			const hit = findRouteHit?.(read, identity, tokens);
+			if (hit === undefined) return undefined;
+			moments.push(hit.entry);
+			statuses.push(hit.cacheStatus);
+			ages.push(hit.age);
+			tokens = [...hit.consistencyTokens];
+			hasSeen = true;
+			return hit.entry;
+		},
 		async pipeline(request, identity: Identity) {
 			const known = tokens;
 			if (known.length > 0) setConsistencyTokens(request.headers, known);
@@ -69,9 +88,12 @@ export function openConsistencyScope(
 				const value = client.headers.get(name);
 				if (value !== null) request.headers.set(name, value);
 			}
-			const key = client.headers.get(KEY_HEADER);
 			// The gateway's own writes have no caller that a key would be for.
-			if (key !== null && isWrite(request) && identity !== GATEWAY) {
+			const key =
+				isWrite(request) && identity !== GATEWAY
+					? client.headers.get(KEY_HEADER)
+					: null;
+			if (key !== null) {
 				request.headers.set(KEY_HEADER, key);
 				request.headers.set(WRITE_NUMBER, String(writes));
 				writes += 1;

@@ -1,7 +1,6 @@
 // The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
 // and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
 import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
-import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import type { CorsHeaders } from "../http/cors.ts";
@@ -13,9 +12,12 @@ import type { Identity } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { type Question, textOf } from "../planner/planner.ts";
+import type { FindHit } from "./find-hit.ts";
 import { createHitAnswers, HEADERS_BYTES } from "./hit-answers.ts";
 
-interface FastPathDeps extends CacheParts {
+interface FastPathDeps
+	extends Pick<CacheParts, "planner" | "freshness" | "ownWrites" | "memory"> {
+	findHit: FindHit;
 	/** The path that stands for PostgREST's root. */
 	mount: string;
 	/** Schemas by the other names that clients use. */
@@ -43,8 +45,10 @@ const QUESTION_BYTES = 1_024;
 export type FastPath = (request: Request) => Response | undefined;
 
 export function createFastPath(deps: FastPathDeps): FastPath {
-	const { planner, freshness, ownWrites, memory, secondAsks } = deps;
+	const { planner, freshness, ownWrites, memory, findHit } = deps;
 	const { recall, now, log } = deps;
+	/** In the URL of every request that it answers. */
+	const below = `${deps.mount}/`;
 	let remembered = rememberedTexts();
 	let plannedBy: Catalog | undefined;
 	const { answerWith } = createHitAnswers(deps.cors, (name) =>
@@ -63,9 +67,10 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 	};
 
 	function answer(request: Request): Response | undefined {
-		const { headers } = request;
+		const { url, headers } = request;
 		const catalog = freshness.lastCatalog();
-		if (catalog === undefined || !isPlain(request)) return undefined;
+		if (catalog === undefined || !url.includes(below) || !isPlain(request))
+			return undefined;
 		const asked = rememberedOf(request, catalog);
 		const question = asked?.question;
 		if (asked === undefined || !question) return undefined;
@@ -73,24 +78,14 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		if (directives.isNoCache || directives.isNoStore) return undefined;
 		const identity = recall(request);
 		if (identity === undefined) return undefined;
-		const plan = planner.planFor(question, identity, headers);
-		const maxAgeMs = allowedAgeMs(directives, plan.maxStalenessMs);
-		const consistencyTokens = ownWrites.tokensFor(identity, headers);
-		const view = freshness.knownView({ maxAgeMs, consistencyTokens });
-		if (view === undefined || freshness.knownCatalog(view) !== catalog)
+		const found = findHit({
+			...{ question, catalog, identity, headers },
+			consistencyTokens: ownWrites.tokensFor(identity, headers),
+			maxAgeOf: (plan) => allowedAgeMs(directives, plan.maxStalenessMs),
+		});
+		if (found === undefined || !deps.admits(request, identity))
 			return undefined;
-		const entry = memory.get(plan.key);
-		const isForCaller =
-			entry !== undefined &&
-			entry.echoed.length === 0 &&
-			// The full path puts it into the store.
-			!secondAsks.isWaiting(entry) &&
-			isGoodFor(entry, { plan, view, maxAgeMs }, now()) &&
-			// An entry that no poll covers yet is for its first reader alone.
-			isCovered(entry, view);
-		if (!isForCaller || !deps.admits(request, identity)) return undefined;
-		const known = { name: plan.key, entry, view, maxAgeMs };
-		return answerWith(known, headers, asked.isOverHttps, now());
+		return answerWith(found, headers, asked.isOverHttps, now());
 	}
 
 	/** What is remembered of the request, if it has been asked before by this catalog. */
@@ -124,7 +119,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const { mount, profileAliases } = deps;
 		const { url } = request;
 		// The router takes other spellings of the mount, too.
-		if (!URL.canParse(url) || !partsOf(url).pathname.startsWith(`${mount}/`))
+		if (!URL.canParse(url) || !partsOf(url).pathname.startsWith(below))
 			return undefined;
 		const asked = toPipeline(request, mount, profileAliases);
 		const question = planner.question(catalog, asked);

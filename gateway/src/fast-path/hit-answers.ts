@@ -9,6 +9,7 @@ import type { View } from "../consistency/view.ts";
 import type { CorsHeaders } from "../http/cors.ts";
 import { HTTPS_ONLY, NO_SNIFFING } from "../http/own-answers.ts";
 import { headersOf } from "../origin/headers.ts";
+import type { FreshEntry } from "./find-hit.ts";
 
 const ALLOW_ORIGIN = "Access-Control-Allow-Origin";
 const EXPOSE_HEADERS = "Access-Control-Expose-Headers";
@@ -36,15 +37,6 @@ interface HitHeaders {
 
 /** What the runtime takes for the headers of an answer, as measured: see `npm run bench -- --only memory`. */
 export const HEADERS_BYTES = 7_168;
-
-interface FreshEntry {
-	/** What it is kept by. */
-	readonly name: string;
-	/** Fresh as of the view, and covered by it. */
-	readonly entry: Entry;
-	readonly view: View;
-	readonly maxAgeMs: number;
-}
 
 /** @param onHeadersKept counts the headers that are kept with the entry of a name */
 export function createHitAnswers(

@@ -2,7 +2,12 @@
 // than the cache's; and how deep it may embed. Stands before the cache, for clients' requests and for those of resource routes.
 import { Refusal } from "../http/refusals.ts";
 import { GATEWAY, type Identity, isAmong } from "../identity/identity.ts";
-import { isRead, type Pipeline, pathIn } from "../pipeline.ts";
+import {
+	isRead,
+	type Pipeline,
+	type PipelineRequest,
+	pathIn,
+} from "../pipeline.ts";
 import type { Config } from "../settings/settings.ts";
 
 const EXACT_COUNT = /(?:^|,)\s*count=exact\s*(?:,|$)/;
@@ -33,6 +38,19 @@ export function limitForms(
 		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(headers);
 		return pipeline(request, identity);
 	};
+}
+
+/** Whether the read asks what not every caller may ask, or embeds too deep. */
+export function asksLimitedForm(
+	{ headers, url }: Pick<PipelineRequest, "headers" | "url">,
+	maxEmbedDepth: number,
+): boolean {
+	return (
+		EXACT_COUNT.test(headers.get("prefer") ?? "") ||
+		QUERY_PLAN.test(headers.get("accept") ?? "") ||
+		pathIn(url) === "/" ||
+		deepestEmbed(url) > maxEmbedDepth
+	);
 }
 
 function requireRole(
