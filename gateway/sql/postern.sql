@@ -6,7 +6,7 @@
 -- migration does nothing where it was applied, code replaces what is there. Between the \ir lines stands plain SQL only.
 
 \ir begin.sql
-select postern.begin_program('postern', '0.2.0', newest => 7);
+select postern.begin_program('postern', '0.2.0', newest => 8);
 
 -- Event triggers would call functions that are being replaced. ddl_events.sql creates them again; postern_log_* are their names before 0.2.0.
 do $$
@@ -32,6 +32,7 @@ $$;
 \ir migrations/0005_catalog_as_json.sql
 \ir migrations/0006_types_as_functions.sql
 \ir migrations/0007_trees_read_where_needed.sql
+\ir migrations/0008_answer_dependences.sql
 
 -- A migration drops what "create or replace" cannot change: a function whose arguments differ, a view whose columns do.
 \ir code/tags.sql
@@ -55,6 +56,7 @@ $$;
 \ir code/dependencies.sql
 \ir code/functions/declared.sql
 \ir code/reasons.sql
+\ir code/answer_dependences.sql
 \ir code/catalog.sql
 \ir code/status.sql
 \ir code/api_keys.sql

@@ -64,7 +64,7 @@ const IN_DATABASE: readonly (Story & SqlChange)[] = [
 	{
 		name: "the pre-request function in the catalog",
 		of: functionOf("'postern.catalog'::regproc"),
-		from: "(select dependence.dependence from dependence where not dependence.is_relation and dependence.root = 0)",
+		from: "(select dependence.dependence from unnest(dependences) as dependence where not dependence.is_relation and dependence.root = 0)",
 		to: "null",
 		moves: [hook("check", HOOKS.role)],
 		relation: "vaults",

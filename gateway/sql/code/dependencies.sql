@@ -21,20 +21,22 @@ begin
   named (number, to_kind, to_node) as materialized (
     select distinct
       expression.number,
-      case found.parts[1] when 'relid' then 'relation' else 'function' end,
-      case when found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop') then operator.oprcode::oid else one.oid::oid end
+      case written.words[1] when ':relid' then 'relation' else 'function' end,
+      case when written.words[1] in (':opno', ':opnos', ':eqop', ':sortop') then operator.oprcode::oid else one.oid::oid end
     from expression
-    -- One pass over the tree: most of the time goes into reading it.
+    -- One pass over the tree: most of the time goes into reading it. Groups that capture would take twice as long.
     cross join regexp_matches(
       postern.tree_of(expression.kind, expression.nodes[1], expression.is_parsed_in_calls),
-      ':(funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|opno|opnos|eqop|sortop|relid) (?:\(o )?([1-9][\d ]*)',
+      ':(?:funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|opno|opnos|eqop|sortop|relid) (?:\(o )?[1-9][\d ]*',
       'g'
-    ) as found (parts)
-    cross join string_to_table(rtrim(found.parts[2]), ' ') as one (oid)
-    left join pg_catalog.pg_operator as operator on operator.oid = one.oid::oid and found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop')
-    where found.parts[1] in ('opno', 'opnos', 'eqop', 'sortop', 'relid')
+    ) as found (match)
+    -- such as {:opnos,96,97}
+    cross join lateral (select string_to_array(rtrim(replace(found.match[1], '(o ', '')), ' ') as words) as written
+    cross join unnest(written.words[2:]) as one (oid)
+    left join pg_catalog.pg_operator as operator on operator.oid = one.oid::oid and written.words[1] in (':opno', ':opnos', ':eqop', ':sortop')
+    where written.words[1] in (':opno', ':opnos', ':eqop', ':sortop', ':relid')
       -- current_setting is judged by its argument: see setting_reads. So are functions that return all claims.
-      or not (found.parts[1] = 'funcid' and one.oid in ('2077', '3294'))
+      or not (written.words[1] = ':funcid' and one.oid in ('2077', '3294'))
         and one.oid::oid <> all (claim_functions)
   ),
   edges (kind, node, to_kind, to_node) as (

@@ -7,26 +7,31 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  expression text := case kind
-    when 'relation' then pg_get_viewdef(node)
-    when 'policy' then (select pg_get_expr(polqual, polrelid) from pg_catalog.pg_policy where pg_policy.oid = node)
-    else (
-      select concat_ws(
-        ' ',
-        -- A declaration replaces the body.
-        case when not exists (select from postern.cacheable_functions as declared where declared.function = node) then
-          coalesce(
-            pg_get_function_sqlbody(node),
-            (select analysis.expression from postern.function_analyses as analysis where analysis.function = node)
-          )
-        end,
-        pg_get_expr(proargdefaults, 0)
-      )
-      from pg_catalog.pg_proc
-      where pg_proc.oid = node
-    )
-  end;
+  expression text;
 begin
+  -- One statement for each kind: what a statement does not need is made ready all the same.
+  case kind
+    when 'relation' then
+      expression := pg_get_viewdef(node);
+    when 'policy' then
+      expression := (select pg_get_expr(polqual, polrelid) from pg_catalog.pg_policy where pg_policy.oid = node);
+    else
+      expression := (
+        select concat_ws(
+          ' ',
+          -- A declaration replaces the body.
+          case when not exists (select from postern.cacheable_functions as declared where declared.function = node) then
+            coalesce(
+              pg_get_function_sqlbody(node),
+              (select analysis.expression from postern.function_analyses as analysis where analysis.function = node)
+            )
+          end,
+          pg_get_expr(proargdefaults, 0)
+        )
+        from pg_catalog.pg_proc
+        where pg_proc.oid = node
+      );
+  end case;
   -- A quoted name may look like a call.
   if position('"' in expression) > 0 then
     expression := (
@@ -47,25 +52,29 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return case kind
-    when 'relation' then (select ev_action::text from pg_catalog.pg_rewrite where ev_class = node and ev_type = '1')
-    when 'policy' then (select polqual::text from pg_catalog.pg_policy where pg_policy.oid = node)
-    else (
-      select concat_ws(
-        ' ',
-        -- A declaration replaces the body.
-        case when not exists (select from postern.cacheable_functions as declared where declared.function = node) then
-          coalesce(
-            prosqlbody::text,
-            case when is_parsed_in_calls then (select analysis.tree from postern.function_analyses as analysis where analysis.function = node) end
-          )
-        end,
-        proargdefaults::text
-      )
-      from pg_catalog.pg_proc
-      where pg_proc.oid = node
-    )
-  end;
+  -- As in printed.
+  case kind
+    when 'relation' then
+      return (select ev_action::text from pg_catalog.pg_rewrite where ev_class = node and ev_type = '1');
+    when 'policy' then
+      return (select polqual::text from pg_catalog.pg_policy where pg_policy.oid = node);
+    else
+      return (
+        select concat_ws(
+          ' ',
+          -- A declaration replaces the body.
+          case when not exists (select from postern.cacheable_functions as declared where declared.function = node) then
+            coalesce(
+              prosqlbody::text,
+              case when is_parsed_in_calls then (select analysis.tree from postern.function_analyses as analysis where analysis.function = node) end
+            )
+          end,
+          proargdefaults::text
+        )
+        from pg_catalog.pg_proc
+        where pg_proc.oid = node
+      );
+  end case;
 end
 $$;
 comment on function postern.tree_of(text, oid, boolean) is 'The parse tree of a view, policy or function, as pg_node_tree has it.';
@@ -82,7 +91,7 @@ begin atomic
     and class.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
   union all
   -- Many policies are alike, and what is found in a tree is the same for all of them.
-  select 'policy', array_agg(policy.oid order by policy.oid), false, false
+  select 'policy', array_agg(policy.oid), false, false
   from pg_catalog.pg_policy as policy
   where policy.polcmd in ('r', '*')
     and policy.polqual is not null

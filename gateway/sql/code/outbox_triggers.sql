@@ -161,13 +161,19 @@ as $$
   ),
   -- Most tables have a key of the same form, so this asks for each form once.
   writer as materialized (
-    select form.key, event.name as event, event.type, proc.oid
+    select
+      form.key,
+      event.name as event,
+      event.type,
+      (
+        select proc.oid
+        from pg_catalog.pg_proc as proc
+        where proc.oid = to_regprocedure(format('postern.%I()', postern.outbox_writer_of(form.key, event.name)))
+          and (event.name = 'truncate' or proc.prosrc = postern.outbox_writer_source(form.key, event.name))
+      ) as oid
     from (select distinct keyed.key from keyed) as form
     -- after, statement level: neither of the bits 1 (row) and 2 (before)
     cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as event (name, type)
-    left join pg_catalog.pg_proc as proc
-      on proc.oid = to_regprocedure(format('postern.%I()', postern.outbox_writer_of(form.key, event.name)))
-      and (event.name = 'truncate' or proc.prosrc = postern.outbox_writer_source(form.key, event.name))
   ),
   expected as materialized (
     select keyed.root, writer.event as name, writer.type, writer.oid as writer

@@ -22,11 +22,11 @@ as $$
 $$;
 comment on function postern.clock_functions() is 'Functions of PostgreSQL whose results follow from their arguments and the clock.';
 
--- tree: the expression as pg_node_tree. timed_types: the types for which the text 'now' reads the clock.
-create or replace function postern.reads_clock(tree text, expression text, timed_types oid[], is_parsed_in_calls boolean)
+-- tree: what postern.tree_of(kind, node, …) returns. timed_types: the types for which the text 'now' reads the clock.
+create or replace function postern.reads_clock(kind text, node oid, tree text, timed_types oid[], is_parsed_in_calls boolean)
 returns boolean
 -- plpgsql: before PostgreSQL 18, a function in SQL is planned in each query that calls it.
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -34,7 +34,7 @@ begin
   return position('{SQLVALUEFUNCTION ' in tree) > 0 and tree ~ '{SQLVALUEFUNCTION :op [0-8] '
     -- makes a date or time of a text in JSON
     or position(':path_spec {' in tree) > 0 and tree ~ ':path_spec {(?!CONST )'
-    or position('{JSONEXPR ' in tree) > 0 and expression ~ '\.(?:date|time)\w*\('
+    or position('{JSONEXPR ' in tree) > 0 and postern.printed(kind, node) ~ '\.(?:date|time)\w*\('
     -- makes a date or time of a text
     or (position('{COERCEVIAIO ' in tree) > 0 or position('{TABLEFUNC ' in tree) > 0 or position('{JSONEXPR ' in tree) > 0) and exists (
       select
@@ -52,7 +52,7 @@ begin
     );
 end
 $$;
-comment on function postern.reads_clock(text, text, oid[], boolean) is
+comment on function postern.reads_clock(text, oid, text, oid[], boolean) is
 'Whether the value of an expression may depend on the clock. The functions that it calls are judged apart.';
 
 create or replace function postern.reasons_in(tree text)
@@ -95,60 +95,77 @@ return name ~ ('^('
   || ')$');
 comment on function postern.is_harmless(text) is 'Whether the STABLE functions of this name in pg_catalog read nothing of the clock or the session except the time zone.';
 
-create or replace view postern.relation_facts as
--- Computed once for each family: every member has the reasons of all members.
-with tracked as materialized (
+-- zoned_types: what postern.zoned_types() returns.
+create or replace function postern.relation_facts(relations oid[], zoned_types oid[])
+returns table (node oid, tag text, max_staleness interval, reason text)
+-- plpgsql, because it keeps the plan.
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  with_zone constant oid[] := array(
+    select distinct attribute.attrelid
+    from unnest(zoned_types) as zoned (type)
+    join pg_catalog.pg_attribute as attribute on attribute.atttypid = zoned.type and attribute.attnum > 0
+  );
+begin
+  return query
+  -- Computed once for each family: every member has the reasons of all members.
+  with tracked as materialized (
+    select
+      tracked_relations.relation,
+      tracked_relations.max_staleness,
+      min(format('%s %s', fault.relation::regclass, fault.reason)) filter (where fault.reason is not null) as reason
+    from postern.tracked_relations
+    join postern.trigger_reasons(array(select one.relation::oid from postern.tracked_relations as one)) as fault
+      on fault.root = tracked_relations.relation
+    group by tracked_relations.relation
+  )
   select
-    tracked_relations.relation,
-    tracked_relations.max_staleness,
-    min(format('%s %s', fault.relation::regclass, fault.reason)) filter (where fault.reason is not null) as reason
-  from postern.tracked_relations
-  join postern.trigger_reasons(array(select one.relation::oid from postern.tracked_relations as one)) as fault
-    on fault.root = tracked_relations.relation
-  group by tracked_relations.relation
-),
-with_zone (relations) as materialized (
-  select array_agg(distinct attribute.attrelid)
-  from unnest(postern.zoned_types()) as zoned (type)
-  join pg_catalog.pg_attribute as attribute on attribute.atttypid = zoned.type and attribute.attnum > 0
-)
-select
-  class.oid as node,
-  case when class.relkind in ('r', 'p', 'm') then postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root_class.relname::text) end as tag,
-  tracked.max_staleness,
-  case
-    when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
-      then format('%s belongs to the system or to postern', class.oid::regclass)
-    when class.relkind = 'f' then format('%s is a foreign table: its changes are not seen', class.oid::regclass)
-    when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
-    when class.relpersistence = 't' then format('%s is temporary', class.oid::regclass)
-    when class.oid = any (with_zone.relations) then format('%s has a column that reads a text with today''s offset of the time zone', class.oid::regclass)
-    when class.relkind = 'v' then null
-    when class.relkind = 'm' then
-      case when not postern.is_watched() then format('%s may be refreshed unseen: there are no event triggers', class.oid::regclass) end
-    when class.relkind not in ('r', 'p') then format('%s is not a table', class.oid::regclass)
-    when cardinality(root.roots) > 1 then format('%s inherits from several tables', class.oid::regclass)
-    when tracked.relation is null then format('%s is not tracked', class.oid::regclass)
-    else tracked.reason
-  end as reason
-from pg_catalog.pg_class as class
-left join postern.inherited_roots() on inherited_roots.relation = class.oid
-cross join lateral (select coalesce(inherited_roots.roots, array[class.oid]) as roots) as root
-join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
-join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace
-left join tracked on tracked.relation = root.roots[1]
-cross join with_zone;
-comment on view postern.relation_facts is 'The tag of each relation, and the reason why its changes may not be seen.';
+    class.oid as node,
+    case when class.relkind in ('r', 'p', 'm') then postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root_class.relname::text) end as tag,
+    tracked.max_staleness,
+    case
+      when class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'postern'::regnamespace)
+        then format('%s belongs to the system or to postern', class.oid::regclass)
+      when class.relkind = 'f' then format('%s is a foreign table: its changes are not seen', class.oid::regclass)
+      when class.relkind = 'S' then format('%s is a sequence', class.oid::regclass)
+      when class.relpersistence = 't' then format('%s is temporary', class.oid::regclass)
+      when class.oid = any (with_zone) then format('%s has a column that reads a text with today''s offset of the time zone', class.oid::regclass)
+      when class.relkind = 'v' then null
+      when class.relkind = 'm' then
+        case when not postern.is_watched() then format('%s may be refreshed unseen: there are no event triggers', class.oid::regclass) end
+      when class.relkind not in ('r', 'p') then format('%s is not a table', class.oid::regclass)
+      when cardinality(root.roots) > 1 then format('%s inherits from several tables', class.oid::regclass)
+      when tracked.relation is null then format('%s is not tracked', class.oid::regclass)
+      else tracked.reason
+    end as reason
+  from pg_catalog.pg_class as class
+  left join postern.inherited_roots() on inherited_roots.relation = class.oid
+  cross join lateral (select coalesce(inherited_roots.roots, array[class.oid]) as roots) as root
+  join pg_catalog.pg_class as root_class on root_class.oid = root.roots[1]
+  join pg_catalog.pg_namespace as root_schema on root_schema.oid = root_class.relnamespace
+  left join tracked on tracked.relation = root.roots[1]
+  where class.oid = any (relations);
+end
+$$;
+comment on function postern.relation_facts(oid[], oid[]) is 'The tag of each of these relations, and the reason why its changes may not be seen.';
 
 -- timed_types, zoned_types: what these functions return.
-create or replace function postern.function_facts(analyses postern.analyses[], timed_types oid[], zoned_types oid[])
+create or replace function postern.function_facts(functions oid[], analyses postern.analyses[], timed_types oid[], zoned_types oid[])
 returns table (node oid, claims text[], reads_clock boolean, reason text)
-language sql stable
-begin atomic
+-- plpgsql, because it keeps the plan.
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  clock_functions constant oid[] := postern.clock_functions();
+begin
+  return query
   select
     proc.oid as node,
     array(select postern.escaped_key(claim) from unnest(declared.claims) as claim) as claims,
-    proc.oid = any (clock.functions)
+    proc.oid = any (clock_functions)
     -- An aggregate that begins with a text begins with what it means now.
     or exists (
       select
@@ -161,7 +178,7 @@ begin atomic
         )
     ) as reads_clock,
     case
-      when proc.oid = any (clock.functions) then null
+      when proc.oid = any (clock_functions) then null
       -- It does nothing before a read.
       when proc.oid = 'postern.pre_request()'::regprocedure then null
       -- find_expressions leaves them out.
@@ -206,9 +223,9 @@ begin atomic
   from pg_catalog.pg_proc as proc
   join pg_catalog.pg_language as language on language.oid = proc.prolang
   join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-  -- Each in a query of its own, evaluated once.
-  cross join (with once as materialized (select postern.clock_functions() as functions) select once.functions from once) as clock
   left join postern.cacheable_functions as declared on declared.function = proc.oid
-  left join unnest(analyses) as text_function on text_function.function = proc.oid;
-end;
-comment on function postern.function_facts(postern.analyses[], oid[], oid[]) is 'The claims that each function is declared to read, and the reason why its result may not follow from tables, claims and the clock.';
+  left join unnest(analyses) as text_function on text_function.function = proc.oid
+  where proc.oid = any (functions);
+end
+$$;
+comment on function postern.function_facts(oid[], postern.analyses[], oid[], oid[]) is 'The claims that each of these functions is declared to read, and the reason why its result may not follow from tables, claims and the clock.';

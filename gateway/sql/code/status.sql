@@ -16,7 +16,9 @@ as $$
   with tracked as materialized (
     select postern.tag_of(tracked_relations.relation) as relation, facts.reason, tracked_relations.relation as root, tracked_relations.max_staleness
     from postern.tracked_relations
-    join postern.relation_facts as facts on facts.node = tracked_relations.relation
+    join postern.relation_facts(
+      array(select one.relation::oid from postern.tracked_relations as one), postern.zoned_types()
+    ) as facts on facts.node = tracked_relations.relation
   ),
   failure as (
     select failed.relation::regclass::text as relation, failed.reason, failed.failed_at, tracked.root, tracked.max_staleness

@@ -77,6 +77,22 @@ end
 $$;
 comment on function postern.inherited_roots() is 'What postern.roots_of answers for each partition and inheritance child.';
 
+-- The tag of each table and materialized view is that of its root.
+create or replace view postern.relation_tags as
+select
+  class.oid as relation,
+  schema.nspname as schema,
+  class.relname as name,
+  root.oid as root,
+  postern.quoted(root_schema.nspname::text) || '.' || postern.quoted(root.relname::text) as tag
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+left join postern.inherited_roots() on inherited_roots.relation = class.oid
+join pg_catalog.pg_class as root on root.oid = coalesce(inherited_roots.roots[1], class.oid)
+join pg_catalog.pg_namespace as root_schema on root_schema.oid = root.relnamespace
+where class.relkind in ('r', 'p', 'm') and class.oid >= 16384;
+comment on view postern.relation_tags is 'The root and the tag of each table and materialized view.';
+
 create or replace function postern.tag_of(relation oid)
 returns text
 language plpgsql stable

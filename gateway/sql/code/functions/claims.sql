@@ -114,12 +114,12 @@ as $$
 $$;
 comment on function postern.casts_by_users(text) is 'Whether an expression may have a user-defined cast or NULLIF, which are printed like built-in ones.';
 
--- tree: the expression as pg_node_tree. source_oids: the functions that sources name.
+-- tree: what postern.tree_of(kind, node, …) returns. source_oids: the functions that sources name.
 create or replace function postern.setting_reads(
-  tree text, expression text, sources text[], source_oids oid[],
+  kind text, node oid, tree text, sources text[], source_oids oid[],
   out claims text[], out headers text[], out cookies text[], out reason text
 )
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -133,6 +133,7 @@ declare
     else 0
   end;
   role constant text := $re$current_setting\('role'::text(?:, (?:true|false))?\)$re$;
+  expression text;
   rest text;
   understood bigint;
   whole text[];
@@ -140,9 +141,11 @@ begin
   claims := '{}';
   headers := '{}';
   cookies := '{}';
-  if called = 0 and position('current_setting(' in expression) = 0 then
+  if called = 0 then
     return;
   end if;
+  -- Here, because printing a view makes PostgreSQL load all tables of it.
+  expression := postern.printed(kind, node);
   if position(E'\x01' in expression) > 0 then
     reason := 'has a character that stands for nothing';
     return;
@@ -177,7 +180,7 @@ begin
   end;
 end
 $$;
-comment on function postern.setting_reads(text, text, text[], oid[]) is
+comment on function postern.setting_reads(text, oid, text, text[], oid[]) is
 'The paths of claims, and the headers and cookies, that an expression reads; or the reason why they are not known.';
 
 -- auth.jwt() of Supabase, and functions like it

@@ -49,7 +49,8 @@ begin
     from reach
     join unnest(expressions) as expression on expression.kind = reach.kind and reach.node = any (expression.nodes)
     cross join lateral postern.setting_reads(
-      postern.tree_of(reach.kind, reach.node, expression.is_parsed_in_calls), postern.printed(reach.kind, reach.node), claim_sources, claim_functions) as read
+      reach.kind, reach.node, postern.tree_of(reach.kind, reach.node, expression.is_parsed_in_calls), claim_sources, claim_functions
+    ) as read
   )
   select
     array(
