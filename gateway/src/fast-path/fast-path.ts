@@ -1,6 +1,6 @@
 // The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
 // and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
-import { allowedAgeMs, parseDirectives } from "../cache/directives.ts";
+import { parseDirectives } from "../cache/directives.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import type { CorsHeaders } from "../http/cors.ts";
@@ -71,7 +71,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const catalog = freshness.lastCatalog();
 		if (catalog === undefined || !url.includes(below) || !isPlain(request))
 			return undefined;
-		const asked = rememberedOf(request, catalog);
+		const asked = rememberedOf(request, url, catalog);
 		const question = asked?.question;
 		if (asked === undefined || !question) return undefined;
 		const directives = parseDirectives(headers);
@@ -79,9 +79,12 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		const identity = recall(request);
 		if (identity === undefined) return undefined;
 		const found = findHit({
-			...{ question, catalog, identity, headers },
+			question,
+			catalog,
+			identity,
+			headers,
+			directives,
 			consistencyTokens: ownWrites.tokensFor(identity, headers),
-			maxAgeOf: (plan) => allowedAgeMs(directives, plan.maxStalenessMs),
 		});
 		if (found === undefined || !deps.admits(request, identity))
 			return undefined;
@@ -91,19 +94,20 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 	/** What is remembered of the request, if it has been asked before by this catalog. */
 	function rememberedOf(
 		request: Request,
+		url: string,
 		catalog: Catalog,
 	): Remembered | undefined {
 		if (catalog !== plannedBy) {
 			remembered = rememberedTexts();
 			plannedBy = catalog;
 		}
-		const text = textOf(request);
+		const text = textOf({ url, headers: request.headers });
 		const known = remembered.get(text);
 		if (known === undefined) {
 			// Most texts are asked once.
 			remembered.put(text, {
 				question: undefined,
-				isOverHttps: isOverHttps(request.url),
+				isOverHttps: isOverHttps(url),
 			});
 			return undefined;
 		}

@@ -1,12 +1,12 @@
 // Finds the entry that answers a question in the isolate's memory, synchronously: where the view and the entry satisfy what the full
 // path would demand.
+import { allowedAgeMs, type Directives } from "../cache/directives.ts";
 import type { Entry } from "../cache/entry.ts";
 import { isCovered, isGoodFor } from "../cache/entry-freshness.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import type { View } from "../consistency/view.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Catalog } from "../planner/catalog.ts";
-import type { CacheablePlan } from "../planner/plan.ts";
 import type { Question } from "../planner/planner.ts";
 
 /** An entry in memory, fresh as of the view, and covered by it. */
@@ -24,8 +24,9 @@ interface AskedInFull {
 	readonly catalog: Catalog;
 	readonly identity: Identity;
 	readonly headers: Headers;
+	/** Undefined where the request has none. */
+	readonly directives: Directives | undefined;
 	readonly consistencyTokens: readonly string[];
-	maxAgeOf(plan: CacheablePlan): number;
 }
 
 export type FindHit = (asked: AskedInFull) => FreshEntry | undefined;
@@ -35,9 +36,11 @@ export function createFindHit(
 	now: () => number,
 ): FindHit {
 	return function findHit(asked) {
+		const { directives, consistencyTokens } = asked;
 		const plan = planner.planFor(asked.question, asked.identity, asked.headers);
-		const maxAgeMs = asked.maxAgeOf(plan);
-		const { consistencyTokens } = asked;
+		const maxAgeMs = directives
+			? allowedAgeMs(directives, plan.maxStalenessMs)
+			: plan.maxStalenessMs;
 		const view = freshness.knownView({ maxAgeMs, consistencyTokens });
 		if (view === undefined || freshness.knownCatalog(view) !== asked.catalog)
 			return undefined;

@@ -72,9 +72,12 @@ export function createRouteHits(deps: RouteHitsDeps): FindRouteHit {
 		if (question === null) return undefined;
 		const ofOwnWrites = ownWrites.tokensFor(identity, NO_HEADERS);
 		const found = findHit({
-			...{ question, catalog, identity, headers: NO_HEADERS },
+			question,
+			catalog,
+			identity,
+			headers: NO_HEADERS,
+			directives: undefined,
 			consistencyTokens: [...consistencyTokens, ...ofOwnWrites],
-			maxAgeOf: ({ maxStalenessMs }) => maxStalenessMs,
 		});
 		if (found === undefined) return undefined;
 		const { entry, view, maxAgeMs } = found;

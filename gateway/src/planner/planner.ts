@@ -181,7 +181,10 @@ export function createPlanner(
 }
 
 /** A text that two GETs, or two HEADs, share only if they ask the same question. */
-export function textOf({ url, headers }: PipelineRequest): string {
+export function textOf({
+	url,
+	headers,
+}: Pick<PipelineRequest, "url" | "headers">): string {
 	let text = url;
 	// No header has a line break. An absent one is not an empty one.
 	for (const name of ASKING_HEADERS) text += `\n${headers.get(name) ?? "\r"}`;
