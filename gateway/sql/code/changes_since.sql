@@ -18,10 +18,12 @@ comment on function postern.contract() is
 --   reset of the statistics: the server recovered from a crash, and then reuses ids that it never wrote to disk
 create or replace function postern.database_incarnation()
 returns text
-language sql stable
+-- Not SQL: up to PostgreSQL 17, each query that calls such a function plans it again.
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select left(md5(concat_ws(
+begin
+  return left(md5(concat_ws(
     ' ',
     (select control.system_identifier from pg_catalog.pg_control_system() as control),
     left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
@@ -29,7 +31,8 @@ as $$
     'postern.outbox'::regclass::oid,
     extract(epoch from pg_postmaster_start_time()),
     extract(epoch from pg_stat_get_bgwriter_stat_reset_time())
-  )), 16)
+  )), 16);
+end
 $$;
 comment on function postern.database_incarnation() is 'Names the time within which transaction ids of this database can be compared.';
 
@@ -76,7 +79,12 @@ begin
     end if;
   end if;
 
-  if reason is null then
+  -- Nearly every poll finds nothing, and the query below takes longer to plan than to run.
+  if reason is null and (
+    split_part(cursor, '@', 3) <> digest
+    or exists (select from postern.outbox where outbox.xid >= pg_snapshot_xmax(since))
+    or exists (select from postern.outbox where outbox.xid = any (array(select pg_snapshot_xip(since))))
+  ) then
     with written as (
       select outbox.tag, outbox.rows
       from postern.outbox

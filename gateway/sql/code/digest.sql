@@ -3,7 +3,6 @@
 create or replace function postern.count_of_changes(catalog regclass)
 returns bigint
 language sql stable
-set search_path = pg_catalog, pg_temp
 return pg_stat_get_tuples_inserted(catalog) + pg_stat_get_tuples_updated(catalog) + pg_stat_get_tuples_deleted(catalog);
 comment on function postern.count_of_changes(regclass) is 'The rows of a system catalog that were ever written, as PostgreSQL''s statistics have counted them.';
 
@@ -72,10 +71,12 @@ comment on function postern.schema_digest() is 'Differs whenever the schema, a p
 
 create or replace function postern.digest()
 returns text
-language sql stable
+-- As postern.database_incarnation().
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select md5(concat_ws(
+begin
+  return md5(concat_ws(
     '|',
     (select string_agg(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), ',' order by oid) from pg_catalog.pg_roles),
     (select string_agg(concat_ws(' ', roleid, member, xmin), ',' order by roleid, member, xmin::text) from pg_catalog.pg_auth_members),
@@ -115,6 +116,7 @@ as $$
     ),
     (select string_agg(concat_ws(' ', oid, xmin), ',' order by oid) from pg_catalog.pg_event_trigger),
     case when not postern.is_watched() then postern.schema_digest() end
-  ))
+  ));
+end
 $$;
 comment on function postern.digest() is 'Differs whenever something differs that answers depend on and that nothing has written to the outbox.';
