@@ -253,8 +253,16 @@ export const SQL_MUTATIONS: readonly SqlMutation[] = [
 	{
 		name: "changes are read after the last transaction id, not after the last snapshot",
 		of: functionOf("'postern.changes_since'::regproc"),
-		from: "where outbox.xid = any (array(select pg_snapshot_xip(since)))",
-		to: "where false",
+		from: "where outbox.xid = any (array(select pg_snapshot_xip(since))) and",
+		to: "where false and",
+		scenario: scenarios.lateCommit,
+		found: "stale",
+	},
+	{
+		name: "a poll passes over the transactions that were running at the last one",
+		of: functionOf("'postern.changes_since'::regproc"),
+		from: "or exists (select from postern.outbox where outbox.xid = any (array(select pg_snapshot_xip(since))))",
+		to: "",
 		scenario: scenarios.lateCommit,
 		found: "stale",
 	},
