@@ -21,8 +21,9 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 -- With more, each recursive query zeroes a larger hash table than it needs, because PostgreSQL expects far more rows.
 set work_mem = '4MB'
--- A merge join sorts what it joins, which takes longer here than a hash.
+-- A merge join sorts what it joins, which takes longer here than a hash; and nothing here is read often enough that a copy helps.
 set enable_mergejoin = off
+set enable_material = off
 -- Without it, PostgreSQL prints names of claims with doubled backslashes.
 set standard_conforming_strings = on
 as $$

@@ -60,6 +60,8 @@ begin
     select 'function', proc.oid, 'function', unnamed.function
     from unnamed
     join pg_catalog.pg_proc as proc on unnamed.type = proc.prorettype or unnamed.type = any (proc.proallargtypes)
+    -- Evaluated once. Most databases have no such function, and then this search is skipped.
+    where exists (select from unnamed)
     union
     select expression.kind, one.node, 'function', unnamed.function
     from expression
@@ -68,7 +70,7 @@ begin
     ) as typed (parts)
     cross join unnest(expression.nodes) as one (node)
     join unnamed on unnamed.type = typed.parts[1]::oid
-    -- Evaluated once. Most databases have no such function, and then this search is skipped.
+    -- As above.
     where exists (select from unnamed)
     union
     -- What a body returns is cast to the type that the function returns.
