@@ -14,7 +14,7 @@ interface Convention {
 
 /** PostgREST calls the first as the caller, and the first calls the others. */
 const OF_CALLERS = `array[
-	'postern.pre_request()', 'postern.claim_key()', 'postern.check_row()', 'postern.locking_query(jsonb)',
+	'postern.pre_request()', 'postern.claim_key()', 'postern.name_transaction()', 'postern.check_row()', 'postern.locking_query(jsonb)',
 	'postern.has_changed(jsonb, text)', 'postern.quoted(text)'
 ]::regprocedure[]::oid[]`;
 

@@ -12,7 +12,7 @@ import {
 	refusalInWords,
 	startGateway,
 } from "../../gateway/test/support/gateway.ts";
-import { startFeed } from "../../gateway/test/support/memory-feed.ts";
+import { cursorAt, startFeed } from "../../gateway/test/support/memory-feed.ts";
 import {
 	type Answer,
 	asked,
@@ -279,7 +279,7 @@ describe("a product's ETag", () => {
 			.map(({ headers }) => JSON.parse(headers.get("postern-match") ?? "null"));
 		const row = { relation: ["api", "products"], columns: ["id"], key: ["7"] };
 		expect(told).toEqual([
-			{ ...row, since: "cursor 0" },
+			{ ...row, since: cursorAt(0) },
 			{ ...row, since: null },
 		]);
 	});
