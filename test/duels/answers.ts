@@ -7,7 +7,7 @@ export interface Answers {
 	readAgain(): Promise<void>;
 	/** Those that a side may get: now, or before the move as well. */
 	allowed(subject: string, isLate: boolean): ReadonlySet<string>;
-	/** All that a side might have got in this world. Where statements are prepared, PostgreSQL may answer by old policies. */
+	/** All that a side might have got in this world: where PostgreSQL keeps a plan, it may answer by old policies. */
 	ever(subject: string): ReadonlySet<string>;
 }
 

@@ -204,10 +204,13 @@ export class Step {
 				continue;
 			}
 			const name = subject(duel.relation, side);
-			const allowed =
-				duel.kind === "known" && this.#arena.isPrepared
-					? answers.ever(name)
-					: answers.allowed(name, isLate);
+			// A connection keeps plans when a membership changes: of prepared statements, and, from PostgreSQL 18 on, of functions in SQL.
+			const mayBeOld =
+				duel.relation === "rpc/found" ||
+				(duel.kind === "known" && this.#arena.isPrepared);
+			const allowed = mayBeOld
+				? answers.ever(name)
+				: answers.allowed(name, isLate);
 			if (!allowed.has(answer.text))
 				leaks.push({ duel, side, answer, allowed: [...allowed] });
 		}
