@@ -73,7 +73,7 @@ async function tracking() {
 }
 
 async function catalogs() {
-	const { database, parts, parsed, kilobytes } = await catalogCosts(
+	const { database, parts, parsed, joined, kilobytes } = await catalogCosts(
 		client,
 		1 + ROUNDS,
 	);
@@ -81,6 +81,7 @@ async function catalogs() {
 		"postern.catalog": summary(database),
 		"its parts, in the change feed": summary(parts),
 		"what an isolate needs of them for one table": summary(parsed),
+		"and for a join": summary(joined),
 		"size, kB": { first: Math.round(kilobytes) },
 	};
 }

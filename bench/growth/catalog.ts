@@ -99,6 +99,8 @@ export interface CatalogCosts {
 	readonly database: Cost[];
 	readonly parts: Cost[];
 	readonly parsed: Cost[];
+	/** What finds the relationships of a table, from the parts on. */
+	readonly joined: Cost[];
 	readonly kilobytes: number;
 }
 
@@ -109,6 +111,7 @@ export async function catalogCosts(
 	const database: Cost[] = [];
 	const parts: Cost[] = [];
 	const parsed: Cost[] = [];
+	const joined: Cost[] = [];
 	let text = "";
 	for (let time = 0; time < times; time++) {
 		const cost = await measure(
@@ -132,8 +135,19 @@ export async function catalogCosts(
 				parseCatalog(deserialize(sent)).relation("api", "t0");
 			}),
 		);
+		joined.push(
+			await measure(ownCpuMs, async () => {
+				const catalog = parseCatalog(deserialize(sent));
+				const tag = catalog.relation("api", "t0")?.tag ?? "";
+				const related = [
+					...[catalog.foreignKeysOf(tag), catalog.relationsReading(tag)],
+					catalog.opaque,
+				];
+				if (related.length === 0) throw new Error("nothing is related");
+			}),
+		);
 	}
-	return { database, parts, parsed, kilobytes: text.length / 1_000 };
+	return { database, parts, parsed, joined, kilobytes: text.length / 1_000 };
 }
 
 export function ownCpuMs(): number {

@@ -22,6 +22,11 @@ export function catalogParts(json: unknown): CatalogParts {
 				JSON.stringify(relation),
 			]),
 		),
+		tables: Object.fromEntries(
+			relations
+				.filter(({ kind }) => kind === "table")
+				.map(({ schema, name, tag }) => [relationTag(schema, name), tag]),
+		),
 		maxStaleness,
 		functions: JSON.stringify(functions),
 		foreignKeys: JSON.stringify(foreignKeys),

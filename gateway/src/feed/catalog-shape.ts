@@ -139,6 +139,8 @@ export interface CatalogParts
 	extends Omit<CatalogEntries, "relations" | "functions" | "foreignKeys"> {
 	/** The JSON of each relation, by its name as in tags. */
 	readonly relations: Readonly<Record<string, string>>;
+	/** The tag of each table, by the same name: a table's rows are its own, so a search for what reads a tag need not parse it. */
+	readonly tables: Readonly<Record<string, string | null>>;
 	/** The maximum staleness of each tag's relations, in seconds; null if they do not set one. */
 	readonly maxStaleness: Readonly<Record<string, number | null>>;
 	readonly functions: string;
@@ -159,6 +161,7 @@ const entries = entryOf({
 });
 const parts = entryOf({
 	relations: recordOf(text),
+	tables: recordOf(orNull(text)),
 	maxStaleness: recordOf(seconds),
 	functions: text,
 	foreignKeys: text,

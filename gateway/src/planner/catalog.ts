@@ -65,14 +65,19 @@ export function parseCatalog(parts: unknown): Catalog {
 		),
 	);
 	const made = new Map<string, Relation>();
-	const all = lazily(() =>
-		[...texts].map(([name, text]) => relationOf(name, text)),
+	const tables = new Map(Object.entries(read.tables));
+	const tablesOf = lazily(() =>
+		Map.groupBy(tables.keys(), (name) => tables.get(name)),
 	);
-	const byTag = lazily(() =>
-		groupByEach(all(), ({ tag }) => (tag === null ? [] : [tag])),
+	/** Views and the like. */
+	const others = lazily(() =>
+		[...texts]
+			.filter(([name]) => !tables.has(name))
+			.map(([name, text]) => relationOf(name, text)),
 	);
-	const readers = lazily(() => groupByEach(all(), basesOf));
-	const opaque = lazily(() => new Set(all().filter(isOpaque)));
+	const tagsOfOthers = lazily(() => new Set(others().map(({ tag }) => tag)));
+	const readers = lazily(() => groupByEach(others(), basesOf));
+	const opaque = lazily(() => new Set(others().filter(isOpaque)));
 
 	function relationOf(name: string, text: string): Relation {
 		const known = made.get(name);
@@ -97,14 +102,10 @@ export function parseCatalog(parts: unknown): Catalog {
 
 	/** A materialized view's tag does not tell the tables behind it. Nor does the tag of a relation in a schema that is not exposed, unless it has a key. */
 	function isOpaque(relation: Relation): boolean {
-		return (
-			relation.kind !== "table" &&
-			relation.reads.some((tag) => {
-				const tagged = byTag().get(tag);
-				return tagged === undefined
-					? !foreignKeys().has(tag)
-					: tagged.some(({ kind }) => kind !== "table");
-			})
+		return relation.reads.some(
+			(tag) =>
+				tagsOfOthers().has(tag) ||
+				!(tablesOf().has(tag) || foreignKeys().has(tag)),
 		);
 	}
 
@@ -120,7 +121,12 @@ export function parseCatalog(parts: unknown): Catalog {
 		relationNamed,
 		routines: (schema, name) => routines().get(nameOf({ schema, name })) ?? [],
 		foreignKeysOf: (tag) => foreignKeys().get(tag) ?? [],
-		relationsReading: (tag) => readers().get(tag) ?? [],
+		relationsReading: (tag) => [
+			...(tablesOf().get(tag) ?? [])
+				.map(relationNamed)
+				.filter((relation) => relation !== undefined),
+			...(readers().get(tag) ?? []),
+		],
 		get opaque() {
 			return opaque();
 		},

@@ -180,3 +180,23 @@ it("cannot tell what materialized views are related to, and views of them or of 
 		"of_keyless",
 	]);
 });
+
+it("parses no table but its own for what may read it", () => {
+	const parts = catalogParts(
+		catalogOf({
+			relations: [
+				table("films", {}),
+				table("of_others", {}),
+				view("of_films", {}, { reads: ["api.films"] }),
+				view("of_both", {}, { reads: ["api.films", "api.of_others"] }),
+			],
+		}),
+	);
+	const relations = { ...parts.relations, "api.of_others": "never read" };
+	const catalog = parseCatalog({ ...parts, relations });
+	expect(catalog.relationsReading("api.films").map(({ name }) => name)).toEqual(
+		["films", "of_films", "of_both"],
+	);
+	expect([...catalog.opaque]).toEqual([]);
+	expect(() => catalog.relationsReading("api.of_others")).toThrow();
+});
