@@ -174,7 +174,7 @@ async function writes(world: World): Promise<Row[]> {
 			body: JSON.stringify({ title: `Note ${number}` }),
 		});
 	const common = { status: 204, share: 0.2 };
-	const rowsOf = (
+	const patches = (
 		name: string,
 		posternOf: (postern: Postern) => Pick<Postern, "whole" | "isolate">,
 		originPids: readonly number[],
@@ -209,8 +209,8 @@ async function writes(world: World): Promise<Row[]> {
 		];
 	};
 	return [
-		...rowsOf("PATCH", (postern) => postern, world.originPids),
-		...rowsOf(
+		...patches("PATCH", (postern) => postern, world.originPids),
+		...patches(
 			"PATCH with db-pre-request",
 			({ naming }) => naming,
 			world.naming.originPids,

@@ -1,4 +1,5 @@
 // Plans a read by a catalog that is current as of a view, with a view no older than the plan allows.
+import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { OwnWrites } from "../consistency/own-writes.ts";
 import type { View } from "../consistency/view.ts";
@@ -59,7 +60,8 @@ export function createPlanRead(deps: PlanReadDeps) {
 
 	async function planRead(arrived: ArrivedRead): Promise<PlannedRead> {
 		const { identity, request, directives } = arrived;
-		const consistencyTokens = ownWrites.tokensFor(identity, request.headers);
+		const sent = consistencyTokensIn(request.headers);
+		const consistencyTokens = ownWrites.tokensFor(identity, sent);
 		let catalog = freshness.lastCatalog();
 		let plan = catalog && planBy(catalog, arrived);
 		if (plan?.kind === "bypass") {

@@ -3,7 +3,6 @@
 
 import { BoundedMap } from "../cache/bounded-map.ts";
 import type { Identity } from "../identity/identity.ts";
-import { consistencyTokensIn } from "./consistency-token.ts";
 
 const MAX_USERS = 1_000;
 
@@ -17,9 +16,8 @@ export function createOwnWrites() {
 			const user = userOf(identity);
 			if (user !== undefined) tokens.set(user, consistencyToken);
 		},
-		/** The tokens that a read of this user has to cover. */
-		tokensFor(identity: Identity, headers: Headers): readonly string[] {
-			const sent = consistencyTokensIn(headers);
+		/** The tokens that a read of this user has to cover, with those that it sent. */
+		tokensFor(identity: Identity, sent: readonly string[]): readonly string[] {
 			const user = userOf(identity);
 			const own = user === undefined ? undefined : tokens.get(user);
 			return own === undefined ? sent : [...sent, own];

@@ -3,6 +3,7 @@
 import { parseDirectives } from "../cache/directives.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
+import { consistencyTokensIn } from "../consistency/consistency-token.ts";
 import type { CorsHeaders } from "../http/cors.ts";
 import { isOverHttps } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
@@ -84,7 +85,10 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 			identity,
 			headers,
 			directives,
-			consistencyTokens: ownWrites.tokensFor(identity, headers),
+			consistencyTokens: ownWrites.tokensFor(
+				identity,
+				consistencyTokensIn(headers),
+			),
 		});
 		if (found === undefined || !deps.admits(request, identity))
 			return undefined;

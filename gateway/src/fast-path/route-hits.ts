@@ -10,7 +10,7 @@ import { asksLimitedForm } from "../limits/limit-forms.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import type { PlainRead } from "../pipeline.ts";
 import type { Catalog } from "../planner/catalog.ts";
-import type { Question } from "../planner/planner.ts";
+import { type Question, textOf } from "../planner/planner.ts";
 import type { FindHit } from "./find-hit.ts";
 
 /** An entry with what the headers of its answer would say. */
@@ -35,10 +35,14 @@ interface RouteHitsDeps
 	log: (error: unknown) => void;
 }
 
-/** Headers that decide what a GET asks. */
-const ASKING = ["accept", "accept-profile", "range", "range-unit"];
 /** A read with any other header is left to the pipeline. */
-const KNOWN = [...ASKING, "x-client-info"];
+const KNOWN = [
+	"accept",
+	"accept-profile",
+	"range",
+	"range-unit",
+	"x-client-info",
+];
 const NO_HEADERS = new Headers();
 
 /** For the texts of reads and the questions in them. */
@@ -70,14 +74,13 @@ export function createRouteHits(deps: RouteHitsDeps): FindRouteHit {
 		if (catalog === undefined) return undefined;
 		const question = questionOf(read, catalog);
 		if (question === null) return undefined;
-		const ofOwnWrites = ownWrites.tokensFor(identity, NO_HEADERS);
 		const found = findHit({
 			question,
 			catalog,
 			identity,
 			headers: NO_HEADERS,
 			directives: undefined,
-			consistencyTokens: [...consistencyTokens, ...ofOwnWrites],
+			consistencyTokens: ownWrites.tokensFor(identity, consistencyTokens),
 		});
 		if (found === undefined) return undefined;
 		const { entry, view, maxAgeMs } = found;
@@ -99,9 +102,8 @@ export function createRouteHits(deps: RouteHitsDeps): FindRouteHit {
 		const { url, headers } = read;
 		if (!Object.keys(headers).every((name) => KNOWN.includes(name)))
 			return null;
-		// No header has a line break. An absent one is not an empty one.
-		let text = url;
-		for (const name of ASKING) text += `\n${headers[name] ?? "\r"}`;
+		const get = (name: string) => headers[name] ?? null;
+		const text = textOf({ url, headers: { get } });
 		const known = remembered.get(text);
 		if (known !== undefined) return known.question;
 		const question = planned(read, catalog);

@@ -13,6 +13,31 @@ import type { Config } from "../settings/settings.ts";
 const EXACT_COUNT = /(?:^|,)\s*count=exact\s*(?:,|$)/;
 const QUERY_PLAN = /application\/vnd\.pgrst\.plan/i;
 
+type Asked = Pick<PipelineRequest, "method" | "url" | "headers">;
+
+/** Forms that not every caller may ask for, each with the setting that names the roles. */
+const FORMS: readonly {
+	readonly roles: Exclude<keyof Config["formRoles"], "noCache">;
+	readonly setting: string;
+	isAskedIn(request: Asked): boolean;
+}[] = [
+	{
+		roles: "exactCount",
+		setting: "EXACT_COUNT_ROLES",
+		isAskedIn: ({ headers }) => EXACT_COUNT.test(headers.get("prefer") ?? ""),
+	},
+	{
+		roles: "queryPlan",
+		setting: "QUERY_PLAN_ROLES",
+		isAskedIn: ({ headers }) => QUERY_PLAN.test(headers.get("accept") ?? ""),
+	},
+	{
+		roles: "openapi",
+		setting: "OPENAPI_ROLES",
+		isAskedIn: ({ method, url }) => pathIn(url) === "/" && isRead(method),
+	},
+];
+
 /** Directives that ask for no newer answer than the cache has. */
 const HONOURED = /^(?:only-if-cached|max-stale|stale-if-error)\b/i;
 
@@ -23,33 +48,26 @@ export function limitForms(
 	const maxEmbedDepth = sizeLimits.embedDepth;
 	return async (request, identity) => {
 		if (identity.role === GATEWAY.role) return pipeline(request, identity);
-		const { headers, method } = request;
-		const { url } = request;
-		if (EXACT_COUNT.test(headers.get("prefer") ?? ""))
-			requireRole(identity, roles.exactCount, "EXACT_COUNT_ROLES");
-		if (QUERY_PLAN.test(headers.get("accept") ?? ""))
-			requireRole(identity, roles.queryPlan, "QUERY_PLAN_ROLES");
-		if (pathIn(url) === "/" && isRead(method))
-			requireRole(identity, roles.openapi, "OPENAPI_ROLES");
-		if (deepestEmbed(url) > maxEmbedDepth)
+		for (const form of FORMS)
+			if (form.isAskedIn(request))
+				requireRole(identity, roles[form.roles], form.setting);
+		if (deepestEmbed(request.url) > maxEmbedDepth)
 			throw new Refusal("embed_too_deep", {
 				details: `the limit is ${maxEmbedDepth}`,
 			});
-		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(headers);
+		if (!isAmong(identity, roles.noCache)) takeAnswersOfCache(request.headers);
 		return pipeline(request, identity);
 	};
 }
 
 /** Whether the read asks what not every caller may ask, or embeds too deep. */
 export function asksLimitedForm(
-	{ headers, url }: Pick<PipelineRequest, "headers" | "url">,
+	request: Asked,
 	maxEmbedDepth: number,
 ): boolean {
 	return (
-		EXACT_COUNT.test(headers.get("prefer") ?? "") ||
-		QUERY_PLAN.test(headers.get("accept") ?? "") ||
-		pathIn(url) === "/" ||
-		deepestEmbed(url) > maxEmbedDepth
+		FORMS.some((form) => form.isAskedIn(request)) ||
+		deepestEmbed(request.url) > maxEmbedDepth
 	);
 }
 

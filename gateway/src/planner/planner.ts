@@ -184,7 +184,10 @@ export function createPlanner(
 export function textOf({
 	url,
 	headers,
-}: Pick<PipelineRequest, "url" | "headers">): string {
+}: {
+	readonly url: string;
+	readonly headers: Pick<Headers, "get">;
+}): string {
 	let text = url;
 	// No header has a line break. An absent one is not an empty one.
 	for (const name of ASKING_HEADERS) text += `\n${headers.get(name) ?? "\r"}`;

@@ -25,7 +25,7 @@ $$;
 comment on function postern.pre_request() is
 'PostgREST''s db-pre-request, or called by the one that there is: claims the idempotency key of a write, checks its If-Match, and names its transaction. It changes no answer of a read.';
 
--- Security definer: callers may not read the outbox's oid.
+-- Security definer: callers may not call postern.database_incarnation().
 create or replace function postern.name_transaction()
 returns void
 language plpgsql volatile security definer

@@ -3,9 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { describe } from "vitest";
-import { copyOf } from "../support/databases.ts";
-import { it as session } from "../support/session.ts";
-import { connectorTo, trackedTemplate } from "../support/tracked.ts";
+import { trackedWith } from "../support/tracked.ts";
 
 const TABLES = `
 	create table api.notes (id bigint primary key, owner text, n integer not null default 0);
@@ -41,28 +39,11 @@ const SEED = `
 	insert into api.words values ('en', 'a "b", (c)'), ('de', 'ü*'), ('de', 'x');
 	insert into api.readings values ('north', 1), ('south', 2)`;
 
-/** One database for all tests of this file. */
-const it = session
-	.extend(
-		"database",
-		{ scope: "file" },
-		async ({ ownerUrl }, { onCleanup }) => {
-			const template = await trackedTemplate(ownerUrl);
-			const { url, client, drop } = await copyOf(template, ownerUrl);
-			onCleanup(drop);
-			await client.query(TABLES);
-			return { url, client };
-		},
-	)
-	.extend("connect", ({ database }, { onCleanup }) =>
-		connectorTo(database.url, onCleanup),
-	)
+const it = trackedWith(TABLES)
 	.extend("owner", async ({ database: { client } }) => {
 		await client.query(SEED);
 		return client;
 	})
-	/** A connection of a caller's. */
-	.extend("client", ({ connect }) => connect())
 	/** The cursor of a poll. */
 	.extend("cursor", ({ owner }) => cursorOf(owner));
 

@@ -5,32 +5,15 @@ import {
 	covers,
 	takeTransactionToken,
 } from "../../../src/consistency/consistency-token.ts";
-import { copyOf } from "../support/databases.ts";
-import { it as session } from "../support/session.ts";
-import { connectorTo, trackedTemplate } from "../support/tracked.ts";
+import { trackedWith } from "../support/tracked.ts";
 
-/** One database for all tests of this file. */
-const it = session
-	.extend(
-		"database",
-		{ scope: "file" },
-		async ({ ownerUrl }, { onCleanup }) => {
-			const template = await trackedTemplate(ownerUrl);
-			const { url, client, drop } = await copyOf(template, ownerUrl);
-			onCleanup(drop);
-			await client.query(`
-				create table api.notes (id bigint primary key, n integer not null default 0);
-				select postern.track('api.notes');
-				grant select, insert on api.notes to authenticated`);
-			return { url, client };
-		},
-	)
-	.extend("connect", ({ database }, { onCleanup }) =>
-		connectorTo(database.url, onCleanup),
-	)
-	.extend("owner", ({ database: { client } }) => client)
-	/** A connection of a caller's. */
-	.extend("client", ({ connect }) => connect());
+const it = trackedWith(`
+	create table api.notes (id bigint primary key, n integer not null default 0);
+	select postern.track('api.notes');
+	grant select, insert on api.notes to authenticated`).extend(
+	"owner",
+	({ database: { client } }) => client,
+);
 
 const ASKS = { "postern-transaction": "name" };
 

@@ -53,6 +53,29 @@ export const it = base
 		return poller;
 	});
 
+/** One database with these tables for all tests of a file. @returns its owner's connection, and how callers connect */
+export function trackedWith(tables: string) {
+	return (
+		session
+			.extend(
+				"database",
+				{ scope: "file" },
+				async ({ ownerUrl }, { onCleanup }) => {
+					const template = await trackedTemplate(ownerUrl);
+					const { url, client, drop } = await copyOf(template, ownerUrl);
+					onCleanup(drop);
+					await client.query(tables);
+					return { url, client };
+				},
+			)
+			.extend("connect", ({ database }, { onCleanup }) =>
+				connectorTo(database.url, onCleanup),
+			)
+			/** A connection of a caller's. */
+			.extend("client", ({ connect }) => connect())
+	);
+}
+
 /**
  * `owner` is a transaction of the test's own, rolled back at its end, in one database and one session for all tests of a file:
  * for what is seen before it is committed. It is faster by the plans that a session keeps.
