@@ -60,14 +60,18 @@ export const words = z
 		z.refine((list) => list.every((word) => word !== ""), "has an empty entry"),
 	);
 
+/** Not by `z.coerce`, which would bring dates and bigints into the Worker. */
 export function wholeNumber(min: number, max: number) {
-	return z.coerce
-		.number("is not a number")
-		.check(
-			z.int("is not a whole number"),
-			z.minimum(min, `is below ${min}`),
-			z.maximum(max, `is above ${max}`),
-		);
+	return z.pipe(
+		z.transform(Number),
+		z
+			.number("is not a number")
+			.check(
+				z.int("is not a whole number"),
+				z.minimum(min, `is below ${min}`),
+				z.maximum(max, `is above ${max}`),
+			),
+	);
 }
 
 /** A schema for a variable that holds JSON. */

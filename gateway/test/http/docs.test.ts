@@ -67,7 +67,19 @@ describe("the page at /docs", () => {
 		"runs no script of another host and none inline, and may not be framed: %s",
 		async (path) => {
 			const { headers } = await ask(path);
-			expect(headers.get("x-content-type-options")).toBe("nosniff");
+			expect([
+				headers.get("x-content-type-options"),
+				headers.get("x-frame-options"),
+				headers.get("referrer-policy"),
+				headers.get("cross-origin-opener-policy"),
+				headers.get("cross-origin-resource-policy"),
+			]).toEqual([
+				"nosniff",
+				"DENY",
+				"no-referrer",
+				"same-origin",
+				"same-origin",
+			]);
 			expect(headers.get("content-security-policy")?.split("; ")).toEqual([
 				"default-src 'none'",
 				"script-src 'self'",
