@@ -133,7 +133,8 @@ if (!inBrowser) {
 }
 
 /** The gateway's logic that asks nothing of workerd. Of these folders only `*.workerd.test.ts` runs in workerd. */
-const IN_NODE = "gateway/test/{client,consistency,feed,planner,settings}/**";
+const IN_NODE =
+	"gateway/test/{application,client,consistency,feed,planner,settings}/**";
 
 /** The package, as its sources. */
 const SOURCES = [

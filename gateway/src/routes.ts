@@ -1,5 +1,4 @@
 // `postern/routes`: what an application needs to write a route of its own.
-export { z } from "zod";
 export type {
 	CallerAccounts,
 	UserSession,
@@ -8,17 +7,15 @@ export {
 	defineRefusals,
 	type Refusals,
 } from "./application/define-refusals.ts";
-export {
-	createRoute,
-	createRouter,
-	type OpenApiRouter,
-} from "./application/openapi-router.ts";
+export { createRoute, createRouter } from "./application/openapi-router.ts";
 export {
 	emailAddress,
 	fields,
 	number,
 	rowId,
 	text,
+	timestamp,
+	wholeNumber,
 } from "./application/route-fields.ts";
 export {
 	answer,
@@ -30,6 +27,7 @@ export {
 	OF_IDS,
 	refusals,
 } from "./application/route-parts.ts";
+export type { OpenApiRouter, RouteConfig } from "./application/route-types.ts";
 export type { RouteEnv } from "./application/router.ts";
 
 export {

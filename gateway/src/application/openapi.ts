@@ -1,21 +1,25 @@
 // The document at /openapi.json: the application's routes as they describe themselves.
-import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Hono } from "hono";
 import { mergePath } from "hono/utils/url";
+import type { InfoObject, OpenAPIObject, TagObject } from "openapi3-ts/oas31";
+import { toComponents } from "./openapi-document.ts";
 import type { GatewayEnv, Routes } from "./router.ts";
 import { SECURITY_SCHEMES } from "./security-schemes.ts";
 
-type Head = Parameters<OpenAPIHono["getOpenAPI31Document"]>[0];
-
-/** A router that describes its routes. */
-export type Described = Pick<OpenAPIHono, "getOpenAPI31Document">;
+/** A router that describes its routes, as those of `createRouter` and of @hono/zod-openapi do. */
+export interface Described {
+	getOpenAPI31Document(head: OpenAPIObject): {
+		paths?: object;
+		components?: object;
+	};
+}
 
 /** An application's words for the document's head. */
 export interface OpenApiOptions {
 	/** Replaces Postern's title, version and description, field by field. */
-	info?: Partial<Head["info"]>;
+	info?: Partial<InfoObject>;
 	/** Groups of routes, in the order in which they are shown. */
-	tags?: NonNullable<Head["tags"]>;
+	tags?: TagObject[];
 }
 
 const DESCRIPTION = `
@@ -32,7 +36,7 @@ export function describe(
 	routes: Routes,
 	{ info, tags }: OpenApiOptions,
 ) {
-	const head: Head = {
+	const head: OpenAPIObject = {
 		openapi: "3.1.0",
 		info: {
 			title: "Postern",
@@ -47,13 +51,13 @@ export function describe(
 	/** Made once: it takes milliseconds of CPU, and anybody may ask for it. */
 	let text: string | undefined;
 	app.get(path, (context) => {
-		text ??= JSON.stringify(documentOf(routes, head));
+		text ??= JSON.stringify(documentOf(routes, head), toComponents);
 		return context.body(text, 200, { "Content-Type": "application/json" });
 	});
 }
 
 /** One document of those of all routers. */
-function documentOf(routes: Routes, head: Head) {
+function documentOf(routes: Routes, head: OpenAPIObject) {
 	const paths: Record<string, unknown> = {};
 	const components: Record<string, Record<string, unknown>> = {
 		securitySchemes: { ...SECURITY_SCHEMES },

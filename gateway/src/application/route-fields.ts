@@ -1,21 +1,12 @@
 // Schemas of what a route takes, as http/fields.ts has them, with what OpenAPI says of them.
-import {
-	EMAIL_PARAMETERS,
-	MAX_EMAIL_CHARACTERS,
-	missingOr,
-	OBJECT_PARAMETERS,
-	TEXT_PARAMETERS,
-	textChecks,
-} from "../http/fields.ts";
-import "./zod.ts";
-import * as z from "zod";
+import * as z from "zod/mini";
+import * as plain from "../http/fields.ts";
+
+export { fields } from "../http/fields.ts";
 
 /** Text of 1 to `max` characters. Postgres cannot store U+0000 or half a surrogate pair. */
 export function text(max: number) {
-	return z
-		.string(TEXT_PARAMETERS)
-		.check(...textChecks(max))
-		.openapi({ maxLength: max });
+	return plain.text(max).with(z.meta({ maxLength: max }));
 }
 
 /**
@@ -23,24 +14,33 @@ export function text(max: number) {
  * The database has the same rule: `auth.is_email`.
  */
 export function emailAddress() {
-	return text(MAX_EMAIL_CHARACTERS)
-		.pipe(z.email(EMAIL_PARAMETERS))
-		.openapi({ format: "email" });
+	return plain
+		.emailAddress()
+		.with(z.meta({ format: "email", maxLength: plain.MAX_EMAIL_CHARACTERS }));
 }
 
 /** The id of a row in a path. Ids start at 1; Number.MAX_SAFE_INTEGER has 16 digits. */
 export function rowId() {
 	return z
 		.string()
-		.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number");
+		.check(z.regex(/^[1-9]\d{0,14}$/, "has to be a positive whole number"));
 }
 
-/** A JSON object of these fields and no others. */
-export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-	return z.strictObject(shape, OBJECT_PARAMETERS);
-}
-
-/** A JSON number, checked by `check` for its range. */
+/** A JSON number. */
 export function number() {
-	return z.number(missingOr("has to be a number"));
+	return z.number(plain.missingOr("has to be a number"));
+}
+
+/** A whole JSON number from `min` to `max`. */
+export function wholeNumber(min: number, max: number) {
+	return number().check(
+		z.minimum(min, `is below ${min}`),
+		z.maximum(max, `is above ${max}`),
+		z.int("has to be a whole number"),
+	);
+}
+
+/** A moment as PostgREST answers a `timestamptz`. Its form is described, not checked. */
+export function timestamp() {
+	return z.string().with(z.meta({ format: "date-time" }));
 }

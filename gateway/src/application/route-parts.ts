@@ -1,6 +1,5 @@
 // The words in which a route describes itself for OpenAPI: who may call it, what it takes and answers. Checks nothing itself.
-import "./zod.ts";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import type { SECURITY_SCHEMES } from "./security-schemes.ts";
 
@@ -23,19 +22,16 @@ const errorBody = z
 	.object({
 		code: z.string(),
 		message: z.string(),
-		details: z.string().nullable(),
-		hint: z.string().nullable(),
+		details: z.nullable(z.string()),
+		hint: z.nullable(z.string()),
 		weak_password: z
-			.object({ reasons: z.array(z.string()) })
-			.optional()
-			.openapi({
-				description: "What is wrong with a password, as in GoTrue's API.",
-			}),
+			.optional(z.object({ reasons: z.array(z.string()) }))
+			.with(z.describe("What is wrong with a password, as in GoTrue's API.")),
 	})
-	.openapi("Error");
+	.register(z.globalRegistry, { id: "Error" });
 
 /** An answer of a route. */
-export function answer<Schema extends z.ZodType>(
+export function answer<Schema extends z.core.$ZodType>(
 	description: string,
 	schema: Schema,
 ) {
@@ -43,17 +39,21 @@ export function answer<Schema extends z.ZodType>(
 }
 
 /** The answer of a route that created something. */
-export function created<Schema extends z.ZodType>(schema: Schema) {
+export function created<Schema extends z.core.$ZodType>(schema: Schema) {
 	return {
 		...answer("Created", schema),
-		headers: z.object({
-			Location: z.string().openapi({ description: "Its address" }),
-		}),
+		headers: {
+			Location: {
+				description: "Its address",
+				required: true,
+				schema: { type: "string" as const },
+			},
+		},
 	};
 }
 
 /** A JSON body. */
-export function body<Schema extends z.ZodType>(schema: Schema) {
+export function body<Schema extends z.core.$ZodType>(schema: Schema) {
 	return {
 		body: { required: true, content: { "application/json": { schema } } },
 	} as const;

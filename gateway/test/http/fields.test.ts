@@ -1,5 +1,6 @@
 // The schemas of fields: what each takes, and the words in which it refuses the rest. Each is a field of a route of the test's own.
 import { describe, expect, it } from "vitest";
+import * as z from "../../src/application/zod.ts";
 import {
 	body,
 	createRoute,
@@ -9,7 +10,7 @@ import {
 	number,
 	rowId,
 	text,
-	z,
+	wholeNumber,
 } from "../../src/routes.ts";
 import { ADA_TOKEN, refusalInWords, startGateway } from "../support/gateway.ts";
 import { asked } from "../support/origin.ts";
@@ -26,11 +27,8 @@ notes.openapi(
 				fields({
 					title: text(10),
 					email: emailAddress(),
-					weight: number().positive("has to be above 0"),
-					stars: number()
-						.min(0, "is below 0")
-						.max(5, "is above 5")
-						.int("has to be a whole number"),
+					weight: number().check(z.positive("has to be above 0")),
+					stars: wholeNumber(0, 5),
 				}),
 			),
 		},

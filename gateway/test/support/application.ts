@@ -1,5 +1,6 @@
 // The application whose routes the gateway's tests ask: notes that callers give stars to, and the caller's user.
 import type { Application } from "../../src/application/application.ts";
+import * as z from "../../src/application/zod.ts";
 import {
 	answer,
 	body,
@@ -15,7 +16,6 @@ import {
 	OF_IDS,
 	rowId,
 	text,
-	z,
 } from "../../src/routes.ts";
 
 export const ownRefusals = {
@@ -29,7 +29,7 @@ const { refusals } = defineRefusals(ownRefusals);
 
 const note = z
 	.object({ id: z.int(), title: z.string(), stars: z.int() })
-	.openapi("Note");
+	.register(z.globalRegistry, { id: "Note" });
 
 type Note = z.infer<typeof note>;
 
@@ -37,9 +37,9 @@ const COLUMNS = "id,title,stars";
 
 const newNote = fields({
 	title: text(100),
-	stars: number().min(0, "is below 0"),
-	isPinned: z.boolean("has to be true or false").default(false),
-}).openapi("NewNote");
+	stars: number().check(z.minimum(0, "is below 0")),
+	isPinned: z._default(z.boolean("has to be true or false"), false),
+}).register(z.globalRegistry, { id: "NewNote" });
 
 const byId = { params: z.object({ id: rowId() }) };
 

@@ -13,6 +13,8 @@ import {
 	OF_IDS,
 	rowId,
 	text,
+	timestamp,
+	wholeNumber,
 } from "postern/routes";
 import * as z from "postern/zod";
 import { refusals } from "../refusals.ts";
@@ -22,12 +24,12 @@ const product = z
 		productId: z.int(),
 		serialNumber: z.string(),
 		title: z.string(),
-		weightLbs: z.number().openapi({ description: "Weight in pounds (lb)" }),
+		weightLbs: z.number().with(z.describe("Weight in pounds (lb)")),
 		quantity: z.int(),
-		createdAt: z.iso.datetime({ offset: true }),
-		updatedAt: z.iso.datetime({ offset: true }),
+		createdAt: timestamp(),
+		updatedAt: timestamp(),
 	})
-	.openapi("Product");
+	.register(z.globalRegistry, { id: "Product" });
 
 type Product = z.infer<typeof product>;
 
@@ -37,8 +39,9 @@ const COLUMNS =
 const newProduct = fields({
 	serialNumber: text(100),
 	title: text(200),
-	weightLbs: number().positive("has to be above 0"),
-}).openapi("NewProduct", {
+	weightLbs: number().check(z.positive("has to be above 0")),
+}).register(z.globalRegistry, {
+	id: "NewProduct",
 	examples: [
 		{ serialNumber: "H56N", title: "Bluetooth Headphones", weightLbs: 0.5 },
 	],
@@ -47,12 +50,13 @@ const newProduct = fields({
 const INT32_MAX = 2_147_483_647;
 
 const quantityChange = fields({
-	quantity: number()
-		.min(-INT32_MAX, `is below -${INT32_MAX}`)
-		.max(INT32_MAX, `is above ${INT32_MAX}`)
-		.int("has to be a whole number")
-		.openapi({ description: "Added to the quantity; negative to take away" }),
-}).openapi("QuantityChange", { examples: [{ quantity: 5 }] });
+	quantity: wholeNumber(-INT32_MAX, INT32_MAX).with(
+		z.describe("Added to the quantity; negative to take away"),
+	),
+}).register(z.globalRegistry, {
+	id: "QuantityChange",
+	examples: [{ quantity: 5 }],
+});
 
 const byId = { params: z.object({ productId: rowId() }) };
 
@@ -69,7 +73,7 @@ products.openapi(
 		summary: "Creates a product with a quantity of 0",
 		request: body(newProduct),
 		responses: {
-			201: created(product.pick({ productId: true })),
+			201: created(z.pick(product, { productId: true })),
 			...refusals(...OF_BODIES, ...OF_CALLERS, "not_unique"),
 		},
 	}),

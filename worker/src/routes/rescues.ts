@@ -7,13 +7,13 @@ import {
 	createRoute,
 	createRouter,
 	fields,
-	number,
 	OF_BODIES,
 	OF_CALLERS,
 	OF_IDS,
 	refusals,
 	rowId,
 	text,
+	wholeNumber,
 } from "postern/routes";
 import * as z from "postern/zod";
 
@@ -21,10 +21,10 @@ const rescue = z
 	.object({
 		id: z.int(),
 		name: z.string(),
-		age: z.int().openapi({ description: "Age in years" }),
+		age: z.int().with(z.describe("Age in years")),
 		species: z.string(),
 	})
-	.openapi("Rescue");
+	.register(z.globalRegistry, { id: "Rescue" });
 
 type Rescue = z.infer<typeof rescue>;
 
@@ -34,35 +34,31 @@ const MAX_ID = 999_999_999_999_999;
 
 const shape = {
 	name: text(100),
-	age: number()
-		.min(0, "is below 0")
-		.max(150, "is above 150")
-		.int("has to be a whole number"),
+	age: wholeNumber(0, 150),
 	species: text(100),
 };
 
-const rescueFields = fields(shape).openapi("RescueFields", {
+const rescueFields = fields(shape).register(z.globalRegistry, {
+	id: "RescueFields",
 	examples: [{ name: "Pepper", age: 4, species: "dog" }],
 });
 
 const newRescue = fields({
-	id: number()
-		.min(1, "is below 1")
-		.max(MAX_ID, `is above ${MAX_ID}`)
-		.int("has to be a whole number")
-		.optional()
-		.openapi({ description: "Chosen by the database where it is left out" }),
+	id: z
+		.optional(wholeNumber(1, MAX_ID))
+		.with(z.describe("Chosen by the database where it is left out")),
 	...shape,
-}).openapi("NewRescue", {
+}).register(z.globalRegistry, {
+	id: "NewRescue",
 	examples: [{ name: "Pepper", age: 4, species: "dog" }],
 });
 
 const counts = z
 	.object({
-		rescues: z.int().openapi({ description: "How many rescues there are" }),
+		rescues: z.int().with(z.describe("How many rescues there are")),
 		species: z.array(z.object({ species: z.string(), rescues: z.int() })),
 	})
-	.openapi("SharedData");
+	.register(z.globalRegistry, { id: "SharedData" });
 
 const byId = { params: z.object({ id: rowId() }) };
 

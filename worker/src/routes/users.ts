@@ -19,7 +19,7 @@ import * as z from "postern/zod";
 
 const user = z
 	.object({ id: z.guid(), email: z.string(), fullname: z.string() })
-	.openapi("User");
+	.register(z.globalRegistry, { id: "User" });
 
 const todo = z
 	.object({
@@ -28,11 +28,11 @@ const todo = z
 		is_completed: z.boolean(),
 		creator: user,
 	})
-	.openapi("Todo");
+	.register(z.globalRegistry, { id: "Todo" });
 
-const userWithTodos = user
-	.extend({ todos: z.array(todo) })
-	.openapi("UserWithTodos");
+const userWithTodos = z
+	.extend(user, { todos: z.array(todo) })
+	.register(z.globalRegistry, { id: "UserWithTodos" });
 
 type TodoRow = Omit<z.infer<typeof todo>, "creator">;
 
@@ -41,11 +41,14 @@ const COLUMNS = "id,name,is_completed";
 const newUser = fields({
 	email: emailAddress(),
 	fullname: text(300),
-	password: text(300).openapi({
-		format: "password",
-		description: "6 characters or more, and 72 bytes of UTF-8 or fewer",
-	}),
-}).openapi("NewUser", {
+	password: text(300).with(
+		z.meta({
+			format: "password",
+			description: "6 characters or more, and 72 bytes of UTF-8 or fewer",
+		}),
+	),
+}).register(z.globalRegistry, {
+	id: "NewUser",
 	examples: [
 		{
 			email: "ada@example.com",
@@ -57,15 +60,17 @@ const newUser = fields({
 
 const credentials = fields({
 	email: text(300),
-	password: text(300).openapi({ format: "password" }),
-}).openapi("Credentials", {
+	password: text(300).with(z.meta({ format: "password" })),
+}).register(z.globalRegistry, {
+	id: "Credentials",
 	examples: [{ email: "ada@example.com", password: "correct horse" }],
 });
 
 const todoFields = fields({
 	name: text(300),
-	is_completed: z.boolean("has to be true or false").default(false),
-}).openapi("TodoFields", {
+	is_completed: z._default(z.boolean("has to be true or false"), false),
+}).register(z.globalRegistry, {
+	id: "TodoFields",
 	examples: [{ name: "Write the first program", is_completed: false }],
 });
 
