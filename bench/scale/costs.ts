@@ -13,9 +13,9 @@ export const RATES = {
 /** An object is billed for 128 MB, whatever it uses. */
 const OBJECT_GB = 0.128;
 
-/** CPU of a request in ms, of docs/benchmarks.md: a hit of one row with a token, a miss that is not kept, a proxy of one line. */
-const HIT_CPU_MS = 0.15;
-const MISS_CPU_MS = 1.33;
+/** CPU of a request in ms, of docs/benchmarks.md: a hit of one row with a token, a miss that is kept, a proxy of one line. */
+const HIT_CPU_MS = 0.16;
+const MISS_CPU_MS = 1.5;
 /** Taken for one read of KV and one query through Hyperdrive as well, which were not measured. */
 const PROXY_CPU_MS = 0.5;
 

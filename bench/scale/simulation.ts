@@ -25,14 +25,16 @@ export interface Outcome {
 	/** Calls of the one object, a second: on average, and in the worst second. */
 	readonly calls: number;
 	readonly peakCalls: number;
-	/** Calls of the relay that is asked most, a second. */
+	/** Calls of all relays, and of the one that is asked most, a second. */
 	readonly relayCalls: number;
+	readonly mostRelayCalls: number;
 	/** Polls of the database, a second. */
 	readonly polls: number;
-	/** Share of reads that wait for the feed, because the isolate's view is too old. */
+	/** Share of reads that wait for the feed, or are left to the origin, because the isolate's view is too old. NaN without reads. */
 	readonly waiting: number;
-	/** Mean age of the views that reads are answered by, in milliseconds. */
+	/** Mean age of the views that reads are answered by, in milliseconds, and the oldest of all. NaN without such reads. */
 	readonly viewAgeMs: number;
+	readonly oldestViewMs: number;
 }
 
 /** Half a round trip between the object and a data centre, in milliseconds: evenly spread from the same city to the antipodes. */
@@ -102,7 +104,8 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 	const untilNextRead = () => -Math.log(1 - random()) * readMs;
 	let waitedMs = 0;
 	let agesMs = 0;
-	let countedMs = 0;
+	let usableMs = 0;
+	let oldestViewMs = Number.NaN;
 
 	async function read(feed: Feed): Promise<void> {
 		const freshness = createFreshness({
@@ -123,15 +126,22 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 			const view = await freshness.view(needs);
 			if (isCounted()) waitedMs += now() - begun;
 			if (view === undefined) {
-				await sleep(untilNextRead());
+				const pauseMs = untilNextRead();
+				if (isCounted()) waitedMs += pauseMs;
+				await sleep(pauseMs);
 				continue;
 			}
+			const ageMs = now() - view.asOf;
 			// Nothing happens until a read finds the view older than half the bound.
-			const dueMs = view.asOf + maxStalenessMs / 2 - now();
+			const dueMs = maxStalenessMs / 2 - ageMs;
 			const pauseMs = Math.max(LOOK_MS, dueMs) + untilNextRead();
 			if (isCounted()) {
-				countedMs += pauseMs;
-				agesMs += pauseMs * (now() - view.asOf + pauseMs / 2);
+				// Reads come at random, so that shares of time are shares of reads. One that comes later than this would wait.
+				const goodMs = Math.min(pauseMs, maxStalenessMs - ageMs);
+				usableMs += goodMs;
+				waitedMs += pauseMs - goodMs;
+				agesMs += goodMs * (ageMs + goodMs / 2);
+				oldestViewMs = Math.max(ageMs, oldestViewMs || 0);
 			}
 			await sleep(pauseMs);
 		}
@@ -150,14 +160,17 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 			void read(relay);
 	}
 	await time.runUntil(warmUpMs + 1_000 * seconds);
-	const sum = calls.reduce((total, count) => total + count, 0);
+	const sum = (counts: readonly number[]) =>
+		counts.reduce((total, count) => total + count, 0);
 	return {
-		calls: sum / seconds,
+		calls: sum(calls) / seconds,
 		peakCalls: Math.max(...calls),
-		relayCalls: Math.max(...relayCalls) / seconds,
+		relayCalls: sum(relayCalls) / seconds,
+		mostRelayCalls: Math.max(...relayCalls) / seconds,
 		polls: polls / seconds,
-		waiting: waitedMs / (waitedMs + countedMs),
-		viewAgeMs: agesMs / countedMs,
+		waiting: waitedMs / (waitedMs + usableMs),
+		viewAgeMs: agesMs / usableMs,
+		oldestViewMs,
 	};
 }
 
