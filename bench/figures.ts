@@ -8,6 +8,7 @@ import type { ContenderLatency } from "./contenders/latency.ts";
 import type { Cost } from "./cost/measure.ts";
 import type { Size } from "./cost/sizes.ts";
 import type { Growth } from "./growth/growth.ts";
+import type { Start } from "./starts/starts.ts";
 
 const FILE = join(import.meta.dirname, "figures.json");
 
@@ -17,6 +18,7 @@ export interface Figures {
 	readonly machine: string;
 	readonly costs?: readonly Cost[];
 	readonly sizes?: readonly Size[];
+	readonly starts?: readonly Start[];
 	readonly contenders?: readonly ContenderCost[];
 	readonly latencies?: readonly ContenderLatency[];
 	readonly growth?: readonly Growth[];

@@ -21,6 +21,7 @@ import {
 	type BenchStack,
 	type Cleanup,
 	startStack,
+	withCleanup,
 } from "./freshness/stack.ts";
 import {
 	articlePath,
@@ -164,16 +165,4 @@ async function compare(
 	}
 	results.push(await playOn((cleanup) => direct(stack, cleanup)));
 	return results;
-}
-
-/** Stops everything that was started, last first, also after a failure. */
-async function withCleanup<T>(
-	use: (cleanup: Cleanup) => Promise<T>,
-): Promise<T> {
-	const cleanup: Cleanup = [];
-	try {
-		return await use(cleanup);
-	} finally {
-		for (const end of cleanup.reverse()) await end();
-	}
 }

@@ -1,7 +1,7 @@
 // `npm run bench`: what Postern costs, as ratios to what it is compared with in the same run. What is measured goes into
 // bench/figures.json, and from there into docs/benchmarks.md. `npm run format` aligns its tables.
 // `--only costs,contenders` measures these parts alone: the figures of the others stay.
-// `--quick` (less than three minutes) measures the costs alone and fails where a ratio is far above the recorded one.
+// `--quick` (less than three minutes) measures costs and starts alone and fails where a ratio is far above the recorded one.
 // `--rows` takes a part of the rows' names, and `--beside` the bundle of another version (`npm run build` makes it) that is measured
 // in the same rounds: these record nothing. `--rounds` and `--requests` (of a round) may be given.
 import { parseArgs } from "node:util";
@@ -17,13 +17,15 @@ import { closeConnections } from "./cost/load.ts";
 import type { Rounds } from "./cost/measure.ts";
 import type { Setting } from "./cost/postern.ts";
 import { type Figures, recordFigures } from "./figures.ts";
-import { type Cleanup, startStack } from "./freshness/stack.ts";
+import { startStack, withCleanup } from "./freshness/stack.ts";
 import { growth } from "./growth/growth.ts";
 import { memory } from "./growth/memory.ts";
 import { writeReport } from "./report/write.ts";
+import { measureStarts } from "./starts/starts.ts";
 
 const QUICK: Rounds = { rounds: 7, requests: 150 };
 const FULL: Rounds = { rounds: 11, requests: 200 };
+const QUICK_PARTS = ["costs", "starts"];
 
 const { values } = parseArgs({
 	options: {
@@ -40,8 +42,7 @@ const rounds: Rounds = {
 	rounds: Number(values.rounds ?? defaults.rounds),
 	requests: Number(values.requests ?? defaults.requests),
 };
-const isTrial =
-	values.quick || values.rows !== "" || values.beside !== undefined;
+const isOfRows = values.rows !== "" || values.beside !== undefined;
 
 const PARTS: Readonly<
 	Record<string, (setting: Setting) => Promise<Partial<Figures>>>
@@ -53,6 +54,12 @@ const PARTS: Readonly<
 			beside: values.beside,
 			isJudged: values.quick,
 		}),
+	starts: async (setting) => ({
+		starts: await measureStarts(setting, {
+			rounds: rounds.rounds,
+			isJudged: values.quick,
+		}),
+	}),
 	async contenders(setting) {
 		const contenders = await startContenders(setting);
 		return {
@@ -67,45 +74,38 @@ const PARTS: Readonly<
 	memory: async (setting) => ({ memory: await memory(setting) }),
 };
 
-const wanted = isTrial
-	? ["costs"]
-	: (values.only?.split(",") ?? Object.keys(PARTS));
+const wanted =
+	values.only?.split(",") ??
+	(isOfRows ? ["costs"] : values.quick ? QUICK_PARTS : Object.keys(PARTS));
 const unknown = wanted.filter((name) => !(name in PARTS));
 if (unknown.length > 0)
 	throw new Error(
 		`No part is named ${unknown.join(", ")}: ${Object.keys(PARTS).join(", ")} are.`,
 	);
 
-const cleanup: Cleanup = [];
-try {
+await withCleanup(async (cleanup) => {
 	const stack = await startStack(cleanup);
 	const bundle = await bundleWorker();
 	const hits = await hitsOf(stack.credentials.tokenSigningKey);
 	for (const name of wanted) {
 		const began = performance.now();
-		const ofPart: Cleanup = [];
-		try {
-			const setting = { stack, bundle, hits, cleanup: ofPart };
-			const measured = (await PARTS[name]?.(setting)) ?? {};
-			const seconds = (performance.now() - began) / 1_000;
-			console.log(`${name}: ${seconds.toFixed(0)} s`);
-			if (!isTrial) await record(measured);
-		} finally {
-			closeConnections();
-			closeOpenLoops();
-			await endAll(ofPart);
-		}
+		await withCleanup(async (cleanup) => {
+			try {
+				const setting = { stack, bundle, hits, cleanup };
+				const measured = (await PARTS[name]?.(setting)) ?? {};
+				const seconds = (performance.now() - began) / 1_000;
+				console.log(`${name}: ${seconds.toFixed(0)} s`);
+				if (!values.quick && !isOfRows) await record(measured);
+			} finally {
+				closeConnections();
+				closeOpenLoops();
+			}
+		});
 	}
-} finally {
-	await endAll(cleanup);
-}
+});
 
 async function record(measured: Partial<Figures>): Promise<void> {
 	for (const figures of Object.values(measured))
 		console.dir(figures, { depth: 4 });
 	await writeReport(await recordFigures(measured));
-}
-
-async function endAll(cleanup: Cleanup): Promise<void> {
-	for (const end of cleanup.toReversed()) await end();
 }

@@ -3,7 +3,13 @@ import { readFile } from "node:fs/promises";
 import { type Figures, readFigures } from "../figures.ts";
 import { startFloor } from "./floor.ts";
 import { warm } from "./hits.ts";
-import { sentencesOf, titleOf, tooDear } from "./limits.ts";
+import {
+	complain,
+	sentencesOf,
+	titleOf,
+	tooDear,
+	twiceTooDear,
+} from "./limits.ts";
 import type { Answered } from "./load.ts";
 import { type Cost, measure, type Rounds } from "./measure.ts";
 import { type Postern, type Setting, startPostern } from "./postern.ts";
@@ -46,38 +52,32 @@ export async function measureCosts(
 	console.table(sizes);
 	const all = await rowsOf({ ...stack, hits, floor, tutorial, postern });
 	const rows = all.filter((row) => titleOf(row).includes(options.named));
-	const costs = await measure(rows, posterns, options);
-	for (const index of posterns.keys()) print(costs, index);
-	const ofFirst = costs.flatMap(([cost]) => cost ?? []);
+	const costs = await measureAndPrint(rows, posterns, options);
 	if (options.isJudged) {
 		const recorded = { costs: [], sizes: [], ...(await readFigures()) };
-		const again = (dear: readonly Row[]) => measure(dear, posterns, options);
-		const dear = [
+		complain([
 			...sentencesOf(tooDear(sizes, recorded.sizes), recorded.sizes),
-			...(await judge(rows, again, ofFirst, recorded.costs)),
-		];
-		for (const sentence of dear) console.error(sentence);
-		if (dear.length > 0) process.exitCode = 1;
+			...(await twiceTooDear(costs, recorded.costs, (suspects) =>
+				measureAndPrint(
+					rows.filter((row) => suspects.has(titleOf(row))),
+					posterns,
+					options,
+				),
+			)),
+		]);
 	}
-	return { costs: ofFirst, sizes };
+	return { costs, sizes };
 }
 
-/** A row that is too dear is measured once more: something else may have met it. @returns a sentence for each that still is */
-async function judge(
+/** @returns the costs with the first Postern */
+async function measureAndPrint(
 	rows: readonly Row[],
-	measureAgain: (rows: readonly Row[]) => Promise<Cost[][]>,
-	costs: readonly Cost[],
-	recorded: readonly Cost[],
-): Promise<string[]> {
-	const suspects = new Set(tooDear(costs, recorded).map(titleOf));
-	if (suspects.size === 0) return [];
-	console.log(`Measured again: ${[...suspects].join("; ")}`);
-	const again = await measureAgain(
-		rows.filter((row) => suspects.has(titleOf(row))),
-	);
-	print(again, 0);
-	const measured = again.flatMap(([cost]) => cost ?? []);
-	return sentencesOf(tooDear(measured, recorded), recorded);
+	posterns: readonly Postern[],
+	options: CostOptions,
+): Promise<Cost[]> {
+	const costs = await measure(rows, posterns, options);
+	for (const index of posterns.keys()) print(costs, index);
+	return costs.flatMap(([cost]) => cost ?? []);
 }
 
 function print(costs: readonly Cost[][], which: number): void {

@@ -42,3 +42,24 @@ export function sentencesOf(
 			: `"${title}" is ${row.ratio.toFixed(2)}, more than ${TOLERANCE} times ${yardstickOf(record).toFixed(2)}, its record or its aim.`;
 	});
 }
+
+/** A row that is too dear is measured once more: something else may have met it. @returns a sentence for each that still is */
+export async function twiceTooDear<Measured extends Ratio>(
+	measured: readonly Measured[],
+	recorded: readonly Ratio[],
+	measureAgain: (suspects: ReadonlySet<string>) => Promise<readonly Measured[]>,
+): Promise<string[]> {
+	const suspects = new Set(tooDear(measured, recorded).map(titleOf));
+	if (suspects.size === 0) return [];
+	console.log(`Measured again: ${[...suspects].join("; ")}`);
+	const again = (await measureAgain(suspects)).filter((row) =>
+		suspects.has(titleOf(row)),
+	);
+	return sentencesOf(tooDear(again, recorded), recorded);
+}
+
+/** Prints them, and lets the process fail if there are any. */
+export function complain(sentences: readonly string[]): void {
+	for (const sentence of sentences) console.error(sentence);
+	if (sentences.length > 0) process.exitCode = 1;
+}

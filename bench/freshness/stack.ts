@@ -28,6 +28,18 @@ import { createTables } from "./tables.ts";
 /** Called in reverse order when the benchmark is over. */
 export type Cleanup = (() => Promise<unknown>)[];
 
+/** Stops everything that was started, last first, also after a failure. */
+export async function withCleanup<T>(
+	use: (cleanup: Cleanup) => Promise<T>,
+): Promise<T> {
+	const cleanup: Cleanup = [];
+	try {
+		return await use(cleanup);
+	} finally {
+		for (const end of cleanup.reverse()) await end();
+	}
+}
+
 interface BenchOrigin {
 	readonly postgrestUrl: string;
 	/** PostgREST and Postgres. */

@@ -1,6 +1,6 @@
 // The report's part on what grows with keys, tables, changed tags and isolates.
 import type { Growth } from "../growth/growth.ts";
-import { table, whole } from "./table.ts";
+import { short, table, whole } from "./table.ts";
 
 export function growthSection(growths: readonly Growth[]): string {
 	return [
@@ -22,9 +22,4 @@ function timesOf(points: Growth["points"]): string {
 	const [least, most] = [points[0], points.at(-1)];
 	if (least === undefined || most === undefined) return "";
 	return `${short(most[1] / least[1])} for ${short(most[0] / least[0])}`;
-}
-
-/** Two digits. */
-function short(number: number): string {
-	return Number(number.toPrecision(2)).toLocaleString("en");
 }

@@ -5,6 +5,7 @@ import type { Figures } from "../figures.ts";
 import { contenderSection, latencySection } from "./contenders.ts";
 import { distanceSection } from "./distances.ts";
 import { growthSection } from "./growth.ts";
+import { startSection } from "./starts.ts";
 import { range, table, whole } from "./table.ts";
 
 const BEGIN = "<!-- npm run bench writes from here -->";
@@ -25,6 +26,7 @@ export function sectionOf(figures: Figures): string {
 		machine,
 		costs,
 		sizes,
+		starts,
 		contenders,
 		latencies,
 		distances,
@@ -42,6 +44,7 @@ export function sectionOf(figures: Figures): string {
 		...(sizes || memory
 			? [sizeTable([...(sizes ?? []), ...(memory ?? [])])]
 			: []),
+		...(starts ? [startSection(starts)] : []),
 		...(contenders ? [contenderSection(contenders)] : []),
 		...(latencies ? [latencySection(latencies)] : []),
 		...(distances ? [distanceSection(distances)] : []),

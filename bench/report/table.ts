@@ -14,6 +14,11 @@ export function whole(number: number): string {
 	return Math.round(number).toLocaleString("en");
 }
 
+/** Two digits. */
+export function short(number: number): string {
+	return Number(number.toPrecision(2)).toLocaleString("en");
+}
+
 export function range([low, high]: readonly [number, number]): string {
 	return `${low.toFixed(2)} to ${high.toFixed(2)}`;
 }

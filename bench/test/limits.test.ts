@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sentencesOf, tooDear } from "../cost/limits.ts";
+import { sentencesOf, tooDear, twiceTooDear } from "../cost/limits.ts";
 
 const row = (ratio: number, name = "hit") => ({ name, base: "a proxy", ratio });
 
@@ -37,5 +37,30 @@ describe("sentencesOf", () => {
 		expect(sentencesOf([row(2)], [])).toEqual([
 			'"hit / a proxy" is not recorded: run npm run bench.',
 		]);
+	});
+});
+
+describe("twiceTooDear", () => {
+	const records = [row(1), row(1, "miss")];
+
+	it("measures a row that is too dear once more, and names it if it still is", async () => {
+		const again = async (suspects: ReadonlySet<string>) => {
+			expect([...suspects]).toEqual(["hit / a proxy"]);
+			return [row(1.6), row(9, "miss")];
+		};
+		const measured = [row(2), row(1, "miss")];
+		expect(await twiceTooDear(measured, records, again)).toEqual(
+			sentencesOf([row(1.6)], records),
+		);
+	});
+
+	it("lets a row go that was too dear once", async () => {
+		const again = async () => [row(1.4)];
+		expect(await twiceTooDear([row(2)], records, again)).toEqual([]);
+	});
+
+	it("measures nothing again where nothing is too dear", async () => {
+		const again = () => Promise.reject(new Error("measured again"));
+		expect(await twiceTooDear([row(1)], records, again)).toEqual([]);
 	});
 });

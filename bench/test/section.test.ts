@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { latencySection } from "../report/contenders.ts";
 import { growthSection } from "../report/growth.ts";
 import { sectionOf, verdict, withSection } from "../report/section.ts";
+import { startSection } from "../report/starts.ts";
 
 const BEGIN = "<!-- npm run bench writes from here -->";
 const END = "<!-- to here -->";
@@ -36,6 +37,22 @@ it("says what a contender's latency is to PostgREST's at the same rate", () => {
 	expect(section).toContain(
 		"| a proxy | 1.50 | 1.25 | 3.0, 9.0, 10.0 | 5.0, 9.0, 10.0 |",
 	);
+});
+
+it("writes a start in bold whose milliseconds miss the aim", () => {
+	const start = {
+		...{ base: "an empty Worker's", ratio: 2, middle: [1.9, 2.1] as const },
+		...{ milliseconds: 130, baseMilliseconds: 61 },
+	};
+	const section = startSection([
+		{ ...start, name: "start", judgedMs: 69, aimMs: 30 },
+		{ ...start, name: "read", judgedMs: 9, aimMs: 10 },
+		{ ...start, name: "read of all", judgedMs: 130 },
+	]);
+	const cells = "an empty Worker's | 2.00 | 1.90 to 2.10 | 130, 61";
+	expect(section).toContain(`| start | ${cells} | **69** | 30 |`);
+	expect(section).toContain(`| read | ${cells} | 9 | 10 |`);
+	expect(section).toContain(`| read of all | ${cells} |  |  |`);
 });
 
 it("says how many times as much the most costs as the least", () => {
