@@ -14,9 +14,7 @@ const stored = z.lazy(() =>
 		loadedSchemaSeq: z.int(),
 	}),
 );
-const storedChanges = z.lazy(() =>
-	z.array(z.readonly(z.tuple([z.string(), z.int()]))),
-);
+const storedChanges = z.lazy(() => z.array(z.tuple([z.string(), z.int()])));
 
 /** The feed without its changes. */
 export interface StoredFeed {

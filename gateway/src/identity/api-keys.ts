@@ -8,7 +8,7 @@ import { type ApiKey, GATEWAY } from "./identity.ts";
 import { createKeyMemory, type KeyMemoryDeps } from "./key-memory.ts";
 
 const apiKey = z.lazy(() =>
-	z.discriminatedUnion("kind", [
+	z.union([
 		z.object({ kind: z.literal("publishable") }),
 		// The database refuses a key of the gateway's own role as well.
 		z.object({ kind: z.literal("secret"), role: callersRole }),
