@@ -101,7 +101,11 @@ async function respond(
 		case "GET": {
 			checkCacheTtl(searchParams.get("cache_ttl"));
 			const entry = await find(storage, key);
-			if (entry === undefined) throw new KvFailure(404, "Not Found");
+			if (entry === undefined) {
+				// With a body, which workerd does not read, each such look-up would take a connection of its own.
+				response.writeHead(404).end();
+				return;
+			}
 			const { value, metadata, expiration } = entry;
 			if (metadata !== undefined)
 				response.setHeader("CF-KV-Metadata", toHeader(metadata));
