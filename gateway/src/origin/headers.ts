@@ -70,11 +70,7 @@ const NOT_FROM_ORIGIN_PREFIXES = [
  * never got.
  */
 export function removeHopByHop(headers: Headers): void {
-	const named = namedByConnection(headers);
-	for (const name of HOP_BY_HOP) headers.delete(name);
-	if (named.length === 0) return;
-	for (const name of [...headers.keys()])
-		if (named.includes(name)) headers.delete(name);
+	removeFields(headers, () => false);
 }
 
 /** The fields that Connection names, but for those that it nearly always has. */
@@ -110,11 +106,31 @@ export function toUpstreamHeaders(from: Headers): Headers {
 	return headersOf(fieldsOf(from, isPosing));
 }
 
-/** The origin's headers without those that are not for clients. */
-export function toClientHeaders(from: Headers): Headers {
-	return headersOf(
-		fieldsOf(from, (name) => startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES)),
+/** Removes those of the origin's headers that are not for clients. */
+export function removeOriginsOwn(headers: Headers): void {
+	removeFields(headers, (name) =>
+		startsWithAny(name, NOT_FROM_ORIGIN_PREFIXES),
 	);
+	const cookies = headers.getSetCookie();
+	if (!cookies.some((cookie) => OWN_COOKIES.test(cookie))) return;
+	headers.delete("set-cookie");
+	for (const cookie of cookies)
+		if (!OWN_COOKIES.test(cookie)) headers.append("set-cookie", cookie);
+}
+
+/** Removes hop-by-hop fields, and others. */
+function removeFields(
+	headers: Headers,
+	isLeftOut: (name: string) => boolean,
+): void {
+	const named = namedByConnection(headers);
+	const removed: string[] = [];
+	// An iterator would be an object of the runtime's.
+	headers.forEach((_, name) => {
+		if (HOP_BY_HOP.includes(name) || named.includes(name) || isLeftOut(name))
+			removed.push(name);
+	});
+	for (const name of removed) headers.delete(name);
 }
 
 function fieldsOf(from: Headers, isLeftOut: (name: string) => boolean): Fields {
@@ -127,8 +143,7 @@ function fieldsOf(from: Headers, isLeftOut: (name: string) => boolean): Fields {
 		if (name === "cookie") {
 			const others = withoutOwnCookies(value);
 			if (others !== "") fields.push([name, others]);
-		} else if (name !== "set-cookie" || !OWN_COOKIES.test(value))
-			fields.push([name, value]);
+		} else fields.push([name, value]);
 	});
 	return fields;
 }

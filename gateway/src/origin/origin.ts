@@ -15,7 +15,7 @@ import {
 } from "../pipeline.ts";
 import type { OriginSettings } from "../settings/feed-settings.ts";
 import { allowedMethods } from "./allowed-methods.ts";
-import { setPassage, toClientHeaders, toOriginHeaders } from "./headers.ts";
+import { removeOriginsOwn, setPassage, toOriginHeaders } from "./headers.ts";
 import { withoutOriginFaults } from "./origin-faults.ts";
 import { requirePostgrest } from "./postgrest-answer.ts";
 import { type Fetch, send } from "./send.ts";
@@ -96,13 +96,10 @@ function fromOrigin(
 	mount: string,
 	{ url, method }: PipelineRequest,
 ): Response {
-	const { status, statusText } = response;
-	const answer = new Response(response.body, {
-		status,
-		statusText,
-		headers: toClientHeaders(response.headers),
-	});
-	const { headers } = answer;
+	// The runtime copies the headers as a whole for less than one by one.
+	const answer = new Response(response.body, response);
+	const { status, headers } = answer;
+	removeOriginsOwn(headers);
 	// PostgREST names its own resources by absolute path (`/films?id=eq.1`). The database may set any other address.
 	for (const name of ["location", "content-location"]) {
 		const path = headers.get(name);
