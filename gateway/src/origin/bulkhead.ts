@@ -51,13 +51,21 @@ export function createBulkhead(
 	const answers = createSharedAnswers({ timeoutMs, now });
 
 	return async function bulkhead(request, identity, told) {
-		const sent = await withWholeBody(request);
+		const sent = isRead(request.method)
+			? request
+			: await withWholeBody(request);
 		if (sent === undefined) return origin(request, identity, told);
+		const { signal } = sent;
 		const shared = answers.open(sent, identity);
 		const wait = places.wait(pathIn(sent.url), callerOf(identity));
 		try {
-			const turn = await enter(wait, shared, sent.signal).finally(wait.end);
+			// There nearly always is one: without a promise.
+			const taken = wait.take();
+			if (taken !== undefined) wait.end();
+			const turn =
+				taken ?? (await placeFor(wait, shared, signal).finally(wait.end));
 			if (turn instanceof Response) return turn;
+			signal.addEventListener("abort", turn);
 			try {
 				return await shared.ask(() => origin(sent, identity, told));
 			} finally {
@@ -69,14 +77,14 @@ export function createBulkhead(
 	};
 
 	/** @returns gives the place back; or the answer to an equal read that was sent meanwhile */
-	async function enter(
+	async function placeFor(
 		{ take, leastPauseMs }: Wait,
 		shared: SharedRead,
 		signal: AbortSignal,
 	): Promise<(() => void) | Response> {
 		const giveUpAt = now() + waitMs;
 		const pause = growingPauses((ms) => sleep(Math.max(ms, leastPauseMs())));
-		let leave = take();
+		let leave: (() => void) | undefined;
 		while (leave === undefined) {
 			if (signal.aborted) throw refusalOfAbort(signal, signal.reason);
 			const found = shared.look();
@@ -89,7 +97,6 @@ export function createBulkhead(
 			await pause();
 			if (shared.look() === "asks") leave = take();
 		}
-		signal.addEventListener("abort", leave);
 		return leave;
 	}
 }
@@ -98,9 +105,8 @@ export function createBulkhead(
 async function withWholeBody(
 	request: PipelineRequest,
 ): Promise<PipelineRequest | undefined> {
-	const { method, headers, wholeBytes } = request;
-	if (isRead(method) || (wholeBytes === undefined && request.body === null))
-		return request;
+	const { headers, wholeBytes } = request;
+	if (wholeBytes === undefined && request.body === null) return request;
 	const length = headers.get("content-length");
 	if (length === null || Number(length) > MAX_BODY_BYTES) return undefined;
 	return withBytes(request, await wholeBody(request));
