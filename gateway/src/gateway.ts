@@ -191,7 +191,7 @@ export function createGateway(deps: Deps): Gateway {
 			maxEmbedDepth: config.sizeLimits.embedDepth,
 		});
 	const counters = createCounters(deps);
-	const withEtag = createRouteEtags(now);
+	const { keepTexts, withEtag } = createRouteEtags(now);
 	const app = new Hono<GatewayEnv>({ getPath: pathOf });
 	app.use(keepContext(limits.subjectsOf));
 	app.use(
@@ -259,6 +259,7 @@ export function createGateway(deps: Deps): Gateway {
 		);
 		context.set("pipeline", scope.pipeline);
 		context.set("recall", scope.recall);
+		keepTexts(context);
 		await next();
 		scope.close(context.res.headers);
 		const { res } = context;

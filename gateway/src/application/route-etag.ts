@@ -1,4 +1,7 @@
 // The ETag of a route's answer: a hash of what the client gets, and the moment that all reads of the route are right at.
+import type { Context } from "hono";
+import type { StatusCode } from "hono/utils/http-status";
+import { UTF8 } from "../cache/entry.ts";
 import { conditional, entityTag, etagAt, type Moment } from "../cache/etag.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
 import { readUpTo, withBody } from "../origin/whole-body.ts";
@@ -12,9 +15,31 @@ const HASHING_MS = 30_000;
 
 export function createRouteEtags(now: () => number) {
 	const budget = createMemoryBudget(MAX_HASHING_BYTES, HASHING_MS, now);
+	/** What `context.json` has made answers of. */
+	const texts = new WeakMap<Response, string>();
+
+	return { keepTexts, withEtag };
+
+	/** Keeps the texts of a route's answers: to read one back from its answer costs more than all the rest of its ETag. */
+	function keepTexts(context: Context): void {
+		const json = (
+			value: unknown,
+			status?: StatusCode,
+			headers?: Record<string, string | string[]>,
+		) => {
+			const text = JSON.stringify(value) ?? "";
+			const answer = context.newResponse(text, status, {
+				"Content-Type": "application/json",
+				...headers,
+			});
+			texts.set(answer, text);
+			return answer;
+		};
+		context.json = json as unknown as Context["json"];
+	}
 
 	/** The answer with an ETag, or the 304 in its place. What is not JSON may be endless, and has none. */
-	return async function withEtag(
+	async function withEtag(
 		request: Request,
 		answer: Response,
 		moment: Moment | undefined,
@@ -28,12 +53,17 @@ export function createRouteEtags(now: () => number) {
 			type.startsWith("application/json") &&
 			!headers.has("ETag");
 		if (!mayHaveEtag) return answer;
-		const body = await readUpTo(answer, MAX_BYTES, budget.open());
-		if (body instanceof Response) return body;
-		const again = withBody(body, answer);
+		const text = texts.get(answer);
+		let [tagged, body] = [answer, UTF8.encode(text)];
+		if (text === undefined) {
+			const read = await readUpTo(answer, MAX_BYTES, budget.open());
+			if (read instanceof Response) return read;
+			[tagged, body] = [withBody(read, answer), read];
+		}
+		if (body.length > MAX_BYTES) return answer;
 		const kept = [["content-type", type]] as const;
 		const hash = await entityTag({ status, headers: kept, body });
-		again.headers.set("ETag", etagAt(hash, moment));
-		return conditional(request, again);
-	};
+		tagged.headers.set("ETag", etagAt(hash, moment));
+		return conditional(request, tagged);
+	}
 }

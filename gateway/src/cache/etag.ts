@@ -21,7 +21,9 @@ export async function entityTag({
 	status,
 	headers,
 	body,
-}: Pick<Entry, "status" | "headers" | "body">): Promise<string> {
+}: Pick<Entry, "status" | "headers"> & {
+	body: Uint8Array;
+}): Promise<string> {
 	// JSON says itself where it ends.
 	const head = UTF8.encode(JSON.stringify([status, headers]));
 	const bytes = new Uint8Array(head.length + body.length);
