@@ -5,12 +5,7 @@ import { track } from "../../gateway/cli/track.ts";
 import type { Change } from "../../gateway/src/feed/feed.ts";
 import { LastChanges } from "../../gateway/src/feed/last-changes.ts";
 import { MemoryStore } from "../../gateway/src/memory/memory-store.ts";
-import { openLoop } from "../contenders/open-loop.ts";
-import { startWarm } from "../contenders/start.ts";
-import { spentBetween, threadTimes } from "../cost/cpu.ts";
-import { expectOk, load } from "../cost/load.ts";
-import { pollOf, type Setting, startObject } from "../cost/postern.ts";
-import { small } from "../cost/sizes.ts";
+import type { Setting } from "../cost/postern.ts";
 import { median } from "../freshness/statistics.ts";
 import { startBenchPostgres } from "../postgres.ts";
 import {
@@ -23,6 +18,8 @@ import {
 	prepare,
 	type SchemaSize,
 } from "./catalog.ts";
+import { feedOfIsolates } from "./isolates.ts";
+import { hitsOverKeys } from "./keys.ts";
 
 export interface Growth {
 	readonly name: string;
@@ -33,18 +30,22 @@ export interface Growth {
 	readonly points: readonly (readonly [size: number, cost: number])[];
 }
 
+const MOST_KEYS = 100_000;
+const KEYS = [100, 1_000, 5_000, 10_000, MOST_KEYS];
+const ISOLATES = [1, 4, 16, 64];
+
 type Sized = (size: number) => Promise<Readonly<Record<string, number>>>;
 
 export async function growth(setting: Setting): Promise<Growth[]> {
 	return [
-		...(await grow("keys", "µs", [100, 1_000, 5_000], hits(setting))),
-		...(await grow("keys", "µs", [100, 1_000, 10_000, 100_000], lookUps)),
+		...(await grow("keys", "µs", KEYS, await hitsOverKeys(setting, MOST_KEYS))),
+		...(await grow("keys", "µs", KEYS, lookUps)),
 		...(await growSchemaAndTags()),
 		...(await grow(
 			"isolates",
 			"ms a second",
-			[1, 4, 16, 64],
-			await calls(setting),
+			ISOLATES,
+			await feedOfIsolates(setting, Math.max(...ISOLATES)),
 		)),
 	];
 }
@@ -61,35 +62,6 @@ async function grow(
 			points.set(name, [...(points.get(name) ?? []), [size, cost]]);
 	}
 	return [...points].map(([name, points]) => ({ name, of, unit, points }));
-}
-
-/** As many as are measured of each size. */
-const HITS = 2_000;
-/** A miss, a hit on the full path and one on the fast path. */
-const ASKS = 3;
-
-/** Hits of one isolate that holds this many answers. Those that were asked for at a smaller size are there already. */
-function hits(setting: Setting): Sized {
-	const started = startWarm(setting);
-	let filled = 0;
-	return async (keys) => {
-		const { url, pids } = await started;
-		const asked = (number: number) => ({
-			url: `${url}/rest/v1${small(number)}`,
-		});
-		for (let ask = 0; ask < ASKS; ask += 1)
-			await load({ count: keys - filled, check: expectOk }, (number) =>
-				asked(filled + number),
-			);
-		filled = keys;
-		const before = threadTimes(pids);
-		// 7,919 is a prime: the keys are far apart.
-		await load({ count: HITS, check: expectOk }, (number) =>
-			asked((7_919 * number) % keys),
-		);
-		const spent = spentBetween(before, threadTimes(pids));
-		return { "a hit, in the isolate": spent / HITS };
-	};
 }
 
 const LOOK_UPS = 200_000;
@@ -229,30 +201,5 @@ async function polls(client: pg.Client): Promise<Sized> {
 		return Object.fromEntries(
 			Object.entries(costs).map(([name, costs]) => [name, laterOf(costs)]),
 		);
-	};
-}
-
-/** An isolate that is in use asks when its view is older than half of the maximum staleness of 5 s, for a poll of the last 2 s. */
-const CALL_EVERY_SECONDS = 2.5;
-const MAX_AGE_MS = 2_000;
-const SECONDS = 10;
-
-/** The isolates are represented by their calls of a real object. */
-async function calls({ stack, bundle, cleanup }: Setting): Promise<Sized> {
-	const object = await startObject(bundle, stack, cleanup);
-	const asked = await pollOf(object, MAX_AGE_MS);
-	const times = () =>
-		[threadTimes(object.pids), threadTimes(stack.originPids)] as const;
-	return async (isolates) => {
-		const [before, originBefore] = times();
-		await openLoop(isolates / CALL_EVERY_SECONDS, SECONDS, () => asked);
-		const [after, originAfter] = times();
-		const perSecond = (microseconds: number) => microseconds / 1_000 / SECONDS;
-		return {
-			"the change feed's object": perSecond(spentBetween(before, after)),
-			"PostgREST and Postgres, for its polls": perSecond(
-				spentBetween(originBefore, originAfter),
-			),
-		};
 	};
 }

@@ -22,6 +22,8 @@ export interface Companion {
 
 interface WorkerdLayout {
 	readonly port: number;
+	/** Of further Workers with the same bundle and bindings, each an isolate of its own. Their objects are the first one's. */
+	readonly morePorts: readonly number[];
 	readonly settings: WorkerSettings;
 	/** Names of variables from the environment of the process. */
 	readonly variables: readonly string[];
@@ -41,16 +43,25 @@ export function moduleFile(name = WORKER): string {
 	return `${name}.js`;
 }
 
+function another(port: number): string {
+	return `${WORKER} at ${port}`;
+}
+
 /** workerd's own workerd.capnp describes the format. */
 export function workerdConfig(layout: WorkerdLayout): string {
-	const { port, variables, kv, companions, storageDirectory } = layout;
+	const { port, morePorts, variables, kv, companions } = layout;
+	const { storageDirectory } = layout;
+	const bindings = [
+		...variables.map((name) => binding(name, "fromEnvironment", text(name))),
+		...Object.keys(kv).map((name) =>
+			binding(name, "kvNamespace", text(`kv ${name}`)),
+		),
+	];
 	const workers = [
-		workerService(layout, WORKER, [
-			...variables.map((name) => binding(name, "fromEnvironment", text(name))),
-			...Object.keys(kv).map((name) =>
-				binding(name, "kvNamespace", text(`kv ${name}`)),
-			),
-		]),
+		workerService(layout, WORKER, bindings),
+		...morePorts.map((port) =>
+			workerService(layout, another(port), bindings, WORKER),
+		),
 		...companions.map(({ name, servers = {} }) =>
 			workerService(
 				layout,
@@ -73,6 +84,7 @@ export function workerdConfig(layout: WorkerdLayout): string {
 	];
 	const sockets = [
 		socket(WORKER, port),
+		...morePorts.map((port) => socket(another(port), port)),
 		...companions.flatMap(({ name, port }) =>
 			port === undefined ? [] : [socket(name, port)],
 		),
@@ -93,6 +105,7 @@ function workerService(
 	{ settings, objectsIn = WORKER }: WorkerdLayout,
 	name: string,
 	bindings: readonly string[],
+	module = name,
 ): string {
 	const objects = settings.durableObjects.map(({ binding: bound, className }) =>
 		binding(
@@ -107,7 +120,7 @@ function workerService(
 			`(className = ${text(className)}, uniqueKey = ${text(`${WORKER}-${className}`)}, enableSql = true)`,
 	);
 	return `(name = ${text(name)}, worker = (
-      modules = [(name = ${text(moduleFile(name))}, esModule = embed ${text(moduleFile(name))})],
+      modules = [(name = ${text(moduleFile(module))}, esModule = embed ${text(moduleFile(module))})],
       compatibilityDate = ${text(settings.compatibilityDate)},
       compatibilityFlags = ${JSON.stringify(settings.compatibilityFlags)},
       bindings = [${[...bindings, ...objects].join(", ")}],

@@ -35,6 +35,8 @@ interface WorkerdOptions {
 	kv?: Readonly<Record<string, string>>;
 	/** The folder of the Durable Objects' storage. By default it is deleted with the process. */
 	storageDirectory?: string;
+	/** Of further Workers with the same bundle, each an isolate of its own in the same process. */
+	morePorts?: readonly number[];
 	/** Other Workers in the same process. */
 	companions?: readonly Companion[];
 	/** The companion that has the classes of the Worker's Durable Objects in the Worker's place. */
@@ -51,6 +53,7 @@ export async function startWorkerd({
 	log,
 	kv: givenKv = {},
 	storageDirectory,
+	morePorts = [],
 	companions = [],
 	objectsIn,
 	inspectorPort,
@@ -68,7 +71,7 @@ export async function startWorkerd({
 	await writeFile(
 		join(directory, "config.capnp"),
 		workerdConfig({
-			port,
+			...{ port, morePorts },
 			settings,
 			variables: Object.keys(all),
 			kv,

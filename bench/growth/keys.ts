@@ -1,0 +1,143 @@
+// Hits over ever more keys: of a real isolate, whose memory holds about 5,500 of these answers, and of KV, which holds all.
+import { setTimeout as sleep } from "node:timers/promises";
+import { nameOf } from "../../gateway/src/cache/entry.ts";
+import { KvStore } from "../../gateway/src/kv/kv-store.ts";
+import { cacheKey, questionKey } from "../../gateway/src/planner/cache-key.ts";
+import { randomOf } from "../../test/histories/random.ts";
+import { type KvEntry, startKv } from "../../test/support/workerd/kv.ts";
+import { spentBetween, threadTimes } from "../cost/cpu.ts";
+import { type Answered, ask, expectOk, load } from "../cost/load.ts";
+import { type Setting, startWhole } from "../cost/postern.ts";
+import { small } from "../cost/sizes.ts";
+
+/** As many as are measured of each size. */
+const HITS = 2_000;
+const SOURCES = ["memory", "kv"] as const;
+/** A poll may come in between. */
+const EXPECTED_HITS = 0.9;
+/** More than an isolate's memory holds, so that what it holds is what was asked for last. */
+const WARMING_READS = 7_000;
+/** So many keys are asked for in turn, until each is answered on the fast path. */
+const IN_MEMORY = 5_000;
+/** One from KV, one on the full path and one on the fast path. */
+const ASKS = 3;
+/** So many are copied at once. */
+const BATCH = 500;
+const PUT_WITHIN_MS = 500;
+const SETTLED_WITHIN_MS = 60_000;
+
+/** @returns the cost of a hit of an isolate in use, by how many keys are asked for at random */
+export async function hitsOverKeys(setting: Setting, most: number) {
+	const { stack, bundle } = setting;
+	const entries = new Map<string, KvEntry>();
+	const kv = await startKv({
+		get: async (key) => entries.get(key),
+		put: async (key, entry) => {
+			entries.set(key, entry);
+		},
+		delete: async (key) => {
+			entries.delete(key);
+		},
+	});
+	setting.cleanup.push(kv.stop);
+	// Its first answer gets into KV at once. The change feed that it is stamped by is this isolate's.
+	const { url, pids } = await startWhole(bundle, stack, setting.cleanup, {
+		...{ kv: { CACHE: kv.address }, variables: { KV_FROM_ASK: "1" } },
+	});
+	const askFor = (key: number) => ({ url: `${url}/rest/v1${small(key)}` });
+	await untilStored(() => ask(askFor(0)));
+	await sleep(PUT_WITHIN_MS);
+	await copyEntry(entries, setting, most);
+	const random = randomOf(1);
+	return async (keys: number) => {
+		const anyKey = () => askFor(random.integer(keys));
+		if (keys <= IN_MEMORY)
+			for (let time = 0; time < ASKS; time += 1)
+				await load({ count: keys, check: expectOk }, askFor);
+		else await load({ count: WARMING_READS, check: expectOk }, anyKey);
+		const from = { memory: 0, kv: 0 };
+		const before = threadTimes(pids);
+		await load(
+			{
+				count: HITS,
+				check(answer, asked) {
+					expectOk(answer, asked);
+					const status = answer.headers["cache-status"] ?? "";
+					for (const source of SOURCES)
+						if (status.includes(`detail="${source}"`)) from[source] += 1;
+				},
+			},
+			anyKey,
+		);
+		const spent = spentBetween(before, threadTimes(pids));
+		console.log(`${keys} keys:`, from);
+		if (from.memory + from.kv < EXPECTED_HITS * HITS)
+			throw new Error("Too few reads are hits.");
+		return { "a hit, from the isolate's memory or else KV": spent / HITS };
+	};
+}
+
+/** What the gateway keeps the anonymous answer to `small(number)` under. */
+function nameOfSmall(number: number): Promise<string> {
+	const { searchParams } = new URL(small(number), "http://origin");
+	const question = questionKey({
+		...{ method: "GET", schema: "api", kind: "relation", name: "articles" },
+		parameters: [...searchParams],
+		...{
+			accept: "application/json",
+			preferences: [],
+			range: null,
+			rangeUnit: null,
+		},
+		body: null,
+	});
+	return nameOf(cacheKey(question, { role: "anon", claims: {}, headers: {} }));
+}
+
+/**
+ * Puts the entry of the first key under all others, by the gateway's own code: to ask for each would take minutes. An answer is then
+ * that of another row, which costs as much.
+ * @throws {Error} where the first key's is not there
+ */
+async function copyEntry(
+	entries: Map<string, KvEntry>,
+	{ stack }: Setting,
+	count: number,
+): Promise<void> {
+	const store = new KvStore({
+		namespace: {
+			async get(name) {
+				const value = entries.get(name)?.value;
+				return value === undefined ? null : new Uint8Array(value).buffer;
+			},
+			async put(name, value) {
+				entries.set(name, {
+					value: Buffer.from(value),
+					...{ metadata: undefined, expiration: undefined },
+				});
+			},
+		},
+		secret: JSON.parse(stack.credentials.originSigningKey).d,
+		log: console.error,
+	});
+	const entry = await store.get(await nameOfSmall(0));
+	if (entry === undefined)
+		throw new Error("KV has nothing under the name of the first key.");
+	const copyTo = async (number: number) =>
+		store.put(await nameOfSmall(number), entry);
+	for (let first = 1; first < count; first += BATCH)
+		await Promise.all(
+			Array.from({ length: Math.min(BATCH, count - first) }, (_, index) =>
+				copyTo(first + index),
+			),
+		);
+}
+
+/** Nothing is stored for some seconds after a schema change. */
+async function untilStored(read: () => Promise<Answered>): Promise<void> {
+	for (const giveUpAt = Date.now() + SETTLED_WITHIN_MS; ; ) {
+		const { headers } = await read();
+		if (headers["cache-status"]?.includes("; hit")) return;
+		if (Date.now() > giveUpAt) throw new Error("Nothing is stored.");
+	}
+}
