@@ -25,6 +25,8 @@ import { measureStarts } from "./starts/starts.ts";
 
 const QUICK: Rounds = { rounds: 7, requests: 150 };
 const FULL: Rounds = { rounds: 11, requests: 200 };
+/** Each starts three processes. */
+const START_ROUNDS = 7;
 const QUICK_PARTS = ["costs", "starts"];
 
 const { values } = parseArgs({
@@ -56,7 +58,7 @@ const PARTS: Readonly<
 		}),
 	starts: async (setting) => ({
 		starts: await measureStarts(setting, {
-			rounds: rounds.rounds,
+			rounds: Number(values.rounds ?? START_ROUNDS),
 			isJudged: values.quick,
 		}),
 	}),
