@@ -10,7 +10,7 @@ import { type Setting, startObject, startWhole } from "../cost/postern.ts";
 
 /** Of each isolate. Its view is as old as it may be within 2.5 s. */
 const READS_PER_SECOND = 2;
-const SECONDS = 10;
+const SECONDS = 8;
 const WARM_WITHIN_MS = 60_000;
 
 export async function feedOfIsolates(setting: Setting, most: number) {

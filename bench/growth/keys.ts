@@ -15,8 +15,8 @@ const HITS = 2_000;
 const SOURCES = ["memory", "kv"] as const;
 /** A poll may come in between. */
 const EXPECTED_HITS = 0.9;
-/** Several times what an isolate's memory holds, so that it is full. */
-const WARMING_READS = 20_000;
+/** More than an isolate's memory holds of answers that were read again. */
+const WARMING_READS = 15_000;
 /** So many keys are asked for in turn, until each is answered on the fast path. */
 const IN_MEMORY = 5_000;
 /** One from KV, one on the full path and one on the fast path. */
