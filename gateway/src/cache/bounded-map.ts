@@ -1,8 +1,11 @@
 // What one isolate remembers between requests: a map that drops its oldest entry instead of growing beyond a bound.
 // Holds values, never promises: a request must not await a promise of another one.
+import { oldestFirst } from "../memory/oldest-first.ts";
+
 export class BoundedMap<Value> {
 	readonly #entries = new Map<string, Value>();
 	readonly #maxEntries: number;
+	readonly #oldest = oldestFirst(this.#entries);
 
 	constructor(maxEntries: number) {
 		this.#maxEntries = maxEntries;
@@ -20,8 +23,7 @@ export class BoundedMap<Value> {
 		// A Map keeps the order of insertion. Deleting first makes a replaced entry the newest.
 		this.#entries.delete(name);
 		this.#entries.set(name, value);
-		if (this.#entries.size <= this.#maxEntries) return;
-		const [oldest] = this.#entries.keys();
-		if (oldest !== undefined) this.#entries.delete(oldest);
+		if (this.#entries.size > this.#maxEntries)
+			this.#entries.delete(this.#oldest());
 	}
 }

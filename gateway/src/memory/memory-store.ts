@@ -1,7 +1,10 @@
 // What one isolate remembers between requests, within a bound in bytes. The least recently used goes first.
 // Holds values, never promises: a request must not await a promise of another one.
+import { oldestFirst } from "./oldest-first.ts";
+
 export class MemoryStore<Value> {
 	readonly #kept = new Map<string, Kept<Value>>();
+	readonly #oldest = oldestFirst(this.#kept);
 	readonly #maxBytes: number;
 	readonly #sizeOf: (value: Value) => number;
 	#bytes = 0;
@@ -41,10 +44,7 @@ export class MemoryStore<Value> {
 		if (kept === undefined) return;
 		kept.bytes += bytes;
 		this.#bytes += bytes;
-		for (const oldest of this.#kept.keys()) {
-			if (this.#bytes <= this.#maxBytes) break;
-			this.#forget(oldest);
-		}
+		while (this.#bytes > this.#maxBytes) this.#forget(this.#oldest());
 	}
 
 	#forget(name: string): void {
