@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../../gateway/cli/stack/ports.ts";
 import { issueToken } from "../../gateway/cli/stack/tokens.ts";
 import { RELAY } from "../../test/histories/faults/feed-relay.ts";
-import { startKv } from "../../test/support/workerd/kv.ts";
 import { startWorkerd } from "../../test/support/workerd/workerd.ts";
 import { spentBetween, threadTimes } from "../cost/cpu.ts";
 import { ONE } from "../cost/hits.ts";
