@@ -127,7 +127,11 @@ async function fight(
 	const expectations = [...said, ...said.slice(0, 2)];
 	const violations: Violation[] = [];
 	const take = async ([caller, read]: [Caller, Read], index: number) => {
-		const { answer, cacheStatus } = await askGateway(sides, read, caller);
+		const ask = () => askGateway(sides, read, caller);
+		const first = await ask();
+		const { answer, cacheStatus } = wasCutOff(read, first.answer)
+			? await ask()
+			: first;
 		const expected = expectations[index] as Answer; // there is one for each
 		if (!isDeepStrictEqual(answer, expected))
 			violations.push({ caller, read, cacheStatus, answer, expected, duel });
@@ -142,6 +146,13 @@ async function fight(
 	}
 	count(tally, duel, statuses, said);
 	return violations;
+}
+
+/** PostgREST ends idle connections, and the gateway never sends a POST a second time that met one. */
+function wasCutOff({ method }: Read, { status, body }: Answer): boolean {
+	return (
+		method === "POST" && status === 503 && body.includes("origin_unreachable")
+	);
 }
 
 export function isHit(cacheStatus: string | undefined): boolean {
