@@ -65,19 +65,31 @@ export function askedOf(
 }
 
 /** Asks until each caller has been answered from the cache. @returns the last answer */
-export async function warm(
-	hit: Hit,
-	server: Pick<Server, "url">,
+export function warm(hit: Hit, server: Pick<Server, "url">): Promise<Answered> {
+	const asked = (number: number) => askedOf(hit, server, number);
+	return untilHit(asked, WARMING_REQUESTS, hit.status);
+}
+
+/**
+ * Asks until so many answers came from the cache.
+ * @returns the last answer
+ * @throws {Error} where the cache does not answer within a minute
+ */
+export async function untilHit(
+	asked: (number: number) => Asked,
+	count = 1,
+	expectedStatus = 200,
 ): Promise<Answered> {
 	const giveUpAt = Date.now() + SETTLED_WITHIN_MS;
 	for (let number = 0; ; ) {
-		const answer = await ask(askedOf(hit, server, number));
+		const answer = await ask(asked(number));
 		const status = answer.headers["cache-status"] ?? "";
-		if (status.includes("; hit") && answer.status === hit.status) number += 1;
-		if (number >= WARMING_REQUESTS) return answer;
+		if (status.includes("; hit") && answer.status === expectedStatus)
+			number += 1;
+		if (number >= count) return answer;
 		if (Date.now() > giveUpAt)
 			throw new Error(
-				`"${hit.name}" is not answered from the cache: ${answer.status}, ${status}`,
+				`${asked(number).url} is not answered from the cache: ${answer.status}, ${status}`,
 			);
 	}
 }

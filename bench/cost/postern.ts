@@ -2,7 +2,7 @@
 import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { workerVariables } from "../../gateway/cli/stack/wrangler.ts";
 import { FRONT, RELAY } from "../../test/histories/faults/feed-relay.ts";
-import { type KvEntry, startKv } from "../../test/support/workerd/kv.ts";
+import { keptIn, startKv } from "../../test/support/workerd/kv.ts";
 import { startWorkerd } from "../../test/support/workerd/workerd.ts";
 import type { BenchStack, Cleanup } from "../freshness/stack.ts";
 import type { Hit } from "./hits.ts";
@@ -85,16 +85,13 @@ export async function startPostern(
 	) => startWhole(bundle, { ...stack, postgrestUrl }, cleanup, options);
 	const kv = await startKv();
 	cleanup.push(kv.stop);
-	const entries = new Map<string, KvEntry>();
+	const storage = keptIn(new Map());
 	let writes = 0;
 	const countingKv = await startKv({
-		get: async (key) => entries.get(key),
-		put: async (key, entry) => {
+		...storage,
+		put(key, entry) {
 			writes += 1;
-			entries.set(key, entry);
-		},
-		delete: async (key) => {
-			entries.delete(key);
+			return storage.put(key, entry);
 		},
 	});
 	cleanup.push(countingKv.stop);

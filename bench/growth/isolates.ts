@@ -4,14 +4,12 @@ import { freePort, LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { RELAY } from "../../test/histories/faults/feed-relay.ts";
 import { openLoop } from "../contenders/open-loop.ts";
 import { spentBetween, threadTimes } from "../cost/cpu.ts";
-import { askedOf } from "../cost/hits.ts";
-import { ask } from "../cost/load.ts";
+import { askedOf, untilHit } from "../cost/hits.ts";
 import { type Setting, startObject, startWhole } from "../cost/postern.ts";
 
 /** Of each isolate. Its view is as old as it may be within 2.5 s. */
 const READS_PER_SECOND = 2;
 const SECONDS = 8;
-const WARM_WITHIN_MS = 60_000;
 
 export async function feedOfIsolates(setting: Setting, most: number) {
 	const { stack, bundle, hits, cleanup } = setting;
@@ -34,13 +32,7 @@ export async function feedOfIsolates(setting: Setting, most: number) {
 		first.url,
 		...morePorts.map((port) => `http://${LOOPBACK}:${port}`),
 	].map((url) => askedOf(hit, { url }, 0));
-	for (const asked of isolates) {
-		const giveUpAt = Date.now() + WARM_WITHIN_MS;
-		for (let status = ""; !status.includes("; hit"); ) {
-			status = (await ask(asked)).headers["cache-status"] ?? "";
-			if (Date.now() > giveUpAt) throw new Error("An isolate has no hits.");
-		}
-	}
+	for (const asked of isolates) await untilHit(() => asked);
 	const times = () =>
 		[threadTimes(object.pids), threadTimes(stack.originPids)] as const;
 	return async (count: number) => {

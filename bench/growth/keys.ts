@@ -4,9 +4,14 @@ import { nameOf } from "../../gateway/src/cache/entry.ts";
 import { KvStore } from "../../gateway/src/kv/kv-store.ts";
 import { cacheKey, questionKey } from "../../gateway/src/planner/cache-key.ts";
 import { randomOf } from "../../test/histories/random.ts";
-import { type KvEntry, startKv } from "../../test/support/workerd/kv.ts";
+import {
+	type KvEntry,
+	keptIn,
+	startKv,
+} from "../../test/support/workerd/kv.ts";
 import { spentBetween, threadTimes } from "../cost/cpu.ts";
-import { type Answered, ask, expectOk, load } from "../cost/load.ts";
+import { untilHit } from "../cost/hits.ts";
+import { expectOk, load } from "../cost/load.ts";
 import { type Setting, startWhole } from "../cost/postern.ts";
 import { small } from "../cost/sizes.ts";
 
@@ -24,28 +29,19 @@ const ASKS = 3;
 /** So many are copied at once. */
 const BATCH = 500;
 const PUT_WITHIN_MS = 500;
-const SETTLED_WITHIN_MS = 60_000;
 
 /** @returns the cost of a hit of an isolate in use, by how many keys are asked for at random */
 export async function hitsOverKeys(setting: Setting, most: number) {
 	const { stack, bundle } = setting;
 	const entries = new Map<string, KvEntry>();
-	const kv = await startKv({
-		get: async (key) => entries.get(key),
-		put: async (key, entry) => {
-			entries.set(key, entry);
-		},
-		delete: async (key) => {
-			entries.delete(key);
-		},
-	});
+	const kv = await startKv(keptIn(entries));
 	setting.cleanup.push(kv.stop);
 	// Its first answer gets into KV at once. The change feed that it is stamped by is this isolate's.
 	const { url, pids } = await startWhole(bundle, stack, setting.cleanup, {
 		...{ kv: { CACHE: kv.address }, variables: { KV_FROM_ASK: "1" } },
 	});
 	const askFor = (key: number) => ({ url: `${url}/rest/v1${small(key)}` });
-	await untilStored(() => ask(askFor(0)));
+	await untilHit(() => askFor(0));
 	await sleep(PUT_WITHIN_MS);
 	await copyEntry(entries, setting, most);
 	const random = randomOf(1);
@@ -131,13 +127,4 @@ async function copyEntry(
 				copyTo(first + index),
 			),
 		);
-}
-
-/** Nothing is stored for some seconds after a schema change. */
-async function untilStored(read: () => Promise<Answered>): Promise<void> {
-	for (const giveUpAt = Date.now() + SETTLED_WITHIN_MS; ; ) {
-		const { headers } = await read();
-		if (headers["cache-status"]?.includes("; hit")) return;
-		if (Date.now() > giveUpAt) throw new Error("Nothing is stored.");
-	}
 }

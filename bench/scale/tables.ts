@@ -1,4 +1,5 @@
 // The deployments that docs/scale.md has, and their rows in its tables.
+import { whole } from "../report/table.ts";
 import type { Cost, Simulated } from "./costs.ts";
 import type { Deployment, Outcome } from "./simulation.ts";
 
@@ -109,8 +110,4 @@ export function line(cells: readonly string[]): string {
 
 function percent(share: number): string {
 	return `${(100 * share).toFixed(1)} %`;
-}
-
-function whole(number: number): string {
-	return Math.round(number).toLocaleString("en");
 }

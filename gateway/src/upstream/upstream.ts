@@ -90,8 +90,8 @@ export function passToUpstream({
 	/** The answer to a client that asked at `origin`. */
 	function fromUpstream(response: Response, origin: string): Response {
 		if (response.webSocket !== null) return response;
-		const { status, statusText } = response;
-		const headers = new Headers(response.headers);
+		const answer = new Response(response.body, response);
+		const { headers } = answer;
 		removeHopByHop(headers);
 		for (const name of ["location", "content-location"]) {
 			const target = URL.parse(headers.get(name) ?? "");
@@ -101,7 +101,7 @@ export function passToUpstream({
 					origin + target.pathname + target.search + target.hash,
 				);
 		}
-		return new Response(response.body, { status, statusText, headers });
+		return answer;
 	}
 }
 

@@ -148,7 +148,7 @@ async function fight(
 	return violations;
 }
 
-/** PostgREST ends idle connections, and the gateway never sends a POST a second time that met one. */
+/** PostgREST ends idle connections. The gateway does not send a POST again whose connection ended. */
 function wasCutOff({ method }: Read, { status, body }: Answer): boolean {
 	return (
 		method === "POST" && status === 503 && body.includes("origin_unreachable")

@@ -49,7 +49,9 @@ const MAX_METADATA_BYTES = 1024;
 const MAX_VALUE_BYTES = 25 * 1024 * 1024;
 const MAX_BULK_KEYS = 100;
 
-export async function startKv(storage: KvStorage = inMemory()): Promise<Kv> {
+export async function startKv(
+	storage: KvStorage = keptIn(new Map()),
+): Promise<Kv> {
 	const server = createServer((request, response) => {
 		respond(storage, request, response).catch((error) => {
 			const status = error instanceof KvFailure ? error.status : 500;
@@ -72,8 +74,8 @@ export async function startKv(storage: KvStorage = inMemory()): Promise<Kv> {
 	};
 }
 
-function inMemory(): KvStorage {
-	const entries = new Map<string, KvEntry>();
+/** Keeps the values in a map. */
+export function keptIn(entries: Map<string, KvEntry>): KvStorage {
 	return {
 		get: async (key) => entries.get(key),
 		put: async (key, entry) => {
