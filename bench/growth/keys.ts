@@ -1,6 +1,5 @@
 // Hits over ever more keys: of a real isolate, whose memory holds some thousands of these answers, and of KV, which holds all.
 import { setTimeout as sleep } from "node:timers/promises";
-import { nameOf } from "../../gateway/src/cache/entry.ts";
 import { KvStore } from "../../gateway/src/kv/kv-store.ts";
 import { cacheKey, questionKey } from "../../gateway/src/planner/cache-key.ts";
 import { randomOf } from "../../test/histories/random.ts";
@@ -74,7 +73,7 @@ export async function hitsOverKeys(setting: Setting, most: number) {
 }
 
 /** What the gateway keeps the anonymous answer to `small(number)` under. */
-function nameOfSmall(number: number): Promise<string> {
+function keyOfSmall(number: number): string {
 	const { searchParams } = new URL(small(number), "http://origin");
 	const question = questionKey({
 		...{ method: "GET", schema: "api", kind: "relation", name: "articles" },
@@ -87,7 +86,7 @@ function nameOfSmall(number: number): Promise<string> {
 		},
 		body: null,
 	});
-	return nameOf(cacheKey(question, { role: "anon", claims: {}, headers: {} }));
+	return cacheKey(question, { role: "anon", claims: {}, headers: {} });
 }
 
 /**
@@ -116,11 +115,10 @@ async function copyEntry(
 		secret: JSON.parse(stack.credentials.originSigningKey).d,
 		log: console.error,
 	});
-	const entry = await store.get(await nameOfSmall(0));
+	const entry = await store.get(keyOfSmall(0));
 	if (entry === undefined)
-		throw new Error("KV has nothing under the name of the first key.");
-	const copyTo = async (number: number) =>
-		store.put(await nameOfSmall(number), entry);
+		throw new Error("KV has nothing under the first key.");
+	const copyTo = (number: number) => store.put(keyOfSmall(number), entry);
 	for (let first = 1; first < count; first += BATCH)
 		await Promise.all(
 			Array.from({ length: Math.min(BATCH, count - first) }, (_, index) =>

@@ -7,7 +7,7 @@ import type { SingleFlight } from "../consistency/single-flight.ts";
 import { Refusal } from "../http/refusals.ts";
 import { type Identity, isAmong } from "../identity/identity.ts";
 import { createMemoryBudget } from "../memory/memory-budget.ts";
-import type { MemoryStore } from "../memory/memory-store.ts";
+import { MemoryStore } from "../memory/memory-store.ts";
 import { withinDeadline } from "../origin/deadline.ts";
 import type { Pipeline, PipelineRequest } from "../pipeline.ts";
 import type { Planner } from "../planner/planner.ts";
@@ -18,8 +18,7 @@ import {
 	isStreaming,
 	withArguments,
 } from "./arrived-read.ts";
-import { BoundedMap } from "./bounded-map.ts";
-import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
+import { type Entry, readerOf, type Store } from "./entry.ts";
 import { ttlOf } from "./entry-freshness.ts";
 import { conditional } from "./etag.ts";
 import { type Explanation, explain } from "./explain.ts";
@@ -40,7 +39,7 @@ const MAX_ROUNDS = 2;
 
 /** After an answer could not be stored, no request waits for another one's answer to the same question for this long. */
 const NOT_STORED_MS = 10_000;
-const MAX_NOT_STORED = 10_000;
+const NOT_STORED_BYTES = 1_048_576;
 
 export interface CacheDeps {
 	origin: Pipeline;
@@ -72,8 +71,6 @@ export interface CacheDeps {
 
 /** A read that asks the origin. */
 interface NamedRead extends CacheableRead {
-	/** What the entry is stored under beyond the isolate. */
-	readonly name: string;
 	/** The request, with its deadline. */
 	readonly limited: PipelineRequest;
 }
@@ -86,8 +83,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 	const { mayWrite, planRead } = createPlanRead(deps);
 	const fromStore = createFromStore(deps);
 	const readOrAgain = createOutageAnswers(deps);
-	/** Until when no request waits for another one's answer, by the entry's name. */
-	const notStoredUntil = new BoundedMap<number>(MAX_NOT_STORED);
+	/** Until when no request waits for another one's answer, by the entry's key. */
+	const notStoredUntil = new MemoryStore<number>(NOT_STORED_BYTES, () => 0);
 	const fillBudget = createMemoryBudget(MAX_FILLING_BYTES, FILLING_MS, now);
 
 	return async function cache(request, identity) {
@@ -156,9 +153,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 		const cacheable = { request, identity, directives, ...planned, at };
 		if (directives.isNoCache || directives.isNoStore) {
 			if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-			const name = await nameOf(key);
 			return inTime(arrived, (limited) =>
-				fromOrigin({ ...cacheable, name, limited }, "request"),
+				fromOrigin({ ...cacheable, limited }, "request"),
 			);
 		}
 		const found = await fromStore.lookUp(cacheable);
@@ -170,10 +166,9 @@ export function createCache(deps: CacheDeps): Pipeline {
 			if (answer !== undefined) return answer;
 		}
 		if (directives.isOnlyIfCached) throw new Refusal("not_cached");
-		const name = found.name ?? (await nameOf(key));
 		return inTime(arrived, (limited) =>
 			collapsed(
-				{ ...cacheable, name, limited },
+				{ ...cacheable, limited },
 				hit || isStale ? "stale" : "uri-miss",
 				hit,
 			),
@@ -199,7 +194,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		forwarded: Forwarded,
 		refused: Entry | undefined,
 	): Promise<Response> {
-		const { name, plan, request } = read;
+		const { plan, request } = read;
 		const look = () => {
 			const entry = memory.get(plan.key);
 			const isUsable =
@@ -212,7 +207,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 			const entry =
 				look() ??
 				(await flights.run(
-					name,
+					plan.key,
 					look,
 					async () => {
 						answer = await fromOrigin(read, forwarded);
@@ -233,7 +228,8 @@ export function createCache(deps: CacheDeps): Pipeline {
 
 	/** Whether other requests will be able to use the answer. */
 	function isShareable(read: NamedRead): boolean {
-		const notBefore = notStoredUntil.get(read.name) ?? Number.NEGATIVE_INFINITY;
+		const notBefore =
+			notStoredUntil.get(read.plan.key) ?? Number.NEGATIVE_INFINITY;
 		return now() >= notBefore && reasonNotToStore(read) === undefined;
 	}
 
@@ -241,7 +237,7 @@ export function createCache(deps: CacheDeps): Pipeline {
 		read: NamedRead,
 		forwarded: Forwarded,
 	): Promise<Response> {
-		const { request, limited, identity, plan, view, name } = read;
+		const { request, limited, identity, plan, view } = read;
 		// Both are taken before the origin is asked: a late answer can then only look too old.
 		const stamp = {
 			feedEpoch: view.feedEpoch,
@@ -270,14 +266,14 @@ export function createCache(deps: CacheDeps): Pipeline {
 			now,
 		});
 		if (filled.entry === undefined) {
-			notStoredUntil.set(name, now() + NOT_STORED_MS);
+			notStoredUntil.put(plan.key, now() + NOT_STORED_MS);
 			const status = { forwarded, detail: filled.reason };
 			return labelled(filled.response, consistencyToken, status);
 		}
 		const isStored = !isAlreadyStored(filled.entry, read);
 		if (isStored) {
 			memory.put(plan.key, filled.entry);
-			secondAsks.filled(name, filled.entry);
+			secondAsks.filled(plan.key, filled.entry);
 		}
 		const ttlMs = ttlOf(view.asOf, read.maxAgeMs, now());
 		const status = { forwarded, isStored, ttlMs };

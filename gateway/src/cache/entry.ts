@@ -33,9 +33,12 @@ export interface Entry {
 
 /** Keeps entries beyond the isolate. Every implementation passes one suite: gateway/test/cache/stores.test.ts. */
 export interface Store {
-	/** @returns the last entry put under the name, an older one, or undefined: a store may be behind, and may forget */
-	get(name: string): Promise<Entry | undefined>;
-	put(name: string, entry: Entry): Promise<void>;
+	/**
+	 * @param key of any length
+	 * @returns the last entry put under the key, an older one, or undefined: a store may be behind, and may forget
+	 */
+	get(key: string): Promise<Entry | undefined>;
+	put(key: string, entry: Entry): Promise<void>;
 }
 
 /** Of an entry's fields. */
@@ -59,15 +62,10 @@ export function readerOf(
 	const sent = originFieldsOf(headers).filter(
 		([name]) => !OF_CACHES.includes(name),
 	);
-	return nameOf(JSON.stringify([role, claims, sent]));
+	return sha256(UTF8.encode(JSON.stringify([role, claims, sent])));
 }
 
 export const UTF8 = new TextEncoder();
-
-/** A short name for a text. An entry is stored under the name of its key. */
-export function nameOf(text: string): Promise<string> {
-	return sha256(UTF8.encode(text));
-}
 
 /** In base64url, 43 characters. */
 export async function sha256(bytes: Uint8Array): Promise<string> {

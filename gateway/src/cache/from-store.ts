@@ -11,7 +11,7 @@ import { timed } from "../observe/observation.ts";
 import type { PipelineRequest } from "../pipeline.ts";
 import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
-import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
+import { type Entry, readerOf, type Store } from "./entry.ts";
 import {
 	isCovered,
 	isGoodFor,
@@ -39,8 +39,6 @@ interface Found {
 	readonly hit?: Entry;
 	readonly detail?: string;
 	readonly isStale?: boolean;
-	/** What the entry is stored under beyond the isolate. */
-	readonly name?: string;
 }
 
 interface FromStoreDeps {
@@ -63,22 +61,22 @@ export function createFromStore(deps: FromStoreDeps) {
 		const near = memory.get(key);
 		if (near !== undefined && isGood(near, read))
 			return { hit: near, detail: "memory" };
-		const name = await nameOf(key);
-		const stored = readsClock ? undefined : await fromKv(read, name);
-		if (stored === undefined) return { isStale: near !== undefined, name };
-		if (!isGood(stored, read)) return { isStale: true, name };
+		const stored = readsClock ? undefined : await fromKv(read);
+		if (stored === undefined) return { isStale: near !== undefined };
+		if (!isGood(stored, read)) return { isStale: true };
 		const far = ofAnotherIsolate(stored);
 		memory.put(key, far);
-		return { hit: far, detail: "kv", name };
+		return { hit: far, detail: "kv" };
 	}
 
-	async function fromKv(
-		{ directives, identity }: CacheableRead,
-		name: string,
-	): Promise<Entry | undefined> {
+	async function fromKv({
+		directives,
+		identity,
+		plan,
+	}: CacheableRead): Promise<Entry | undefined> {
 		if (store === undefined) return undefined;
 		if (!directives.isOnlyIfCached) deps.checkMisses(identity);
-		return timed("kv", () => store.get(name));
+		return timed("kv", () => store.get(plan.key));
 	}
 
 	function isGood(entry: Entry, read: CacheableRead): boolean {

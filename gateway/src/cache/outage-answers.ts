@@ -21,7 +21,7 @@ import type { CacheablePlan, Plan } from "../planner/plan.ts";
 import type { Planner } from "../planner/planner.ts";
 import { type ArrivedRead, isStreaming } from "./arrived-read.ts";
 import { acceptedAgeMs } from "./directives.ts";
-import { type Entry, nameOf, readerOf, type Store } from "./entry.ts";
+import { type Entry, readerOf, type Store } from "./entry.ts";
 import {
 	hasSameCatalog,
 	isCovered,
@@ -189,7 +189,7 @@ export function createOutageAnswers(deps: OutageDeps) {
 				: undefined;
 		const near = ifFor(memory.get(key));
 		if (near !== undefined && isUnchanged(near, tags, view)) return near;
-		const stored = store && ifFor(await store.get(await nameOf(key)));
+		const stored = store && ifFor(await store.get(key));
 		if (stored === undefined || (near && !isNewer(stored, near, view)))
 			return near;
 		const far = ofAnotherIsolate(stored);

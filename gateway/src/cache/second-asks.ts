@@ -1,14 +1,14 @@
 // Decides which answers go into the store beyond the isolate: those that are asked for again. Most URLs are asked for once, and a
 // write into KV costs more than any read.
-import { BoundedMap } from "./bounded-map.ts";
-import { type Entry, nameOf, type Store } from "./entry.ts";
+import { MemoryStore } from "../memory/memory-store.ts";
+import type { Entry, Store } from "./entry.ts";
 
-/** Names of what was asked for, about 120 bytes each. The oldest is forgotten first. */
-const MAX_ASKED = 10_000;
+/** For the keys of what was asked for: some 10,000 of 200 characters. */
+const ASKED_BYTES = 4_194_304;
 
 export interface SecondAsks {
 	/** Takes an answer of the origin's. */
-	filled(name: string, entry: Entry): void;
+	filled(key: string, entry: Entry): void;
 	/** Takes an entry of the isolate's memory that is given again. */
 	given(key: string, entry: Entry): void;
 	/** Whether the entry goes into the store when it is given again. */
@@ -25,23 +25,23 @@ interface SecondAsksDeps {
 export function createSecondAsks(deps: SecondAsksDeps): SecondAsks {
 	const { store, storedFromAsk, waitUntil } = deps;
 	/** Also after memory has dropped the entry, or a change has made it stale. */
-	const asked = new BoundedMap<true>(MAX_ASKED);
+	const asked = new MemoryStore<true>(ASKED_BYTES, () => 0);
 	const waiting = new WeakSet<Entry>();
 
 	return {
-		filled(name, entry) {
+		filled(key, entry) {
 			// What depends on the clock stays in the isolate.
 			if (store === undefined || entry.clockReadAt !== undefined) return;
-			if (storedFromAsk === 1 || asked.get(name)) {
-				waitUntil(store.put(name, entry));
+			if (storedFromAsk === 1 || asked.get(key)) {
+				waitUntil(store.put(key, entry));
 			} else {
-				asked.set(name, true);
+				asked.put(key, true);
 				waiting.add(entry);
 			}
 		},
 		given(key, entry) {
 			if (store === undefined || !waiting.delete(entry)) return;
-			waitUntil(nameOf(key).then((name) => store.put(name, entry)));
+			waitUntil(store.put(key, entry));
 		},
 		isWaiting: (entry) => waiting.has(entry),
 	};

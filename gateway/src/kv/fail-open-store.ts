@@ -21,9 +21,9 @@ export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
 	let restsUntil = Number.NEGATIVE_INFINITY;
 
 	return {
-		async get(name) {
+		async get(key) {
 			if (now() < restsUntil) return undefined;
-			const asked = attempt(() => store.get(name));
+			const asked = attempt(() => store.get(key));
 			const answer = await Promise.race([
 				asked.then((entry) => ({ entry })),
 				sleep(LIMIT_MS, asked),
@@ -33,7 +33,7 @@ export function createFailOpenStore(deps: FailOpenStoreDeps): Store {
 			log(new Error(`The store of answers is silent for ${LIMIT_MS} ms`));
 			return undefined;
 		},
-		put: (name, entry) => attempt(() => store.put(name, entry)),
+		put: (key, entry) => attempt(() => store.put(key, entry)),
 	};
 
 	async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {

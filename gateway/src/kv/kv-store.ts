@@ -38,18 +38,18 @@ export class KvStore implements Store {
 
 	constructor(kv: Kv) {
 		this.#values = createSealedValues(kv, {
-			prefix: "answer5:",
+			prefix: "answer6:",
 			purpose: "postern kv entry v1",
 		});
 	}
 
-	async get(name: string): Promise<Entry | undefined> {
-		const value = await this.#values.get(name);
+	async get(key: string): Promise<Entry | undefined> {
+		const value = await this.#values.get(key);
 		return value && decode(value);
 	}
 
-	async put(name: string, entry: Entry): Promise<void> {
-		await this.#values.put(name, encode(entry));
+	async put(key: string, entry: Entry): Promise<void> {
+		await this.#values.put(key, encode(entry));
 	}
 }
 

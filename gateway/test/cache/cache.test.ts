@@ -1,7 +1,6 @@
 // The read cache over plain functions: which answers come from a store, and what their headers say.
 
 import { describe, expect, it, vi } from "vitest";
-import { nameOf } from "../../src/cache/entry.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import type { PipelineRequest } from "../../src/pipeline.ts";
 import type { Catalog } from "../../src/planner/catalog.ts";
@@ -419,7 +418,7 @@ describe("a store outside the isolate", () => {
 		await ask();
 		await settle();
 		expect([...store.entries.keys()]).toEqual([
-			await nameOf('["GET","http://postgrest/notes","anon"]'),
+			'["GET","http://postgrest/notes","anon"]',
 		]);
 	});
 

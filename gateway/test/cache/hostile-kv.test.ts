@@ -1,7 +1,7 @@
 // An attacker can write the KV namespace. No caller gets another caller's answer by that, nor a changed or outdated one, and the
 // attacker cannot pose as a user of an issuer.
 import { describe, expect, it } from "vitest";
-import { nameOf } from "../../src/cache/entry.ts";
+import { sha256 } from "../../src/cache/entry.ts";
 import { createKeyStore } from "../../src/identity/remote-keys.ts";
 import { KvStore } from "../../src/kv/kv-store.ts";
 import { bytesOf, entryOf, rows, statusOf } from "../support/cache.ts";
@@ -195,7 +195,7 @@ describe("an issuer's keys in KV", () => {
 			const text = JSON.stringify({ keys: [forged.publicJwk] });
 			const fetchedAt = NOW + 31_536_000_000;
 			const planted = bytesOf(JSON.stringify({ text, fetchedAt })).buffer;
-			for (const name of [KEYS_URL, await nameOf(KEYS_URL)])
+			for (const name of [KEYS_URL, await sha256(bytesOf(KEYS_URL))])
 				kv.values.set(prefix + name, planted);
 			const { request } = startGateway({
 				env: { KV_FROM_ASK: "1", ISSUERS },

@@ -203,7 +203,7 @@ describe("Workers KV", () => {
 	}
 
 	/** A name in KV. Only the secret makes it. */
-	const PLACE = expect.stringMatching(/^answer5:[\w-]{43}$/);
+	const PLACE = expect.stringMatching(/^answer6:[\w-]{43}$/);
 
 	it("is read with the shortest cacheTtl that it allows", async () => {
 		const { calls, store } = recording();
@@ -251,7 +251,7 @@ describe("Workers KV", () => {
 	async function decoded(bytes: ArrayBuffer) {
 		const kv = kvOf(mapNamespace());
 		await createSealedValues(kv, {
-			prefix: "answer5:",
+			prefix: "answer6:",
 			purpose: "postern kv entry v1",
 		}).put("n", bytes);
 		return new KvStore(kv).get("n");

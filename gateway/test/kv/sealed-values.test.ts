@@ -7,7 +7,7 @@ import { bytesOf } from "../support/cache.ts";
 import { kvOf, type MapNamespace, mapNamespace } from "../support/kv.ts";
 import { makeKey } from "../support/tokens.ts";
 
-const KIND = { prefix: "answer5:", purpose: "postern kv entry v1" };
+const KIND = { prefix: "answer6:", purpose: "postern kv entry v1" };
 const TEXT = "the secret of ada";
 
 function sealed(namespace: MapNamespace, kv: Partial<Kv> = {}, kind = KIND) {
@@ -101,7 +101,7 @@ describe("a value", () => {
 			await placeOfN({}, { ...KIND, purpose: "another" }),
 		];
 		expect(new Set(places).size).toBe(3);
-		for (const place of places) expect(place).toMatch(/^answer5:[\w-]{43}$/);
+		for (const place of places) expect(place).toMatch(/^answer6:[\w-]{43}$/);
 		const digest = new Uint8Array(
 			await crypto.subtle.digest("SHA-256", bytesOf("n")),
 		);
@@ -138,7 +138,7 @@ describe("a value", () => {
 			{
 				name: "AES-GCM",
 				iv: bytes.slice(0, 12),
-				additionalData: bytesOf("answer5:n"),
+				additionalData: bytesOf("answer6:n"),
 			},
 			key,
 			bytes.slice(12),
@@ -146,7 +146,7 @@ describe("a value", () => {
 		expect(new TextDecoder().decode(text)).toBe(TEXT);
 		const names = await hmac(extracted, bytesOf(`${KIND.purpose} names\x01`));
 		const hash = await hmac(names, bytesOf("n"));
-		expect(place).toBe(`answer5:${base64url.encode(hash)}`);
+		expect(place).toBe(`answer6:${base64url.encode(hash)}`);
 	});
 });
 
