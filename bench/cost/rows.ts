@@ -94,7 +94,8 @@ function hitsBesideOrigin({ originPids, postgrestUrl }: World): Row[] {
 
 /** Each URL is asked for once, so that the isolate's memory does not have it. */
 function hitInKv({ tutorial }: World): Row {
-	let filled = 0;
+	let first = 0;
+	let next = 1;
 	const asked = (root: string, first: number) => (number: number) => ({
 		url: `${root}${ONE}&limit=${first + number}`,
 	});
@@ -102,19 +103,20 @@ function hitInKv({ tutorial }: World): Row {
 		...{ name: "hit in KV", base: "a tutorial's hit in KV", aim: 1.5 },
 		...{ status: 200, says: 'detail="kv"', share: 0.3 },
 		async prepare({ filler }, count) {
-			filled += count;
+			first = next;
+			next += count;
 			const check = () => {};
 			for (const root of [`${filler.url}/rest/v1`, tutorial.url])
-				await load({ count, check }, asked(root, filled));
+				await load({ count, check }, asked(root, first));
 			await sleep(PUT_WITHIN_MS);
 		},
 		of: ({ isolate }) => ({
 			pids: isolate.pids,
-			asked: (number) => asked(`${isolate.url}/rest/v1`, filled)(number),
+			asked: (number) => asked(`${isolate.url}/rest/v1`, first)(number),
 		}),
 		against: {
 			pids: tutorial.pids,
-			asked: (number) => asked(tutorial.url, filled)(number),
+			asked: (number) => asked(tutorial.url, first)(number),
 		},
 	};
 }

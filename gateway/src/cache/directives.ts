@@ -22,7 +22,14 @@ const DIRECTIVE = /([^\s,;="]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;"]*)))?/g;
 
 export function parseDirectives(headers: Headers): Directives {
 	// Section 5.4: old clients send Pragma instead.
-	const field = headers.get("cache-control") ?? headers.get("pragma") ?? "";
+	const field = headers.get("cache-control") ?? headers.get("pragma");
+	return field === null ? NONE : directivesOf(field);
+}
+
+/** Nearly every read. */
+const NONE = directivesOf("");
+
+function directivesOf(field: string): Directives {
 	const given = new Map<string, string | undefined>();
 	for (const [, name = "", quoted, plain] of field.matchAll(DIRECTIVE)) {
 		// Section 4.2.1: the first of several values counts.

@@ -89,7 +89,8 @@ function shows(
 
 /** The tokens of a request or an answer. */
 export function consistencyTokensIn(headers: Headers): readonly string[] {
-	return parseConsistencyTokens((headers.get(TOKEN_HEADER) ?? "").split(","));
+	const sent = headers.get(TOKEN_HEADER);
+	return sent === null ? [] : parseConsistencyTokens(sent.split(","));
 }
 
 export function setConsistencyTokens(

@@ -30,7 +30,8 @@ interface HitHeaders {
 	is304Counted: boolean;
 	view: View | undefined;
 	age: number;
-	cacheStatus: string;
+	/** In whole seconds. */
+	ttl: number;
 	allowedOrigin: string | undefined;
 	isOverHttps: boolean;
 }
@@ -86,7 +87,7 @@ export function createHitAnswers(
 			is304Counted: false,
 			view: undefined,
 			age: -1,
-			cacheStatus: "",
+			ttl: -1,
 			allowedOrigin: undefined,
 			isOverHttps: false,
 		};
@@ -103,14 +104,15 @@ export function createHitAnswers(
 		const asOf = knownRightAt(entry, view);
 		const age = ageOf(asOf, now);
 		const ttlMs = ttlOf(asOf, maxAgeMs, now);
-		const cacheStatus = memberOf({ isHit: true, detail: "memory", ttlMs });
+		const ttl = Math.floor(ttlMs / 1_000);
 		const isMoved = made.view !== view || made.age !== age;
-		if (!isMoved && made.cacheStatus === cacheStatus) return;
+		if (!isMoved && made.ttl === ttl) return;
 		if (isMoved) setAge(headers, asOf, now);
 		if (made.view !== view)
 			setConsistencyTokens(headers, tokensOf(entry, view));
-		headers.set("Cache-Status", cacheStatus);
-		Object.assign(made, { view, age, cacheStatus, notModified: undefined });
+		const status = { isHit: true, detail: "memory", ttlMs };
+		headers.set("Cache-Status", memberOf(status));
+		Object.assign(made, { view, age, ttl, notModified: undefined });
 	}
 
 	function setScheme(made: HitHeaders, isOverHttps: boolean): void {

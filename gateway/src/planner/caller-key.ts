@@ -38,10 +38,13 @@ export function callerKeyOf(
 	};
 }
 
+const NOTHING = Object.freeze({});
+
 function known<Value>(
 	names: readonly string[],
 	valueFor: (name: string) => Value | undefined,
 ): Record<string, Value> {
+	if (names.length === 0) return NOTHING;
 	const entries = names
 		.map((name) => [name, valueFor(name)] as const)
 		// JSON has no undefined, so the origin token does not carry these either.
