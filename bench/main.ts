@@ -23,8 +23,8 @@ import { memory } from "./growth/memory.ts";
 import { writeReport } from "./report/write.ts";
 import { measureStarts } from "./starts/starts.ts";
 
-const QUICK: Rounds = { rounds: 7, requests: 150, warmingRequests: 1_500 };
-const FULL: Rounds = { rounds: 11, requests: 200, warmingRequests: 12_000 };
+const QUICK: Rounds = { rounds: 7, requests: 150 };
+const FULL: Rounds = { rounds: 11, requests: 200 };
 /** Each starts three processes. */
 const START_ROUNDS = 7;
 const QUICK_PARTS = ["costs", "starts"];
@@ -43,7 +43,6 @@ const defaults = values.quick ? QUICK : FULL;
 const rounds: Rounds = {
 	rounds: Number(values.rounds ?? defaults.rounds),
 	requests: Number(values.requests ?? defaults.requests),
-	warmingRequests: defaults.warmingRequests,
 };
 const isOfRows = values.rows !== "" || values.beside !== undefined;
 

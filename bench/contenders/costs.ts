@@ -1,7 +1,7 @@
 // The CPU time of a read with each contender, in each process. Rounds of all of them alternate.
 import { spentBetween, threadTimes } from "../cost/cpu.ts";
 import { expectOk, load } from "../cost/load.ts";
-import type { Rounds } from "../cost/measure.ts";
+import { type Rounds, WARMING_REQUESTS } from "../cost/measure.ts";
 import { median, percentile } from "../freshness/statistics.ts";
 import { type Contender, DIRECT, READS, type Read } from "./start.ts";
 
@@ -15,7 +15,6 @@ export interface ContenderCost {
 	readonly microseconds: Readonly<Record<string, number>>;
 }
 
-const WARMING_ROUNDS = 2;
 /** Of a round's requests, each contender gets as many. */
 const SHARE = 0.5;
 
@@ -37,10 +36,11 @@ async function costsOfRead(
 	{ rounds, requests }: Rounds,
 ): Promise<ContenderCost[]> {
 	const samples = new Map<string, Sample[]>();
-	for (let round = -WARMING_ROUNDS; round < rounds; round += 1) {
+	for (const contender of contenders)
+		await sampleOf(contender, read, WARMING_REQUESTS);
+	for (let round = 0; round < rounds; round += 1) {
 		for (const contender of contenders) {
 			const sample = await sampleOf(contender, read, SHARE * requests);
-			if (round < 0) continue;
 			const before = samples.get(contender.name) ?? [];
 			samples.set(contender.name, [...before, sample]);
 		}

@@ -9,13 +9,10 @@ export interface Rounds {
 	readonly rounds: number;
 	/** Of each row, in each round. */
 	readonly requests: number;
-	/**
-	 * Of each row, before anything is counted. V8 compiles what a request runs in steps, the last after some 10,000 of them: a bypass takes
-	 * 1.7 times a proxy after 500, and 1.45 times after 20,000.
-	 */
-	readonly warmingRequests: number;
 }
 
+/** Of each row and side, by the row's share, before anything is counted: V8 compiles what a request runs in steps. */
+export const WARMING_REQUESTS = 4_000;
 /** Of one side. The shorter the turns, the more alike are the moments that the two sides meet. */
 const REQUESTS_OF_A_TURN = 50;
 
@@ -43,7 +40,7 @@ export async function measure(
 			await roundOf(
 				row,
 				postern,
-				Math.ceil(rounds.warmingRequests * Math.min(1, row.share ?? 1)),
+				Math.ceil(WARMING_REQUESTS * Math.min(1, row.share ?? 1)),
 			);
 	const costs: Cost[][] = [];
 	for (const row of rows) {
