@@ -167,7 +167,7 @@ export const WORKER_MUTATIONS: readonly WorkerMutation[] = [
 	{
 		name: "what comes from KV is not compared with the view",
 		file: "cache/from-store.ts",
-		from: "if (!isGood(stored, read)) return { isStale: true, name };",
+		from: "if (!isGood(stored, read)) return { isStale: true };",
 		to: "",
 		scenario: scenarios.oldInKv,
 		found: "stale",
