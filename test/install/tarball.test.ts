@@ -342,7 +342,6 @@ const TSCONFIG = {
 		moduleResolution: "bundler",
 		types: [],
 		strict: true,
-		exactOptionalPropertyTypes: true,
 		noEmit: true,
 		skipLibCheck: false,
 	},

@@ -37,7 +37,12 @@ export function mountRoutes(
 			const recall = get("recall");
 			set("database", openDatabase(pipeline, identity, { signal, recall }));
 			set("accounts", accountsOf(req.raw, pipeline, identity));
-			await next();
+			await next().catch((error) => {
+				// Hono answers for nothing else that a route may throw.
+				throw error instanceof Error
+					? error
+					: new Error("A route threw what is no Error", { cause: error });
+			});
 		});
 		app.route(path, router);
 	}

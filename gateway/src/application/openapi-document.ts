@@ -32,7 +32,10 @@ export function describeRoutes(routes: readonly RouteConfig[]) {
 				...words,
 				parameters: parametersOf(request, taken),
 				...(request.body && {
-					requestBody: described(request.body, "input", taken),
+					requestBody: {
+						...described(request.body, "input", taken),
+						required: true,
+					},
 				}),
 				responses: Object.fromEntries(answers),
 			},
@@ -91,6 +94,8 @@ function toJson(
 	const { $schema, $defs, ...json } = z.toJSONSchema(schema, {
 		io,
 		override: shorten,
+		// A Date, or what a transform makes, may be anything to a reader.
+		unrepresentable: "any",
 	});
 	Object.assign(components, $defs);
 	return json;

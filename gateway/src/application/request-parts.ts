@@ -2,7 +2,7 @@
 import type { Context, MiddlewareHandler, ValidationTargets } from "hono";
 import { getCookie } from "hono/cookie";
 import { type core, safeParseAsync } from "zod/mini";
-import { Refusal } from "../http/refusals.ts";
+import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import { describeFaults } from "./json-body.ts";
 import { isZod } from "./openapi-document.ts";
 import type { RouteConfig } from "./route-types.ts";
@@ -12,7 +12,7 @@ export function checksOf({ request = {} }: RouteConfig): MiddlewareHandler[] {
 	const { query, params, headers, cookies, body } = request;
 	const bodies = Object.values(body?.content ?? {});
 	return [
-		...check("query", query, ({ req }) => withoutLists(req.queries())),
+		...check("query", query, ({ req }) => parametersOf(req, query)),
 		...check("param", params, ({ req }) => req.param()),
 		...check("header", headers, ({ req }) => headersOf(req, headers)),
 		...check("cookie", cookies, getCookie),
@@ -23,18 +23,25 @@ export function checksOf({ request = {} }: RouteConfig): MiddlewareHandler[] {
 	];
 }
 
+const REFUSED_WITH: Partial<Record<keyof ValidationTargets, RefusalCode>> = {
+	json: "body_invalid",
+	header: "header_malformed",
+	cookie: "header_malformed",
+};
+
 function check(
 	target: keyof ValidationTargets,
 	schema: core.$ZodType | undefined,
 	read: (context: Context) => unknown,
 ): MiddlewareHandler[] {
 	if (schema === undefined) return [];
-	const code = target === "json" ? "body_invalid" : "parameter_invalid";
 	return [
 		async (context, next) => {
-			const result = await safeParseAsync(schema, await read(context));
+			const result = await safeParseAsync(schema, await read(context), {
+				error: inPlainWords,
+			});
 			if (!result.success)
-				throw new Refusal(code, {
+				throw new Refusal(REFUSED_WITH[target] ?? "parameter_invalid", {
 					details: describeFaults(result.error.issues),
 				});
 			context.req.addValidatedData(target, result.data as object);
@@ -43,15 +50,32 @@ function check(
 	];
 }
 
-/** A parameter that occurs once is a text, and no list. */
-function withoutLists(queries: Record<string, string[]>) {
-	const entries = Object.entries(queries);
+/** For schemas that say nothing themselves of a value that is not there. */
+function inPlainWords({ input }: { input?: unknown }): string | undefined {
+	return input === undefined ? "is missing" : undefined;
+}
+
+/** A parameter that occurs once is a text, unless the schema takes a list there. */
+function parametersOf(
+	req: Context["req"],
+	schema: core.$ZodObject | undefined,
+) {
+	const lists = Object.entries(schema?._zod.def.shape ?? {})
+		.filter(([, parameter]) => isList(parameter))
+		.map(([name]) => name);
 	return Object.fromEntries(
-		entries.map(([name, [first, ...rest]]) => [
+		Object.entries(req.queries()).map(([name, values]) => [
 			name,
-			rest.length === 0 ? first : [first, ...rest],
+			values.length === 1 && !lists.includes(name) ? values[0] : values,
 		]),
 	);
+}
+
+function isList(schema: core.$ZodType): boolean {
+	const { def } = (schema as core.$ZodTypes)._zod;
+	if (def.type === "array") return true;
+	if (def.type === "pipe") return isList(def.in);
+	return "innerType" in def && isList(def.innerType);
 }
 
 /** The schema's headers, whose names are the same in capital and small letters. */

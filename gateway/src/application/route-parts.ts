@@ -1,12 +1,12 @@
 // The words in which a route describes itself for OpenAPI: who may call it, what it takes and answers. Checks nothing itself.
+import type { SecurityRequirementObject } from "openapi3-ts/oas31";
 import * as z from "zod/mini";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import type { SECURITY_SCHEMES } from "./security-schemes.ts";
 
 type Security = Partial<Record<keyof typeof SECURITY_SCHEMES, string[]>>[];
 
-/** Who may call a route: any one of these credentials does. */
-export const callers = {
+const CALLERS = {
 	/** With or without credentials: the database decides what they see. */
 	anyone: [{}, { bearer: [] }, { apiKey: [] }],
 	/** Callers who may write. */
@@ -16,6 +16,12 @@ export const callers = {
 	/** Callers who have no credentials yet. */
 	newcomers: [],
 } satisfies Record<string, Security>;
+
+/** Who may call a route: any one of these credentials does. */
+export const callers: Record<
+	keyof typeof CALLERS,
+	SecurityRequirementObject[]
+> = CALLERS;
 
 /** PostgREST's error shape, which the gateway's own refusals share. */
 const errorBody = z
@@ -54,9 +60,7 @@ export function created<Schema extends z.core.$ZodType>(schema: Schema) {
 
 /** A JSON body. */
 export function body<Schema extends z.core.$ZodType>(schema: Schema) {
-	return {
-		body: { required: true, content: { "application/json": { schema } } },
-	} as const;
+	return { body: { content: { "application/json": { schema } } } };
 }
 
 /** What every route refuses. */

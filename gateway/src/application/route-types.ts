@@ -47,7 +47,11 @@ export interface RouteConfig
 		query?: core.$ZodObject;
 		headers?: core.$ZodObject;
 		cookies?: core.$ZodObject;
-		body?: Omit<RequestBodyObject, "content"> & { content: Content };
+		/** One without it is refused. */
+		body?: Omit<RequestBodyObject, "content" | "required"> & {
+			content: Content;
+			required?: true;
+		};
 	};
 	/** Its answers by status, or `default`. */
 	responses: Record<number | string, Answer>;

@@ -4,6 +4,7 @@ import { Refusal, type RefusalCode, type RefusalTable } from "./refusals.ts";
 
 /** PostgREST's own codes, and SQLSTATEs (PostgreSQL manual, appendix A). */
 const BY_CODE: Record<string, RefusalCode> = {
+	PGRST103: "range_not_satisfiable",
 	PGRST116: "not_found",
 	// An anonymous caller never gets this far: database.ts.
 	"42501": "denied",

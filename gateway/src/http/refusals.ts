@@ -69,6 +69,10 @@ const REFUSALS = {
 	body_malformed: { status: 400, message: "The request body is malformed" },
 	body_invalid: { status: 400, message: "The request body is not valid" },
 	parameter_invalid: { status: 400, message: "The URL is not valid" },
+	range_not_satisfiable: {
+		status: 416,
+		message: "There are not so many rows",
+	},
 	not_unique: { status: 409, message: "The value is already taken" },
 	contended: {
 		status: 409,

@@ -46,8 +46,12 @@ books.openapi(
 				dry: z.optional(z.enum(["yes", "no"], "is neither yes nor no")),
 				tag: z._default(z.union([z.string(), z.array(z.string())]), "none"),
 			}),
-			headers: z.object({ "X-Shop": z.string("is missing") }),
-			cookies: z.object({ theme: z.optional(z.string()) }),
+			headers: z.object({ "X-Shop": z.string() }),
+			cookies: z.object({
+				theme: z.optional(
+					z.enum(["light", "dark"], "is neither light nor dark"),
+				),
+			}),
 		},
 		responses: { 200: answer("What was understood", z.unknown()) },
 	}),
@@ -261,7 +265,7 @@ describe("the document", () => {
 				name: "theme",
 				in: "cookie",
 				required: false,
-				schema: { type: "string" },
+				schema: { type: "string", enum: ["light", "dark"] },
 			},
 		]);
 		expect(paths["/books/{book-id}"].get.parameters).toEqual([
@@ -278,7 +282,37 @@ describe("the document", () => {
 		const { paths } = await documentOf({ "/books": books });
 		expect(paths["/books/{book-id}/cover"].put.requestBody).toEqual({
 			content: { "application/json": { schema: { type: "object" } } },
+			required: true,
 		});
+	});
+
+	it("leaves open what JSON Schema has no words for", async () => {
+		const router = createRouter();
+		router.openapi(
+			createRoute({
+				method: "get",
+				path: "/",
+				request: { query: z.object({ since: z.coerce.date() }) },
+				responses: {
+					200: answer(
+						"It",
+						z.object({
+							length: z.pipe(
+								z.string(),
+								z.transform(({ length }) => length),
+							),
+						}),
+					),
+				},
+			}),
+			({ json }) => json({ length: 1 }, 200),
+		);
+		const { paths } = await documentOf({ "/": router });
+		const { parameters, responses } = paths["/"].get;
+		expect([
+			parameters[0].schema,
+			responses[200].content["application/json"].schema.properties,
+		]).toEqual([{}, { length: {} }]);
 	});
 });
 
@@ -298,6 +332,30 @@ describe("a handler", () => {
 		});
 	});
 
+	it.each([
+		["none", "/?n=1", { n: 1, plain: [], nested: undefined }],
+		["one", "/?n=1&plain=a&nested=2", { n: 1, plain: ["a"], nested: [2] }],
+		["two", "/?plain=a&plain=&n=1", { n: 1, plain: ["a", ""] }],
+	])("gets a list of %s of a parameter that is one", async (_, path, query) => {
+		const router = createRouter();
+		router.openapi(
+			createRoute({
+				method: "get",
+				path: "/",
+				request: {
+					query: z.object({
+						n: z.coerce.number(),
+						plain: z._default(z.array(z.string()), []),
+						nested: z.optional(z.nullable(z.array(z.coerce.number()))),
+					}),
+				},
+				responses: { 200: answer("It", z.unknown()) },
+			}),
+			({ req, json }) => json(req.valid("query"), 200),
+		);
+		expect(await (await router.request(path)).json()).toEqual(query);
+	});
+
 	it("gets a parameter in the path", async () => {
 		expect((await ask("/12")).answer).toMatchObject({ title: "12" });
 	});
@@ -309,11 +367,13 @@ describe("a handler", () => {
 			await ask("/?dry=perhaps", { json, headers }),
 			await ask("/", { json }),
 			await ask("/", { json: { title: 1, pages: 0 }, headers }),
+			await ask("/", { json, headers: { ...headers, Cookie: "theme=" } }),
 		]).toEqual([
 			refused("parameter_invalid", "book-id has to be a positive whole number"),
 			refused("parameter_invalid", "dry is neither yes nor no"),
-			refused("parameter_invalid", "X-Shop is missing"),
+			refused("header_malformed", "X-Shop is missing"),
 			refused("body_invalid", "title has to be a string; pages is below 1"),
+			refused("header_malformed", "theme is neither light nor dark"),
 		]);
 	});
 
@@ -358,10 +418,15 @@ describe("a handler", () => {
 	});
 });
 
+const PARTS: Readonly<Record<string, string>> = {
+	body_invalid: "The request body",
+	header_malformed: "A header of the request",
+	parameter_invalid: "The URL",
+};
+
 function refused(code: string, fault: string) {
-	const part = code === "body_invalid" ? "request body" : "URL";
 	return {
 		status: 400,
-		answer: { code, message: `The ${part} is not valid: ${fault}` },
+		answer: { code, message: `${PARTS[code]} is not valid: ${fault}` },
 	};
 }

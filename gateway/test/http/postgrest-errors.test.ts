@@ -29,6 +29,7 @@ const messageTo = async (answer: Answer) =>
 
 describe("an error of PostgREST", () => {
 	it.each([
+		["PGRST103", 416, 416, "range_not_satisfiable"],
 		["PGRST116", 406, 404, "not_found"],
 		["PGRST000", 503, 503, "origin_unreachable"],
 		["PGRST001", 503, 503, "origin_unreachable"],

@@ -2,6 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { REFUSAL_CODES, type RefusalCode } from "../../src/http/refusals.ts";
 import { createPostern, type PosternEnv } from "../../src/index.ts";
+import { createRouter } from "../../src/routes.ts";
 import { claimingOrigin, raised } from "../idempotency/claiming-origin.ts";
 import { answering, ISSUING, SESSION_CLAIMS } from "../support/accounts.ts";
 import { ownRefusals } from "../support/application.ts";
@@ -358,6 +359,11 @@ const PROVOKED: Record<
 		request: { method: "POST", json: {} },
 	},
 	parameter_invalid: { status: 400, path: "/notes/x" },
+	range_not_satisfiable: {
+		status: 416,
+		path: "/notes",
+		answer: postgrestError(416, "PGRST103", { message: SECRET }),
+	},
 	not_unique: {
 		status: 409,
 		path: "/notes",
@@ -720,3 +726,26 @@ function inFull(problem: unknown): string {
 	const { stack, cause, ...others } = problem;
 	return `${stack}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
 }
+
+describe("what a route throws that is no Error", () => {
+	it.each([
+		["a text", SECRET],
+		["nothing", undefined],
+		["an object", { status: 404, message: SECRET }],
+	])("is an internal error: %s", async (_, thrown) => {
+		const odd = createRouter().get("/", () => {
+			throw thrown;
+		});
+		const gateway = startGateway({ application: { routes: { "/odd": odd } } });
+		const response = await gateway.request("/odd");
+		expect([
+			response.status,
+			response.headers.get("access-control-allow-origin"),
+			gateway.logged.length,
+		]).toEqual([500, "*", 1]);
+		expect(await response.json()).toMatchObject({
+			code: "internal_error",
+			details: null,
+		});
+	});
+});
