@@ -1,5 +1,5 @@
 // `postern init`: the Worker's files in a folder, as docs/adoption.md has them, and what is to be done then. Replaces no file unless
-// it is told to, and secrets never.
+// it is told to, and secrets and tsconfig.json never.
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -37,6 +37,7 @@ interface InitOptions {
 
 const CONFIG = "wrangler.jsonc";
 const WORKER = "src/index.ts";
+const TSCONFIG = "tsconfig.json";
 const SECRETS = ".dev.vars";
 const PREPARATION = "prepare-database.sql";
 const READY_MADE = "node_modules/postern/dist/worker.js";
@@ -64,14 +65,14 @@ export async function init(options: InitOptions): Promise<string> {
 		await writeFile(file, text);
 	}
 	const kept: string[] = [];
-	if (supabase?.isOrigin) {
-		const isThere = existsSync(join(folder, SECRETS));
-		(isThere ? kept : names).push(SECRETS);
-		if (!isThere)
-			await writeFile(join(folder, SECRETS), secretsOf(supabase.url, secrets), {
-				mode: 0o600,
-			});
-	}
+	const writeOnce = async (name: string, text: string, mode?: number) => {
+		const isThere = existsSync(join(folder, name));
+		(isThere ? kept : names).push(name);
+		if (!isThere) await writeFile(join(folder, name), text, { mode });
+	};
+	if (withWorker) await writeOnce(TSCONFIG, COMPILER_OPTIONS);
+	if (supabase?.isOrigin)
+		await writeOnce(SECRETS, secretsOf(supabase.url, secrets), 0o600);
 	const ignored = await ignore(folder, supabase?.isOrigin ? SECRETS : ".env");
 	const done = [
 		`Written: ${names.join(", ")}`,
@@ -121,6 +122,19 @@ const WORKER_CODE = `import { createPostern } from "postern";
 export { ChangeFeed } from "postern";
 
 export default createPostern();
+`;
+
+/** Without `lib`, TypeScript's own types of the DOM contradict those that `wrangler types` writes. */
+const COMPILER_OPTIONS = `{
+	"compilerOptions": {
+		"target": "es2023",
+		"lib": ["es2023"],
+		"module": "nodenext",
+		"strict": true,
+		"noEmit": true
+	},
+	"include": ["src", "worker-configuration.d.ts"]
+}
 `;
 
 function configOf({ answers, supabase, withWorker }: InitOptions): string {

@@ -278,9 +278,17 @@ it("makes the Worker's files once, from options, and says what to do next", asyn
 	);
 	expect(await readFile(config, "utf8")).toBe(before);
 	expect((await postern("init", "--worker", "--force")).output).toMatch(
-		/^Written: wrangler\.jsonc, src\/index\.ts, prepare-database\.sql\n\n/,
+		/^Written: wrangler\.jsonc, src\/index\.ts, prepare-database\.sql, tsconfig\.json\n\n/,
 	);
 	expect(await readFile(config, "utf8")).not.toBe(before);
+});
+
+it("keeps the tsconfig.json that is there, also with --force", async () => {
+	const file = join(folder, "tsconfig.json");
+	await writeFile(file, "{}");
+	const { output } = await postern("init", "--worker", "--force");
+	expect(output).toContain("\nKept as it is: tsconfig.json\n");
+	expect(await readFile(file, "utf8")).toBe("{}");
 });
 
 it("makes the Worker's files for a Supabase project's own PostgREST, and says what to do next", async () => {

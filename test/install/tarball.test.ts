@@ -95,7 +95,7 @@ describe("the tarball", () => {
 
 describe("an empty folder with the package", { timeout: 120_000 }, () => {
 	it("gets from `postern init` the files that docs/adoption.md shows", async () => {
-		for (const file of ["wrangler.jsonc", "src/index.ts"])
+		for (const file of ["wrangler.jsonc", "src/index.ts", "tsconfig.json"])
 			expect(await readFile(join(folder, file), "utf8")).toBe(
 				snippet(`\`${file}\`:`),
 			);

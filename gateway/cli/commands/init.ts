@@ -45,7 +45,7 @@ export function addInit(postern: Command): void {
 		)
 		.option(
 			"--worker",
-			"also src/index.ts, for routes of your own (without: the package's Worker is deployed)",
+			"also src/index.ts and tsconfig.json, for routes of your own (without: the package's Worker is deployed)",
 		)
 		.option("--force", "replace files that are there already")
 		.action(async ({ supabase: url, worker, force, ...given }: Options) => {
