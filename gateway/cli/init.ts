@@ -129,7 +129,8 @@ const COMPILER_OPTIONS = `{
 	"compilerOptions": {
 		"target": "es2023",
 		"lib": ["es2023"],
-		"module": "nodenext",
+		"module": "esnext",
+		"moduleResolution": "bundler",
 		"strict": true,
 		"noEmit": true
 	},
