@@ -133,7 +133,8 @@ async function untilFresh(
 	return performance.now() - ended;
 }
 
-async function until(isReady: () => Promise<boolean>): Promise<void> {
+/** @throws {Error} where it takes more than a minute */
+export async function until(isReady: () => Promise<boolean>): Promise<void> {
 	const giveUpAt = performance.now() + 60_000;
 	while (!(await isReady())) {
 		if (performance.now() > giveUpAt) throw new Error("It took a minute");

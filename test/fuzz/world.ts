@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
 import { LOOPBACK } from "../../gateway/cli/stack/ports.ts";
 import { type FaultyStack, startFaultyStack } from "../faults/origin.ts";
+import { until } from "../faults/run.ts";
 import { type Message, requestsIn } from "./wire.ts";
 
 export const CALLER = "5eed0000-0000-4000-8000-000000000001";
@@ -86,6 +87,11 @@ export async function startWorld(
 				`create trigger zz_log_write after insert or update or delete on ${name} for each row execute function hidden.log_write()`,
 			);
 	await database.query("notify pgrst, 'reload schema'");
+	// While the change feed reads the catalog, writes with If-Match are 503.
+	await until(async () => {
+		const read = await fetch(`${stack.gatewayUrl}/rest/v1/rescues?limit=1`);
+		return /; hit/.test(read.headers.get("cache-status") ?? "");
+	});
 	let taken = 0;
 	return {
 		stack,
