@@ -96,7 +96,7 @@ function hitsBesideOrigin({ originPids, postgrestUrl }: World): Row[] {
 function hitInKv({ tutorial }: World): Row {
 	let first = 0;
 	let next = 1;
-	const asked = (root: string, first: number) => (number: number) => ({
+	const asked = (root: string) => (number: number) => ({
 		url: `${root}${ONE}&limit=${first + number}`,
 	});
 	return {
@@ -107,16 +107,16 @@ function hitInKv({ tutorial }: World): Row {
 			next += count;
 			const check = () => {};
 			for (const root of [`${filler.url}/rest/v1`, tutorial.url])
-				await load({ count, check }, asked(root, first));
+				await load({ count, check }, asked(root));
 			await sleep(PUT_WITHIN_MS);
 		},
 		of: ({ isolate }) => ({
 			pids: isolate.pids,
-			asked: (number) => asked(`${isolate.url}/rest/v1`, first)(number),
+			asked: asked(`${isolate.url}/rest/v1`),
 		}),
 		against: {
 			pids: tutorial.pids,
-			asked: (number) => asked(tutorial.url, first)(number),
+			asked: asked(tutorial.url),
 		},
 	};
 }

@@ -139,6 +139,7 @@ describe("an empty folder with the package", { timeout: 120_000 }, () => {
 		await write("tsconfig.json", snippet("`tsconfig.json`:"));
 		await node("wrangler", ["types"]);
 		expect(await typeErrors()).toEqual([]);
+		expect(await typeErrors("--exactOptionalPropertyTypes")).toEqual([]);
 	});
 
 	it("rejects code that contradicts the types of the database, of the refusals and of the client", async () => {
@@ -294,8 +295,8 @@ function snippet(line: string): string {
 }
 
 /** The errors of `tsc`, each as its place and number. */
-async function typeErrors(): Promise<string[]> {
-	const output = await node("typescript", [], "tsc").then(
+async function typeErrors(...options: string[]): Promise<string[]> {
+	const output = await node("typescript", options, "tsc").then(
 		({ stdout }) => stdout,
 		({ stdout }: { stdout: string }) => stdout,
 	);
