@@ -38,7 +38,7 @@ export function mountRoutes(
 			set("database", openDatabase(pipeline, identity, { signal, recall }));
 			set("accounts", accountsOf(req.raw, pipeline, identity));
 			await next().catch((error) => {
-				// Hono answers for nothing else that a route may throw.
+				// Hono hands `onError` an Error alone.
 				throw error instanceof Error
 					? error
 					: new Error("A route threw what is no Error", { cause: error });

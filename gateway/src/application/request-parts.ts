@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler, ValidationTargets } from "hono";
 import { getCookie } from "hono/cookie";
 import { type core, safeParseAsync } from "zod/mini";
+import { missingOr } from "../http/fields.ts";
 import { Refusal, type RefusalCode } from "../http/refusals.ts";
 import { describeFaults } from "./json-body.ts";
 import { isZod } from "./openapi-document.ts";
@@ -11,8 +12,9 @@ import type { RouteConfig } from "./route-types.ts";
 export function checksOf({ request = {} }: RouteConfig): MiddlewareHandler[] {
 	const { query, params, headers, cookies, body } = request;
 	const bodies = Object.values(body?.content ?? {});
+	const lists = listsIn(query);
 	return [
-		...check("query", query, ({ req }) => parametersOf(req, query)),
+		...check("query", query, ({ req }) => queryOf(req, lists)),
 		...check("param", params, ({ req }) => req.param()),
 		...check("header", headers, ({ req }) => headersOf(req, headers)),
 		...check("cookie", cookies, getCookie),
@@ -37,9 +39,8 @@ function check(
 	if (schema === undefined) return [];
 	return [
 		async (context, next) => {
-			const result = await safeParseAsync(schema, await read(context), {
-				error: inPlainWords,
-			});
+			const value = await read(context);
+			const result = await safeParseAsync(schema, value, missingOr());
 			if (!result.success)
 				throw new Refusal(REFUSED_WITH[target] ?? "parameter_invalid", {
 					details: describeFaults(result.error.issues),
@@ -50,25 +51,22 @@ function check(
 	];
 }
 
-/** For schemas that say nothing themselves of a value that is not there. */
-function inPlainWords({ input }: { input?: unknown }): string | undefined {
-	return input === undefined ? "is missing" : undefined;
-}
-
-/** A parameter that occurs once is a text, unless the schema takes a list there. */
-function parametersOf(
-	req: Context["req"],
-	schema: core.$ZodObject | undefined,
-) {
-	const lists = Object.entries(schema?._zod.def.shape ?? {})
-		.filter(([, parameter]) => isList(parameter))
-		.map(([name]) => name);
+/** A parameter that occurs once is a text, unless it is one of the lists. */
+function queryOf(req: Context["req"], lists: readonly string[]) {
 	return Object.fromEntries(
 		Object.entries(req.queries()).map(([name, values]) => [
 			name,
 			values.length === 1 && !lists.includes(name) ? values[0] : values,
 		]),
 	);
+}
+
+/** The names of the parameters that the schema takes lists for. */
+function listsIn(schema: core.$ZodObject | undefined): string[] {
+	const parameters = Object.entries(schema?._zod.def.shape ?? {});
+	return parameters
+		.filter(([, parameter]) => isList(parameter))
+		.map(([name]) => name);
 }
 
 function isList(schema: core.$ZodType): boolean {

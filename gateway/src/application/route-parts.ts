@@ -18,10 +18,9 @@ const CALLERS = {
 } satisfies Record<string, Security>;
 
 /** Who may call a route: any one of these credentials does. */
-export const callers: Record<
-	keyof typeof CALLERS,
-	SecurityRequirementObject[]
-> = CALLERS;
+export const callers: {
+	[Who in keyof typeof CALLERS]: SecurityRequirementObject[];
+} = CALLERS;
 
 /** PostgREST's error shape, which the gateway's own refusals share. */
 const errorBody = z

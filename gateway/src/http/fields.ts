@@ -9,8 +9,8 @@ const EMAIL =
 /** The most characters of an e-mail address that the database takes. */
 export const MAX_EMAIL_CHARACTERS = 300;
 
-/** The message where a field is missing, or of another type. */
-export function missingOr(message: string) {
+/** The message where a field is missing, or of another type: without one the schema's, or zod's. */
+export function missingOr(message?: string) {
 	return {
 		error: ({ input }: { input?: unknown }) =>
 			input === undefined ? "is missing" : message,

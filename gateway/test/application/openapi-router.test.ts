@@ -336,6 +336,7 @@ describe("a handler", () => {
 		["none", "/?n=1", { n: 1, plain: [], nested: undefined }],
 		["one", "/?n=1&plain=a&nested=2", { n: 1, plain: ["a"], nested: [2] }],
 		["two", "/?plain=a&plain=&n=1", { n: 1, plain: ["a", ""] }],
+		["none beside others", "/?n=1&constructor=a", { n: 1, plain: [] }],
 	])("gets a list of %s of a parameter that is one", async (_, path, query) => {
 		const router = createRouter();
 		router.openapi(

@@ -720,13 +720,6 @@ describe("a client that disconnects", () => {
 	});
 });
 
-/** The texts of an error and its causes. */
-function inFull(problem: unknown): string {
-	if (!(problem instanceof Error)) return JSON.stringify(problem);
-	const { stack, cause, ...others } = problem;
-	return `${stack}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
-}
-
 describe("what a route throws that is no Error", () => {
 	it.each([
 		["a text", SECRET],
@@ -749,3 +742,10 @@ describe("what a route throws that is no Error", () => {
 		});
 	});
 });
+
+/** The texts of an error and its causes. */
+function inFull(problem: unknown): string {
+	if (!(problem instanceof Error)) return JSON.stringify(problem);
+	const { stack, cause, ...others } = problem;
+	return `${stack}\n${JSON.stringify(others)}\n${cause === undefined ? "" : inFull(cause)}`;
+}
