@@ -33,9 +33,8 @@ export function mountRoutes(
 	for (const [path, router] of Object.entries(routes)) {
 		app.use(`${path}/*`, async ({ req, get, set }, next) => {
 			const [pipeline, identity] = [get("pipeline"), get("identity")];
-			const { signal } = req.raw;
-			const recall = get("recall");
-			set("database", openDatabase(pipeline, identity, { signal, recall }));
+			const options = { client: req.raw, recall: get("recall") };
+			set("database", openDatabase(pipeline, identity, options));
 			set("accounts", accountsOf(req.raw, pipeline, identity));
 			await next().catch((error) => {
 				// Hono hands `onError` an Error alone.

@@ -28,7 +28,7 @@ export const TRANSACTION_HEADER = "Postern-Transaction";
 /** A longer id would lose digits as a number. */
 const TRANSACTION = /^([\da-f]{16})\.([1-9]\d{0,14})$/;
 
-const POSITION = /^([\w-]+)\.([\w-]+)\.([\da-z]{1,10})$/;
+const AS_OF = /^[\da-z]{1,10}$/;
 
 const WELL_FORMED = /^[\w.-]{1,200}$/;
 
@@ -40,7 +40,12 @@ export function toConsistencyToken({
 	objectRun,
 	asOf,
 }: PollBegin): string {
-	return `${feedEpoch}.${objectRun}.${asOf.toString(36)}`;
+	return runOf({ feedEpoch, objectRun }) + asOf.toString(36);
+}
+
+/** What the tokens of one run of the object begin with. */
+function runOf({ feedEpoch, objectRun }: Omit<PollBegin, "asOf">): string {
+	return `${feedEpoch}.${objectRun}.`;
 }
 
 /**
@@ -60,15 +65,15 @@ export function takeTransactionToken(headers: Headers): string | undefined {
  * False where that cannot be known: clocks of two runs of the object are never compared, nor transactions of two incarnations.
  */
 export function covers(position: Position, consistencyToken: string): boolean {
+	const run = runOf(position);
+	if (consistencyToken.startsWith(run)) {
+		const asOf = consistencyToken.slice(run.length);
+		return AS_OF.test(asOf) && Number.parseInt(asOf, 36) <= position.asOf;
+	}
 	const [, incarnation, transaction] = TRANSACTION.exec(consistencyToken) ?? [];
-	if (transaction !== undefined)
-		return shows(position.cursor, incarnation, transaction);
-	const [, feedEpoch, objectRun, asOf = ""] =
-		POSITION.exec(consistencyToken) ?? [];
 	return (
-		feedEpoch === position.feedEpoch &&
-		objectRun === position.objectRun &&
-		Number.parseInt(asOf, 36) <= position.asOf
+		transaction !== undefined &&
+		shows(position.cursor, incarnation, transaction)
 	);
 }
 

@@ -19,8 +19,8 @@ export type Recall = (read: PlainRead, identity: Identity) => Entry | undefined;
 interface DatabaseOptions {
 	/** The schema to ask; without it, PostgREST's first. */
 	schema?: string;
-	/** Ends the requests when the caller goes away. */
-	signal?: AbortSignal;
+	/** Ends the requests when it goes away. Its signal is read only where one is sent: it is an object of the runtime's. */
+	client?: Pick<Request, "signal">;
 	/** Answers of the isolate's memory. */
 	recall?: Recall;
 }
@@ -29,7 +29,7 @@ interface DatabaseOptions {
 export function openDatabase(
 	pipeline: Pipeline,
 	identity: Identity,
-	{ schema, signal, recall }: DatabaseOptions = {},
+	{ schema, client, recall }: DatabaseOptions = {},
 ): PostgrestClient {
 	return new PostgrestClient(PIPELINE_URL, {
 		...(schema === undefined ? {} : { schema }),
@@ -44,7 +44,10 @@ export function openDatabase(
 						)
 					: undefined;
 			if (entry !== undefined) return readable(entry);
-			const request = requestOf(url, signal ? { ...init, signal } : init);
+			const request = requestOf(
+				url,
+				client ? { ...init, signal: client.signal } : init,
+			);
 			return askDatabase(pipeline, identity, request);
 		},
 		retry: false,

@@ -104,6 +104,8 @@ export function createPlanner(
 ): Planner & QuestionPlanner & WritePlanner {
 	let remembered = rememberedQuestions();
 	let plannedBy: Catalog | undefined;
+	/** The last plan of each question that asks nothing of its caller but the role. */
+	const plansByRole = new WeakMap<Question, CacheablePlan>();
 
 	return {
 		plan(catalog, request, identity, callArguments) {
@@ -165,6 +167,8 @@ export function createPlanner(
 		identity: Identity,
 		headers: Headers,
 	): CacheablePlan {
+		const last = plansByRole.get(question);
+		if (last?.callerKey.role === identity.role) return last;
 		const { schema, tags, callerReads, readsClock, maxStalenessMs } = question;
 		const callerKey = callerKeyOf(
 			identity,
@@ -172,11 +176,14 @@ export function createPlanner(
 			headers,
 			settings.audienceOf(identity),
 		);
-		return {
+		const plan: CacheablePlan = {
 			...{ kind: "cacheable", schema, tags, callerKey },
 			...{ readsClock, maxStalenessMs },
 			key: cacheKey(question.key, callerKey),
 		};
+		if (Object.values(callerReads).every(({ length }) => length === 0))
+			plansByRole.set(question, plan);
+		return plan;
 	}
 }
 
@@ -197,7 +204,8 @@ export function textOf({
 function rememberedQuestions() {
 	return new MemoryStore<Question | BypassPlan>(REMEMBERED_BYTES, (one) =>
 		one.kind === "question"
-			? 2 * (one.key.length + one.tags.join().length) + 512
+			? // Its key is in its last plan, too.
+				2 * (2 * one.key.length + one.tags.join().length) + 768
 			: 2 * one.reason.length + 256,
 	);
 }
