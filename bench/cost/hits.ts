@@ -20,6 +20,8 @@ const SETTLED_WITHIN_MS = 60_000;
 const WARMING_REQUESTS = 2 * CALLERS;
 
 export const ONE = "/articles?id=eq.1&select=id,title,author_id,version,body";
+/** 20 kB. */
+export const MANY = "/articles?order=id&limit=35";
 export const LIST =
 	"/articles?author_id=eq.5&select=id,title,author_id,version";
 
@@ -44,7 +46,7 @@ export async function hitsOf(tokenSigningKey: string): Promise<Hit[]> {
 		hit("hit, one row, anonymous", ONE),
 		hit("hit, one row, one JWT", ONE, () => bearer(0)),
 		hit("hit, one row, 200 callers", ONE, bearer),
-		hit("hit, 20 kB", "/articles?order=id&limit=35"),
+		hit("hit, 20 kB", MANY),
 		hit("hit, list of 20 rows", LIST),
 		hit("hit, embed", "/authors?id=eq.5&select=*,articles(id,title,version)"),
 		{

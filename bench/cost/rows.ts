@@ -7,7 +7,7 @@ import {
 import type { BenchStack } from "../freshness/stack.ts";
 import { NOTES } from "../freshness/tables.ts";
 import type { Floor } from "./floor.ts";
-import { askedOf, type Hit, LIST, ONE } from "./hits.ts";
+import { askedOf, type Hit, LIST, MANY, ONE } from "./hits.ts";
 import { type Asked, ask, load } from "./load.ts";
 import { type Postern, pollOf, type Server } from "./postern.ts";
 
@@ -121,32 +121,44 @@ function hitInKv({ tutorial }: World): Row {
 	};
 }
 
+interface MissOptions {
+	readonly headers?: Readonly<Record<string, string>>;
+	/** The whole one puts into KV what is asked for a second time, the filler everything. */
+	readonly by?: "whole" | "filler";
+}
+
 function misses({ floor }: World): Row[] {
 	const row = (
 		name: string,
 		aim: number,
 		path: () => string,
-		headers: Readonly<Record<string, string>> = {},
+		{ headers = {}, by = "whole" }: MissOptions = {},
 	): Row => ({
 		...{ name, base: PROXY, aim, status: 200, share: 0.3 },
-		of: ({ whole }) => ({
-			pids: whole.pids,
-			asked: () => ({ url: `${whole.url}/rest/v1${path()}`, headers }),
+		of: ({ [by]: { pids, url } }) => ({
+			pids,
+			asked: () => ({ url: `${url}/rest/v1${path()}`, headers }),
 		}),
 		against: {
 			pids: pidsOf(floor),
 			asked: () => ({ url: floor.proxyUrl + path(), headers }),
 		},
 	});
-	const notStored = { "cache-control": "no-store" };
+	const notStored = { headers: { "cache-control": "no-store" } };
 	let asked = 0;
+	const once = (path: string) => () => {
+		asked += 1;
+		return `${path}&id=gt.-${asked}`;
+	};
+	const kept = (name: string, path: string): Row[] => [
+		row(`${name}, kept in memory`, 1.4, once(path)),
+		row(`${name}, put into KV`, 2.2, once(path), { by: "filler" }),
+	];
 	return [
-		row("bypass", 1.25, () => ONE, { prefer: "tx=rollback" }),
+		row("bypass", 1.25, () => ONE, { headers: { prefer: "tx=rollback" } }),
 		row("miss, not kept", 1.4, () => ONE, notStored),
-		row("miss, kept in memory", 2.2, () => {
-			asked += 1;
-			return `${ONE}&offset=0&limit=${asked}`;
-		}),
+		...kept("miss", ONE),
+		...kept("miss, 20 kB", MANY),
 		{
 			...row("miss, 1 MB, not kept", 2, () => MEGABYTE, notStored),
 			share: 0.05,

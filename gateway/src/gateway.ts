@@ -301,6 +301,8 @@ export function createGateway(deps: Deps): Gateway {
 					...memory,
 					mount: REST,
 					profileAliases: config.profileAliases,
+					maxUrlBytes: config.sizeLimits.url,
+					noCacheRoles: config.formRoles.noCache,
 					cors: corsHeadersOf(config.corsOrigins),
 					...{ recall, admits: limits.admitsHit, now, log },
 				});

@@ -23,11 +23,11 @@ const DIRECTIVE = /([^\s,;="]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;"]*)))?/g;
 export function parseDirectives(headers: Headers): Directives {
 	// Section 5.4: old clients send Pragma instead.
 	const field = headers.get("cache-control") ?? headers.get("pragma");
-	return field === null ? NONE : directivesOf(field);
+	return field === null ? NO_DIRECTIVES : directivesOf(field);
 }
 
-/** Nearly every read. */
-const NONE = directivesOf("");
+/** Of nearly every read. */
+export const NO_DIRECTIVES = directivesOf("");
 
 function directivesOf(field: string): Directives {
 	const given = new Map<string, string | undefined>();

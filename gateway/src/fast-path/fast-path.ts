@@ -1,6 +1,6 @@
 // The fast path: answers a plain GET from the isolate's memory, synchronously and before the router. The caller, the plan, the view
 // and the entry have to be known already, and to satisfy what the full path would demand. Anything else is left to the full path.
-import { parseDirectives } from "../cache/directives.ts";
+import { NO_DIRECTIVES, parseDirectives } from "../cache/directives.ts";
 import { EXPLAIN_HEADER } from "../cache/explain.ts";
 import type { CacheParts } from "../cache/read-cache.ts";
 import { consistencyTokensIn } from "../consistency/consistency-token.ts";
@@ -9,7 +9,7 @@ import { isOverHttps } from "../http/own-answers.ts";
 import { Refusal } from "../http/refusals.ts";
 import { toPipeline } from "../http/rest.ts";
 import { partsOf } from "../http/url-parts.ts";
-import type { Identity } from "../identity/identity.ts";
+import { type Identity, isAmong } from "../identity/identity.ts";
 import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { type Question, textOf } from "../planner/planner.ts";
@@ -23,6 +23,10 @@ interface FastPathDeps
 	mount: string;
 	/** Schemas by the other names that clients use. */
 	profileAliases: ReadonlyMap<string, string>;
+	/** A longer URL is refused. */
+	maxUrlBytes: number;
+	/** The roles whose callers may ask for a newer answer than the cache has. */
+	noCacheRoles: readonly string[];
 	cors: CorsHeaders;
 	recall: (request: Request) => Identity | undefined;
 	/** Counts the hit. False where a rate limit does not allow it. */
@@ -79,6 +83,9 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		if (directives.isNoCache || directives.isNoStore) return undefined;
 		const identity = recall(request);
 		if (identity === undefined) return undefined;
+		// For others, the full path leaves directives out.
+		if (directives !== NO_DIRECTIVES && !isAmong(identity, deps.noCacheRoles))
+			return undefined;
 		const found = findHit({
 			question,
 			catalog,
@@ -124,8 +131,9 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		request: Request,
 		catalog: Catalog,
 	): Question | undefined {
-		const { mount, profileAliases } = deps;
+		const { mount, profileAliases, maxUrlBytes } = deps;
 		const { url } = request;
+		if (url.length > maxUrlBytes) return undefined;
 		// The router takes other spellings of the mount, too.
 		if (!URL.canParse(url) || !partsOf(url).pathname.startsWith(below))
 			return undefined;

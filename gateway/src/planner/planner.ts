@@ -85,6 +85,12 @@ interface PlannerSettings {
 	readonly audienceOf: (identity: Identity) => unknown;
 }
 
+interface LastPlan {
+	/** Of a verified token, an isolate has one object as long as it remembers the token. */
+	readonly identity: WeakRef<Identity>;
+	readonly plan: CacheablePlan;
+}
+
 const READ_METHODS = ["GET", "HEAD"];
 
 /** Headers that decide what a GET asks. */
@@ -104,8 +110,8 @@ export function createPlanner(
 ): Planner & QuestionPlanner & WritePlanner {
 	let remembered = rememberedQuestions();
 	let plannedBy: Catalog | undefined;
-	/** The last plan of each question that asks nothing of its caller but the role. */
-	const plansByRole = new WeakMap<Question, CacheablePlan>();
+	/** The last plan of each question that asks nothing of its caller but the role and claims. */
+	const lastPlans = new WeakMap<Question, LastPlan>();
 
 	return {
 		plan(catalog, request, identity, callArguments) {
@@ -167,9 +173,13 @@ export function createPlanner(
 		identity: Identity,
 		headers: Headers,
 	): CacheablePlan {
-		const last = plansByRole.get(question);
-		if (last?.callerKey.role === identity.role) return last;
 		const { schema, tags, callerReads, readsClock, maxStalenessMs } = question;
+		const last = lastPlans.get(question);
+		const isForCaller =
+			callerReads.claims.length === 0
+				? last?.plan.callerKey.role === identity.role
+				: last?.identity.deref() === identity;
+		if (last !== undefined && isForCaller) return last.plan;
 		const callerKey = callerKeyOf(
 			identity,
 			callerReads,
@@ -181,8 +191,9 @@ export function createPlanner(
 			...{ readsClock, maxStalenessMs },
 			key: cacheKey(question.key, callerKey),
 		};
-		if (Object.values(callerReads).every(({ length }) => length === 0))
-			plansByRole.set(question, plan);
+		const { claims: _, ...others } = callerReads;
+		if (Object.values(others).every(({ length }) => length === 0))
+			lastPlans.set(question, { identity: new WeakRef(identity), plan });
 		return plan;
 	}
 }

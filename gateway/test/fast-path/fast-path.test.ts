@@ -20,6 +20,8 @@ import { NOW, NOW_SECONDS, tokenFor } from "../support/tokens.ts";
 /** Each asks some dozens of requests. 500, which are 24,000 requests, were tried. */
 const RUNS = 15;
 
+const FILMS_OF_200 = `/rest/v1/films?title=eq.${"a".repeat(200)}`;
+
 /** Longer than the full path takes for an answer that needs no poll. */
 const HELD_MS = 500;
 
@@ -299,6 +301,38 @@ it.each<[fields: Fields, of: string]>([
 	await ask({ prefer, ...fields });
 });
 
+it.each<[of: string, env: Fields, asked: { path: string; fields: Fields }]>([
+	[
+		"whose URL is a hit's, spelled longer than SIZE_LIMITS allows",
+		{ SIZE_LIMITS: "url=512" },
+		{ path: `/rest/v1/films?title=eq.${"%61".repeat(200)}`, fields: {} },
+	],
+	[
+		"with directives that NO_CACHE_ROLES keeps from its caller",
+		{ NO_CACHE_ROLES: "service" },
+		{ path: FILMS_OF_200, fields: { "cache-control": "max-age=3" } },
+	],
+	[
+		"with Pragma, which NO_CACHE_ROLES keeps from its caller",
+		{ NO_CACHE_ROLES: "service" },
+		{ path: FILMS_OF_200, fields: { pragma: "min-fresh=2" } },
+	],
+])("is the full path's answer to a request %s", async (_, env, asked) => {
+	const count = { asked: 0, fast: 0 };
+	const { play } = startIsolate("*", env);
+	const ask = (path: string, fields: Fields) =>
+		play(
+			{ kind: "ask", path, fields, credentials: 0, returned: "none" },
+			count,
+		);
+	for (let view = 0; view < 3; view++) {
+		await play({ kind: "wait", ms: 6_000 }, count);
+		for (let times = 0; times < 3; times++) await ask(FILMS_OF_200, {});
+	}
+	expect(count.fast).toBeGreaterThan(2);
+	for (let times = 0; times < 3; times++) await ask(asked.path, asked.fields);
+});
+
 it("is left to the full path where that puts the answer into KV, and then given", async () => {
 	let ms = NOW;
 	const feed = startFeed({
@@ -382,7 +416,7 @@ describe("a planner that remembers plans as one that does not", () => {
 });
 
 /** A gateway in one isolate. It learns nothing of the feed while both paths are asked, unless the full path needs it. */
-function startIsolate(corsOrigins: string) {
+function startIsolate(corsOrigins: string, env: Fields = {}) {
 	let ms = NOW;
 	/** Ends when the feed may answer. */
 	let held: Promise<unknown> = Promise.resolve();
@@ -409,6 +443,7 @@ function startIsolate(corsOrigins: string) {
 			CORS_ORIGINS: corsOrigins,
 			DB_SCHEMAS: "api,other",
 			PROFILE_ALIASES: "public=api",
+			...env,
 		},
 		answer(received) {
 			if (received.url.pathname.startsWith("/rpc/find_api_key"))
