@@ -12,6 +12,9 @@ import {
 	OUTCOME_HEADS,
 	outcomeRow,
 	SMALL,
+	WRITTEN,
+	WRITTEN_HEADS,
+	writtenRow,
 } from "./scale/tables.ts";
 
 printHead(OUTCOME_HEADS);
@@ -22,6 +25,11 @@ for (const deployment of DEPLOYMENTS) {
 	if (isPriced(deployment)) simulated.push(billed(deployment, outcome));
 }
 simulated.push(billed(SMALL, await simulate(SMALL)));
+
+console.log();
+printHead(WRITTEN_HEADS);
+for (const deployment of WRITTEN)
+	console.log(line(writtenRow(deployment, await simulate(deployment))));
 
 console.log();
 printHead(COST_HEADS);

@@ -1,6 +1,9 @@
 // The change feed of many data centres in simulated time: the gateway's own follower, relays and isolates' views, with the calls
 // between them counted. Only the network, the readers and the database are made up.
-import { createFreshness } from "../../gateway/src/consistency/freshness.ts";
+import {
+	createFreshness,
+	type Freshness,
+} from "../../gateway/src/consistency/freshness.ts";
 import type { Feed } from "../../gateway/src/feed/feed.ts";
 import { createFollower } from "../../gateway/src/feed/follower.ts";
 import { createRelay } from "../../gateway/src/feed/relay.ts";
@@ -14,6 +17,8 @@ export interface Deployment {
 	readonly isolatesPerDataCentre: number;
 	/** Of all data centres, reads alone. */
 	readonly readsPerSecond: number;
+	/** Of all data centres. After each, its isolate asks the feed for a token. None without it. */
+	readonly writesPerSecond?: number;
 	readonly maxStalenessMs: number;
 	readonly hasRelays: boolean;
 	/** Without the time before, in which isolates are new. */
@@ -102,6 +107,17 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 	const readMs =
 		(1_000 * dataCentres * isolatesPerDataCentre) / deployment.readsPerSecond;
 	const untilNextRead = () => -Math.log(1 - random()) * readMs;
+	const writeMs =
+		(1_000 * dataCentres * isolatesPerDataCentre) /
+		(deployment.writesPerSecond ?? 0);
+
+	async function write(freshness: Freshness): Promise<void> {
+		for (;;) {
+			await sleep(-Math.log(1 - random()) * writeMs);
+			void freshness.afterWrite();
+		}
+	}
+
 	let waitedMs = 0;
 	let agesMs = 0;
 	let usableMs = 0;
@@ -121,6 +137,7 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 		});
 		const needs = { maxAgeMs: maxStalenessMs, consistencyTokens: [] };
 		await sleep(random() * maxStalenessMs);
+		if (Number.isFinite(writeMs)) void write(freshness);
 		for (;;) {
 			const begun = now();
 			const view = await freshness.view(needs);

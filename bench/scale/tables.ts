@@ -39,6 +39,34 @@ export const SMALL: Deployment = {
 	seed: 1,
 };
 
+const WRITES_PER_SECOND = [100, 1_000, 10_000];
+
+/** Those that are written in as well. */
+export const WRITTEN: readonly Deployment[] = WRITES_PER_SECOND.flatMap(
+	(writesPerSecond) =>
+		[false, true].map((hasRelays) => ({
+			...{ dataCentres: DATA_CENTRES, isolatesPerDataCentre: 4 },
+			...{ readsPerSecond: READS_PER_SECOND, writesPerSecond },
+			...{ maxStalenessMs: 5_000, hasRelays, seconds: 5, seed: 1 },
+		})),
+);
+
+export const WRITTEN_HEADS = [
+	...["Writes a second", "Relays"],
+	"Calls of the object a second (worst second)",
+	"Polls a second",
+];
+
+export function writtenRow(
+	{ writesPerSecond = 0, hasRelays }: Deployment,
+	{ calls, peakCalls, polls }: Outcome,
+): string[] {
+	return [
+		...[whole(writesPerSecond), hasRelays ? "on" : "off"],
+		...[`${whole(calls)} (${whole(peakCalls)})`, polls.toFixed(1)],
+	];
+}
+
 export const OUTCOME_HEADS = [
 	...["Maximum staleness", "Isolates a data centre", "Relays"],
 	"Calls of the object a second (worst second)",

@@ -12,6 +12,8 @@ import {
 	line,
 	outcomeRow,
 	SMALL,
+	WRITTEN,
+	writtenRow,
 } from "../scale/tables.ts";
 
 /** One isolate next to the object, which is read all the time. */
@@ -221,6 +223,14 @@ describe("docs/scale.md", () => {
 			expect(lines.filter((text) => text.startsWith(begin))).toHaveLength(1);
 		}
 	});
+
+	it.each(WRITTEN.filter(({ writesPerSecond }) => writesPerSecond === 100))(
+		"has what a simulation with writes gives: %o",
+		async (deployment) => {
+			const row = writtenRow(deployment, await simulate(deployment));
+			expect(lines).toContain(line(row).replace(/ +/g, " "));
+		},
+	);
 
 	it("has the costs", async () => {
 		const all = costs(RATES, [billed(SMALL, await simulate(SMALL))]);
