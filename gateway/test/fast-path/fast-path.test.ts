@@ -12,7 +12,13 @@ import {
 	SECRET_KEY,
 } from "../support/api-keys.ts";
 import { rows } from "../support/cache.ts";
-import { CINEMA, catalogOf, cinema, table } from "../support/catalog.ts";
+import {
+	CINEMA,
+	catalogOf,
+	cinema,
+	parsedCatalog,
+	table,
+} from "../support/catalog.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { NOW, NOW_SECONDS, tokenFor } from "../support/tokens.ts";
@@ -375,20 +381,41 @@ describe("a planner that remembers plans as one that does not", () => {
 		audienceOf: () => "postgrest",
 	};
 	const ada = { role: "authenticated", claims: { sub: "ada" } };
+	/** Objects of their own, as each token has one. */
 	const callers = [
-		...[ada, { ...ada, claims: { sub: "grace" } }],
+		...[ada, { ...ada, claims: { sub: "grace" } }, structuredClone(ada)],
 		...[
 			{ ...ada, role: "editor" },
 			{ role: "anon", claims: {} },
 		],
 	];
 
+	/** Policies of notes that read no claims. */
+	const others = parsedCatalog(CATALOGS[1]);
+	const paths = [
+		...["/films", "/notes", "/claimed", "/color_films"],
+		...["/signed", "/themed", "/tailored"],
+	];
+	/** What policies read, each of them as likely absent. */
+	const readFields = fc.record(
+		{
+			"x-client-info": fc.constantFrom("web", "phone"),
+			cookie: fc.constantFrom("theme=dark", "theme=light"),
+		},
+		{ requiredKeys: [] },
+	);
+
 	/** Plans both ways. @returns the function, with one memory for all its calls */
 	function startComparison() {
 		const warm = createPlanner(settings);
-		return (path: string, init: RequestInit, caller: Identity = ada) => {
+		return (
+			path: string,
+			init: RequestInit,
+			caller: Identity = ada,
+			catalog = cinema,
+		) => {
 			const request = new Request(`http://postgrest${path}`, init);
-			const ask = ({ plan }: typeof warm) => plan(cinema, request, caller);
+			const ask = ({ plan }: typeof warm) => plan(catalog, request, caller);
 			expect(ask(warm)).toEqual(ask(createPlanner(settings)));
 		};
 	}
@@ -397,14 +424,24 @@ describe("a planner that remembers plans as one that does not", () => {
 		const compare = startComparison();
 		fc.assert(
 			fc.property(
-				fc.constantFrom("/films", "/notes", "/claimed", "/color_films"),
-				fields,
+				fc.constantFrom(...paths),
+				fc.oneof(fc.constant({}), fields),
+				readFields,
 				fc.constantFrom("GET", "HEAD"),
 				fc.constantFrom(...callers),
-				(path, headers, method, caller) =>
-					compare(path, { method, headers }, caller),
+				fc.oneof(
+					{ weight: 49, arbitrary: fc.constant(cinema) },
+					{ weight: 1, arbitrary: fc.constant(others) },
+				),
+				(path, headers, read, method, caller, catalog) =>
+					compare(
+						path,
+						{ method, headers: { ...headers, ...read } },
+						caller,
+						catalog,
+					),
 			),
-			{ numRuns: 300 },
+			{ numRuns: 1_000 },
 		);
 	});
 

@@ -7,6 +7,8 @@ import { type Catalog, parseCatalog } from "../../src/planner/catalog.ts";
 interface Dependence {
 	reads?: readonly string[];
 	claims?: readonly string[];
+	headers?: readonly string[];
+	cookies?: readonly string[];
 	reasons?: readonly string[];
 	maxStalenessSeconds?: number | null;
 }
@@ -134,14 +136,16 @@ function keyEnd(text: string): object {
 export function dependenceOf({
 	reads = [],
 	claims = [],
+	headers = [],
+	cookies = [],
 	reasons = [],
 	maxStalenessSeconds = null,
 }: Dependence): object {
 	return {
 		reads,
 		claims,
-		headers: [],
-		cookies: [],
+		headers,
+		cookies,
 		readsClock: false,
 		reasons,
 		maxStalenessSeconds,
@@ -271,6 +275,13 @@ export const CINEMA = catalogOf({
 			{
 				claims: ["exp"],
 			},
+		),
+		table("signed", { id: "integer" }, { headers: ["x-client-info"] }),
+		table("themed", { id: "integer" }, { cookies: ["theme"] }),
+		table(
+			"tailored",
+			{ id: "integer" },
+			{ claims: ["sub"], headers: ["x-client-info"], cookies: ["theme"] },
 		),
 		table(
 			"reviews",
