@@ -1,4 +1,5 @@
 // What the fast path keeps with an entry.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createHitAnswers } from "../../src/fast-path/hit-answers.ts";
 import { corsHeadersOf } from "../../src/http/cors.ts";
@@ -23,4 +24,43 @@ describe("an entry that is answered with", () => {
 		ask({ "if-none-match": etag }, NOW + 2_000);
 		expect(counted).toEqual(["films", "films"]);
 	});
+
+	it("says to each client what it would say to the first one", () => {
+		const entry = entryOf();
+		const cors = corsHeadersOf(["https://a.example", "https://b.example"]);
+		const start = () => createHitAnswers(cors, () => {}).answerWith;
+		const views = [viewOf(), viewOf({ asOf: NOW + 1_000 })];
+		const request = fc.record({
+			sent: fc.record(
+				{
+					origin: fc.constantFrom(
+						"https://a.example",
+						"https://b.example",
+						"https://other.example",
+					),
+					"if-none-match": fc.constant("*"),
+				},
+				{ requiredKeys: [] },
+			),
+			isOverHttps: fc.boolean(),
+			view: fc.constantFrom(...views),
+			now: fc.constantFrom(NOW + 1_000, NOW + 3_000),
+		});
+		fc.assert(
+			fc.property(fc.array(request, { minLength: 20 }), (requests) => {
+				const known = start();
+				for (const { sent, isOverHttps, view, now } of requests) {
+					const fresh = { name: "films", entry, view, maxAgeMs: 5_000 };
+					const ask = (answerWith: typeof known) =>
+						partsOf(answerWith(fresh, new Headers(sent), isOverHttps, now));
+					expect(ask(known)).toEqual(ask(start()));
+				}
+			}),
+			{ numRuns: 20 },
+		);
+	});
 });
+
+function partsOf({ status, headers }: Response) {
+	return { status, fields: [...headers] };
+}
