@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createRouter } from "../../src/routes.ts";
 import { rows } from "../support/cache.ts";
-import { CINEMA } from "../support/catalog.ts";
+import { CINEMA, catalogOf, table } from "../support/catalog.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { NOW, tokenFor } from "../support/tokens.ts";
@@ -21,6 +21,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
 	both: ["/films?select=*", "/notes?select=*"],
 	notes: ["/notes?select=*"],
 	hasty: ["/hasty?select=*"],
+	signed: ["/signed?select=*"],
 	counted: ["/films?select=*"],
 	nothing: ["/unknown?select=*"],
 };
@@ -29,7 +30,15 @@ const CREDENTIALS: readonly Fields[] = [
 	{},
 	{ authorization: `Bearer ${await tokenFor()}` },
 	{ authorization: `Bearer ${await tokenFor({ sub: "bob" })}` },
+	{ authorization: `Bearer ${await tokenFor({ sub: undefined })}` },
 ];
+const ADA = 1;
+const WITHOUT_SUB = 3;
+
+/** Policies of notes that read no claims. */
+const OPEN = catalogOf({
+	relations: [table("notes", { id: "integer", owner: "text" })],
+});
 
 const asking = fc.record({
 	kind: fc.constant("ask" as const),
@@ -94,6 +103,7 @@ it.each(
 		embed: true,
 		both: true,
 		notes: true,
+		signed: false,
 		counted: false,
 		nothing: false,
 	}),
@@ -108,6 +118,26 @@ it.each(
 		});
 	}
 	expect(count.recalled > 0).toBe(isRecalled);
+});
+
+it("gives the pipeline's answer, after policies of a table have begun to read claims", async () => {
+	const count = { recalled: 0 };
+	const { play, migrate } = startIsolate(count);
+	const readNotes = (credentials: number) =>
+		play({
+			...{ kind: "ask", read: "notes", credentials },
+			...{ fields: {}, returned: "none" },
+		});
+	for (const catalog of [OPEN, CINEMA]) {
+		migrate(catalog);
+		// A caller without these claims has the same key by both policies.
+		for (let view = 0; view < 3; view++) {
+			await play({ kind: "poll" });
+			await readNotes(WITHOUT_SUB);
+		}
+	}
+	await readNotes(ADA);
+	expect(count.recalled).toBeGreaterThan(0);
 });
 
 it("waits for a poll where its user has written in the isolate, without a token of the write", async () => {
@@ -182,6 +212,7 @@ function startIsolate(count: { recalled: number }) {
 	}
 
 	return {
+		migrate: feed.migrate,
 		write: (credentials: number) =>
 			fullPath(
 				new Request("https://gateway.example/rest/v1/studios?id=eq.1", {
