@@ -20,6 +20,7 @@ import {
 	table,
 } from "../support/catalog.ts";
 import { startGateway } from "../support/gateway.ts";
+import { mapNamespace } from "../support/kv.ts";
 import { startFeed } from "../support/memory-feed.ts";
 import { NOW, NOW_SECONDS, tokenFor } from "../support/tokens.ts";
 
@@ -283,6 +284,22 @@ it("is the full path's answer, for paths that end as a known one", async () => {
 	expect(count.fast).toBeGreaterThan(2);
 });
 
+it("is the full path's answer, where that repeats the client's X-Request-Id", async () => {
+	const count = { asked: 0, fast: 0 };
+	const { play } = startIsolate("*");
+	for (let view = 0; view < 3; view++) {
+		await play({ kind: "wait", ms: 6_000 }, count);
+		for (let times = 0; times < 3; times++)
+			await play(
+				{
+					...{ kind: "ask", path: "/rest/v1/films", credentials: 0 },
+					...{ fields: { "x-request-id": "1" }, returned: "none" },
+				},
+				count,
+			);
+	}
+});
+
 it.each<[fields: Fields, of: string]>([
 	[{ connection: "close, prefer" }, "that Connection takes away"],
 	[{ "content-profile": "postern" }, "of a schema that is refused"],
@@ -372,6 +389,53 @@ it("is left to the full path where that puts the answer into KV, and then given"
 	expect([ofFastPath(), puts]).toEqual([undefined, 0]);
 	await request(films);
 	expect([ofFastPath()?.status, puts]).toEqual([200, 1]);
+});
+
+it("is left to the full path while a changed policy is known of, and not read yet", async () => {
+	let ms = NOW;
+	const feed = startFeed({ now: () => ms, catalog: CATALOGS[1] ?? {} });
+	const kv = mapNamespace();
+	const background: Promise<unknown>[] = [];
+	const startIsolate = () =>
+		startGateway({
+			...{ now: () => ms, feed, kv, env: { KV_FROM_ASK: "1" } },
+			waitUntil: (promise) => background.push(promise),
+			answer: () => rows("[]"),
+		});
+	const [isolate, other] = [startIsolate(), startIsolate()];
+	const [ada, nobody] = [
+		CREDENTIALS[ADA] ?? {},
+		CREDENTIALS[WITHOUT_SUB] ?? {},
+	];
+	const notes = "/rest/v1/notes";
+	const ofFastPath = (headers: Fields) =>
+		isolate.fastPath(
+			new Request(`https://gateway.example${notes}`, { headers }),
+		);
+	// Both callers and the question become known, and nothing is kept.
+	for (const headers of [ada, nobody])
+		await isolate.request(notes, {
+			headers: { ...headers, "Cache-Control": "no-store" },
+		});
+	feed.migrate(CINEMA);
+	await other.request("/rest/v1/films", {
+		headers: { "Cache-Control": "max-age=0" },
+	});
+	// A caller without the claims that the policy reads now has the same key by both policies.
+	await other.request(notes, { headers: nobody });
+	await Promise.all(background.splice(0));
+	await isolate.request(notes, { headers: nobody });
+	ms += 3_000;
+	// Brings a view that shows the change, in the background.
+	await isolate.request("/rest/v1/films");
+	await Promise.all(background.splice(0));
+	expect(ofFastPath(ada)).toBeUndefined();
+	// Reads the policies.
+	await isolate.request(notes, { headers: nobody });
+	expect([ofFastPath(ada), ofFastPath(nobody)?.status]).toEqual([
+		undefined,
+		200,
+	]);
 });
 
 describe("a planner that remembers plans as one that does not", () => {
