@@ -5,6 +5,7 @@ import {
 } from "../consistency/consistency-token.ts";
 import type { Freshness } from "../consistency/freshness.ts";
 import type { View } from "../consistency/view.ts";
+import { CATALOG_TAG } from "../feed/tag.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { MemoryStore } from "../memory/memory-store.ts";
 import { timed } from "../observe/observation.ts";
@@ -13,6 +14,7 @@ import type { CacheablePlan } from "../planner/plan.ts";
 import type { Directives } from "./directives.ts";
 import { type Entry, readerOf, type Store } from "./entry.ts";
 import {
+	areUnchanged,
 	isCovered,
 	isGoodFor,
 	knownRightAt,
@@ -103,7 +105,8 @@ export function createFromStore(deps: FromStoreDeps) {
 
 	/**
 	 * The origin may have answered by policies that are newer than the plan, and that tell callers apart whom the plan takes
-	 * for alike. So callers other than the entry's reader need a poll that began after the answer and found no such change.
+	 * for alike. So callers other than the entry's reader need a poll that began after the answer and found no such change: neither
+	 * since the entry was stamped nor since the view that the plan is for, which may be older.
 	 */
 	async function viewForCaller(
 		read: CacheableRead,
@@ -120,6 +123,10 @@ export function createFromStore(deps: FromStoreDeps) {
 			entry.consistencyToken,
 		];
 		const newer = await freshness.view({ maxAgeMs, consistencyTokens });
-		return newer && isGood(entry, { ...read, view: newer }) ? newer : undefined;
+		return newer &&
+			areUnchanged([CATALOG_TAG], view, newer) &&
+			isGood(entry, { ...read, view: newer })
+			? newer
+			: undefined;
 	}
 }

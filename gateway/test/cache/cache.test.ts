@@ -127,6 +127,20 @@ describe("a read", () => {
 			expect([await other.text(), asked.length]).toEqual(['["bob"]', 2]);
 		});
 
+		it("is not given to another caller if another isolate knew of the change when it made it", async () => {
+			const store = mapStore();
+			const knowing = startCache({ answer, store });
+			knowing.feed.change("catalog");
+			await knowing.ask("/notes", { identity: ada });
+			await knowing.settle();
+			expect(store.entries.size).toBe(1);
+			const { ask, feed } = startCache({ answer, store });
+			feed.hold();
+			feed.change("catalog");
+			const other = await ask("/notes", { identity: bob });
+			expect(await other.text()).toBe('["bob"]');
+		});
+
 		it("is not given to a caller of the same role with another header either", async () => {
 			const { ask, feed } = startCache({
 				answer: ({ headers }) => rows(JSON.stringify([headers.get("X-Team")])),
