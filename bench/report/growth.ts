@@ -6,7 +6,7 @@ export function growthSection(growths: readonly Growth[]): string {
 	return [
 		"### What grows",
 		`CPU time by how much there is of something, and how many times as much the most costs as the least. Hits and the object are workerd's, polls and the catalog Postgres's. A look-up, and what the change feed and an isolate do with the catalog and with tags, is the gateway's code in Node.
-Hits are those of one isolate that is asked for any of the keys at random. Its memory holds about 5,500 of these answers that were read again, and several times as many that were read once: of 10,000 keys most were found there, of 100,000 most came from KV. KV was filled with copies of one answer under all keys, by the gateway's own code, since to ask for each would take minutes.
+Hits are those of one isolate that is asked for any of the keys at random. Its memory holds about 4,700 of these answers that were read again, and several times as many that were read once: of 10,000 keys most were found there, of 100,000 most came from KV. KV was filled with copies of one answer under all keys, by the gateway's own code, since to ask for each would take minutes.
 Isolates are Workers of the same bundle in one workerd process, each read twice a second, and the object is in another process, which they call through a Worker that passes calls on over HTTP; at Cloudflare they are on many machines. The object polls each second, however many ask. An isolate remembers no more than 10,000 changed tags.`,
 		"![What grows, by how much there is](bench/growth.svg)",
 		table(
