@@ -150,15 +150,16 @@ function misses({ floor }: World): Row[] {
 		asked += 1;
 		return `${path}&id=gt.-${asked}`;
 	};
-	const kept = (name: string, path: string): Row[] => [
-		row(`${name}, kept in memory`, 1.4, once(path)),
-		row(`${name}, put into KV`, 2.2, once(path), { by: "filler" }),
-	];
+	const kept = (name: string, path: string, share: number): Row[] =>
+		[
+			row(`${name}, kept in memory`, 1.4, once(path)),
+			row(`${name}, put into KV`, 2.2, once(path), { by: "filler" }),
+		].map((row) => ({ ...row, share }));
 	return [
 		row("bypass", 1.25, () => ONE, { headers: { prefer: "tx=rollback" } }),
 		row("miss, not kept", 1.4, () => ONE, notStored),
-		...kept("miss", ONE),
-		...kept("miss, 20 kB", MANY),
+		...kept("miss", ONE, 0.2),
+		...kept("miss, 20 kB", MANY, 0.1),
 		{
 			...row("miss, 1 MB, not kept", 2, () => MEGABYTE, notStored),
 			share: 0.05,
