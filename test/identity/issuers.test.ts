@@ -364,10 +364,12 @@ describe("keys at a URL", () => {
 		"redirecting",
 		"hanging",
 	] as const)(
-		"are not waited for without an end where none are known and their issuer is %s, and are found again",
+		"are waited for no longer than 5 seconds where none are known and their issuer is %s, and are found again",
 		async (mood) => {
 			const { key, issuer, gateway } = await setUp(mood);
+			const startedAt = Date.now();
 			const response = await ask(gateway, await tokenOf(key));
+			expect(Date.now() - startedAt).toBeLessThan(7_000);
 			expect(response.headers.get("retry-after")).toBe("1");
 			expect(await outcomeOf(response)).toBe("503 issuer_unreachable");
 			// Other callers are not refused.
@@ -409,8 +411,10 @@ describe("keys at a URL", () => {
 			isAnswered = true;
 		});
 		await expect.poll(() => issuer.asked.length).toBe(2);
+		const startedAt = Date.now();
 		expect(await outcomeWith(gateway, key)).toBe("200");
 		expect(await outcomeWith(gateway, stranger)).toBe("401 token_rejected");
+		expect(Date.now() - startedAt).toBeLessThan(2_000);
 		expect(isAnswered).toBe(false);
 		expect(await waiting).toBe("401 token_rejected");
 		expect(issuer.asked).toHaveLength(2);
