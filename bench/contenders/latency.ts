@@ -10,6 +10,8 @@ export interface ContenderLatency extends Latencies {
 const RATES = [100, 200];
 const TURNS = 4;
 const TURN_SECONDS = 2;
+/** How long each contender is asked at each rate. */
+export const SECONDS_AT_RATE = TURNS * TURN_SECONDS;
 const WARMING_SECONDS = 1;
 
 export async function latenciesAtRates(

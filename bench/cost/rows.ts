@@ -125,6 +125,7 @@ interface MissOptions {
 	readonly headers?: Readonly<Record<string, string>>;
 	/** The whole one puts into KV what is asked for a second time, the filler everything. */
 	readonly by?: "whole" | "filler";
+	readonly share?: number;
 }
 
 function misses({ floor }: World): Row[] {
@@ -132,9 +133,9 @@ function misses({ floor }: World): Row[] {
 		name: string,
 		aim: number,
 		path: () => string,
-		{ headers = {}, by = "whole" }: MissOptions = {},
+		{ headers = {}, by = "whole", share = 0.3 }: MissOptions = {},
 	): Row => ({
-		...{ name, base: PROXY, aim, status: 200, share: 0.3 },
+		...{ name, base: PROXY, aim, status: 200, share },
 		of: ({ [by]: { pids, url } }) => ({
 			pids,
 			asked: () => ({ url: `${url}/rest/v1${path()}`, headers }),
@@ -150,20 +151,19 @@ function misses({ floor }: World): Row[] {
 		asked += 1;
 		return `${path}&id=gt.-${asked}`;
 	};
-	const kept = (name: string, path: string, share: number): Row[] =>
-		[
-			row(`${name}, kept in memory`, 1.4, once(path)),
-			row(`${name}, put into KV`, 2.2, once(path), { by: "filler" }),
-		].map((row) => ({ ...row, share }));
+	const kept = (name: string, path: string, share: number): Row[] => [
+		row(`${name}, kept in memory`, 1.4, once(path), { share }),
+		row(`${name}, put into KV`, 2.2, once(path), { share, by: "filler" }),
+	];
 	return [
 		row("bypass", 1.25, () => ONE, { headers: { prefer: "tx=rollback" } }),
 		row("miss, not kept", 1.4, () => ONE, notStored),
 		...kept("miss", ONE, 0.2),
-		...kept("miss, 20 kB", MANY, 0.1),
-		{
-			...row("miss, 1 MB, not kept", 2, () => MEGABYTE, notStored),
+		...kept("miss, 20 kB", MANY, 0.15),
+		row("miss, 1 MB, not kept", 2, () => MEGABYTE, {
+			...notStored,
 			share: 0.05,
-		},
+		}),
 	];
 }
 

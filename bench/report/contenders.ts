@@ -1,6 +1,9 @@
 // The report's part on what else may stand before the same Postgres.
 import type { ContenderCost } from "../contenders/costs.ts";
-import type { ContenderLatency } from "../contenders/latency.ts";
+import {
+	type ContenderLatency,
+	SECONDS_AT_RATE,
+} from "../contenders/latency.ts";
 import { DIRECT } from "../contenders/start.ts";
 import { range, table, whole } from "./table.ts";
 
@@ -48,7 +51,7 @@ export function latencySection(latencies: readonly ContenderLatency[]): string {
 	};
 	return [
 		"### Latency at fixed rates",
-		`One row, asked for at a fixed rate whether or not the requests before are answered. Everything is on one machine: no distance is in these figures. The generator of the requests shares its cores. There are 800 requests at 100 a second and 1,600 at 200, so that p99.9 is the slowest one or two of them.
+		`One row, asked for at a fixed rate whether or not the requests before are answered. Everything is on one machine: no distance is in these figures. The generator of the requests shares its cores. Each is asked for ${SECONDS_AT_RATE} s at each rate, so that p99.9 is the slowest one or two of its requests.
 The ratio is that of p50 to ${DIRECT} at the same rate.`,
 		"![Latency at fixed rates](bench/latency.svg)",
 		table(

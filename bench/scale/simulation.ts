@@ -106,14 +106,15 @@ export async function simulate(deployment: Deployment): Promise<Outcome> {
 
 	const readMs =
 		(1_000 * dataCentres * isolatesPerDataCentre) / deployment.readsPerSecond;
-	const untilNextRead = () => -Math.log(1 - random()) * readMs;
+	const untilNext = (meanMs: number) => -Math.log(1 - random()) * meanMs;
+	const untilNextRead = () => untilNext(readMs);
 	const writeMs =
 		(1_000 * dataCentres * isolatesPerDataCentre) /
 		(deployment.writesPerSecond ?? 0);
 
 	async function write(freshness: Freshness): Promise<void> {
 		for (;;) {
-			await sleep(-Math.log(1 - random()) * writeMs);
+			await sleep(untilNext(writeMs));
 			void freshness.afterWrite();
 		}
 	}

@@ -14,7 +14,7 @@ import { MemoryStore } from "../memory/memory-store.ts";
 import type { Catalog } from "../planner/catalog.ts";
 import { type Question, textOf } from "../planner/planner.ts";
 import type { FindHit } from "./find-hit.ts";
-import { createHitAnswers, HEADERS_BYTES } from "./hit-answers.ts";
+import { createHitAnswers, HEAD_BYTES } from "./hit-answers.ts";
 
 interface FastPathDeps
 	extends Pick<CacheParts, "planner" | "freshness" | "ownWrites" | "memory"> {
@@ -57,7 +57,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 	let remembered = rememberedTexts();
 	let plannedBy: Catalog | undefined;
 	const { answerWith } = createHitAnswers(deps.cors, (name) =>
-		memory.grow(name, HEADERS_BYTES),
+		memory.grow(name, HEAD_BYTES),
 	);
 
 	return function fastPath(request) {
@@ -83,7 +83,7 @@ export function createFastPath(deps: FastPathDeps): FastPath {
 		if (directives.isNoCache || directives.isNoStore) return undefined;
 		const identity = recall(request);
 		if (identity === undefined) return undefined;
-		// For others, the full path leaves directives out.
+		// The full path takes no directives from callers of other roles.
 		if (directives !== NO_DIRECTIVES && !isAmong(identity, deps.noCacheRoles))
 			return undefined;
 		const found = findHit({

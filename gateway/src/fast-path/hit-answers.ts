@@ -22,7 +22,7 @@ const NOT_OF_ENTRIES = [
 	HTTPS_ONLY[0],
 ];
 
-/** The heads of an entry's answers, and what their headers say now. The runtime copies a head for less than it reads parts. */
+/** The heads of an entry's answers, and what their headers say now. To copy a head costs the runtime less than to read its parts. */
 interface HitHeads {
 	/** Has no body. */
 	readonly head: Response;
@@ -37,13 +37,13 @@ interface HitHeads {
 	isOverHttps: boolean;
 }
 
-/** What the runtime takes for the headers of an answer, as measured: see `npm run bench -- --only memory`. */
-export const HEADERS_BYTES = 8_704;
+/** What the runtime takes for the head of an answer, as measured: see `npm run bench -- --only memory`. */
+export const HEAD_BYTES = 8_704;
 
-/** @param onHeadersKept counts the headers that are kept with the entry of a name */
+/** @param onHeadKept counts a head that is kept with the entry of a name */
 export function createHitAnswers(
 	cors: CorsHeaders,
-	onHeadersKept: (name: string) => void,
+	onHeadKept: (name: string) => void,
 ) {
 	/** Kept as long as the entry. */
 	const hitHeads = new WeakMap<Entry, HitHeads>();
@@ -64,7 +64,7 @@ export function createHitAnswers(
 		if (cors.isByOrigin) allow(made, cors.allowedOrigin(sent.get("origin")));
 		const wanted = sent.get("if-none-match");
 		if (wanted !== null && matches(wanted, entry.etag)) {
-			if (!made.is304Counted) onHeadersKept(fresh.name);
+			if (!made.is304Counted) onHeadKept(fresh.name);
 			made.is304Counted = true;
 			made.notModified ??= in304(made.head.headers);
 			return new Response(null, made.notModified);
@@ -73,7 +73,7 @@ export function createHitAnswers(
 	}
 
 	function newHeads({ name, entry }: FreshEntry): HitHeads {
-		onHeadersKept(name);
+		onHeadKept(name);
 		const { status, statusText } = entry;
 		const head = new Response(null, {
 			...{ status, statusText, headers: headersOf(entry.headers) },

@@ -19,7 +19,7 @@ export type Recall = (read: PlainRead, identity: Identity) => Entry | undefined;
 interface DatabaseOptions {
 	/** The schema to ask; without it, PostgREST's first. */
 	schema?: string;
-	/** Ends the requests when it goes away. Its signal is read only where one is sent: it is an object of the runtime's. */
+	/** Ends the requests when it goes away. Its signal is an object of the runtime's, so it is read only where a request is sent. */
 	client?: Pick<Request, "signal">;
 	/** Answers of the isolate's memory. */
 	recall?: Recall;

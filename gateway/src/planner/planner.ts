@@ -86,7 +86,7 @@ interface PlannerSettings {
 }
 
 interface LastPlan {
-	/** Of a verified token, an isolate has one object as long as it remembers the token. */
+	/** An isolate has one object for a verified token, as long as it remembers the token. */
 	readonly identity: WeakRef<Identity>;
 	readonly plan: CacheablePlan;
 }
