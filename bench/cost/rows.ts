@@ -159,7 +159,7 @@ function misses({ floor }: World): Row[] {
 		row("bypass", 1.25, () => ONE, { headers: { prefer: "tx=rollback" } }),
 		row("miss, not kept", 1.4, () => ONE, notStored),
 		...kept("miss", ONE, 0.2),
-		...kept("miss, 20 kB", MANY, 0.15),
+		...kept("miss, 20 kB", MANY, 0.1),
 		row("miss, 1 MB, not kept", 2, () => MEGABYTE, {
 			...notStored,
 			share: 0.05,
